@@ -141,6 +141,7 @@ def ApplyControlNet(
     end: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     mode: Annotated[str, Choices(MODES)] = NO_MODE,
     guess: Annotated[bool, Advanced()] = False,
+    crop: Annotated[bool, Advanced()] = False,
 ) -> Controlled:
     """Control sampling by an image as well as by prompts: edges, depth, pose or others.
 
@@ -155,8 +156,8 @@ def ApplyControlNet(
         image: A control image as the network expects it, for example white edges on black: one for
             all, or one for each sampled image. Other sizes are scaled to cover the latent's size
             and center-cropped. Networks that take latents need exactly the latent's size.
-        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1
-            and Qwen-Image.
+        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1,
+            Qwen-Image and Z-Image.
         mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as
             the image.
         strength: Strength of the control; 1 is as trained.
@@ -165,6 +166,8 @@ def ApplyControlNet(
         mode: Kind of control image, for networks that support several (union).
         guess: Guess mode: control only the positive prompt, and more weakly in the first blocks of
             the model. For ControlNets of a UNet.
+        crop: Center-crop image and mask to whole cells of the VAE, for networks that take latents.
+            If off, other sizes are an error.
     """
     from nodegraph.families.conditionings import default_negative
     from nodegraph.sampling.controls.control_conditioning import control_of, with_control
@@ -184,6 +187,7 @@ def ApplyControlNet(
         faint=guess,
         vae=vae,
         weights=ctx.weights,
+        crop=crop,
     )
     away: Any = BLOCKED
     if negative is not None:

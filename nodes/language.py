@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from nodegraph import (
     Advanced,
+    Audio,
     Choices,
     Context,
     Expand,
@@ -55,7 +56,7 @@ def LoadLanguageModel(
 
     Args:
         model: Name in a models folder, for example language/qwen3-4b: a folder as transformers
-            saves it. Custom code in the folder is not run.
+            saves it, or a file of Gemma 4 for ComfyUI. Custom code in the folder is not run.
         dtype: Precision in memory, as for LoadModel.
     """
     from nodegraph.perception.language_model import open_language_model
@@ -199,6 +200,7 @@ def GenerateHostedText(
     tags=(
         *("TextGenerate", "LLM", "language model", "chat", "caption", "describe", "enhance prompt"),
         *("prompt upsampling", "expand prompt", "VLM", "qwen", "gemma", "llama", "ollama"),
+        *("transcribe", "speech"),
     ),
 )
 def GenerateText(
@@ -219,6 +221,7 @@ def GenerateText(
     thinking: Annotated[bool, Advanced()] = False,
     chat: Annotated[bool, Advanced()] = True,
     schema: Annotated[str, Multiline(), Advanced()] = "",
+    audio: Audio | None = None,
 ) -> str:
     """Generate text with a language model: an answer, a better prompt, or an image description.
 
@@ -231,8 +234,8 @@ def GenerateText(
     Args:
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
-        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL and models on servers. A
-            batch counts as several images.
+        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL, Qwen3.5, Gemma 4 and
+            models on servers. A batch counts as several images.
         system: System prompt: how the model should answer.
         max_tokens: Maximum number of tokens of the answer. A word has one or two.
         sampling: Sample each token by its probability. If off, the most likely token is used.
@@ -248,7 +251,15 @@ def GenerateText(
         chat: Apply the chat template of the model to the prompt. If off, the model continues the
             text. Models on servers always apply it.
         schema: JSON Schema that the answer follows, for models on servers.
+        audio: Audio for the model to listen to, for Gemma 4 E2B and E4B of LoadLanguageModel. They
+            hear 30 seconds.
     """
+    if isinstance(encoder, LanguageModel) and encoder.hosted is not None and audio is not None:
+        raise InvalidValue(
+            "models on servers take no audio here",
+            port="audio",
+            expected="Gemma 4 E2B or E4B of LoadLanguageModel",
+        )
     if isinstance(encoder, LanguageModel) and encoder.hosted is not None:
         inputs = {
             "model": Value(encoder),
@@ -281,7 +292,7 @@ def GenerateText(
     from nodegraph.perception.language_answers import answer
 
     pictures = [picture[..., :3] for image in images or () for picture in image]
-    question = Question(prompt, system, pictures, is_chat=chat, thinks=thinking)
+    question = Question(prompt, system, pictures, is_chat=chat, thinks=thinking, audio=audio)
     drawing = TokenSampling(
         temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty, seed
     )

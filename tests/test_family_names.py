@@ -50,7 +50,6 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/point_tracks.py": "wan",
         "nodegraph/models/prompt_preprocessing.py": "cogview stablediffusion",
         "nodegraph/models/speed/speed_support.py": "stablediffusion",
-        "nodegraph/perception/language_answers.py": "qwen",
         "nodegraph/perception/language_model.py": "qwen",
         "nodegraph/sampling/guiders/checks.py": "sdxl stablediffusion",
         "nodegraph/sampling/prompts.py": "flux",
@@ -70,6 +69,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     },
     "Language models of the same name, not families": {
         "nodegraph/models/language/chat_templates.py": "qwen",
+        "nodegraph/models/language/media_inputs.py": "qwen",
         "nodegraph/models/language/text_generation.py": "qwen",
         "nodegraph/models/prompt_preprocessing.py": "qwen",
         "nodegraph/weights/single_files/language.py": "qwen wan",

@@ -232,6 +232,8 @@ class Family(ABC):
         control_sees_latents: Whether control networks read latents instead of pixels.
         control_mask_channels: Entry of a control network's configuration that is not 0 if the
             network reads a mask in addition to a latent.
+        control_keeps_masked: Classes of control networks with a mask that see the masked pixels;
+            others see black ones there.
         control_modes: The modes of a union ControlNet: the name of each mode, and its number.
         aligned: Its ten timesteps of Align Your Steps, the highest first. Empty if none were
             published.
@@ -298,6 +300,7 @@ class Family(ABC):
     controlled_by_positive: bool = False
     control_sees_latents: bool = False
     control_mask_channels: str = ""
+    control_keeps_masked: frozenset[str] = frozenset()
     control_modes: Mapping[str, int] = field(default_factory=dict)
     aligned: tuple[int, ...] = ()
     lengthens: bool = False

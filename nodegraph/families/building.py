@@ -453,6 +453,8 @@ _OWN = {
     "LTX2VocoderWithBWE": "diffusers.pipelines.ltx2.vocoder",
     "WanFunTransformer3DModel": "nodegraph.families.wan_fun_transformer",
     "LTX2LatentUpsamplerModel": "diffusers.pipelines.ltx2.latent_upsampler",
+    "QwenImageBlockwiseControlNet": "nodegraph.families.qwen_image_controls",
+    "QwenImageFunControlNet": "nodegraph.families.qwen_image_controls",
 }
 """Modules of our own classes, and of classes that diffusers does not export."""
 

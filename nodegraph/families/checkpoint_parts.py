@@ -28,6 +28,7 @@ from nodegraph.families.registry import FAMILIES, get_family, get_latent_format
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, select_prefix
 from nodegraph.weights.single_files.clip import CLIP_VISION_PROJECTED, REDUX, SIGLIP
+from nodegraph.weights.single_files.gemma4 import GEMMA4
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +48,8 @@ REDUX_FAMILY = "flux"
 """Whose prompts it adds to."""
 UPSAMPLER_PART = Part("latent_upsampler", (LATENT_UPSAMPLER.class_name,), files=(LATENT_UPSAMPLER,))
 """Of latent upscale models."""
+LANGUAGE_FILES: Mapping[str, tuple[FileLayout, ...]] = {GEMMA4.class_name: (GEMMA4,)}
+"""Language models in one file that are no family's text encoder, by their class."""
 CHECKPOINT = "checkpoint"
 """Role of a file that holds several parts."""
 
@@ -78,7 +81,8 @@ def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     if isinstance(recipe, ImageEncoder):
         return REDUX_PARTS if recipe.family == REDUX_FAMILY else (EYES,)
     if isinstance(recipe, PipelineComponent):
-        return (Part(recipe.files[0].role, (recipe.family,)),)
+        files = LANGUAGE_FILES.get(recipe.family, ())
+        return (Part(recipe.files[0].role, (recipe.family,), files=files),)
     if isinstance(recipe, LatentUpscaleModel):
         return (UPSAMPLER_PART,)
     family = get_family(recipe.family)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nodegraph.weights.lazy import torch
@@ -29,9 +29,49 @@ def norm_preserving_guidance(towards: Tensor, away: Tensor, cfg: float) -> Tenso
 BLOCKS, SINGLES = "blocks", "singles"
 """Where in transformers what control networks give is added: behind blocks, and single blocks."""
 
-Residuals = Mapping[str, Sequence["Tensor"]]
+Residuals = Mapping[str, Sequence[Any]]
 """What is added inside a model, by where: a tensor for each place, the prompts one after the other
-as in the model's batch."""
+as in the model's batch. Or a `BlockControl`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockControl:
+    """A control network that is asked inside a model, as it reads what the blocks give.
+
+    Attributes:
+        network: The module: called with a block's number, its tokens and those of the control.
+        tokens: Of the control image, (n, tokens, width), the prompts one after the other.
+        strength: How strongly each of them is led, (n, 1, 1).
+    """
+
+    network: Any
+    tokens: Tensor
+    strength: Tensor
+
+    def to(self, dtype: torch.dtype) -> BlockControl:
+        """The same in another precision."""
+        return replace(self, tokens=self.tokens.to(dtype), strength=self.strength.to(dtype))
+
+    def among(self, indices: Sequence[int], prompts: int) -> BlockControl:
+        """The same for some prompts among others, which are not led."""
+        tokens = dict(zip(indices, self.tokens.chunk(len(indices)), strict=True))
+        strength = dict(zip(indices, self.strength.chunk(len(indices)), strict=True))
+        first, order = indices[0], range(prompts)
+        unled = torch.zeros_like(strength[first])
+        return replace(
+            self,
+            tokens=torch.cat([tokens.get(at, tokens[first]) for at in order]),
+            strength=torch.cat([strength.get(at, unled) for at in order]),
+        )
+
+    def added(self, block: int, states: Tensor) -> Tensor:
+        """The tokens behind a block, with what the network adds to the first of them."""
+        own = states[:, : self.tokens.shape[1]]
+        # The network may be in another precision than the model.
+        precision = getattr(self.network, "dtype", own.dtype)
+        change = self.network(block, own.to(precision), self.tokens.to(precision))
+        own = own + change.to(own.dtype) * self.strength
+        return torch.cat([own, states[:, self.tokens.shape[1] :]], 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ https://huggingface.co/Qwen/Qwen-Image
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
@@ -31,6 +32,7 @@ from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import (
     BLOCKS,
     Batch,
+    BlockControl,
     Moment,
     SamplingRequest,
     distribute_residuals,
@@ -47,7 +49,7 @@ from nodegraph.families.wan_vae import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import count_of
+from nodegraph.weights.single_files.base import FileLayout, count_of, has_marks
 from nodegraph.weights.single_files.controlnets import transformer_controlnet_layout
 from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
@@ -144,6 +146,58 @@ _CONTROLNET = transformer_controlnet_layout(
 )
 
 
+_FUN_MARKS = (("control_img_in.weight", "control_blocks.0.before_proj.weight"),)
+_BLOCKWISE_MARKS = (("img_in.weight", "controlnet_blocks.0.y_rms.weight"),)
+_BLOCKWISE = "QwenImageBlockwiseControlNet"
+_LATENT_TOKEN = 64
+"""Numbers of a latent's token."""
+
+
+def _fun_config(net: Shapes) -> dict[str, Any]:
+    width, shown = net["control_img_in.weight"]
+    (head,) = net["control_blocks.0.attn.norm_q.weight"]
+    return {
+        "control_channels": shown // _PATCH**2,
+        "num_layers": count_of(net, r"control_blocks\.(\d+)\."),
+        "num_attention_heads": width // head,
+        "attention_head_dim": head,
+    }
+
+
+def _blockwise_config(net: Shapes) -> dict[str, Any]:
+    width, shown = net["img_in.weight"]
+    return {
+        "in_channels": _LATENT_TOKEN,
+        "extra_condition_channels": shown - _LATENT_TOKEN,
+        "width": width,
+        "num_layers": count_of(net, r"controlnet_blocks\.(\d+)\."),
+    }
+
+
+def _own_layout(
+    name: str,
+    class_name: str,
+    marks: tuple[tuple[str, ...], ...],
+    config: Callable[[Shapes], dict[str, Any]],
+) -> FileLayout:
+    """How a network of our own classes lies in a file, by the names that they have."""
+    return FileLayout(
+        f"qwen-image-{name}",
+        "a ControlNet for Qwen-Image",
+        class_name,
+        lambda net: has_marks(net, marks),
+        config,
+        lambda tensors, _: dict(tensors),
+        marks=marks,
+    )
+
+
+_FUN = _own_layout("fun-controlnet", "QwenImageFunControlNet", _FUN_MARKS, _fun_config)
+_BLOCKWISE_FILE = _own_layout(
+    "blockwise-controlnet", _BLOCKWISE, _BLOCKWISE_MARKS, _blockwise_config
+)
+
+
 class QwenImage(Family):
     """A transformer led by Qwen2.5-VL, which takes latents as 2 x 2 patches."""
 
@@ -180,6 +234,11 @@ class QwenImage(Family):
         self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
         height, width = x.shape[-2:]
+        name = type(question.network).__name__
+        if name == _BLOCKWISE:
+            return _block_control(question)
+        if name == _FUN.class_name:
+            return {BLOCKS: _fun_residuals(model, question, x, moment, batch)}
         residuals = question.network(
             hidden_states=pack_latents(x),
             controlnet_cond=pack_latents(question.repeat(question.hints[0])),
@@ -196,8 +255,10 @@ class QwenImage(Family):
         height, width = x.shape[-2:]
         pictures = [x, *reference_latents(batch)]
         grids = [(1, item.shape[-2] // 2, item.shape[-1] // 2) for item in pictures]
-        with _zero_timestep_images(
-            model.module, enabled=ZERO_TIMESTEP_REFERENCE in batch and len(pictures) > 1
+        is_zero_timestep = ZERO_TIMESTEP_REFERENCE in batch and len(pictures) > 1
+        with (
+            _zero_timestep_images(model.module, enabled=is_zero_timestep),
+            _block_controls(model.module, batch),
         ):
             output: Tensor = model.module(
                 hidden_states=torch.cat([pack_latents(item) for item in pictures], 1),
@@ -217,6 +278,73 @@ class QwenImage(Family):
         return unpack_latents(
             norm_preserving_guidance(pack_latents(towards), pack_latents(away), cfg), height, width
         )
+
+
+def _block_control(question: ControlNetCall) -> Residuals:
+    """The control of a network that adds behind each block, by what the block gives."""
+    hint = question.repeat(question.hints[0])
+    tokens = question.network.img_in(pack_latents(hint))
+    strength = torch.full((len(hint), 1, 1), question.strengths[0], device=hint.device)
+    # Under a name of its own, as networks inside a model are not added up.
+    key = f"{_BLOCKWISE} {id(question.cache)}"
+    return {key: [BlockControl(question.network, tokens, strength)]}
+
+
+def _fun_residuals(
+    model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
+) -> list[Tensor]:
+    """What Alibaba's network adds behind each block. It is shown no mask and nothing to fill."""
+    network = question.network
+    if network.dtype != model.dtype:
+        if "network" not in question.cache:
+            question.cache["network"] = deepcopy(network).to(model.dtype)
+        network = question.cache["network"]
+    hint = question.repeat(question.hints[0])
+    beyond = int(network.config.control_channels) - hint.shape[1]
+    shown = torch.nn.functional.pad(hint, (0, 0, 0, 0, 0, beyond))
+    height, width = x.shape[-2:]
+    added = network(
+        model.module,
+        pack_latents(x).to(model.dtype),
+        pack_latents(shown).to(model.dtype),
+        moment.timestep.expand(len(x)).to(model.dtype) / 1000,
+        batch["embeddings"].to(model.dtype),
+        [[(1, height // 2, width // 2)]] * len(x),
+    )
+    return [item * question.strengths[0] for item in added]
+
+
+@contextmanager
+def _block_controls(transformer: Any, batch: Batch) -> Iterator[None]:
+    """Have control networks add behind the blocks of a transformer, for one call."""
+    controls = [
+        item
+        for name, items in batch.get(CONTROLS, {}).items()
+        if name.startswith(_BLOCKWISE)
+        for item in items
+    ]
+    if not controls:
+        yield
+        return
+
+    def adding(number: int) -> Callable[..., Any]:
+        def add(block: Any, inputs: Any, output: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            prompt, states = output
+            for control in controls:
+                states = control.added(number, states)
+            return prompt, states
+
+        return add
+
+    hooks = [
+        block.register_forward_hook(adding(number))
+        for number, block in enumerate(transformer.transformer_blocks)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager
@@ -244,9 +372,8 @@ def _tokens(latent: Tensor) -> int:
 
 def _control_residuals(batch: Batch, extra_tokens: int) -> list[Tensor] | None:
     """What control networks add; nothing to so many tokens of images that it looks at."""
-    if CONTROLS not in batch:
-        return None
-    return pad_residuals(batch[CONTROLS]["blocks"], extra_tokens)
+    residuals = batch.get(CONTROLS, {}).get(BLOCKS)
+    return None if residuals is None else pad_residuals(residuals, extra_tokens)
 
 
 def last_states(model: TextModel, tokens: Any) -> Tensor:
@@ -274,7 +401,11 @@ QWEN_IMAGE = QwenImage(
     spread="ramp",
     mu=line_mu,
     multiple=16,
-    control=Part("controlnet", ("QwenImageControlNetModel",), files=(_CONTROLNET,)),
+    control=Part(
+        "controlnet",
+        ("QwenImageControlNetModel", _BLOCKWISE, _FUN.class_name),
+        files=(_CONTROLNET, _BLOCKWISE_FILE, _FUN),
+    ),
     controlled_by_positive=True,
     held=TokenMemory(16, 128),
     needs_negative=False,
@@ -293,5 +424,6 @@ QWEN_IMAGE = QwenImage(
     ),
     control_sees_latents=True,
     control_mask_channels="extra_condition_channels",
+    control_keeps_masked=frozenset({_BLOCKWISE}),
     comfyui_type="qwen_image",
 )

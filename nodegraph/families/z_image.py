@@ -9,9 +9,11 @@ https://huggingface.co/Tongyi-MAI/Z-Image-Turbo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy, deepcopy
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
+    CONTROLS,
     Config,
     Family,
     Part,
@@ -32,7 +34,14 @@ from nodegraph.families.model_step import Batch, Moment
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
+from nodegraph.weights.single_files.base import (
+    FileLayout,
+    OriginalNames,
+    Table,
+    Tensors,
+    count_of,
+    has_marks,
+)
 from nodegraph.weights.single_files.language import QWEN3, QWEN3_GGUF
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
+    from nodegraph.families.model_step import ControlNetCall, Residuals
 
 _PATCH = 2
 
@@ -93,7 +103,64 @@ Z_IMAGE_FILE = denoiser_layout(
 )
 
 
-_TOKENS = 512
+_MODEL_LAYERS = 30
+"""Of Z-Image: the layers of a control network add to every few of them."""
+_TRAINED = "control_noise_refiner"
+"""As diffusers calls networks whose refiner was trained."""
+_CONTROL_INPUT = "control_all_x_embedder.2-1.weight"
+_REFINER = "control_noise_refiner."
+_CONTROL_MARKS = ((_CONTROL_INPUT, "control_layers.0.before_proj.weight"),)
+
+
+def _control_config(net: Shapes) -> dict[str, Any]:
+    """Of the versions 1, 2.0 and 2.1 of Alibaba's Fun ControlNet Union, also of its Lite ones."""
+    width, patch = net[_CONTROL_INPUT]
+    (head,) = net["control_layers.0.attention.norm_q.weight"]
+    layers = count_of(net, r"control_layers\.(\d+)\.")
+    refiners = count_of(net, r"control_noise_refiner\.(\d+)\.") or 2
+    own_refiner = f"{_REFINER}0.before_proj.weight" in net
+    refined = _TRAINED if own_refiner else "control_layers"
+    # Version 1 has as many channels as latents, and refines the image without the latent.
+    is_first = patch // _PATCH**2 == _LATENT_CHANNELS
+    return {
+        "control_layers_places": list(range(0, _MODEL_LAYERS, _MODEL_LAYERS // layers))[:layers],
+        "control_refiner_layers_places": None if is_first else list(range(refiners)),
+        "control_in_dim": patch // _PATCH**2,
+        "add_control_noise_refiner": None if is_first else refined,
+        "all_patch_size": (_PATCH,),
+        "all_f_patch_size": (1,),
+        "dim": width,
+        "n_refiner_layers": refiners,
+        "n_heads": net["control_layers.0.attention.to_q.weight"][0] // head,
+        "n_kv_heads": net["control_layers.0.attention.to_k.weight"][0] // head,
+    }
+
+
+_LATENT_CHANNELS = 16
+
+
+def _convert_control(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    is_refined_by_layers = config["add_control_noise_refiner"] == "control_layers"
+    return {
+        name: item
+        for name, item in tensors.items()
+        if not (is_refined_by_layers and name.startswith(_REFINER))
+    }
+
+
+Z_IMAGE_CONTROLNET = FileLayout(
+    "z-image-controlnet",
+    "a ControlNet for Z-Image",
+    "ZImageControlNetModel",
+    lambda net: has_marks(net, _CONTROL_MARKS),
+    _control_config,
+    _convert_control,
+    marks=_CONTROL_MARKS,
+)
+
+
+_TOKENS, _TOKEN_MULTIPLE = 512, 32
+"""Tokens of a prompt, and what their number and that of an image's is rounded up to."""
 
 
 class ZImage(Family):
@@ -131,13 +198,30 @@ class ZImage(Family):
     def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
         return {"embeddings": [prompt["embeddings"][0] for prompt in prompts for _ in range(batch)]}
 
+    def controlled(
+        self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        """As `Family.controlled`. Networks with a mask and an image to fill are shown neither."""
+        network = _network_with_transformer(question, model)
+        hint = question.repeat(question.hints[0]).to(model.dtype)
+        beyond = int(network.config.control_in_dim) - hint.shape[1]
+        shown = torch.nn.functional.pad(hint, (0, 0, 0, 0, 0, beyond)).unsqueeze(2)
+        samples: Mapping[int, Tensor] = network(
+            list(x.to(model.dtype).unsqueeze(2).unbind()),
+            _time(moment).expand(len(x)),
+            [item.to(model.dtype) for item in batch["embeddings"]],
+            list(shown.unbind()),
+            conditioning_scale=question.strengths[0],
+        )
+        return {str(layer): [item] for layer, item in samples.items()}
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        time = (moment.training_timesteps - moment.timestep) / moment.training_timesteps
         pictures = x.to(model.dtype).unsqueeze(2)
         velocities: list[Tensor] = model.module(
             list(pictures.unbind()),
-            time.expand(len(x)),
+            _time(moment).expand(len(x)),
             batch["embeddings"],
+            controlnet_block_samples=_control_samples(x, batch),
             return_dict=False,
         )[0]
         return -torch.stack(velocities).squeeze(2).to(x.dtype)
@@ -145,6 +229,48 @@ class ZImage(Family):
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """As the pipeline adds up, which rounds in another way than `Family.guided`."""
         return towards + (cfg - 1) * (towards - away)
+
+
+def _time(moment: Moment) -> Tensor:
+    return (moment.training_timesteps - moment.timestep) / moment.training_timesteps
+
+
+def _network_with_transformer(question: ControlNetCall, model: Denoiser) -> Any:
+    """A control network with the layers of the transformer that it shares.
+
+    Others share the network, so the layers are put on a copy that has the same weights.
+    """
+    if "network" not in question.cache:
+        network = question.network
+        same = network.dtype == model.dtype
+        twin = copy(network) if same else deepcopy(network).to(model.dtype)
+        twin._modules, twin._parameters = dict(twin._modules), dict(twin._parameters)
+        if twin.add_control_noise_refiner == _TRAINED and _is_zero(
+            twin.control_noise_refiner[0].before_proj, int(network.config.dim), model
+        ):
+            # Version 2.0 was trained without its refiner, which only its weights tell.
+            twin.add_control_noise_refiner = "control_layers"
+        question.cache["network"] = type(network).from_transformer(twin, model.module)
+    return question.cache["network"]
+
+
+def _is_zero(layer: Any, width: int, model: Denoiser) -> bool:
+    """Whether a layer gives the same for all inputs. Its weights may be packed, so it is asked."""
+    ones = torch.ones(1, width, dtype=model.dtype, device=model.device)
+    return torch.equal(layer(ones), layer(ones * 0))
+
+
+def _control_samples(x: Tensor, batch: Batch) -> dict[int, Tensor] | None:
+    """What control networks add, as long as the tokens of the image and the longest prompt."""
+    if CONTROLS not in batch:
+        return None
+    image = x.shape[-2] // _PATCH * (x.shape[-1] // _PATCH)
+    longest = max(len(item) for item in batch["embeddings"])
+    length = sum(-(-count // _TOKEN_MULTIPLE) * _TOKEN_MULTIPLE for count in (image, longest))
+    return {
+        int(layer): torch.nn.functional.pad(item, (0, 0, 0, length - item.shape[1]))
+        for layer, (item,) in batch[CONTROLS].items()
+    }
 
 
 Z_IMAGE = ZImage(
@@ -162,6 +288,8 @@ Z_IMAGE = ZImage(
     held=TokenMemory(16, 128),
     positive_first=True,
     wide=True,
+    control=Part("controlnet", ("ZImageControlNetModel",), files=(Z_IMAGE_CONTROLNET,)),
+    control_sees_latents=True,
     resolutions={"z-image": Resolutions(1024 * 1024, 16)},
     lora_signs=(
         LoraSign(r"^context_refiner_\d+_attention_to_", "Z-Image"),

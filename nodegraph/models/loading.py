@@ -335,11 +335,16 @@ def _module(recipe: Recipe, part: Part) -> nn.Module:
         return build_module(
             part.classes, files, recipe.dtype, module=part.module, as_stored=as_stored
         )
-    return _without_config(recipe, part, _files_alone(recipe, part))
+    return build_without_config(recipe, part)
 
 
-def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Module:
-    """A part in files without configuration: its layout is told by their headers anew."""
+def build_without_config(recipe: Recipe, part: Part) -> nn.Module:
+    """A part in files without configuration: its layout is told by their headers anew.
+
+    Raises:
+        InvalidFile: A file is missing or damaged, or holds another part.
+    """
+    files = _files_alone(recipe, part)
     path = files[0]
     with building_from(path):
         shapes = joined_shapes(files)

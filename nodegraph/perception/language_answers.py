@@ -21,7 +21,13 @@ from nodegraph.core.context import Context, Preview
 from nodegraph.core.values import PipelineComponent
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.images import encode_pil, to_pil
-from nodegraph.models.language.text_generation import Question, strip_thinking
+from nodegraph.models.language.chat_templates import CHATS, ChatTemplate, kind_of
+from nodegraph.models.language.media_inputs import (
+    MAX_AUDIO_SECONDS,
+    MediaInputs,
+    media_inputs,
+)
+from nodegraph.models.language.text_generation import Question, forget_images, strip_thinking
 from nodegraph.models.language.token_sampling import TokenSampling, generate_text
 from nodegraph.models.remote.hosted_calls import SECRET_MARK, ServiceCalls, ServiceError
 from nodegraph.perception.language_model import HostedModel, LanguageModel, parse_request_options
@@ -40,46 +46,78 @@ def answer(
     """What a language model answers; arguments as of `generate_text`.
 
     Raises:
-        InvalidValue: Images are given, or too much text.
+        InvalidValue: The model takes no images or no audio, or there is too much text.
         InvalidFile: Its tokenizer's template for questions is damaged.
         NumericalError: It gives NaN.
     """
-    if question.images:
-        raise InvalidValue(
-            "a language model of LoadLanguageModel takes no images",
-            port="images",
-            expected="the text encoder of Qwen-Image, or a model of ConnectLanguageModel",
-        )
     assert isinstance(model.model, PipelineComponent)
     assert model.tokenizer is not None
+    if question.audio is not None and question.audio.seconds > MAX_AUDIO_SECONDS:
+        ctx.log(f"The model hears the first {MAX_AUDIO_SECONDS} seconds of the audio.", "warning")
     with ctx.weights(model.tokenizer) as tool, ctx.weights(model.model) as component:
         module = component.module
         with tool.lock:
-            prompt, is_chat = _prompt_of(tool.value, question)
-            inputs = tool.value(prompt, return_tensors="pt", add_special_tokens=not is_chat)
-            names = ("input_ids", "attention_mask")
-            text = generate_text(
+            tokenizer = tool.value
+            media = media_inputs(
                 module,
-                tool.value,
-                {name: inputs[name] for name in names if name in inputs},
-                stop_tokens=_eos_token_ids(module),
-                max_new_tokens=max_new_tokens,
-                sampling=sampling,
-                on_token=on_token,
+                tokenizer,
+                question.system + question.text,
+                question.images,
+                question.audio,
+                model.processor,
             )
+            chat = CHATS[kind_of(type(module).__name__) or ""] if model.is_single_file else None
+            prompt, is_chat = _prompt_of(tokenizer, question, media, chat)
+            inputs = tokenizer(
+                media.expand(prompt), return_tensors="pt", add_special_tokens=not is_chat
+            )
+            names = ("input_ids", "attention_mask")
+            known = tokenizer.get_vocab()
+            try:
+                text = generate_text(
+                    module,
+                    tokenizer,
+                    {
+                        **{name: inputs[name] for name in names if name in inputs},
+                        **media.token_inputs(inputs["input_ids"], tokenizer),
+                    },
+                    stop_tokens=_stop_token_ids(module, known, chat),
+                    max_new_tokens=max_new_tokens,
+                    sampling=sampling,
+                    on_token=on_token,
+                    thought_end=_thought_end(module, known) if is_chat else None,
+                )
+            finally:
+                forget_images(module)
     return strip_thinking(text) if question.is_chat else text
 
 
-def _prompt_of(tokenizer: Any, question: Question) -> tuple[str, bool]:
-    """What the model is given, and whether its template for questions is around it."""
-    if not question.is_chat or not getattr(tokenizer, "chat_template", None):
-        first = f"{question.system}\n\n" if question.system and question.is_chat else ""
-        return first + question.text, False
-    messages = [{"role": "user", "content": question.text}]
+def _prompt_of(
+    tokenizer: Any, question: Question, media: MediaInputs, chat: ChatTemplate | None
+) -> tuple[str, bool]:
+    """What the model is given, and whether its template for questions is around it.
+
+    Args:
+        chat: The template of models of one file, whose tokenizers have none.
+    """
+    if not question.is_chat:
+        return media.prefix + question.text, False
+    if chat is not None:
+        text = media.prefix + question.text
+        return chat.format(text, question.system, thinks=question.thinks), True
+    if not getattr(tokenizer, "chat_template", None):
+        first = f"{question.system}\n\n" if question.system else ""
+        return f"{first}{media.prefix}{question.text}", False
+    content: Any = question.text
+    if media.spans:
+        kinds = ["image"] * len(question.images) + ["audio"] * (question.audio is not None)
+        content = [{"type": kind} for kind in kinds]
+        content.append({"type": "text", "text": question.text})
+    messages = [{"role": "user", "content": content}]
     if question.system:
         messages.insert(0, {"role": "system", "content": question.system})
     try:
-        chat = tokenizer.apply_chat_template(
+        prompt = tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True, enable_thinking=question.thinks
         )
     except Exception as error:
@@ -89,14 +127,22 @@ def _prompt_of(tokenizer: Any, question: Question) -> tuple[str, bool]:
             port="system" if question.system else "prompt",
             hint="Some templates have no system prompt: write it in the prompt.",
         ) from error
-    return str(chat), True
+    return str(prompt), True
 
 
-def _eos_token_ids(module: Any) -> list[int]:
-    """Words by which it ends, as its folder says."""
+def _thought_end(module: Any, known: Mapping[str, int]) -> int | None:
+    """The token that ends the thoughts of a model of this kind."""
+    chat = CHATS.get(kind_of(type(module).__name__) or "")
+    return known.get(chat.thought_end) if chat is not None else None
+
+
+def _stop_token_ids(module: Any, known: Mapping[str, int], chat: ChatTemplate | None) -> list[int]:
+    """Words by which it ends: as its folder says, or as the template of models of one file does."""
+    if chat is not None:
+        return [known[mark] for mark in chat.stops if mark in known]
     generation_config = getattr(module, "generation_config", None)
     ends = getattr(generation_config, "eos_token_id", None)
-    ends = module.config.eos_token_id if ends is None else ends
+    ends = getattr(module.config, "eos_token_id", None) if ends is None else ends
     return list(ends) if isinstance(ends, (list, tuple)) else [] if ends is None else [ends]
 
 

@@ -1,7 +1,11 @@
-"""Find and open language models: in folders of transformers, and hosted. No weights are read."""
+"""Find and open language models: in folders of transformers, in one file, and hosted.
+
+No weights are read.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +19,7 @@ from nodegraph.core.ports import port_type
 from nodegraph.core.values import PipelineComponent, RecipeFile
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.checkpoint_parts import LANGUAGE_FILES
 from nodegraph.interop.pipelines.pipeline_recipes import GENERATION, LIBRARY
 from nodegraph.models.model_files import (
     cpu_stamp,
@@ -26,7 +31,9 @@ from nodegraph.models.model_files import (
 )
 from nodegraph.models.model_recipes import DTYPES
 from nodegraph.weights.attached_models import whole_size
-from nodegraph.weights.file_kinds import PartFiles, file_stamp
+from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_stamp, file_suffix
+from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
 
 HostedKind = Literal["openai", "ollama"]
 DEFAULT_ADDRESSES: Mapping[HostedKind, str] = MappingProxyType(
@@ -63,15 +70,26 @@ class LanguageModel:
         model: Recipe of its weights; the family is its class in transformers. Or the server that
             hosts it.
         tokenizer: Of its words. None for a hosted model.
+        processor: Settings of image processors and feature extractors, as JSON: objects
+            ``image_processor`` and ``feature_extractor``. Empty for the usual ones.
     """
 
     model: PipelineComponent | HostedModel
     tokenizer: PipelineComponent | None = None
+    processor: str = ""
 
     @property
     def hosted(self) -> HostedModel | None:
         """The server of the model; None for a local one."""
         return self.model if isinstance(self.model, HostedModel) else None
+
+    @property
+    def is_single_file(self) -> bool:
+        """Whether its weights and tokenizer are in one file without a configuration."""
+        if self.hosted is not None:
+            return False
+        assert isinstance(self.model, PipelineComponent)
+        return all(Path(file.path).name != layout.CONFIG for file in self.model.files)
 
 
 def parse_request_options(text: str, port: str = "options") -> dict[str, Any]:
@@ -101,6 +119,7 @@ _WRITING = ("ForCausalLM", "ForConditionalGeneration")
 """How classes end that write."""
 _WORDS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt",
           "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")  # fmt: skip
+_PROCESSORS = ("processor_config.json", "preprocessor_config.json")
 _WHERE = (
     "Copy the model's folder (config.json, model.safetensors and its tokenizer) into a "
     "models folder, for example models/language/qwen3-4b, and choose it by that name."
@@ -109,34 +128,44 @@ _WHERE = (
 
 @dataclass(frozen=True, slots=True)
 class LanguageFolder:
-    """A model's folder."""
+    """A model's folder, or its one file."""
 
     path: Path
     class_name: str
     files: PartFiles
 
     @property
-    def config(self) -> Path:
-        """Its configuration, by which its tokenizer is found, too."""
-        return self.path / layout.CONFIG
+    def is_file(self) -> bool:
+        """Whether it is one file, which holds its tokenizer, too."""
+        return self.path in self.files.weights
 
     @property
     def tokenizer_files(self) -> list[Path]:
-        """Files of its tokenizer, and that configuration."""
+        """Files of its tokenizer, and the configuration by which that is found."""
+        if self.is_file:
+            return [self.path]
         files = [self.path / name for name in _WORDS if (self.path / name).is_file()]
-        return [self.config, *files]
+        return [self.path / layout.CONFIG, *files]
 
     @property
     def weight_files(self) -> list[Path]:
         """Files of the model."""
+        if self.is_file:
+            return [self.path]
         generation = self.path / GENERATION
         return [*self.files.files, *([generation] if generation.is_file() else [])]
+
+    @property
+    def processor_files(self) -> list[Path]:
+        """Settings of what prepares images and audio for it."""
+        paths = [] if self.is_file else [self.path / name for name in _PROCESSORS]
+        return [path for path in paths if path.is_file()]
 
 
 def find_language_folder(
     name: str, folders: Sequence[Path], *, allow_pickle: bool = False
 ) -> LanguageFolder:
-    """The folder that a name means, if a language model is in it.
+    """The folder or file that a name means, if a language model is in it.
 
     Raises:
         ModelNotFound: There is nothing of that name; says where such models go.
@@ -144,14 +173,37 @@ def find_language_folder(
         UnsafeFile: Its weights have to be unpickled, and that isn't allowed.
     """
     path = locate_transformers_model(name, folders, where=_WHERE)
+    if path.is_file() and not (path.parent / layout.CONFIG).is_file():
+        return _single_file(path)
     path = path.parent if path.is_file() else path
     config = read_configuration(path, expected=_EXPECTED, where=_WHERE)
     class_name = _class_name(path, config)
-    files = folder_part_files(path, "model", allow_pickle=allow_pickle)
+    files = folder_part_files(path, _ROLE, allow_pickle=allow_pickle)
     opened = LanguageFolder(path, class_name, files)
-    if opened.tokenizer_files == [opened.config]:
+    if len(opened.tokenizer_files) == 1:
         raise InvalidFile(f"{path} has no tokenizer", expected=_WORDS[0], hint=_WHERE)
     return opened
+
+
+_ROLE = "model"
+
+
+def _single_file(path: Path) -> LanguageFolder:
+    shapes = header_of(path).shapes if file_suffix(path) == SAFETENSORS else {}
+    for class_name, part in LANGUAGE_FILES.items():
+        if any(item.prefix(shapes) is not None for item in part):
+            if TOKENIZER_TENSOR not in shapes:
+                raise InvalidFile(
+                    f"{path} has no tokenizer",
+                    expected=f"a tensor {TOKENIZER_TENSOR}, as ComfyUI's files have",
+                    hint=_WHERE,
+                )
+            return LanguageFolder(path, class_name, PartFiles(_ROLE, [path], [path]))
+    raise InvalidFile(
+        f"{path} is not a supported language model in one file",
+        expected=f"Gemma 4 (E2B, E4B or 31B) as ComfyUI names its tensors, or {_EXPECTED}",
+        hint=_WHERE,
+    )
 
 
 _EXPECTED = f"a transformers folder whose class name ends with {' or '.join(_WRITING)}"
@@ -193,9 +245,29 @@ def open_language_model(
     folder = find_language_folder(name, folders, allow_pickle=allow_pickle)
     precision = port_precision(dtype, [folder.files], device)
     return LanguageModel(
-        _component(folder.class_name, "model", folder.weight_files, precision),
-        _component("AutoTokenizer", "tokenizer", folder.tokenizer_files, "float32"),
+        _component(folder.class_name, _ROLE, folder.weight_files, precision),
+        _component(
+            "PreTrainedTokenizerFast" if folder.is_file else "AutoTokenizer",
+            "tokenizer",
+            folder.tokenizer_files,
+            "float32",
+        ),
+        _processor_settings(folder),
     )
+
+
+def _processor_settings(folder: LanguageFolder) -> str:
+    """Those of newer folders, which name the parts of a processor, and of older ones."""
+    settings: dict[str, Any] = {}
+    for path in reversed(folder.processor_files):
+        read = layout.read_config(path)
+        is_whole = path.name == _PROCESSORS[0]
+        settings |= read if is_whole else {"image_processor": read}
+    kept = {name: settings[name] for name in _PREPARING if isinstance(settings.get(name), dict)}
+    return json.dumps(kept, sort_keys=True) if kept else ""
+
+
+_PREPARING = ("image_processor", "feature_extractor")
 
 
 def _component(class_name: str, role: str, files: Sequence[Path], dtype: str) -> PipelineComponent:
@@ -212,7 +284,7 @@ def language_stamp(
 ) -> str:
     """Text that changes when `open_language_model` would give something else for the same name."""
     folder = find_language_folder(name, folders, allow_pickle=allow_pickle)
-    files = sorted({*folder.weight_files, *folder.tokenizer_files})
+    files = sorted({*folder.weight_files, *folder.tokenizer_files, *folder.processor_files})
     kept = [str(device), lacks_float16(device), *cpu_stamp(folder.weight_files, device)]
     return digest_value([*map(file_stamp, files), *kept])
 

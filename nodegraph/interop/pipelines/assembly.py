@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
+import tokenizers
 import torch
 from torch import Tensor, nn
 
@@ -24,16 +25,18 @@ from nodegraph.core.values import DiffusionModel, PipelineComponent, Recipe, Vae
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.building import building_from, diffusers_module, quiet, transformers_module
+from nodegraph.families.checkpoint_parts import recipe_parts
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.interop.pipelines.classes import Pipeline, PipelineClass
 from nodegraph.interop.pipelines.pipeline_recipes import GENERATION, LIBRARY
 from nodegraph.interop.pipelines.schedulers import CLASS
-from nodegraph.models.loading import estimate_bytes, move_component
+from nodegraph.models.loading import build_without_config, estimate_bytes, move_component
 from nodegraph.models.model_recipes import checking_digests
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.precision.module_quantization import apply_storage
 from nodegraph.weights.precision.storage import recipe_storage
+from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
 from nodegraph.weights.weight_files import PRECISIONS, read_tensors
 
 
@@ -73,7 +76,8 @@ def part_bytes(recipe: PipelineComponent) -> int:
     Raises:
         InvalidFile: A file is missing or damaged.
     """
-    return estimate_bytes(recipe) if _weights(recipe) else 0
+    is_module = _weights(recipe) and _name(recipe) != TOKENIZER
+    return estimate_bytes(recipe) if is_module else 0
 
 
 def part_class(recipe: PipelineComponent) -> Any:
@@ -98,6 +102,8 @@ def part_class(recipe: PipelineComponent) -> Any:
     )
 
 
+TOKENIZER = "tokenizer"
+"""Role of a tokenizer, which may be in the file of a language model."""
 _GENERATION = "generation_config"
 
 _RENAMED = ("FeatureExtractor", "ImageProcessor")
@@ -124,6 +130,9 @@ def _made(recipe: PipelineComponent) -> Any:
             weights = _weights(recipe)
             tensors = read_tensors(weights, recipe.dtype, wide=wide, as_stored=as_stored)
             return diffusers_module(kind, config, tensors, folder)
+    if transformers.PreTrainedModel in bases and not _has_config(recipe):
+        (part,) = recipe_parts(recipe)
+        return build_without_config(recipe, part)
     if transformers.PreTrainedModel in bases:
         with building_from(folder):
             settings = kind.config_class.from_pretrained(folder)
@@ -132,7 +141,31 @@ def _made(recipe: PipelineComponent) -> Any:
             if any(Path(file.path).name == GENERATION for file in recipe.files):
                 setattr(module, _GENERATION, transformers.GenerationConfig.from_pretrained(folder))
             return module
+    if _name(recipe) == TOKENIZER and _weights(recipe):
+        return _tokenizer_in_file(kind, Path(recipe.files[0].path))
     return _from_copies(kind, recipe)
+
+
+def _has_config(recipe: PipelineComponent) -> bool:
+    return any(Path(file.path).name == layout.CONFIG for file in recipe.files)
+
+
+def _tokenizer_in_file(kind: Any, path: Path) -> Any:
+    """A tokenizer from the file of a language model that holds it."""
+    with building_from(path):
+        (held,) = read_tensors([path], "float32", prefix=TOKENIZER_TENSOR).values()
+        try:
+            words = tokenizers.Tokenizer.from_str(held.numpy().tobytes().decode("utf-8"))
+        except Exception as error:
+            # The library raises bare exceptions.
+            raise ValueError(f"its tokenizer is damaged: {error}") from error
+        known = words.get_vocab(with_added_tokens=True)
+        ends = {name: mark for name, mark in _ENDS.items() if mark in known}
+        return kind(tokenizer_object=words, **ends)
+
+
+_ENDS = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"}
+"""Tokens of Gemma."""
 
 
 def _from_copies(kind: Any, recipe: PipelineComponent) -> Any:

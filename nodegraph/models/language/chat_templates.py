@@ -27,6 +27,8 @@ class ChatTemplate:
         stops: Marks by which the model ends its answer.
         silent: What says that it isn't to think first, where it would.
         opening: What all begins with.
+        thinking: What the system prompt begins with where the model is to think first.
+        thought_end: Token that ends the thoughts; empty where the text ``</think>`` does.
     """
 
     system: str
@@ -34,9 +36,12 @@ class ChatTemplate:
     stops: tuple[str, ...]
     silent: str = ""
     opening: str = ""
+    thinking: str = ""
+    thought_end: str = ""
 
     def format(self, prompt: str, system: str = "", *, thinks: bool = False) -> str:
         """All that the model is given to answer to."""
+        system = f"{self.thinking}{system}" if thinks else system
         first = self.system.replace("{}", system) if system else ""
         last = self.question.replace("{}", prompt)
         return f"{self.opening}{first}{last}{'' if thinks else self.silent}"
@@ -62,6 +67,16 @@ CHATS = {
     "gemma2": _GEMMA,
     # Source: transformers, models/gemma3/convert_gemma3_weights.py
     "gemma3": _GEMMA,
+    # Source: ComfyUI, comfy/text_encoders/gemma4.py, and the published tokenizer of
+    # google/gemma-4-E4B-it.
+    "gemma4": ChatTemplate(
+        "<|turn>system\n{}<turn|>\n",
+        "<|turn>user\n{}<turn|>\n<|turn>model\n",
+        ("<turn|>", "<eos>", "<|tool_response>"),
+        opening="<bos>",
+        thinking="<|think|>\n",
+        thought_end="<channel|>",
+    ),
     "llama": ChatTemplate(
         "<|start_header_id|>system<|end_header_id|>\n\n{}<|eot_id|>",
         "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
@@ -81,6 +96,7 @@ _KINDS = {
     "Qwen3": "qwen3",
     "Gemma2": "gemma2",
     "Gemma3": "gemma3",
+    "Gemma4": "gemma4",
     "Llama": "llama",
     "Mistral": "mistral",
     "Ministral": "mistral",

@@ -16,7 +16,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from nodegraph.core.values import TextEncoder
+from nodegraph.core.values import Audio, TextEncoder
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.building import build_tokenizer
@@ -139,6 +139,7 @@ class Question:
         text: The question.
         system: What it is told beforehand of how to answer.
         images: Images to look at, each float32 in 0..1, (height, width, 3).
+        audio: What to listen to.
         is_chat: Whether what it was trained to find around a question is put there; else it goes
             on with the text as it is.
         thinks: Whether it may think first, where it would; what it thinks isn't in its answer.
@@ -149,6 +150,7 @@ class Question:
     images: Sequence[Tensor] = ()
     is_chat: bool = True
     thinks: bool = False
+    audio: Audio | None = None
 
 
 def generate_answer(
@@ -168,10 +170,17 @@ def generate_answer(
         sampling: How words are drawn; None: always the likeliest.
         on_token: Called before each token with how many there are; what it raises ends the writing.
     Raises:
-        InvalidValue: It is no language model, sees no images, or the question is too long.
+        InvalidValue: It is no language model, sees no images, the question is too long, or it has
+            audio.
         InvalidFile: Its files have no head.
         NumericalError: It gives NaN.
     """
+    if question.audio is not None:
+        raise InvalidValue(
+            "text encoders take no audio",
+            port="audio",
+            expected="Gemma 4 E2B or E4B of LoadLanguageModel",
+        )
     encoder, words = check_can_generate(get_family(text_model.family))
     module, tokenizer = text_model.modules[encoder], text_model.tokenizers[words]
     with text_model.turn, torch.no_grad():
@@ -189,7 +198,7 @@ def generate_answer(
                 on_token=on_token,
             )
         finally:
-            _forget(module)
+            forget_images(module)
     return strip_thinking(text) if question.is_chat else text
 
 
@@ -242,8 +251,8 @@ def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor],
     return preprocess_images(processor, question.images, max(_SMALLEST, min(_LARGEST, max(sizes))))
 
 
-def _forget(module: Any) -> None:
-    """Leave a shared model as it was: Qwen 2.5-VL keeps where the last text's images were."""
+def forget_images(module: Any) -> None:
+    """Leave a shared model as it was: those of Qwen keep where the last text's images were."""
     inner = getattr(module, "model", module)
     if hasattr(inner, "rope_deltas"):
         inner.rope_deltas = None

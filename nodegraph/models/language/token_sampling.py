@@ -76,6 +76,7 @@ def generate_text(
     max_new_tokens: int,
     sampling: TokenSampling | None,
     on_token: Callable[[int], None],
+    thought_end: int | None = None,
 ) -> str:
     """What a language model goes on with.
 
@@ -86,6 +87,8 @@ def generate_text(
         max_new_tokens: Tokens that it writes, at most.
         sampling: How words are drawn; None: always the likeliest.
         on_token: Called before each token with how many there are; what it raises ends the writing.
+        thought_end: Token that ends the thoughts of the model, which the text leaves out. None for
+            models without one.
     Raises:
         InvalidValue: It is given too much, or nothing.
         NumericalError: It gives NaN.
@@ -110,7 +113,12 @@ def generate_text(
         ),
         logits_processor=LogitsProcessorList(chosen),
     )
-    return str(tokenizer.decode(tokens[0, length:], skip_special_tokens=True))
+    written = tokens[0, length:]
+    if thought_end is not None:
+        # Special tokens are not in the text, so that thoughts could not be told from the answer.
+        ends = (written == thought_end).nonzero()
+        written = written[int(ends[-1]) + 1 :] if len(ends) else written
+    return str(tokenizer.decode(written, skip_special_tokens=True))
 
 
 def _check_length(writer: Any, inputs: Mapping[str, Tensor]) -> None:

@@ -2579,6 +2579,7 @@ class BuiltinNodes:
         end: float | Link[float] = 1.0,
         mode: _mode | Link[str] = 'none',
         guess: bool | Link[bool] = False,
+        crop: bool | Link[bool] = False,
     ) -> _ApplyControlNet:
         """Control sampling by an image as well as by prompts: edges, depth, pose or others.
 
@@ -2589,13 +2590,14 @@ class BuiltinNodes:
         negative: Prompt for what the image should avoid. If not linked, the default negative prompt is controlled and returned instead.
         control_net: A network from LoadControlNet, for models of the same family.
         image: A control image as the network expects it, for example white edges on black: one for all, or one for each sampled image. Other sizes are scaled to cover the latent's size and center-cropped. Networks that take latents need exactly the latent's size.
-        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1 and Qwen-Image.
+        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1, Qwen-Image and Z-Image.
         mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as the image.
         strength: Strength of the control; 1 is as trained.
         start: Part of the sampling that is controlled, 0 to 1. A step counts if it lies completely inside.
         end: Part of the sampling that is controlled, 0 to 1. A step counts if it lies completely inside.
         mode: Kind of control image, for networks that support several (union).
         guess: Guess mode: control only the positive prompt, and more weakly in the first blocks of the model. For ControlNets of a UNet.
+        crop: Center-crop image and mask to whole cells of the VAE, for networks that take latents. If off, other sizes are an error.
         """
 
     def ApplyIPAdapter(
@@ -5520,6 +5522,7 @@ class BuiltinNodes:
         thinking: bool | Link[bool] = False,
         chat: bool | Link[bool] = True,
         schema: str | Link[str] = '',
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
     ) -> _GenerateText:
         """Generate text with a language model: an answer, a better prompt, or an image description.
 
@@ -5530,7 +5533,7 @@ class BuiltinNodes:
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
-        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL and models on servers. A batch counts as several images.
+        images: Images for the model to look at, for Qwen 2.5-VL, Qwen3-VL, Qwen3.5, Gemma 4 and models on servers. A batch counts as several images.
         system: System prompt: how the model should answer.
         max_tokens: Maximum number of tokens of the answer. A word has one or two.
         sampling: Sample each token by its probability. If off, the most likely token is used.
@@ -5544,6 +5547,7 @@ class BuiltinNodes:
         thinking: Let the model think first, as Qwen 3 can. The answer does not include these thoughts.
         chat: Apply the chat template of the model to the prompt. If off, the model continues the text. Models on servers always apply it.
         schema: JSON Schema that the answer follows, for models on servers.
+        audio: Audio for the model to listen to, for Gemma 4 E2B and E4B of LoadLanguageModel. They hear 30 seconds.
         """
 
     def GlowImage(
@@ -6834,7 +6838,7 @@ class BuiltinNodes:
     ) -> _LoadLanguageModel:
         """Load a language model for GenerateText: any model that transformers supports.
 
-        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers saves it. Custom code in the folder is not run.
+        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers saves it, or a file of Gemma 4 for ComfyUI. Custom code in the folder is not run.
         dtype: Precision in memory, as for LoadModel.
         """
 

@@ -25,7 +25,7 @@ from nodegraph.families.components import Autoencoder
 from nodegraph.families.image_conditioning import CONTROL_IMAGE
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.editing.pixel_formats import check_finite
-from nodegraph.models.vae import encode_image
+from nodegraph.models.vae import crop_to_cells, encode_image
 from nodegraph.sampling.controls.files import recipe_kind
 from nodegraph.sampling.controls.kinds import NO_MODE, ControlKind, mode_number
 from nodegraph.sampling.inpainting import with_tensors
@@ -75,6 +75,7 @@ def control_of(
     mask: Tensor | None = None,
     vae: Vae | None = None,
     weights: Weights | None = None,
+    crop: bool = False,
 ) -> Control:
     """An image that leads through a network, encoded where that sees latents.
 
@@ -84,6 +85,7 @@ def control_of(
         mode: One of `kinds.MODES`.
         mask: In 0..1, shape (1 or n, height, width); from a half up it is filled.
         vae: Of the model, with what brings its weights.
+        crop: Whether to cut off evenly what fills no whole cells of the VAE.
     Raises:
         InvalidValue: Something that the network needs is missing, or given without a use.
         NumericalError: The image has NaN or infinity.
@@ -107,7 +109,8 @@ def control_of(
         )
     if kind.takes_mask != (mask is not None):
         raise _mask_error(kind)
-    return replace(control, hint=_encoded(image, mask, kind, vae, weights), mask=None)
+    hint = _encoded(image, mask, kind, vae, weights, crop=crop)
+    return replace(control, hint=hint, mask=None)
 
 
 def _mask_error(kind: ControlKind) -> InvalidValue:
@@ -131,17 +134,26 @@ def _check_mask(image: Tensor, mask: Tensor) -> None:
 
 
 def _encoded(
-    image: Tensor, mask: Tensor | None, kind: ControlKind, vae: Vae, weights: Weights
+    image: Tensor,
+    mask: Tensor | None,
+    kind: ControlKind,
+    vae: Vae,
+    weights: Weights,
+    *,
+    crop: bool = False,
 ) -> Tensor:
     """An image as a latent, and beside it which cells are shown."""
     colours = image[..., :3]
     if colours.shape[-1] == 1:
         colours = colours.expand(*colours.shape[:-1], 3)
     hidden = None if mask is None else mask >= 0.5
-    if hidden is not None:
+    if hidden is not None and not kind.keeps_masked:
         colours = torch.where(hidden[..., None], 0.0, colours)
     with weights(vae, calls_only=True) as autoencoder:
         encoder = _unshifted(autoencoder) if kind.unshifted else autoencoder
+        if crop:
+            colours = crop_to_cells(encoder, colours)
+            hidden = None if hidden is None else crop_to_cells(encoder, hidden)
         samples = encode_image(encoder, colours).samples
     assert samples is not None
     if hidden is None:

@@ -14,7 +14,12 @@ from nodegraph.core.values import Control
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROLS, Family
 from nodegraph.families.components import ControlNetwork, Denoiser
-from nodegraph.families.model_step import ControlNetCall, Residuals, add_residuals
+from nodegraph.families.model_step import (
+    BlockControl,
+    ControlNetCall,
+    Residuals,
+    add_residuals,
+)
 from nodegraph.sampling.controls.kinds import (
     ControlKind,
     check_caching,
@@ -253,7 +258,8 @@ class ActiveControls:
         items = len(x) // len(prompts)
         tensors = [prompts[at].tensors for at in prompt_indices]
         key = (*places, item, len(prompt_indices))
-        if self._family.controlled_by_positive:
+        network = self._live[places[0]].network.module
+        if self._family.controlled_by_positive and not getattr(network, "reads_own_prompt", False):
             if key in self._known:
                 return self._known[key]
             tensors = [self._first] * len(prompt_indices)
@@ -344,10 +350,14 @@ def _with_precision(batch: Batch, before: torch.dtype, precision: torch.dtype) -
     }
 
 
-def _among(residual: Tensor, indices: Sequence[int], prompts: int) -> Tensor:
+def _among(
+    residual: Tensor | BlockControl, indices: Sequence[int], prompts: int
+) -> Tensor | BlockControl:
     """A residual of some prompts among those of all, with zeros for the others."""
     if len(indices) == prompts:
         return residual
+    if isinstance(residual, BlockControl):
+        return residual.among(indices, prompts)
     chunks = dict(zip(indices, residual.chunk(len(indices)), strict=True))
     nothing = torch.zeros_like(chunks[indices[0]])
     return torch.cat([chunks.get(at, nothing) for at in range(prompts)])

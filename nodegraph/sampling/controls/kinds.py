@@ -33,6 +33,7 @@ class ControlKind:
         takes_mask: Whether it is shown a mask beside a latent, or as a further channel of pixels.
         only_positive: Whether it leads the positive prompt alone.
         unshifted: Whether it was trained on latents that weren't shifted.
+        keeps_masked: Whether it sees the pixels that its mask hides from others.
     """
 
     sees_latents: bool
@@ -42,6 +43,7 @@ class ControlKind:
     takes_mask: bool = False
     only_positive: bool = False
     unshifted: bool = False
+    keeps_masked: bool = False
 
 
 def control_kind(class_name: str, config: Config) -> ControlKind:
@@ -62,6 +64,7 @@ def control_kind(class_name: str, config: Config) -> ControlKind:
         family is not None and bool(config.get(family.control_mask_channels)),
         bool(config.get("global_pool_conditions")),
         family is not None and family.control_is_unshifted(config),
+        family is not None and class_name in family.control_keeps_masked,
     )
 
 
@@ -111,7 +114,7 @@ def check_caching(model: Denoiser, side: Side) -> None:
         )
 
 
-_WIDTHS = ("cross_attention_dim", "joint_attention_dim", "in_channels")
+_WIDTHS = ("cross_attention_dim", "joint_attention_dim", "in_channels", "dim")
 """What a network and the model beside it must agree in, as far as both say it."""
 
 

@@ -41,6 +41,7 @@ from tests.diffusion.families.video_models import (
     wan_vace,
 )
 from tests.diffusion.families.words import qwen_words
+from tests.diffusion.language.seeing_models import gemma4_file, qwen35_folder
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
 
@@ -52,7 +53,14 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
     "sdxl": (("union", controls.sdxl_union), ("", controls.sdxl_net)),
     "sd3": (("", controls.sd3_net),),
     "flux": (("union", controls.flux_union), ("", controls.flux_control)),
-    "qwen-image": (("inpaint", controls.qwen_fill), ("instantx", controls.qwen_control)),
+    "z-image": (("", controls.z_image_second),),
+    "qwen-image": (
+        ("inpaint_diffsynth", controls.qwen_blockwise_fill),
+        ("diffsynth", controls.qwen_blockwise),
+        ("fun", controls.qwen_fun),
+        ("inpaint", controls.qwen_fill),
+        ("instantx", controls.qwen_control),
+    ),
     "anima": (("lllite.*inpaint", anima_fill), ("lllite", anima_lllite)),
 }
 """Control networks of a family, by what their files are called."""
@@ -120,7 +128,9 @@ class Tinies:
             case "LoadTextEncoder":
                 node.inputs = {"family": family, "file": self[family]}
             case "LoadLanguageModel":
-                node.inputs = {"model": self._made("language", _language_model)}
+                like = next(item for item in _LANGUAGE_MODELS if item in name)
+                file = f"language-{like}" + (".safetensors" if like == "gemma4" else "")
+                node.inputs = {"model": self._made(file, _LANGUAGE_MODELS[like])}
             case "LoadVae":
                 node.inputs = {"vae": self[family]}
             case "LoadControlNet":
@@ -214,6 +224,14 @@ def _language_model(to: Path) -> None:
     model.config.max_position_embeddings = 40_960
     model.save_pretrained(to)
     words.save_pretrained(to)
+
+
+_LANGUAGE_MODELS: Mapping[str, Callable[[Path], object]] = {
+    "gemma4": gemma4_file,
+    "qwen3.5": qwen35_folder,
+    "": _language_model,
+}
+"""Language models, by what the names of their files have in them."""
 
 
 def _latent_upscaler(to: Path) -> None:

@@ -489,3 +489,37 @@ def test_the_upload_button_is_written_behind_all_that_a_loader_needs() -> None:
     _, written = export_documents(Workflow(nodes={"mask": mask}), TABLE, catalog())
     (entry,) = written["ui"]["nodes"]
     assert entry["widgets_values"] == ["a.png", "red", "image"]
+
+
+def asking(model: str) -> Workflow:
+    nodes = {
+        "load": NodeEntry(type="LoadLanguageModel", inputs={"model": model}),
+        "hear": NodeEntry(type="LoadAudio", inputs={"path": "talk.wav"}),
+        "see": NodeEntry(type="LoadImage", inputs={"path": "cat.png"}),
+        "ask": NodeEntry(
+            type="GenerateText",
+            inputs={
+                "encoder": {"from": "load.language_model"},
+                "prompt": "transcribe",
+                "images": {"from": "see.image"},
+                "audio": {"from": "hear.audio"},
+            },
+        ),
+        "show": NodeEntry(type="ShowValue", inputs={"value": {"from": "ask.text"}}),
+    }
+    return Workflow(nodes=nodes)
+
+
+def test_language_models_that_see_and_hear_go_there_and_back() -> None:
+    file = "gemma4_e4b_it_fp8_scaled.safetensors"
+    found = there_and_back(asking(file)).nodes
+    by_type = {node.type: name for name, node in found.items()}
+    assert found[by_type["LoadLanguageModel"]].inputs["model"] == file
+    asked = found[by_type["GenerateText"]].inputs
+    ports = {"encoder": "LoadLanguageModel", "images": "LoadImage", "audio": "LoadAudio"}
+    assert all(asked[port]["from"].split(".")[0] == by_type[of] for port, of in ports.items())
+
+
+def test_folders_of_language_models_are_not_exported() -> None:
+    exported = export(asking("language/qwen3-4b"), TABLE, catalog())
+    assert any("from one file, not from a folder" in told for told in exported.messages)

@@ -573,3 +573,45 @@ def test_videos_of_hunyuan_begin_with_an_image_that_siglip_sees() -> None:
     (eyes,) = used(found.workflow, "LoadImageEncoder")
     assert eyes["image_encoder"] == "sigclip_vision_patch14_384.safetensors"
     assert used(found.workflow, "LoadTextEncoder")[0]["family"] == "hunyuan-video-15"
+
+
+def patched(kind: str, **inputs: Any) -> ForeignGraph:
+    """A model with a control network as patches, sampled."""
+    return ForeignGraph(
+        {
+            **chained(
+                net=("UNETLoader", {"unet_name": "z_image_turbo_bf16.safetensors"}),
+                patch=("ModelPatchLoader", {"name": "Z-Image-Turbo-Fun-Controlnet-Union.st"}),
+                vae=("VAELoader", {"vae_name": "ae.safetensors"}),
+                see=("LoadImage", {"image": "edges.png"}),
+                sample=("KSampler", {"model": Source("led", 0)}),
+            ).nodes,
+            "led": ForeignNode(
+                "led",
+                kind,
+                {
+                    "model": Source("net", 0),
+                    "model_patch": Source("patch", 0),
+                    "vae": Source("vae", 0),
+                    "strength": 0.8,
+                    **inputs,
+                },
+            ),
+        }
+    )
+
+
+@pytest.mark.parametrize("kind", ["QwenImageDiffsynthControlnet", "ZImageFunControlnet"])
+def test_control_networks_as_patches_stand_beside_the_prompts(kind: str) -> None:
+    found = imported(patched(kind, image=Source("see", 0), mask=Source("see", 1)))
+    (applied,) = used(found.workflow, "ApplyControlNet")
+    assert (applied["strength"], applied["crop"]) == (0.8, True)
+    for port, of in (("image", "LoadImage"), ("mask", "ResizeMask"), ("vae", "LoadVae")):
+        assert found.workflow.nodes[origin(applied, port)].type == of
+    assert used(found.workflow, "LoadControlNet")
+
+
+def test_images_to_fill_for_z_images_network_are_refused() -> None:
+    inputs = {"image": Source("see", 0), "inpaint_image": Source("see", 0)}
+    found = imported(patched("ZImageFunControlnet", **inputs))
+    assert "no image to fill" in str(found)

@@ -14,11 +14,18 @@ import pytest
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Control, ControlNet, Vae
 from nodegraph.diffusion import load_component
 from nodegraph.errors import InvalidValue
+from nodegraph.families.model_step import BlockControl
+from nodegraph.families.patches import pack_latents
+from nodegraph.families.qwen_image_controls import (
+    QwenImageBlockwiseControlNet,
+    QwenImageFunControlNet,
+)
 from nodegraph.families.speed_options import FirstBlock
 from nodegraph.families.wan_vae import QwenImageFormat, WanFormat
 from nodegraph.sampling.controls.control_conditioning import control_of, with_control
@@ -31,6 +38,7 @@ from .test_flux import flux, sd3
 from .test_flux import unpack as flux_unpack
 from .test_qwen_image import qwen_image
 from .test_stable_diffusion import sd1, sdxl
+from .test_z_image import z_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
 
@@ -672,3 +680,300 @@ def test_networks_of_other_depths_are_summed_block_by_block(
     alone = led(model, nets[:1], [one], cfg=1.0)
     both = led(model, nets, [one, control_of(nets[1].recipe, picture(), strength=0.0)], cfg=1.0)
     assert torch.equal(alone.latents, both.latents)
+
+
+Z_IMAGE_NET = {
+    "control_layers_places": [0],
+    "all_patch_size": [2],
+    "all_f_patch_size": [1],
+    "dim": 32,
+    "n_refiner_layers": 1,
+    "n_heads": 2,
+    "n_kv_heads": 2,
+}
+
+
+def z_image_first() -> Any:
+    return d.ZImageControlNetModel(**Z_IMAGE_NET, control_in_dim=16)
+
+
+def z_image_second() -> Any:
+    return d.ZImageControlNetModel(
+        **Z_IMAGE_NET,
+        control_in_dim=33,
+        control_refiner_layers_places=[0],
+        add_control_noise_refiner="control_noise_refiner",
+    )
+
+
+def z_image_layers() -> Any:
+    return d.ZImageControlNetModel(
+        **Z_IMAGE_NET,
+        control_in_dim=33,
+        control_refiner_layers_places=[0],
+        add_control_noise_refiner="control_layers",
+    )
+
+
+@pytest.mark.usefixtures("likeliest")
+@pytest.mark.parametrize("build", [z_image_first, z_image_second, z_image_layers])
+def test_z_image_is_led_as_by_diffusers(
+    model_of: ModelOf, net_of: NetOf, build: Callable[[], Any]
+) -> None:
+    pipeline, model = model_of(z_image)
+    net = net_of(build)
+    twin = random_net(build, 0)
+    twin.load_state_dict(net.module.state_dict())
+    other = around(d.ZImageControlNetPipeline, pipeline, {"controlnet": twin})
+    control = seen(model, net, picture(), strength=0.7)
+    for batch, guidance, negative in ((1, 0.0, None), (2, 3.0, NEGATIVE)):
+        found = led(model, [net], [control], cfg=guidance + 1, batch=batch, negative=negative)
+        expected = stock(
+            other,
+            control_image=as_pixels(picture()),
+            controlnet_conditioning_scale=0.7,
+            guidance_scale=guidance,
+            width=WIDTH,
+            height=HEIGHT,
+            batch=batch,
+            negative=negative,
+        )
+        assert_same(found, expected)
+        plain = model.make(WIDTH, HEIGHT, cfg=guidance + 1, batch=batch, negative=negative)
+        assert (plain.latents - found.latents).abs().max() > 1e-3
+    # The network is as it was: it has no layers of the transformer.
+    assert net.live.module.state_dict().keys() == net.module.state_dict().keys()
+
+
+@pytest.mark.usefixtures("likeliest")
+def test_a_refiner_that_was_not_trained_is_not_used(
+    model_of: ModelOf, tmp_path: Path, net_of: NetOf
+) -> None:
+    """Version 2.0 of Z-Image's has one, whose first layer is zero."""
+    pipeline, model = model_of(z_image)
+    module = random_net(z_image_second, 3)
+    module.control_noise_refiner[0].before_proj.weight.zero_()
+    module.save_pretrained(tmp_path / "second")
+    recipe = open_control(str(tmp_path / "second"), [])
+    net = Net(module, recipe, load_component(recipe, "cpu"))
+    twin = random_net(z_image_layers, 0)
+    twin.load_state_dict(module.state_dict(), strict=False)
+    other = around(d.ZImageControlNetPipeline, pipeline, {"controlnet": twin})
+    found = led(model, [net], [seen(model, net, picture())], cfg=1.0)
+    expected = stock(
+        other,
+        control_image=as_pixels(picture()),
+        controlnet_conditioning_scale=1.0,
+        guidance_scale=0.0,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    assert_same(found, expected)
+
+
+@pytest.mark.usefixtures("likeliest")
+def test_z_image_is_led_on_one_side_beside_a_long_prompt(model_of: ModelOf, net_of: NetOf) -> None:
+    """What the network adds to the prompt that it leads does not depend on the other."""
+    _, model = model_of(z_image)
+    net = net_of(z_image_first)
+    control = seen(model, net, picture())
+    alone = led(model, [net], [control], cfg=1.0)
+    away = model.encode("a long negative prompt " * 12)
+    with beside(model, net):
+        both = model.make(
+            WIDTH, HEIGHT, change=lambda given: with_control(given, control), away=away, cfg=1.0001
+        )
+    torch.testing.assert_close(both.latents, alone.latents, rtol=0, atol=2e-3)
+    plain = model.make(WIDTH, HEIGHT, cfg=1.0)
+    assert (plain.latents - alone.latents).abs().max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("layers", "channels", "refiner"),
+    [(6, 16, None), (15, 33, "control_noise_refiner"), (3, 33, "control_noise_refiner")],
+)
+def test_files_of_z_image_are_opened(
+    tmp_path: Path, layers: int, channels: int, refiner: Any
+) -> None:
+    """The versions 1 and 2.1 and the lite one, as they are published."""
+    config = Z_IMAGE_NET | {
+        "control_layers_places": list(range(0, 30, 30 // layers)),
+        "control_refiner_layers_places": None if refiner is None else [0, 1],
+        "add_control_noise_refiner": refiner,
+        "control_in_dim": channels,
+        "n_refiner_layers": 2,
+    }
+    module = random_net(lambda: d.ZImageControlNetModel(**config), 0)
+    file = tmp_path / "Z-Image-Turbo-Fun-Controlnet-Union.safetensors"
+    save_file(module.state_dict(), file)
+    live = load_component(open_control(str(file), []), "cpu").module
+    kept = {name: live.config[name] for name in config if not name.startswith("all_")}
+    assert kept.items() <= config.items()
+    wanted = module.state_dict()
+    assert live.state_dict().keys() == wanted.keys()
+    assert all(torch.equal(item, wanted[name]) for name, item in live.state_dict().items())
+
+
+def qwen_fun() -> Any:
+    return QwenImageFunControlNet(num_layers=1, num_attention_heads=2, attention_head_dim=16)
+
+
+def qwen_blockwise() -> Any:
+    return QwenImageBlockwiseControlNet(width=32, num_layers=2)
+
+
+def qwen_blockwise_fill() -> Any:
+    return QwenImageBlockwiseControlNet(width=32, num_layers=2, extra_condition_channels=4)
+
+
+class PlainTransformer(torch.nn.Module):
+    """Qwen-Image's transformer with what a control network adds, step by step.
+
+    Args:
+        whole: The transformer.
+        hints: Makes what is added behind the blocks of its first tokens.
+    """
+
+    def __init__(self, whole: Any, hints: Callable[..., Any]) -> None:
+        super().__init__()
+        self.whole, self.hints = whole, hints
+        for name in ("config", "dtype", "device", "cache_context"):
+            setattr(self, name, getattr(whole, name))
+
+    def forward(
+        self, hidden_states: Tensor, encoder_hidden_states: Tensor, timestep: Tensor, **more: Any
+    ) -> Any:
+        net = self.whole
+        states = net.img_in(hidden_states)
+        prompt = net.txt_in(net.txt_norm(encoder_hidden_states))
+        time = net.time_text_embed(timestep, states)
+        rotary = net.pos_embed(
+            more["img_shapes"], max_txt_seq_len=prompt.shape[1], device=states.device
+        )
+        added = self.hints(states, prompt, time, rotary)
+        for number, block in enumerate(net.transformer_blocks):
+            prompt, states = block(states, prompt, None, time, rotary)
+            states = states + added(number, states)
+        return (net.proj_out(net.norm_out(states, time)),)
+
+
+def plain_fun(net: Any, cells: Tensor, strength: float) -> Callable[..., Any]:
+    """The arithmetic of VideoX-Fun's network of one block, beside the first one."""
+
+    def hints(states: Tensor, prompt: Tensor, time: Tensor, rotary: Any) -> Any:
+        tokens = pack_latents(torch.cat([cells, torch.zeros(1, 17, *cells.shape[2:])], 1))
+        tokens = tokens.expand(len(states), -1, -1)
+        (block,) = net.control_blocks
+        begun = block.before_proj(net.control_img_in(tokens)) + states
+        _, ended = block(begun, prompt, None, time, rotary)
+        hint = block.after_proj(ended)
+        return lambda number, _: hint * strength if number == 0 else 0.0
+
+    return hints
+
+
+def plain_blockwise(net: Any, cells: Tensor, strength: float) -> Callable[..., Any]:
+    """The arithmetic of DiffSynth's network."""
+
+    def norm(tokens: Tensor, weight: Tensor) -> Tensor:
+        return tokens / (tokens.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt() * weight
+
+    def hints(states: Tensor, *_: Any) -> Any:
+        control = net.img_in(pack_latents(cells)).expand(len(states), -1, -1)
+
+        def added(number: int, tokens: Tensor) -> Tensor:
+            block = net.controlnet_blocks[number]
+            both = norm(tokens, block.x_rms.weight) + norm(control, block.y_rms.weight)
+            result: Tensor = block.output_proj(torch.nn.functional.gelu(block.input_proj(both)))
+            return result * strength
+
+        return added
+
+    return hints
+
+
+@pytest.mark.parametrize(
+    ("build", "plain"),
+    [(qwen_fun, plain_fun), (qwen_blockwise, plain_blockwise), (qwen_blockwise_fill, None)],
+    ids=["fun", "blockwise", "blockwise-fill"],
+)
+def test_other_networks_of_qwen_image_lead_as_their_arithmetic(
+    model_of: ModelOf, net_of: NetOf, build: Callable[[], Any], plain: Any
+) -> None:
+    pipeline, model = model_of(qwen_image)
+    net = net_of(build)
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    mask[:, 16:40, 16:] = 1
+    more = {} if plain else {"mask": mask}
+    control = seen(model, net, picture(), strength=0.7, **more)
+    cells = control.hint
+    if not plain:
+        # The image is whole, and the mask is 1 where it stays.
+        whole = seen(model, net_of(qwen_blockwise), picture()).hint
+        assert torch.equal(cells[:, :16], whole)
+        assert torch.equal(cells[:, 16], 1 - mask[:, ::8, ::8])
+    hints = (plain or plain_blockwise)(net.module, cells, 0.7)
+    other = around(d.QwenImagePipeline, pipeline, {})
+    other.transformer = PlainTransformer(pipeline.transformer, hints)
+    for negative, batch in ((None, 2), (NEGATIVE, 1)):
+        found = led(model, [net], [control], cfg=3.0, negative=negative, batch=batch)
+        expected = stock(
+            other, true_cfg_scale=3.0, width=WIDTH, height=HEIGHT, negative=negative, batch=batch
+        )
+        unpack = flux_unpack(WIDTH, HEIGHT)
+        torch.testing.assert_close(found.latents, unpack(expected.latents), rtol=0, atol=2e-5)
+        without = model.make(WIDTH, HEIGHT, cfg=3.0, negative=negative, batch=batch)
+        assert (without.latents - found.latents).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("build", [qwen_fun, qwen_blockwise, qwen_blockwise_fill])
+def test_files_of_other_networks_of_qwen_image_are_opened(
+    tmp_path: Path, build: Callable[[], Any]
+) -> None:
+    module = random_net(build, 0)
+    file = tmp_path / "control.safetensors"
+    save_file(module.state_dict(), file)
+    live = load_component(open_control(str(file), []), "cpu").module
+    assert type(live) is type(module)
+    wanted = module.state_dict()
+    assert live.state_dict().keys() == wanted.keys()
+    assert all(torch.equal(item, wanted[name]) for name, item in live.state_dict().items())
+
+
+def test_a_prompt_that_is_not_led_by_what_adds_inside_is_as_without(
+    model_of: ModelOf, net_of: NetOf
+) -> None:
+    control = BlockControl(lambda *_: torch.ones(1), torch.ones(2, 3, 4), torch.ones(2, 1, 1))
+    among = control.among([0, 2], 3)
+    found = among.added(0, torch.zeros(3, 5, 4))
+    assert found[[0, 2], :3].eq(1).all()
+    assert found[1].eq(0).all()
+    assert found[:, 3:].eq(0).all()
+
+
+def test_a_control_image_is_cropped_to_whole_cells(model_of: ModelOf, net_of: NetOf) -> None:
+    _, model = model_of(qwen_image)
+    net = net_of(qwen_blockwise_fill)
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    mask[:, 16:40, 16:] = 1
+    wide = torch.nn.functional.pad(picture(), (0, 0, 3, 2, 1, 1))
+    hidden = torch.nn.functional.pad(mask, (3, 2, 1, 1))
+    # Of five columns too many, two go on the left.
+    wide, hidden = wide[:, :, 1:], hidden[:, :, 1:]
+    found = seen(model, net, wide, mask=hidden, crop=True)
+    assert torch.equal(found.hint, seen(model, net, picture(), mask=mask).hint)
+    with raises(InvalidValue, port="image"):
+        seen(model, net, wide, mask=hidden)
+
+
+def test_a_network_of_another_precision_adds_inside(model_of: ModelOf, net_of: NetOf) -> None:
+    _, model = model_of(qwen_image)
+    net = net_of(qwen_blockwise)
+    control = seen(model, net, picture())
+    plain = led(model, [net], [control], cfg=1.0).latents
+    module = random_net(qwen_blockwise, 0)
+    module.load_state_dict(net.module.state_dict())
+    live = replace(net.live, modules={"controlnet": module.to(torch.bfloat16)})
+    found = led(model, [replace(net, live=live)], [control], cfg=1.0).latents
+    assert not torch.equal(found, plain)
+    torch.testing.assert_close(found, plain, rtol=0, atol=0.1)

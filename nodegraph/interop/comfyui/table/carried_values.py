@@ -502,3 +502,10 @@ _GUIDERS: Mapping[str, Callable[[Patch], tuple[str, dict[str, Any]]]] = {
     "TCFG": lambda _: ("TangentialGuider", {}),
     "APG": _projected,
 }
+
+
+def put_on_model(node: Passage, values: dict[str, Any]) -> None:
+    """Let what leads a model go along with it."""
+    model = node.inputs["model"]
+    adapters = (*model.carried.get(ADAPTERS, ()), values)
+    node.give("MODEL", model.with_carried(**{ADAPTERS: adapters}))

@@ -10,9 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
-from nodegraph.interop.comfyui.table.carried_values import CONTROLS, refuse_unsupported
+from nodegraph.interop.comfyui.table.carried_values import (
+    CONTROLS,
+    put_on_model,
+    refuse_unsupported,
+)
 from nodegraph.interop.comfyui.table.loaders import file_loader
-from nodegraph.interop.comfyui.table.parts import compute_number
+from nodegraph.interop.comfyui.table.parts import CROP, compute_number, file_input
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 MODE = "mode"
@@ -44,6 +48,8 @@ def _values(node: Passage) -> dict[str, Any]:
         # there it is scaled to the image
         sized = node.add("ResizeMask", mask=taken["mask"], image=taken["image"])
         taken["mask"] = MadeOutput(sized, "mask")
+    if "vae" in taken:
+        taken |= CROP
     return {"control_net": Signal(net.content), MODE: net.carried.get(MODE), **taken}
 
 
@@ -66,7 +72,7 @@ def _apply_to_one(node: Passage) -> None:
 def _apply_back(node: Passage) -> None:
     names = {"start_percent": "start", "end_percent": "end"}
     names |= {name: name for name in ("image", "vae", "strength", "control_net")}
-    refuse_unsupported(node, "positive", "negative", "mask", MODE, *names.values())
+    refuse_unsupported(node, "positive", "negative", "mask", MODE, "crop", *names.values())
     taken: dict[str, Any] = {
         their: node.inputs[our] for their, our in names.items() if our in node.inputs
     }
@@ -280,11 +286,68 @@ PREPROCESSOR_ENTRIES: tuple[TableEntry, ...] = (
 )
 
 
+def _style_of_file(node: Passage) -> None:
+    """A file of patches, which the node opens that applies it."""
+    node.give("MODEL_PATCH", Signal(None, {"patch_file": file_input(node, "name")}))
+
+
+def _control(node: Passage) -> None:
+    """A control network as patches of a model; here it stands beside the prompts, as all do."""
+    file = node.inputs["model_patch"].carried.get("patch_file")
+    if file is None:
+        raise Untranslatable("the file of its model patch is not known")
+    loaded = node.add("LoadControlNet", control_net=file)
+    names = {"start": "start_percent", "end": "end_percent"}
+    names |= {name: name for name in ("image", "vae", "mask", "strength")}
+    taken: dict[str, Any] = {
+        our: node.inputs[their] for our, their in names.items() if their in node.inputs
+    }
+    if "mask" in taken:
+        # There it is scaled to the latent.
+        sized = node.add("ResizeMask", mask=taken["mask"], image=taken["image"])
+        taken["mask"] = MadeOutput(sized, "mask")
+    made = MadeOutput(loaded, "control_net")
+    crop = CROP if "vae" in taken else {}
+    put_on_model(node, {"type": "ApplyControlNet", "control_net": made, **taken, **crop})
+
+
+def _fun_control(node: Passage) -> None:
+    """Alibaba's control network of Z-Image, which here is shown nothing to fill."""
+    if "inpaint_image" in node.inputs or "image" not in node.inputs:
+        raise Untranslatable(
+            "nodegraph shows Z-Image's control network a control image, but no image to fill"
+        )
+    _control(node)
+
+
+_MODEL = "model: MODEL"
+_SPAN = "start_percent: FLOAT = {}, end_percent: FLOAT = {}"
+
+_PATCHES = (
+    entry("ModelPatchLoader(name: COMBO) -> MODEL_PATCH", _style_of_file),
+    entry(
+        f"QwenImageDiffsynthControlnet({_MODEL}, model_patch: MODEL_PATCH, vae: VAE, "
+        "image: IMAGE, strength: FLOAT = 1.0, mask: MASK?) -> MODEL",
+        _control,
+    ),
+    entry(
+        f"ZImageFunControlnet({_MODEL}, model_patch: MODEL_PATCH, vae: VAE, "
+        "strength: FLOAT = 1.0, image: IMAGE?, inpaint_image: IMAGE?, mask: MASK?) -> MODEL",
+        _fun_control,
+    ),
+    entry(
+        f"AnimaLLLiteApply({_MODEL}, model_patch: MODEL_PATCH, image: IMAGE, mask: MASK?, "
+        f"strength: FLOAT = 1.0, {_SPAN.format('0.0', '1.0')}) -> MODEL",
+        _control,
+    ),
+)
+
 _NET = "control_net: CONTROL_NET"
 _BOTH = "positive: CONDITIONING, negative: CONDITIONING"
 _HOW = "strength: FLOAT = 1.0, start_percent: FLOAT = 0.0, end_percent: FLOAT = 1.0"
 
 ENTRIES: tuple[TableEntry, ...] = (
+    *_PATCHES,
     entry(
         "ControlNetLoader(control_net_name: COMBO) -> CONTROL_NET",
         *file_loader(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
@@ -16,9 +17,10 @@ from nodegraph.interop.comfyui.families import (
     latent_format,
     model_family,
 )
-from nodegraph.interop.comfyui.table.carried_values import FAMILY, refuse_unsupported
+from nodegraph.interop.comfyui.table.carried_values import FAMILY, only_back, refuse_unsupported
 from nodegraph.interop.comfyui.table.parts import file_input, model_file_name
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 _STORAGES = {
     "fp8_e4m3fn": "float8",
@@ -192,6 +194,16 @@ def _text_encoder_back(there: str, *names: str) -> Translate:
         node.give("text_encoder", MadeOutput(name, "CLIP"))
 
     return backward
+
+
+def _language_model_back(node: Passage) -> None:
+    """ComfyUI loads language models as text encoders, from one file."""
+    file = node.inputs["model"]
+    if isinstance(file.content, str) and file_suffix(Path(file.content)) not in HEADED:
+        raise Untranslatable("ComfyUI reads language models from one file, not from a folder")
+    refuse_unsupported(node, "model")
+    name = node.add("CLIPLoader", clip_name=file, type="stable_diffusion")
+    node.give("language_model", MadeOutput(name, "CLIP"))
 
 
 def _encoders(there: str, types: str, *names: str, kind: str = "") -> Sequence[TableEntry]:
@@ -395,6 +407,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry("UnetLoaderGGUF(unet_name: COMBO) -> MODEL", _diffusion_model),
     *_encoders("CLIPLoader", _KIND, "clip_name"),
+    only_back("LoadLanguageModel", _language_model_back),
     *_encoders(
         "DualCLIPLoader", _KIND.replace("stable_diffusion", "sdxl"), "clip_name1", "clip_name2"
     ),

@@ -7,7 +7,6 @@ from typing import Any
 from nodegraph.families.index import INDEX
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.table.carried_values import (
-    ADAPTERS,
     FAMILY,
     GRADUAL,
     GUIDE,
@@ -16,9 +15,9 @@ from nodegraph.interop.comfyui.table.carried_values import (
     only_back,
     patch,
     patched,
+    put_on_model,
     refuse_unsupported,
 )
-from nodegraph.interop.comfyui.table.parts import file_input
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 
@@ -208,27 +207,7 @@ def _adapter(node: Passage) -> None:
         "mask": node.inputs.get("attn_mask"),
         "weight": node.inputs["weight"],
     }
-    _put_on(node, values)
-
-
-def _put_on(node: Passage, values: dict[str, Any]) -> None:
-    """Let what leads a model go along with it."""
-    model = node.inputs["model"]
-    adapters = (*model.carried.get(ADAPTERS, ()), values)
-    node.give("MODEL", model.with_carried(**{ADAPTERS: adapters}))
-
-
-def _control(node: Passage) -> None:
-    """A control network as patches of a model; here it stands beside the prompts, as all do."""
-    file = node.inputs["model_patch"].carried.get("patch_file")
-    if file is None:
-        raise Untranslatable("the file of its model patch is not known")
-    loaded = node.add("LoadControlNet", control_net=file)
-    names = {"start": "start_percent", "end": "end_percent"}
-    names |= {name: name for name in ("image", "vae", "mask", "strength")}
-    taken = {our: node.inputs[their] for our, their in names.items() if their in node.inputs}
-    made = MadeOutput(loaded, "control_net")
-    _put_on(node, {"type": "ApplyControlNet", "control_net": made, **taken})
+    put_on_model(node, values)
 
 
 def _easy_cache(node: Passage) -> None:
@@ -250,11 +229,6 @@ def _compiled_back(node: Passage) -> None:
     backend = node.kept.get("backend", "inductor")
     name = node.add("TorchCompileModel", model=node.inputs["model"], backend=backend)
     node.give("model", MadeOutput(name, "MODEL"))
-
-
-def _style_of_file(node: Passage) -> None:
-    """A file of patches, which the node opens that applies it."""
-    node.give("MODEL_PATCH", Signal(None, {"patch_file": file_input(node, "name")}))
 
 
 _MODEL = "model: MODEL"
@@ -559,17 +533,6 @@ _ADAPTERS = (
         'start_at: FLOAT = 0.0, end_at: FLOAT = 1.0, embeds_scaling: COMBO = "V only", '
         "image_negative: IMAGE?, attn_mask: MASK?, clip_vision: CLIP_VISION?) -> MODEL",
         _adapter,
-    ),
-    entry("ModelPatchLoader(name: COMBO) -> MODEL_PATCH", _style_of_file),
-    entry(
-        f"QwenImageDiffsynthControlnet({_MODEL}, model_patch: MODEL_PATCH, vae: VAE, "
-        "image: IMAGE, strength: FLOAT = 1.0, mask: MASK?) -> MODEL",
-        _control,
-    ),
-    entry(
-        f"AnimaLLLiteApply({_MODEL}, model_patch: MODEL_PATCH, image: IMAGE, mask: MASK?, "
-        f"strength: FLOAT = 1.0, {_SPAN.format('0.0', '1.0')}) -> MODEL",
-        _control,
     ),
 )
 

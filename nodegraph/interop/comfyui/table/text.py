@@ -303,9 +303,8 @@ _DRAWN = (
 
 
 def _generate(node: Passage) -> None:
-    for name in ("video", "audio"):
-        if name in node.inputs:
-            raise Untranslatable(f"nodegraph supports images here, but no {name}")
+    if "video" in node.inputs:
+        raise Untranslatable("nodegraph supports images and audio here, but no video")
     is_drawn = node.literal("sampling_mode") == "on"
     drawn = {name: node.inputs.get(f"sampling_mode.{name}") for name in _DRAWN}
     name = node.add(
@@ -313,6 +312,7 @@ def _generate(node: Passage) -> None:
         encoder=node.inputs["clip"],
         prompt=node.inputs["prompt"],
         images=node.inputs.get("image"),
+        audio=node.inputs.get("audio"),
         system=node.inputs.get("system_prompt"),
         max_tokens=node.inputs["max_length"],
         sampling=is_drawn,
@@ -326,7 +326,7 @@ def _generate(node: Passage) -> None:
 def _generate_back(node: Passage) -> None:
     more = {
         their: node.inputs[our]
-        for their, our in (("image", "images"), ("system_prompt", "system"))
+        for their, our in (("image", "images"), ("audio", "audio"), ("system_prompt", "system"))
         if our in node.inputs and node.inputs[our].content not in (None, "")
     }
     is_drawn = node.literal("sampling")
