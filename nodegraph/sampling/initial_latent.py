@@ -267,9 +267,8 @@ def _check_frames(family: Family, frames: int) -> None:
         )
     nearest = family.latent.nearest_frames(frames)
     if frames not in nearest:
-        step = family.latent.temporal
         raise InvalidValue(
-            f"{family.title} generates videos of {step}k + 1 frames",
+            f"{family.title} generates videos of {family.latent.frame_rule} frames",
             port="latent",
             given=f"{frames} frames",
             expected=" or ".join(map(str, nearest)),
