@@ -150,6 +150,11 @@ class CogVideoX(Family):
     def channels(self, config: Config) -> int:
         return int(config["out_channels"])
 
+    def leading_frames(self, config: Config, frames: int) -> int:
+        # Tokens of 1.5 have two latent frames. The pipelines drop the first one of an odd number,
+        # and so did the training.
+        return frames % (config.get("patch_size_t") or 1)
+
     def trained_size(self, config: Config) -> tuple[int, int]:
         return (720, 480) if config.get("patch_size_t") is None else (1360, 768)
 
@@ -166,7 +171,7 @@ class CogVideoX(Family):
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
         fitted, config = super().fit(model, entry, request), model.config
-        _check_frames(config, request)
+        _check_pairs(config, request)
         _check_learned_size(config, request)
         check_video_size(fitted, request)
         first = fitted.pop(CONDITION_CLIP, None)
@@ -229,24 +234,22 @@ def _rotations(config: Config, x: Tensor) -> tuple[Tensor, Tensor] | None:
     return cosines, sines
 
 
-def _check_frames(config: Config, request: SamplingRequest) -> None:
-    """Refuse videos whose latent frames do not fill the tokens of 1.5, which have two.
+def _check_pairs(config: Config, request: SamplingRequest) -> None:
+    """Refuse latent frames that do not fill the tokens of 1.5, which have two each.
+
+    Whole videos do, as they are sampled with a leading frame: it is about context windows.
 
     Raises:
-        InvalidValue: On port ``latent``.
+        InvalidValue: On the port of the side.
     """
     step, frames = config.get("patch_size_t") or 1, request.frames_at_once or request.shape[2]
     if frames % step:
-        near = [
-            COGVIDEOX_LATENTS.pixel_frames(count)
-            for count in (frames - frames % step, frames - frames % step + step)
-            if count
-        ]
         raise InvalidValue(
-            "CogVideoX 1.5 generates videos of 8k frames",
-            port="latent",
-            given=f"{COGVIDEOX_LATENTS.pixel_frames(frames)} frames",
-            expected=" or ".join(map(str, near)),
+            "CogVideoX 1.5 evaluates latent frames in pairs",
+            port=request.side,
+            given=f"{frames} latent frames",
+            expected=f"{frames - 1} or {frames + 1}",
+            hint="Use context windows of an even number of latent frames.",
         )
 
 
@@ -283,7 +286,6 @@ COGVIDEOX = CogVideoX(
     multiple=16,
     first_picture="clip",
     held=TokenMemory(16, _TOKENS),
-    wide=True,
     speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
     lora_signs=(
         LoraSign(r"^transformer_blocks_\d+_norm2_linear|^ofs_embedding_", "CogVideoX"),

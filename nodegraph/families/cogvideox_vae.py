@@ -51,8 +51,9 @@ class CogVideoXFormat(LatentFormat):
         if not vae.config.invert_scale_latents:
             return self.encode(vae, pixels)
         # The image-to-video model of 1.5 was trained on images scaled the other way.
-        mode: Tensor = vae.encode(pixels).latent_dist.mode()
-        return 1 / vae.config.scaling_factor * mode
+        mode = vae.encode(pixels).latent_dist.mode()
+        scaled: Tensor = 1 / vae.config.scaling_factor * mode
+        return scaled
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         # Multiplied by the inverse, as the pipelines do, which rounds in another way.

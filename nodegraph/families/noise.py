@@ -413,12 +413,12 @@ def _snr_shifted(config: Mapping[str, Any], zero_snr: bool) -> Tensor:
     else:
         betas = _betas(config)
     kept = torch.cumprod(1.0 - betas, dim=0)
-    kept = kept / (shift + (1 - shift) * kept)
+    shifted: Tensor = kept / (shift + (1 - shift) * kept)
     if zero_snr:
-        root = kept.sqrt()
+        root = shifted.sqrt()
         first, last = root[0].clone(), root[-1].clone()
-        kept = ((root - last) * (first / (first - last))) ** 2
-    return kept
+        return ((root - last) * (first / (first - last))) ** 2
+    return shifted
 
 
 def _before(alphas_cumprod: Tensor) -> Tensor:

@@ -72,30 +72,34 @@ SNR_SHIFT_CLASSES = frozenset({"CogVideoXDDIMScheduler", "CogVideoXDPMScheduler"
 """Classes of diffusers whose files shift the signal-to-noise ratio of each timestep by a factor,
 ``snr_shift_scale``."""
 
-SCHEDULER_CLASSES = CONTINUOUS_CLASSES | SNR_SHIFT_CLASSES | frozenset(
-    {
-        "DDIMInverseScheduler",
-        "DDIMParallelScheduler",
-        "DDIMScheduler",
-        "DDPMParallelScheduler",
-        "DDPMScheduler",
-        "DEISMultistepScheduler",
-        "DPMSolverMultistepInverseScheduler",
-        "DPMSolverMultistepScheduler",
-        "DPMSolverSDEScheduler",
-        "DPMSolverSinglestepScheduler",
-        "EulerAncestralDiscreteScheduler",
-        "EulerDiscreteScheduler",
-        "HeunDiscreteScheduler",
-        "KDPM2AncestralDiscreteScheduler",
-        "KDPM2DiscreteScheduler",
-        "LCMScheduler",
-        "LMSDiscreteScheduler",
-        "PNDMScheduler",
-        "SASolverScheduler",
-        "TCDScheduler",
-        "UniPCMultistepScheduler",
-    }
+SCHEDULER_CLASSES = (
+    CONTINUOUS_CLASSES
+    | SNR_SHIFT_CLASSES
+    | frozenset(
+        {
+            "DDIMInverseScheduler",
+            "DDIMParallelScheduler",
+            "DDIMScheduler",
+            "DDPMParallelScheduler",
+            "DDPMScheduler",
+            "DEISMultistepScheduler",
+            "DPMSolverMultistepInverseScheduler",
+            "DPMSolverMultistepScheduler",
+            "DPMSolverSDEScheduler",
+            "DPMSolverSinglestepScheduler",
+            "EulerAncestralDiscreteScheduler",
+            "EulerDiscreteScheduler",
+            "HeunDiscreteScheduler",
+            "KDPM2AncestralDiscreteScheduler",
+            "KDPM2DiscreteScheduler",
+            "LCMScheduler",
+            "LMSDiscreteScheduler",
+            "PNDMScheduler",
+            "SASolverScheduler",
+            "TCDScheduler",
+            "UniPCMultistepScheduler",
+        }
+    )
 )
 """Classes of diffusers whose files describe what is sampled here: a variance for each of a number
 of training timesteps. Flow matching, EDM and cascades aren't among them."""

@@ -124,9 +124,7 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
 
 
 @torch.no_grad()
-def encode_video(
-    autoencoder: Autoencoder, frames: Tensor, *, as_condition: bool = False
-) -> Latent:
+def encode_video(autoencoder: Autoencoder, frames: Tensor, *, as_condition: bool = False) -> Latent:
     """Encode a video deterministically; see `encode_image`.
 
     Args:

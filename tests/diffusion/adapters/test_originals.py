@@ -116,7 +116,9 @@ def test_the_tables_undo_what_diffusers_does_to_a_single_file(name: str) -> None
         ), path
 
 
-@pytest.mark.parametrize("name", ["hidream", "qwen_image", "ernie_image", "kandinsky5"])
+@pytest.mark.parametrize(
+    "name", ["hidream", "qwen_image", "ernie_image", "kandinsky5", "cogvideox"]
+)
 def test_who_kept_the_names_has_no_others(name: str) -> None:
     module = on_meta(name)
     assert not originals(type(module).__name__, layers_of(module).shapes)
