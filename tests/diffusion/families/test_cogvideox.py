@@ -334,8 +334,8 @@ def test_what_does_not_fit_is_refused(model_of: ModelOf) -> None:
         InvalidValue, match="image-to-video, and the conditioning has no first image"
     ):
         of_images.make(64, 64, frames=9, cfg=1.0)
+    change = shown(of_images, film(1, 80), 9)
     with pytest.raises(InvalidValue, match=r"learned the positions of one size.*expected: 64 x 64"):
-        change = shown(of_images, film(1, 80), 9)
         of_images.make(80, 64, frames=9, cfg=1.0, change=change)
 
 
