@@ -104,6 +104,8 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/ip_adapters/image_prompt_files.py": "sdxl stablediffusion",
     },
     "A sampler's name in diffusers": {
+        "nodegraph/sampling/samplers/__init__.py": "cogvideox",
+        "nodegraph/sampling/samplers/ddim.py": "cogvideox",
         "nodegraph/sampling/samplers/euler.py": "ltx",
     },
     "The size of latents of music": {

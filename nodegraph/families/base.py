@@ -372,6 +372,10 @@ class Family(ABC):
         """Return the memory of a step without the weights, by the denoiser's configuration."""
         return self.held.of(config)
 
+    def leading_frames(self, config: Config, frames: int) -> int:
+        """Return how many latent frames are sampled before those of a video, and dropped."""
+        return 0
+
     def tokens(self, shape: Sequence[int]) -> int:
         """Return the tokens of a latent, for the schedule shift; shape as in `SamplingRequest`."""
         return int(shape[-2] // 2) * int(shape[-1] // 2)

@@ -100,6 +100,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "fibo2": lambda: import_module("nodegraph.families.fibo2").FIBO2,
     "joyimage-edit": lambda: import_module("nodegraph.families.joyimage").JOYIMAGE_EDIT,
     "cogview4": lambda: import_module("nodegraph.families.cogview4").COGVIEW4,
+    "cogvideox": lambda: import_module("nodegraph.families.cogvideox").COGVIDEOX,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -99,6 +99,10 @@ class LatentFormat:
         scaled: Tensor = (mode - _shift(vae)) * vae.config.scaling_factor
         return scaled
 
+    def encode_condition(self, vae: Any, pixels: Tensor) -> Tensor:
+        """Latents of a video's first frames as models take them beside the noise; as `encode`."""
+        return self.encode(vae, pixels)
+
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """The images of latents in -1..1; shapes as for `encode`."""
         # In this order the stock pipelines compute, which makes the bits equal.
@@ -239,6 +243,11 @@ class LatentFormat:
     def latent_frames(self, frames: int) -> int:
         """Latent frames of a video of some frames."""
         return (frames - 1) // self.temporal + 1 if self.temporal else 1
+
+    @property
+    def frame_rule(self) -> str:
+        """Numbers of frames that videos can have, as errors say it."""
+        return f"{self.temporal}k + 1"
 
     def nearest_frames(self, frames: int) -> tuple[int, ...]:
         """Numbers of frames that videos can have, around one: itself alone if it is such."""

@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.scheduler_file import CONTINUOUS_CLASSES, EDM_CLASS, check_supported
+from nodegraph.families.scheduler_file import (
+    CONTINUOUS_CLASSES,
+    EDM_CLASS,
+    SNR_SHIFT_CLASSES,
+    check_supported,
+)
 
 if TYPE_CHECKING:
     from nodegraph.families.base import Family
@@ -56,7 +61,7 @@ class NoiseSchedule:
     Attributes:
         kind: One of `nodegraph.families.sampler_names.NOISE_KINDS`.
         betas: Variance added at each training timestep; float32 on the CPU, shape (timesteps,).
-        alphas_cumprod: Product of 1 - beta up to each timestep, falling; same shape.
+        alphas_cumprod: Product of 1 - beta up to each timestep, falling; same shape, on the CPU.
         sigmas: Noise level of each timestep, rising; same shape.
         prediction_type: What the model's output is: the noise (``epsilon``), ``v_prediction``
             (Salimans & Ho 2022, arXiv:2202.00512, section 4) or the clean ``sample``.
@@ -73,6 +78,8 @@ class NoiseSchedule:
         aligned: As `Family.aligned`.
         exact_sigmas: `sigmas` as ComfyUI computes them, in double precision. None for tables that
             ComfyUI computes in another way.
+        snr_shifted: Whether the file shifts the signal-to-noise ratio, as of CogVideoX. Then
+            `alphas_cumprod` is float64, and DDIM's step is rounded as its scheduler rounds it.
         karras: The range of a preconditioned model, which takes x = latent + sigma · noise at any
             level and whose family predicts the clean latent (`prediction_type` ``sample``). The
             table then has levels of that range, evenly spaced in log sigma. Else None.
@@ -94,6 +101,7 @@ class NoiseSchedule:
     timestep_scaling: float = 10.0
     aligned: tuple[int, ...] = ()
     exact_sigmas: NDArray[np.float64] | None = None
+    snr_shifted: bool = False
     karras: KarrasRange | None = None
 
     @classmethod
@@ -112,11 +120,17 @@ class NoiseSchedule:
         if config.get("_class_name") in CONTINUOUS_CLASSES:
             return cls._between_levels(config)
         zero_snr = bool(config.get("rescale_betas_zero_snr", False))
-        betas = _betas(config)
-        if zero_snr:
-            betas = _rescaled_to_zero_snr(betas)
-        alphas_cumprod = torch.cumprod(1.0 - betas, dim=0)
-        sigmas = _sigmas(alphas_cumprod, zero_snr)
+        snr_shifted = config.get("_class_name") in SNR_SHIFT_CLASSES
+        if snr_shifted:
+            config = {**_SNR_SHIFT_DEFAULTS, **config}
+            alphas_cumprod = _snr_shifted(config, zero_snr)
+            betas = (1 - alphas_cumprod / _before(alphas_cumprod)).float()
+        else:
+            betas = _betas(config)
+            if zero_snr:
+                betas = _rescaled_to_zero_snr(betas)
+            alphas_cumprod = torch.cumprod(1.0 - betas, dim=0)
+        sigmas = _sigmas(alphas_cumprod, zero_snr).float()
         _check_levels(sigmas, config)
         return cls(
             betas=betas,
@@ -131,7 +145,8 @@ class NoiseSchedule:
             variance=config.get("variance_type") or "fixed_small",
             distilled_steps=int(config.get("original_inference_steps", 50)),
             timestep_scaling=float(config.get("timestep_scaling", 10.0)),
-            exact_sigmas=None if zero_snr else _exact_sigmas(config),
+            exact_sigmas=None if zero_snr or snr_shifted else _exact_sigmas(config),
+            snr_shifted=snr_shifted,
         )
 
     @classmethod
@@ -231,7 +246,7 @@ class NoiseSchedule:
         if timestep is not None:
             check_timestep(timestep, self.timesteps - 1)
             if timestep == int(timestep):
-                return self.alphas_cumprod[int(timestep)]
+                return self.alphas_cumprod[int(timestep)].to(torch.float32)
             sigma = float(self.timestep_to_sigma(timestep))
         assert sigma is not None
         check_noise_level(sigma)
@@ -373,6 +388,42 @@ def _cosine_betas(count: int, largest: float = 0.999) -> Tensor:
 
     ratios = (alpha_bar((i + 1) / count) / alpha_bar(i / count) for i in range(count))
     return torch.tensor([min(1 - ratio, largest) for ratio in ratios], dtype=torch.float32)
+
+
+_SNR_SHIFT_DEFAULTS = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "snr_shift_scale": 3.0,
+}
+"""Those of diffusers' schedulers of CogVideoX, which differ from the others'."""
+
+
+def _snr_shifted(config: Mapping[str, Any], zero_snr: bool) -> Tensor:
+    """Alpha bar of each timestep, whose signal-to-noise ratio is divided by a factor; float64.
+
+    Source: Yang et al. 2024, arXiv:2408.06072, section 2.3 and appendix; diffusers'
+    ``CogVideoXDDIMScheduler``, whose order of operations gives the same bits.
+    """
+    shift = config["snr_shift_scale"]
+    if config["beta_schedule"] == "scaled_linear" and config.get("trained_betas") is None:
+        ends = config["beta_start"] ** 0.5, config["beta_end"] ** 0.5
+        count = config.get("num_train_timesteps", 1000)
+        betas = torch.linspace(*ends, count, dtype=torch.float64) ** 2
+    else:
+        betas = _betas(config)
+    kept = torch.cumprod(1.0 - betas, dim=0)
+    shifted: Tensor = kept / (shift + (1 - shift) * kept)
+    if zero_snr:
+        root = shifted.sqrt()
+        first, last = root[0].clone(), root[-1].clone()
+        return ((root - last) * (first / (first - last))) ** 2
+    return shifted
+
+
+def _before(alphas_cumprod: Tensor) -> Tensor:
+    """Alpha bar of the timestep before each; 1 before the first."""
+    return torch.cat([torch.ones_like(alphas_cumprod[:1]), alphas_cumprod[:-1]])
 
 
 def _rescaled_to_zero_snr(betas: Tensor) -> Tensor:

@@ -68,30 +68,38 @@ CONTINUOUS_CLASSES = frozenset({"CosineDPMSolverMultistepScheduler"})
 """Classes of diffusers whose files describe noise of any level between two, of which there is no
 table."""
 
-SCHEDULER_CLASSES = CONTINUOUS_CLASSES | frozenset(
-    {
-        "DDIMInverseScheduler",
-        "DDIMParallelScheduler",
-        "DDIMScheduler",
-        "DDPMParallelScheduler",
-        "DDPMScheduler",
-        "DEISMultistepScheduler",
-        "DPMSolverMultistepInverseScheduler",
-        "DPMSolverMultistepScheduler",
-        "DPMSolverSDEScheduler",
-        "DPMSolverSinglestepScheduler",
-        "EulerAncestralDiscreteScheduler",
-        "EulerDiscreteScheduler",
-        "HeunDiscreteScheduler",
-        "KDPM2AncestralDiscreteScheduler",
-        "KDPM2DiscreteScheduler",
-        "LCMScheduler",
-        "LMSDiscreteScheduler",
-        "PNDMScheduler",
-        "SASolverScheduler",
-        "TCDScheduler",
-        "UniPCMultistepScheduler",
-    }
+SNR_SHIFT_CLASSES = frozenset({"CogVideoXDDIMScheduler", "CogVideoXDPMScheduler"})
+"""Classes of diffusers whose files shift the signal-to-noise ratio of each timestep by a factor,
+``snr_shift_scale``."""
+
+SCHEDULER_CLASSES = (
+    CONTINUOUS_CLASSES
+    | SNR_SHIFT_CLASSES
+    | frozenset(
+        {
+            "DDIMInverseScheduler",
+            "DDIMParallelScheduler",
+            "DDIMScheduler",
+            "DDPMParallelScheduler",
+            "DDPMScheduler",
+            "DEISMultistepScheduler",
+            "DPMSolverMultistepInverseScheduler",
+            "DPMSolverMultistepScheduler",
+            "DPMSolverSDEScheduler",
+            "DPMSolverSinglestepScheduler",
+            "EulerAncestralDiscreteScheduler",
+            "EulerDiscreteScheduler",
+            "HeunDiscreteScheduler",
+            "KDPM2AncestralDiscreteScheduler",
+            "KDPM2DiscreteScheduler",
+            "LCMScheduler",
+            "LMSDiscreteScheduler",
+            "PNDMScheduler",
+            "SASolverScheduler",
+            "TCDScheduler",
+            "UniPCMultistepScheduler",
+        }
+    )
 )
 """Classes of diffusers whose files describe what is sampled here: a variance for each of a number
 of training timesteps. Flow matching, EDM and cascades aren't among them."""
@@ -139,6 +147,7 @@ _NUMBERS: Mapping[str, tuple[float, float, float]] = {
     "original_inference_steps": (0, 1e6, 50),
     "timestep_scaling": (0, 1e9, 10.0),
     "clip_sample_range": (0, 1e9, 1.0),
+    "snr_shift_scale": (0, 1e9, 3.0),
 }
 """By key: what a number has to lie between, and what a missing one means."""
 _FLOW_NUMBERS: Mapping[str, tuple[float, float, float]] = {

@@ -150,9 +150,10 @@ def encode_first_frame(
         _check_last(family, image, last, frames)
     check_frames(autoencoder, frames, port="frames")
     if family.first_picture == "clip":
-        step = latent_format(autoencoder).temporal
-        count = (min(len(image), frames) - 1) // step * step + 1
-        return {CONDITION_CLIP: _encoded(autoencoder, image[:count])}
+        count = latent_format(autoencoder).nearest_frames(min(len(image), frames))[0]
+        clip = encode_video(autoencoder, image[:count], as_condition=True).samples
+        assert clip is not None
+        return {CONDITION_CLIP: clip}
     is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
     if not is_film and last is None:
         return {FIRST_FRAME: _encoded(autoencoder, image)}

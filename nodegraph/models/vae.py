@@ -124,12 +124,14 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
 
 
 @torch.no_grad()
-def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
+def encode_video(autoencoder: Autoencoder, frames: Tensor, *, as_condition: bool = False) -> Latent:
     """Encode a video deterministically; see `encode_image`.
 
     Args:
         frames: float32 in 0..1, shape (frames, height, width, 3), sides multiples of `downscale`,
             as many as the latent format's `nearest_frames` allows.
+        as_condition: Whether a model takes it beside the noise; see
+            `LatentFormat.encode_condition`.
     Returns:
         As `encode_image`, a batch of one.
     Raises:
@@ -138,10 +140,12 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
     """
     _check_image(frames, downscale(autoencoder), "video")
     check_frames(autoencoder, len(frames), port="video")
-    return _latent_of(autoencoder, frames, with_frames=True)
+    return _latent_of(autoencoder, frames, with_frames=True, as_condition=as_condition)
 
 
-def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) -> Latent:
+def _latent_of(
+    autoencoder: Autoencoder, image: Tensor, *, with_frames: bool, as_condition: bool = False
+) -> Latent:
     """The latent of images, or of a video with these frames."""
     pictures, height, width, _ = image.shape
     _check_size(autoencoder, width, height, pictures, layer=0, port="image")
@@ -153,7 +157,7 @@ def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) ->
         items = [scaled.movedim(0, 1)[None]]
     else:
         items = [_with_frame(autoencoder, item[None]) for item in scaled]
-    samples = torch.cat([_encoded(autoencoder, item) for item in items])
+    samples = torch.cat([_encoded(autoencoder, item, as_condition) for item in items])
     # Contiguous, as they are when they are read from the cache: what follows computes in the order
     # of memory, and other orders give other last bits.
     samples = samples.to("cpu", torch.float32).contiguous()
@@ -333,9 +337,12 @@ def _with_frame(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
     return picture.unsqueeze(2) if latent_format(autoencoder).temporal else picture
 
 
-def _encoded(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
+def _encoded(autoencoder: Autoencoder, picture: Tensor, as_condition: bool = False) -> Tensor:
+    formats = latent_format(autoencoder)
+    encode_part = formats.encode_condition if as_condition else formats.encode
+
     def encode(part: Tensor) -> Tensor:
-        return latent_format(autoencoder).encode(autoencoder.module, part.contiguous())
+        return encode_part(autoencoder.module, part.contiguous())
 
     if not autoencoder.tiled or _is_one_tile(autoencoder, picture, downscale(autoencoder)):
         return encode(picture)
@@ -371,7 +378,7 @@ def check_frames(autoencoder: Autoencoder, frames: int, *, port: str) -> None:
     nearest = latents.nearest_frames(frames)
     if frames not in nearest:
         raise InvalidValue(
-            f"the VAE takes videos of {latents.temporal}k + 1 frames",
+            f"the VAE takes videos of {latents.frame_rule} frames",
             port=port,
             given=f"{frames} frames",
             expected=" or ".join(map(str, nearest)),

@@ -188,6 +188,7 @@ class JoinedLatent:
         tokens: Of the video and the guides.
         frames: Latent frames of the video. 0 for images.
         sound, guides: None without any.
+        leading: Latent frames that are sampled before the video's; see `Family.leading_frames`.
     """
 
     latent: Latent
@@ -196,6 +197,7 @@ class JoinedLatent:
     frames: int
     sound: SoundLayout | None = None
     guides: GuideLayout | None = None
+    leading: int = 0
 
     @classmethod
     def of(
@@ -212,9 +214,14 @@ class JoinedLatent:
             config, first: As of `place_sound`.
             shape: Of the video or image in cells.
         Raises:
-            InvalidValue: As of `place_sound` and `place_guides`.
+            InvalidValue: As of `place_sound` and `place_guides`; or the family samples leading
+                frames, and the latent is not empty.
         """
         frames = shape[2] if len(shape) == 5 else 0
+        leading = family.leading_frames(config, frames) if frames else 0
+        if leading:
+            _check_empty(family, latent)
+            shape = (*shape[:2], leading + frames, *shape[3:])
         sound, guides = place_sound(family, config, latent, first), None
         if frames and (guides := place_guides(family, latent, shape)) is not None:
             latent = _with_guides(latent, shape, guides)
@@ -224,23 +231,45 @@ class JoinedLatent:
             sound = replace(sound, frames=shape[2])
             latent = with_joined_sound(latent, shape, sound)
             shape = sound.joined_shape(shape)
-        return cls(latent, shape, tokens, frames, sound, guides)
+        return cls(latent, shape, tokens, frames, sound, guides, leading)
 
     def split(self, samples: Tensor) -> tuple[Tensor, Tensor | None]:
         """The video of joined samples, and the sound."""
         heard: Tensor | None = None
         if self.sound is not None:
             samples, heard = self.sound.split(samples)
+        if self.leading:
+            samples = samples[:, :, self.leading :]
         return (samples if self.guides is None else samples[:, :, : self.frames]), heard
 
     def join(self, video: Tensor, heard: Tensor | None) -> Tensor:
-        """Joined samples of a video and its sound. Appended guides are as they were encoded."""
+        """Joined samples of a video and its sound. Appended guides are as they were encoded, and
+        leading frames are zeros."""
+        if self.leading:
+            video = torch.nn.functional.pad(video, (0, 0, 0, 0, self.leading, 0))
         if self.guides is not None:
             clean = self.guides.clean[:, :, self.frames :].to(video.device, video.dtype)
             video = torch.cat([video, clean.expand(len(video), -1, -1, -1, -1)], 2)
         if self.sound is None or heard is None:
             return video
         return self.sound.join(video, heard)
+
+
+def _check_empty(family: Family, latent: Latent) -> None:
+    """Refuse samples where frames are sampled before them, which no video has.
+
+    Raises:
+        InvalidValue: On port ``latent``.
+    """
+    if latent.samples is not None:
+        nearest = family.latent.pixel_frames(latent.samples.shape[2] // 2 * 2)
+        raise InvalidValue(
+            f"this model of {family.title} samples one more latent frame before a video of this "
+            "length, so it starts from an empty latent",
+            port="latent",
+            given=f"the latent of {latent.frames} frames",
+            expected=f"an empty latent, or the latent of {nearest or 8} frames",
+        )
 
 
 def _with_guides(latent: Latent, shape: Sequence[int], guides: GuideLayout) -> Latent:
@@ -267,9 +296,8 @@ def _check_frames(family: Family, frames: int) -> None:
         )
     nearest = family.latent.nearest_frames(frames)
     if frames not in nearest:
-        step = family.latent.temporal
         raise InvalidValue(
-            f"{family.title} generates videos of {step}k + 1 frames",
+            f"{family.title} generates videos of {family.latent.frame_rule} frames",
             port="latent",
             given=f"{frames} frames",
             expected=" or ".join(map(str, nearest)),

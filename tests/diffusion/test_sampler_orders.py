@@ -29,7 +29,7 @@ BEGINNING = 3
 """First steps in which methods with a memory of earlier slopes are of lower order."""
 SLOPES = ("deis", "lms", "ipndm", "ipndm_v")
 """Those that look at slopes of steps before, of which the first steps have fewer."""
-UNORDERED = {"er_sde", "ddim", "ddpm", "pndm", "lcm", "tcd"}
+UNORDERED = {"er_sde", "ddim", "ddpm", "pndm", "cogvideox_dpm", "lcm", "tcd"}
 """Of no order without noise, of a model's own table or of few steps: compared elsewhere."""
 ORDERS = {name: item.order for name, item in SAMPLERS.items() if name not in UNORDERED}
 

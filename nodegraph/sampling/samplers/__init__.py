@@ -68,6 +68,7 @@ _METHODS = (
     ddim.ddim,
     ddim.ddpm,
     ddim.pndm,
+    ddim.cogvideox_dpm,
     ddim.lcm,
     ddim.tcd,
 )

@@ -1,4 +1,4 @@
-"""Samplers by the model's table of cumulative alphas: DDPM, DDIM, PNDM, TCD and LCM.
+"""Samplers by the model's table of cumulative alphas: DDPM, DDIM, PNDM, CogVideoX's, TCD and LCM.
 
 TCD and LCM are for models that were distilled for them. LCM also samples flow models.
 """
@@ -188,6 +188,7 @@ def _spread(kind: str, small: Tensor, large: Tensor, predicted: Tensor | None) -
         "diffusers": (
             "DDIMScheduler",
             "DDIMParallelScheduler",
+            "CogVideoXDDIMScheduler",
         )
     },
 )
@@ -202,12 +203,18 @@ def ddim(walk: OfTable, x: Tensor) -> Steps:
     eta, final_alpha_bar = walk.options.eta, torch.tensor(1.0)
     for here, _ in walk.steps():
         output = yield Evaluate(x, here)
-        epsilon = walk.space.to_noise(output, x, here.index)
-        denoised = walk.space.clipped(here.denoised(output, x), by_default=True)
         alpha_bar, following = (
             walk.space.alpha_bar(here.index, final_alpha_bar),
             _next_alpha_bar(walk, here),
         )
+        if walk.space.noise.snr_shifted and eta == 0:
+            denoised = _clean(walk, output, x, alpha_bar)
+            kept = ((1 - following) / (1 - alpha_bar)) ** 0.5
+            stepped = kept * x + (following**0.5 - alpha_bar**0.5 * kept) * denoised
+            x = yield Done(stepped, denoised)
+            continue
+        epsilon = walk.space.to_noise(output, x, here.index)
+        denoised = walk.space.clipped(here.denoised(output, x), by_default=True)
         variance = ((1 - following) / (1 - alpha_bar)) * (1 - alpha_bar / following)
         sigma = eta * variance**0.5
         direction = (1 - following - sigma**2) ** 0.5 * epsilon
@@ -215,6 +222,66 @@ def ddim(walk: OfTable, x: Tensor) -> Steps:
         if eta > 0:
             stepped = stepped + sigma * walk.noise(output)
         x = yield Done(stepped, denoised)
+
+
+def _clean(walk: OfTable, output: Tensor, x: Tensor, alpha_bar: Tensor) -> Tensor:
+    """The predicted latent, by the table's own precision, as CogVideoX's schedulers compute it."""
+    alpha, deviation = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    prediction = walk.space.noise.prediction_type
+    if prediction == "v_prediction":
+        return alpha * x - deviation * output
+    return output if prediction == "sample" else (x - deviation * output) / alpha
+
+
+@sampler(
+    "cogvideox_dpm",
+    OF_TABLE,
+    TABLE,
+    keeps_precision=True,
+    draws=lambda walk, step_index: 1 if _is_first_order(walk, step_index) else 2,
+    elsewhere={"diffusers": ("CogVideoXDPMScheduler",)},
+)
+def cogvideox_dpm(walk: OfTable, x: Tensor) -> Steps:
+    """Second-order DPM-Solver++ with fresh noise in each step, on the model's own table.
+
+    As `dpmpp_2m_sde` with other weights: the correction is added to the latest prediction in whole.
+    Steps of second order draw twice and use what is drawn last, as CogVideoXDPMScheduler of
+    diffusers does. ``denoised`` is the last prediction.
+
+    Source: Lu et al. 2022, arXiv:2211.01095, SDE-DPM-Solver++(2M); diffusers'
+    ``CogVideoXDPMScheduler``.
+    """
+    for here, _ in walk.steps():
+        output = yield Evaluate(x, here)
+        alpha_bar, following = _alpha_bars(walk, here)
+        denoised = _clean(walk, output, x, alpha_bar)
+        half_log_snr, following_half = _half_log_snr(alpha_bar), _half_log_snr(following)
+        length = following_half - half_log_snr
+        scale = ((1 - following) / (1 - alpha_bar)) ** 0.5 * (-length).exp()
+        weight = (-2 * length).expm1() * following**0.5
+        deviation = (1 - following) ** 0.5 * (1 - (-2 * length).exp()) ** 0.5
+        noise, target = walk.noise(x), denoised
+        if not _is_first_order(walk, here.index):
+            back = walk.space.alpha_bar(here.index - 1, following)
+            ratio = (half_log_snr - _half_log_snr(back)) / length
+            target = (1 + 1 / (2 * ratio)) * denoised - 1 / (2 * ratio) * walk.memory["denoised"]
+            noise = walk.noise(x)
+        walk.memory = {"denoised": denoised}
+        x = yield Done(scale * x - weight * target + deviation * noise, denoised)
+
+
+def _half_log_snr(alpha_bar: Tensor) -> Tensor:
+    return ((alpha_bar / (1 - alpha_bar)) ** 0.5).log()
+
+
+def _is_first_order(walk: OfTable, step_index: int) -> bool:
+    """Whether a step of `cogvideox_dpm` knows no earlier prediction, or goes to the end."""
+    levels, stride = walk.noise_levels, walk.noise_levels.stride
+    if step_index == levels.first:
+        return True
+    if stride is None:
+        return step_index + 1 == levels.level_count
+    return int(levels.timesteps[step_index]) - stride < 0
 
 
 SIGMA_DATA = 0.5

@@ -249,6 +249,10 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "time_embed_dim": 16,
         },
     ),
+    "cogvideox": (
+        "CogVideoXTransformer3DModel",
+        {**_HEADS, "num_layers": 2, "text_embed_dim": 32, "time_embed_dim": 16},
+    ),
     "ernie_image": (
         "ErnieImageTransformer2DModel",
         {

@@ -127,7 +127,9 @@ def test_the_layers_of_fun_models_are_called_as_in_their_files() -> None:
     assert original["blocks.0.attn2.to_out.0"] == "blocks.0.cross_attn.o"
 
 
-@pytest.mark.parametrize("name", ["hidream", "qwen_image", "ernie_image", "kandinsky5", "cogview4"])
+@pytest.mark.parametrize(
+    "name", ["hidream", "qwen_image", "ernie_image", "kandinsky5", "cogview4", "cogvideox"]
+)
 def test_who_kept_the_names_has_no_others(name: str) -> None:
     module = on_meta(name)
     assert not originals(type(module).__name__, layers_of(module).shapes)

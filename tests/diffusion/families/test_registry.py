@@ -769,6 +769,7 @@ LACKS: dict[str, set[str]] = {
     "sana": {"attention guiders", "img2img", "inpaint"},
     "ltx": {"inpaint"},
     "mochi": {"img2img", "inpaint"},
+    "cogvideox": {"inpaint"},
     "lumina2": {"img2img", "inpaint"},
     "wan": {"inpaint"},
     "wan22-5b": {"inpaint"},
