@@ -263,6 +263,8 @@ class Family(ABC):
         guides_clean: Whether its pipeline guides clean latents instead of outputs.
         takes_guides: Whether images and clips can guide frames of its videos.
         sound: Places the sound of videos in the sampled tensor. None for families without sound.
+        wide_tensors: Beginnings of names of prompts' tensors that stay in float32 for models of
+            every precision.
         records_attention: Whether its cross-attention maps per prompt token can be recorded.
         text_width: Width of the text embeddings, which identifies LoRAs and IP-Adapters for its
             UNet. 0 if it does not.
@@ -322,6 +324,7 @@ class Family(ABC):
     guides_clean: bool = False
     takes_guides: bool = False
     sound: SoundPlacement | None = None
+    wide_tensors: tuple[str, ...] = ()
     records_attention: bool = False
     text_width: int = 0
     lora_signs: tuple[LoraSign, ...] = ()
@@ -378,6 +381,13 @@ class Family(ABC):
     def tokens(self, shape: Sequence[int]) -> int:
         """Return the tokens of a latent, for the schedule shift; shape as in `SamplingRequest`."""
         return int(shape[-2] // 2) * int(shape[-1] // 2)
+
+    def sound_scale(self, model: Denoiser) -> float:
+        """Return the factor of the sound's latents in the sampled tensor.
+
+        It is 1 unless the sound has a noise schedule of its own.
+        """
+        return 1.0
 
     # Prompts.
 

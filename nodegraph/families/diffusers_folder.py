@@ -17,6 +17,8 @@ from nodegraph.errors import InvalidFile, UnsafeFile
 from nodegraph.families.base import Family, Part
 
 INDEX = "model_index.json"
+MODULAR_INDEX = "modular_model_index.json"
+"""Index of a pipeline that diffusers builds of blocks; its parts lie as those of others."""
 CONFIG = "config.json"
 SCHEDULER = "scheduler"
 SCHEDULER_FILE = "scheduler_config.json"
@@ -81,13 +83,20 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
+def index_of(folder: Path) -> Path:
+    """The index of a model folder, which may be missing: that of a usual pipeline comes first."""
+    modular = folder / MODULAR_INDEX
+    return modular if modular.is_file() and not (folder / INDEX).is_file() else folder / INDEX
+
+
 def check_complete(folder: Path, family: Family) -> None:
     """Make sure that a folder has every component that its family needs.
 
     Raises:
         InvalidFile: Names all that is missing.
     """
-    index = read_config(folder / INDEX) if (folder / INDEX).is_file() else {}
+    index_file = index_of(folder)
+    index = read_config(index_file) if index_file.is_file() else {}
 
     def is_due(part: Part) -> bool:
         # What the index names isn't done without, which would give other images unnoticed.
@@ -97,7 +106,7 @@ def check_complete(folder: Path, family: Family) -> None:
 
     parts = [*family.denoisers, Part(family.vae, ()), *family.encoders]
     wanted = [
-        INDEX,
+        index_file.name,
         f"{SCHEDULER}/{SCHEDULER_FILE}",
         *(f"{part.role}/{CONFIG}" for part in parts if is_due(part)),
     ]

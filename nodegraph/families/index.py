@@ -96,6 +96,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "kandinsky5-image": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_IMAGE,
     "kandinsky5-video": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_VIDEO,
     "kandinsky5-edit": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_EDIT,
+    "minimax-h3": lambda: import_module("nodegraph.families.minimax_h3").MINIMAX_H3,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -240,6 +240,11 @@ class LatentFormat:
         """Latent frames of a video of some frames."""
         return (frames - 1) // self.temporal + 1 if self.temporal else 1
 
+    @property
+    def frame_counts(self) -> str:
+        """The numbers of frames that videos can have, as a formula in k."""
+        return f"{self.temporal}k + 1"
+
     def nearest_frames(self, frames: int) -> tuple[int, ...]:
         """Numbers of frames that videos can have, around one: itself alone if it is such."""
         if not self.temporal:

@@ -49,6 +49,7 @@ FLOW_MATCHING_CLASSES = frozenset(
         "FlowMatchEulerDiscreteScheduler",
         "FlowMatchHeunDiscreteScheduler",
         "FlowMatchLCMScheduler",
+        "MiniMaxH3Scheduler",
     }
 )
 """Classes of diffusers whose files describe flow matching."""
@@ -204,10 +205,11 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
         return _folder_edm(path, config, family)
     kinds = (family.noise,)
     _check_class(path, config.get("_class_name"), kinds)
-    index = folder / layout.INDEX
+    index = layout.index_of(folder)
     entries = layout.read_config(index)
     named = entries.get(layout.SCHEDULER)
-    of_index = named[-1] if isinstance(named, list) and named else None
+    # Library and class; the index of a modular pipeline has more behind them.
+    of_index = named[1] if isinstance(named, list) and len(named) > 1 else None
     _check_class(index, of_index, kinds)
     if of_index is not None and "flow" in kinds:
         # the pipeline's loader makes this class, whatever the scheduler's own file says

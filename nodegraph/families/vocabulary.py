@@ -95,6 +95,17 @@ VOCABULARIES = {
     "qwen2.5-vl-pictures": Vocabulary(
         "Qwen2.5-VL", _along("qwen2.5-vl-pictures/preprocessor_config.json")
     ),
+    "qwen3-vl-pictures": Vocabulary(
+        "Qwen3-VL", _along("qwen3-vl-pictures/preprocessor_config.json")
+    ),
+    # Qwen3's, with marks for speech and lyrics.
+    "minimax-h3": Vocabulary(
+        "MiniMax H3",
+        _along(
+            "qwen2/merges.txt.gz", "minimax-h3/tokenizer_config.json", "qwen3/chat_template.jinja"
+        ),
+        151676,
+    ),
     "gemma2": Vocabulary("Gemma 2", source="Gemma 2, or of Lumina 2 or Sana"),
     "gemma3": Vocabulary("Gemma 3", source="Gemma 3, or of LTX-2"),
     "llama3": Vocabulary("Llama 3", source="Llama 3.1"),
@@ -164,7 +175,8 @@ def _places(part: Part, folders: Sequence[Path]) -> Iterator[Path]:
 def _models(folder: Path) -> Iterator[Path]:
     """Diffusers folders at most two levels down, in order of their names."""
     for pattern in ("*", "*/*"):
-        yield from (index.parent for index in sorted(folder.glob(f"{pattern}/{layout.INDEX}")))
+        for name in (layout.INDEX, layout.MODULAR_INDEX):
+            yield from (index.parent for index in sorted(folder.glob(f"{pattern}/{name}")))
 
 
 def _tokenizers(model: Path, part: Part) -> list[Part]:
@@ -178,7 +190,7 @@ def _tokenizers(model: Path, part: Part) -> list[Part]:
 
 def _family(model: Path) -> Family | None:
     try:
-        class_name = str(layout.read_config(model / layout.INDEX).get("_class_name"))
+        class_name = str(layout.read_config(layout.index_of(model)).get("_class_name"))
         roles = {
             role
             for family in families_of_pipeline(class_name)

@@ -124,7 +124,7 @@ class FoundDenoiser:
 def is_whole(path: Path) -> bool:
     """Whether it is a whole model, of which its denoiser is taken."""
     if path.is_dir():
-        return (path / layout.INDEX).is_file()
+        return layout.index_of(path).is_file()
     return (
         file_suffix(path) == SAFETENSORS
         and identify_tensors(header_of(path).shapes).family is not None

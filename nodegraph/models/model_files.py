@@ -91,8 +91,8 @@ def model_stamp(
     files = {path for port in ports for part in port for path in part.files}
     files |= set(scheduler_files(source))
     if source.is_folder:
-        index = layout.read_config(source.path / layout.INDEX)
-        files |= {source.path / layout.INDEX, *further_files(source, index)}
+        index = layout.read_config(layout.index_of(source.path))
+        files |= {layout.index_of(source.path), *further_files(source, index)}
     return files_stamp(files, device, [family_release(family)])
 
 
@@ -180,7 +180,7 @@ def model_settings(source: ModelSource, family: Family) -> Options:
     if not source.is_folder:
         within = denoiser_within(source)
         return published_settings(family, within.layout, within.config)
-    index = layout.read_config(source.path / layout.INDEX)
+    index = layout.read_config(layout.index_of(source.path))
     further = {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
     return _settings({**_index_settings(index, family.settings), **further})
 
@@ -191,7 +191,7 @@ def encoder_settings(family: Family, folder: Path | None = None) -> Options:
     Args:
         folder: Of the whole model; None without an index.
     """
-    index: Config = {} if folder is None else layout.read_config(folder / layout.INDEX)
+    index: Config = {} if folder is None else layout.read_config(layout.index_of(folder))
     return _settings(_index_settings(index, family.encoder_settings))
 
 

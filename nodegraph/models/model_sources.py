@@ -369,7 +369,7 @@ def model_files(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add(real)
-        if layout.INDEX in files:
+        if layout.INDEX in files or layout.MODULAR_INDEX in files:
             folders.clear()
             yield Path(root)
             continue
@@ -456,17 +456,18 @@ def _identify(path: Path, allow_pickle: bool) -> Identification:
         part = _control_in(path) or _denoiser_in(path, allow_pickle)
         if part is not None:
             return part
-    if not (path / layout.INDEX).is_file():
+    if not layout.index_of(path).is_file():
         raise InvalidFile(
             f"{path} is not a model folder: it has no {layout.INDEX}",
             hint="Choose a folder in the diffusers layout or a single .safetensors file.",
         )
-    class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
+    class_name = str(layout.read_config(layout.index_of(path)).get("_class_name"))
     families = families_of_pipeline(class_name)
     if not families:
         known = _is_of_diffusers(class_name)
         title = f"a {class_name}" if known else f"a {class_name}, {NO_READER}"
-        return Identification(title, node=LOAD_PIPELINE if known else None)
+        is_run = known and "Modular" not in class_name
+        return Identification(title, node=LOAD_PIPELINE if is_run else None)
     identified = identify_folder(class_name, _part_configs(path, families))
     if identified.family is not None:
         _check_folder(path, identified.family, allow_pickle)
@@ -497,7 +498,7 @@ def _denoiser_in(path: Path, allow_pickle: bool) -> Identification | None:
     """The denoiser that a folder of its own holds; None where it is something else."""
     from nodegraph.families.identification import identify_parts, identify_tensors
 
-    if (path / layout.INDEX).is_file():
+    if layout.index_of(path).is_file():
         return None  # of a whole model
     class_name = str(layout.read_config(path / layout.CONFIG).get("_class_name") or "")
     is_known = any(has_class(family, class_name) for family in FAMILIES.values())

@@ -89,7 +89,7 @@ def encoders_in(
     """
     if not path.is_dir():
         return _in_file(family, port, path, allow_pickle)
-    if not (path / layout.INDEX).is_file():
+    if not layout.index_of(path).is_file():
         if not (path / layout.CONFIG).is_file():
             raise InvalidFile(
                 f"{path} is not the folder of a text encoder: it has no {layout.CONFIG}",
@@ -109,7 +109,7 @@ def _in_model(
     places = {
         folder.parent.name: folder.parent for folder in sorted(path.glob(f"*/{layout.CONFIG}"))
     }
-    class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
+    class_name = str(layout.read_config(layout.index_of(path)).get("_class_name"))
     if class_name in family.pipelines:
         own = {part.role: places[part.role] for part in family.encoders if part.role in places}
         return {role: _of_folder(port, folder, role, allow_pickle) for role, folder in own.items()}
@@ -216,8 +216,8 @@ def _describe_path(path: Path, allow_pickle: bool) -> tuple[str, str]:
 
 def _class_in(folder: Path) -> str:
     """What a folder says that it holds."""
-    whole = (folder / layout.INDEX).is_file()
-    config = layout.read_config(folder / (layout.INDEX if whole else layout.CONFIG))
+    index = layout.index_of(folder)
+    config = layout.read_config(index if index.is_file() else folder / layout.CONFIG)
     return str((config.get("architectures") or [config.get("_class_name") or "folder"])[0])
 
 
@@ -347,8 +347,8 @@ def _model_folder(encoders: FoundEncoders) -> Path | None:
     """
     for part in encoders.encoders:
         folder = part.files[0].parent.parent
-        if (folder / layout.INDEX).is_file():
-            class_name = layout.read_config(folder / layout.INDEX).get("_class_name")
+        if layout.index_of(folder).is_file():
+            class_name = layout.read_config(layout.index_of(folder)).get("_class_name")
             if class_name in encoders.family.pipelines:
                 return folder
     return None
@@ -390,7 +390,7 @@ def text_encoder_stamp(encoders: FoundEncoders, device: str) -> str:
     files = {path for part in encoders.parts for path in part.files}
     folder = _model_folder(encoders)
     if folder is not None:
-        files.add(folder / layout.INDEX)
+        files.add(layout.index_of(folder))
     return files_stamp(files, device, [family_release(encoders.family)])
 
 

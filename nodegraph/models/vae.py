@@ -371,7 +371,7 @@ def check_frames(autoencoder: Autoencoder, frames: int, *, port: str) -> None:
     nearest = latents.nearest_frames(frames)
     if frames not in nearest:
         raise InvalidValue(
-            f"the VAE takes videos of {latents.temporal}k + 1 frames",
+            f"the VAE takes videos of {latents.frame_counts} frames",
             port=port,
             given=f"{frames} frames",
             expected=" or ".join(map(str, nearest)),

@@ -246,7 +246,7 @@ def vae_stamp(
 
 def _is_whole(path: Path, *, allow_pickle: bool) -> bool:
     if path.is_dir():
-        return (path / layout.INDEX).is_file()
+        return layout.index_of(path).is_file()
     _check_kind(path, allow_pickle=allow_pickle)
     return identify_tensors(header_of(path).shapes).family is not None
 

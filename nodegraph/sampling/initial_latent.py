@@ -132,7 +132,7 @@ def check_whole_sound(tiling: TiledEvaluation | None) -> None:
 
 
 def with_joined_sound(latent: Latent, video: Sequence[int], sound: SoundLayout) -> Latent:
-    """A latent whose samples include its sound; where it has none, zeros.
+    """A latent whose samples include its sound, scaled as it is sampled; where it has none, zeros.
 
     An empty latent without sound stays empty.
 
@@ -144,7 +144,7 @@ def with_joined_sound(latent: Latent, video: Sequence[int], sound: SoundLayout) 
     samples = torch.zeros(tuple(video)) if latent.samples is None else latent.samples
     shape = sound.sound_shape(video[0])
     own = torch.zeros(shape) if latent.sound is None else latent.sound.expand(shape)
-    return replace(latent, samples=sound.join(samples, own), sound=None)
+    return replace(latent, samples=sound.join(samples, own * sound.scale), sound=None)
 
 
 def place_guides(family: Family, latent: Latent, shape: Sequence[int]) -> GuideLayout | None:
@@ -201,7 +201,7 @@ class JoinedLatent:
     def of(
         cls,
         family: Family,
-        config: Config,
+        model: Denoiser,
         latent: Latent,
         shape: tuple[int, ...],
         first: ConditioningEntry,
@@ -209,19 +209,20 @@ class JoinedLatent:
         """Join a latent.
 
         Args:
-            config, first: As of `place_sound`.
+            model: The denoiser.
+            first: As of `place_sound`.
             shape: Of the video or image in cells.
         Raises:
             InvalidValue: As of `place_sound` and `place_guides`.
         """
         frames = shape[2] if len(shape) == 5 else 0
-        sound, guides = place_sound(family, config, latent, first), None
+        sound, guides = place_sound(family, model.config, latent, first), None
         if frames and (guides := place_guides(family, latent, shape)) is not None:
             latent = _with_guides(latent, shape, guides)
             shape = (*shape[:2], len(guides.strengths), *shape[3:])
         tokens = family.tokens(shape)
         if sound is not None:
-            sound = replace(sound, frames=shape[2])
+            sound = replace(sound, frames=shape[2], scale=family.sound_scale(model))
             latent = with_joined_sound(latent, shape, sound)
             shape = sound.joined_shape(shape)
         return cls(latent, shape, tokens, frames, sound, guides)
@@ -231,6 +232,7 @@ class JoinedLatent:
         heard: Tensor | None = None
         if self.sound is not None:
             samples, heard = self.sound.split(samples)
+            heard = heard / self.sound.scale
         return (samples if self.guides is None else samples[:, :, : self.frames]), heard
 
     def join(self, video: Tensor, heard: Tensor | None) -> Tensor:
@@ -240,7 +242,7 @@ class JoinedLatent:
             video = torch.cat([video, clean.expand(len(video), -1, -1, -1, -1)], 2)
         if self.sound is None or heard is None:
             return video
-        return self.sound.join(video, heard)
+        return self.sound.join(video, heard * self.sound.scale)
 
 
 def _with_guides(latent: Latent, shape: Sequence[int], guides: GuideLayout) -> Latent:
@@ -267,9 +269,8 @@ def _check_frames(family: Family, frames: int) -> None:
         )
     nearest = family.latent.nearest_frames(frames)
     if frames not in nearest:
-        step = family.latent.temporal
         raise InvalidValue(
-            f"{family.title} generates videos of {step}k + 1 frames",
+            f"{family.title} generates videos of {family.latent.frame_counts} frames",
             port="latent",
             given=f"{frames} frames",
             expected=" or ".join(map(str, nearest)),

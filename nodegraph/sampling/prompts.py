@@ -125,7 +125,7 @@ class PromptFitter:
             adapters = (*adapters, self.grounding.layers)
             tensors = {**tensors, **self._boxes(side, lead, entry)}
         controls = self.controls.register(side, entry.controls)
-        placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
+        placed = {name: self._placed(name, tensor) for name, tensor in tensors.items()}
         window = self._window(entry, tensors)
         named = f"{side} {name}"
         return Prompt(
@@ -186,9 +186,11 @@ class PromptFitter:
             return self.embedded
         return float(entry.tensors[GUIDANCE]) if GUIDANCE in entry.tensors else self.cfg
 
-    def _placed(self, tensor: Tensor) -> Tensor:
+    def _placed(self, name: str, tensor: Tensor) -> Tensor:
         device, dtype = self._computes
-        return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+        if not tensor.is_floating_point() or name.startswith(self.family.wide_tensors):
+            dtype = tensor.dtype
+        return tensor.to(device, dtype)
 
     @cached_property
     def _computes(self) -> tuple[torch.device, torch.dtype]:

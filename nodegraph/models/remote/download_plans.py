@@ -379,7 +379,7 @@ def select_files(
     """
     if len(sizes) > _MOST_FILES:
         raise DownloadError(f"{what} has too many files", given=str(len(sizes)))
-    if layout.INDEX in sizes:
+    if layout.INDEX in sizes or layout.MODULAR_INDEX in sizes:
         return True, _folder_files(sizes, wanted, what)
     at_root = {path: size for path, size in sizes.items() if "/" not in path}
     if layout.CONFIG in at_root:
@@ -394,7 +394,8 @@ def _folder_files(sizes: Mapping[str, int | None], wanted: Wanted, what: str) ->
         parts = path.split("/")
         if len(parts) == 2:
             folders.setdefault(parts[0], []).append(path)
-    chosen = [layout.INDEX, *(path for path, size in sizes.items() if _is_license(path, size))]
+    index = layout.INDEX if layout.INDEX in sizes else layout.MODULAR_INDEX
+    chosen = [index, *(path for path, size in sizes.items() if _is_license(path, size))]
     has_variant = False
     pickled: list[str] = []
     for paths in folders.values():

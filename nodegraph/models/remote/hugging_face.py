@@ -133,7 +133,9 @@ class HuggingFace:
         for file in files:
             check_name(file.path)
         if is_folder:
-            is_whole = any(file.path == "model_index.json" for file in files)
+            is_whole = any(
+                file.path in ("model_index.json", "modular_model_index.json") for file in files
+            )
             kind = wanted.kind or ("diffusers" if is_whole else guess_kind(tags, ""))
             kind = kind if is_whole or wanted.kind or kind != "checkpoint" else "diffusers"
             name = target_name(kind, repository.rpartition("/")[2], wanted, is_folder=True)
