@@ -225,8 +225,8 @@ class Family(ABC):
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
         first_picture: How image-to-video models receive the first image: as the first latent
             ``frame``, as the first ``frames`` of a video that may have several, as a ``clip``
-            beside the noise that may be as long as the video, or as a ``film`` that is gray after
-            it. Empty if not supported.
+            beside the noise that may be as long as the video, as a ``film`` that is gray after
+            it, or as a ``keyframes`` condition; see `MediaCondition`. Empty if not supported.
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
         wide: Whether latents stay in float32 between steps for models of every precision.
@@ -263,8 +263,8 @@ class Family(ABC):
         guides_clean: Whether its pipeline guides clean latents instead of outputs.
         takes_guides: Whether images and clips can guide frames of its videos.
         sound: Places the sound of videos in the sampled tensor. None for families without sound.
-        wide_tensors: Beginnings of names of prompts' tensors that stay in float32 for models of
-            every precision.
+        takes_conditions: Whether its models see images, videos and sound beside what they
+            generate, at any frame or as references; see `MediaCondition`.
         records_attention: Whether its cross-attention maps per prompt token can be recorded.
         text_width: Width of the text embeddings, which identifies LoRAs and IP-Adapters for its
             UNet. 0 if it does not.
@@ -296,7 +296,7 @@ class Family(ABC):
     joint: bool = True
     positive_first: bool = False
     weighs_words: bool = False
-    first_picture: Literal["", "frame", "frames", "clip", "film"] = ""
+    first_picture: Literal["", "frame", "frames", "clip", "film", "keyframes"] = ""
     inpaint_models: bool = False
     control_videos: bool = False
     wide: bool = False
@@ -324,7 +324,7 @@ class Family(ABC):
     guides_clean: bool = False
     takes_guides: bool = False
     sound: SoundPlacement | None = None
-    wide_tensors: tuple[str, ...] = ()
+    takes_conditions: bool = False
     records_attention: bool = False
     text_width: int = 0
     lora_signs: tuple[LoraSign, ...] = ()
@@ -381,6 +381,10 @@ class Family(ABC):
     def tokens(self, shape: Sequence[int]) -> int:
         """Return the tokens of a latent, for the schedule shift; shape as in `SamplingRequest`."""
         return int(shape[-2] // 2) * int(shape[-1] // 2)
+
+    def sound_frames(self, frames: int) -> int:
+        """Return the latent frames of the sound of a video, for families that take conditions."""
+        raise NotImplementedError
 
     def sound_scale(self, model: Denoiser) -> float:
         """Return the factor of the sound's latents in the sampled tensor.

@@ -99,6 +99,13 @@ class LatentFormat:
         scaled: Tensor = (mode - _shift(vae)) * vae.config.scaling_factor
         return scaled
 
+    def encode_condition(self, vae: Any, pixels: Tensor) -> Tensor:
+        """The latents of images or videos that a model sees beside what it generates.
+
+        Arguments and result are those of `encode`.
+        """
+        return self.encode(vae, pixels)
+
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """The images of latents in -1..1; shapes as for `encode`."""
         # In this order the stock pipelines compute, which makes the bits equal.

@@ -16,12 +16,12 @@ Sources: diffusers, ``modular_pipelines/minimax_h3`` and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import count, takewhile
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
+from nodegraph.families.image_conditioning import MediaCondition, media_conditions
 from nodegraph.families.latent_formats import LatentFormat, SoundPart
 from nodegraph.families.minimax_h3_files import (
     SOUND_SHIFT,
@@ -33,7 +33,6 @@ from nodegraph.families.minimax_h3_files import (
 from nodegraph.families.minimax_h3_rows import (
     TEXT,
     VIDEO,
-    MediaCondition,
     PackedRows,
     frames_of_latents,
     from_rows,
@@ -68,8 +67,6 @@ _LEAST_SIGMA = 1e-6
 
 _TAGS, _SOUND = "text_tags", "sound_layout"
 """Tensors of a prompt: the kind of each of its rows, and the fields of `SoundLayout`, (1, 4)."""
-_CONDITION = "condition "
-"""Beginning of the names of conditions' tensors."""
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the colors of an image as the autoencoder takes it."""
 
@@ -218,6 +215,9 @@ class MiniMaxH3(Family):
     def tokens(self, shape: Sequence[int]) -> int:
         return prod(shape[2:]) // 4
 
+    def sound_frames(self, frames: int) -> int:
+        return sound_length(frames)
+
     def sound_scale(self, model: Denoiser) -> float:
         video, sound = shifts(model)
         return video / sound
@@ -254,6 +254,7 @@ class MiniMaxH3(Family):
                 hint="Encode the prompt with the text encoder of the same LoadModel.",
             )
         layout = request.sound
+        _check_keyframes(fitted, request)
         if layout is not None:
             numbers = [layout.frames, layout.length, layout.channels, layout.bands]
             fitted[_SOUND] = torch.tensor([numbers])
@@ -297,6 +298,28 @@ class MiniMaxH3(Family):
         return layout.join(-of_video, slope)
 
 
+def _check_keyframes(tensors: Mapping[str, Tensor], request: SamplingRequest) -> None:
+    """Refuse keyframes of another video than the one that is sampled."""
+    layout = request.sound
+    frames = request.shape[2] if layout is None else layout.frames
+    height, width = request.shape[3:]
+    for item in media_conditions(tensors):
+        if item.frame is None:
+            continue
+        is_behind = item.frame >= frames_of_latents(frames)
+        has_other_size = item.video is not None and item.video.shape[3:] != (height, width)
+        if is_behind or has_other_size:
+            raise InvalidValue(
+                "a keyframe was encoded for a video of another size or length",
+                port=request.side,
+                given=f"frame {item.frame}"
+                if item.video is None
+                else f"frame {item.frame}, {tuple(item.video.shape[3:])} in latent cells",
+                expected=f"{frames_of_latents(frames)} frames, {(height, width)} in latent cells",
+                hint="Sample the latent that the keyframes were encoded for.",
+            )
+
+
 def _call(
     model: Denoiser,
     video: Tensor,
@@ -314,7 +337,7 @@ def _call(
     """
     patch = (int(model.config["patch_size"][1]), int(model.config["patch_size"][2]))
     shape = (video.shape[2], video.shape[3], video.shape[4])
-    conditions = _conditions(batch, at)
+    conditions = sorted(media_conditions(batch, at), key=lambda item: item.frame is None)
     rows = packed_rows(batch[_TAGS][at].cpu(), conditions, shape, sound.shape[2], patch)
     # In float32, in which the noise levels are.
     of_video = float(1 - torch.tensor(sigma, dtype=torch.float32))
@@ -369,41 +392,6 @@ def shifts(model: Denoiser) -> tuple[float, float]:
     folder = model.settings.get("audio_scheduler") or {}
     sound = schedule.get("audio_shift", folder.get("shift", SOUND_SHIFT))
     return float(schedule.get("shift", VIDEO_SHIFT)), float(sound)
-
-
-def condition_tensors(conditions: Sequence[MediaCondition]) -> dict[str, Tensor]:
-    """Conditions as tensors of a prompt, by name, in their order."""
-    tensors: dict[str, Tensor] = {}
-    for number, item in enumerate(conditions):
-        parts = {"video": item.video, "sound": item.sound}
-        if item.frame is not None:
-            parts["frame"] = torch.tensor([item.frame])
-        named = {f"{_CONDITION}{number} {name}": part for name, part in parts.items()}
-        tensors |= {name: part for name, part in named.items() if part is not None}
-    return tensors
-
-
-def conditions_of(tensors: Mapping[str, Tensor]) -> list[MediaCondition]:
-    """What `condition_tensors` made tensors of."""
-    return _conditions(tensors, 0)
-
-
-def _conditions(tensors: Mapping[str, Tensor], at: int) -> list[MediaCondition]:
-    """Those of an item of a batch, keyframes first."""
-
-    def part(number: int, name: str) -> Tensor | None:
-        item = tensors.get(f"{_CONDITION}{number} {name}")
-        return None if item is None else item[at : at + 1]
-
-    def has(number: int) -> bool:
-        return any(part(number, name) is not None for name in ("video", "sound"))
-
-    found = []
-    for number in takewhile(has, count()):
-        frame = part(number, "frame")
-        anchor = None if frame is None else int(frame)
-        found.append(MediaCondition(part(number, "video"), part(number, "sound"), anchor))
-    return sorted(found, key=lambda item: item.frame is None)
 
 
 _IMAGE, _VIDEO = "<|image_pad|>", "<|video_pad|>"
@@ -514,7 +502,8 @@ MINIMAX_H3 = MiniMaxH3(
     joint=False,
     wide=True,
     sound=sound_layout,
-    wide_tensors=(_CONDITION,),
+    takes_conditions=True,
+    first_picture="keyframes",
     # Its blocks take their rows' modulation by index, which no hook of the guiders knows.
     perturbs_attention=False,
     skips_blocks=False,

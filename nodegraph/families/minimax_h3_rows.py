@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nodegraph.families.image_conditioning import MediaCondition
 from nodegraph.weights.lazy import torch
 
 if TYPE_CHECKING:
@@ -38,30 +39,15 @@ def frames_of_latents(count: int) -> int:
     return whole * sum(_FRAMES_PER_LATENT) + sum(_FRAMES_PER_LATENT[:more])
 
 
-@dataclass(frozen=True, slots=True)
-class MediaCondition:
-    """An image, a video, or sound, which the model sees beside what it generates.
-
-    Attributes:
-        video: Latents of an image or of a video, float32, shape (1, channels, frames, height,
-            width). None of sound alone.
-        sound: Latents of sound, float32, shape (1, 2, length, features). None without sound.
-        frame: Frame of the generated video that it stands at. None for a reference.
-    """
-
-    video: Tensor | None
-    sound: Tensor | None = None
-    frame: int | None = None
-
-    @property
-    def duration(self) -> float:
-        """Units of time that it takes before what is generated."""
-        length = 0.0 if self.sound is None else float(self.sound.shape[2])
-        if self.video is None:
-            return length
-        if self.video.shape[2] == 1 and self.sound is None:
-            return 1.0
-        return max(length, sum(_spans(self.video.shape[2])))
+def duration(condition: MediaCondition) -> float:
+    """Units of time that a reference takes before what is generated."""
+    video, sound = condition.video, condition.sound
+    length = 0.0 if sound is None else float(sound.shape[2])
+    if video is None:
+        return length
+    if video.shape[2] == 1 and sound is None:
+        return 1.0
+    return max(length, sum(_spans(video.shape[2])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +106,7 @@ def packed_rows(
     references = [item for item in conditions if item.frame is None]
     start = float(count)
     for reference in references:
-        start += reference.duration
+        start += duration(reference)
     frames, height, width = shape
     grid, edges = _frame_grid(height, width, patch)
 
@@ -136,7 +122,7 @@ def packed_rows(
             # The sound of a reference stands before its video, that of a keyframe behind it.
             named = [*((SOUND, rows) for rows in sound), *((VIDEO, rows) for rows in video)]
             yield from named if item.frame is None else reversed(named)
-            time += item.duration if item.frame is None else 0.0
+            time += duration(item) if item.frame is None else 0.0
         yield SOUND, _sound_rows(length, start, edges)
         yield VIDEO, _video_rows(frames, start, grid)
 

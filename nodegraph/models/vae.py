@@ -141,7 +141,26 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
     return _latent_of(autoencoder, frames, with_frames=True)
 
 
-def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) -> Latent:
+@torch.no_grad()
+def encode_condition(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
+    """Encode an image or a video that a model sees beside what it generates.
+
+    Arguments and errors are those of `encode_video`.
+
+    Returns:
+        Latents as the model was trained to see them, float32 on the CPU, shape (1, channels,
+        frames, height, width).
+    """
+    _check_image(frames, downscale(autoencoder))
+    check_frames(autoencoder, len(frames), port="image")
+    samples = _latent_of(autoencoder, frames, with_frames=True, is_condition=True).samples
+    assert samples is not None
+    return samples
+
+
+def _latent_of(
+    autoencoder: Autoencoder, image: Tensor, *, with_frames: bool, is_condition: bool = False
+) -> Latent:
     """The latent of images, or of a video with these frames."""
     pictures, height, width, _ = image.shape
     _check_size(autoencoder, width, height, pictures, layer=0, port="image")
@@ -153,7 +172,7 @@ def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) ->
         items = [scaled.movedim(0, 1)[None]]
     else:
         items = [_with_frame(autoencoder, item[None]) for item in scaled]
-    samples = torch.cat([_encoded(autoencoder, item) for item in items])
+    samples = torch.cat([_encoded(autoencoder, item, is_condition) for item in items])
     # Contiguous, as they are when they are read from the cache: what follows computes in the order
     # of memory, and other orders give other last bits.
     samples = samples.to("cpu", torch.float32).contiguous()
@@ -333,9 +352,12 @@ def _with_frame(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
     return picture.unsqueeze(2) if latent_format(autoencoder).temporal else picture
 
 
-def _encoded(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
+def _encoded(autoencoder: Autoencoder, picture: Tensor, is_condition: bool = False) -> Tensor:
+    latents = latent_format(autoencoder)
+    encoding = latents.encode_condition if is_condition else latents.encode
+
     def encode(part: Tensor) -> Tensor:
-        return latent_format(autoencoder).encode(autoencoder.module, part.contiguous())
+        return encoding(autoencoder.module, part.contiguous())
 
     if not autoencoder.tiled or _is_one_tile(autoencoder, picture, downscale(autoencoder)):
         return encode(picture)

@@ -22,7 +22,12 @@ from nodegraph.core.values import (
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import GUIDANCE, SHARED, Family
 from nodegraph.families.components import Denoiser
-from nodegraph.families.image_conditioning import CONTROL_IMAGE, MASK_MULTIPLE, mask_names
+from nodegraph.families.image_conditioning import (
+    CONTROL_IMAGE,
+    MASK_MULTIPLE,
+    is_condition,
+    mask_names,
+)
 from nodegraph.families.model_step import GuideLayout, Lead, SamplingRequest, Side, SoundLayout
 from nodegraph.families.patches import reference_latents
 from nodegraph.models.gligen import box_tensors, check_family
@@ -188,9 +193,9 @@ class PromptFitter:
 
     def _placed(self, name: str, tensor: Tensor) -> Tensor:
         device, dtype = self._computes
-        if not tensor.is_floating_point() or name.startswith(self.family.wide_tensors):
-            dtype = tensor.dtype
-        return tensor.to(device, dtype)
+        # Latents of conditions stay in float32, as the latents that are sampled.
+        keeps = not tensor.is_floating_point() or is_condition(name)
+        return tensor.to(device, tensor.dtype if keeps else dtype)
 
     @cached_property
     def _computes(self) -> tuple[torch.device, torch.dtype]:

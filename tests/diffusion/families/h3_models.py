@@ -57,14 +57,16 @@ def video_vae() -> Any:
 
 
 def sound_vae() -> Any:
-    return d.AutoencoderKLMiniMaxH3Audio(
-        encoder_dim=4,
-        latent_dim=64,
-        decoder_dim=128,
-        resblock_kernel_sizes=(3,),
-        resblock_dilation_sizes=((1,),),
-        **_statistics(32),
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*weight_norm", FutureWarning)
+        return d.AutoencoderKLMiniMaxH3Audio(
+            encoder_dim=4,
+            latent_dim=64,
+            decoder_dim=128,
+            resblock_kernel_sizes=(3,),
+            resblock_dilation_sizes=((1,),),
+            **_statistics(32),
+        )
 
 
 class Processor(PictureProcessor):
