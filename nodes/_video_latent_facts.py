@@ -68,7 +68,7 @@ def check_frames(
         return
     if form is None:
         below = (frames - 1) // step * step + 1 if step else 1
-        nearest = (below,) if below == frames else (below, below + step)
+        nearest: tuple[int, ...] = (below,) if below == frames else (below, below + step)
     else:
         nearest = get_latent_format(form).nearest_frames(frames)
     if frames in nearest:

@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 
 from nodegraph import (
     Advanced,
+    Audio,
     Conditioning,
     Context,
     Image,
@@ -69,7 +70,7 @@ class FirstPicture(NamedTuple):
     validate=check_film,
     estimate=encode_frames_estimate,
     tags=(
-        *("wan", "ltx", "cosmos", "hunyuan", "HunyuanVideo15ImageToVideo", "animate"),
+        *("wan", "ltx", "cosmos", "hunyuan", "HunyuanVideo15ImageToVideo", "animate", "minimax"),
         *("first frame", "last frame", "video editing"),
     ),
 )
@@ -87,7 +88,7 @@ def ImageToVideoConditioning(
     """Set the first frame for an image-to-video model, and optionally the last one.
 
     Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video, Cosmos and HunyuanVideo
-    1.5. The latent is empty and has the size of the image.
+    1.5, and for MiniMax H3. The latent is empty and has the size of the image.
 
     Args:
         conditioning: The prompt. A negative prompt does not need this node.
@@ -96,11 +97,12 @@ def ImageToVideoConditioning(
             also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for
             models that were trained to edit videos.
         frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo
-            1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0.
+            1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for
+            MiniMax H3.
         encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the
             image encoder. Other models need none.
         last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B,
-            and for the Fun inpaint model of Wan 2.2 5B.
+            for the Fun inpaint model of Wan 2.2 5B, and for MiniMax H3.
         image_encoder: The image encoder from a file of its own: clip_vision_h for Wan 2.1,
             sigclip_vision_patch14_384 for HunyuanVideo 1.5. It sees the first image of a video.
         inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image.
@@ -242,6 +244,66 @@ def ControlVideoConditioning(
     height, width = video.shape[1:3]
     latent = Latent(None, width, height, frames=frames)
     return FirstPicture(with_tensors(conditioning, tensors), latent)
+
+
+@node(
+    category="conditioning",
+    lane="gpu",
+    numerics=True,
+    facts=_FAMILY,
+    estimate=encode_frames_estimate,
+    tags=(
+        *("minimax", "keyframe", "last frame", "image to video", "MiniMaxH3AddGuide"),
+        *("audio", "soundtrack"),
+    ),
+)
+def KeyframeConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    latent: Latent,
+    vae: Vae | None = None,
+    image: Image | None = None,
+    audio_vae: Vae | None = None,
+    audio: Audio | None = None,
+    frame: Annotated[int, Range(-100_000, 100_000)] = 0,
+) -> Conditioning:
+    """Show MiniMax H3 an image, a clip or sound that stands at a frame of the video.
+
+    Use it once per keyframe. The prompt is best encoded without the image, or with all images by
+    EncodeEditPrompt.
+
+    Args:
+        conditioning: The prompt. A negative prompt does not need this node.
+        latent: The latent of the video, empty or sampled, for its size and length.
+        vae: The VAE of the model. It encodes the image.
+        image: One image, or the frames of a clip. They are scaled to the size of the video, and
+            their edges are cropped. A clip is cut to a multiple of 17 frames plus 5; fewer than 5
+            frames are one image.
+        audio_vae: The VAE that encodes the audio, which may be the same.
+        audio: Sound that begins at the frame. It is cut at the end of the video.
+        frame: Frame that they begin at, from 0. Negative numbers count from the end: -1 is the
+            last frame.
+    """
+    from contextlib import ExitStack
+
+    from nodegraph.models.image_to_video import keyframe_tensors
+    from nodegraph.sampling.inpainting import with_tensors
+
+    with ExitStack() as opened:
+        loaded = [
+            None if each is None else opened.enter_context(ctx.weights(each, calls_only=True))
+            for each in (vae, audio_vae)
+        ]
+        tensors = keyframe_tensors(
+            conditioning,
+            latent,
+            frame,
+            autoencoder=loaded[0],
+            images=image,
+            sound_autoencoder=loaded[1],
+            audio=audio,
+        )
+    return with_tensors(conditioning, tensors)
 
 
 @node(

@@ -24,7 +24,7 @@ from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, enc
 from nodegraph.families.image_conditioning import MediaCondition, media_conditions
 from nodegraph.families.latent_formats import LatentFormat, SoundPart
 from nodegraph.families.minimax_h3_files import (
-    SOUND_SHIFT,
+    PUBLISHED_SOUND_SHIFT,
     SPATIAL,
     TEMPORAL,
     TRANSFORMER,
@@ -41,6 +41,7 @@ from nodegraph.families.minimax_h3_rows import (
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
 from nodegraph.families.qwen_image_edit import check_no_picture, image_features
+from nodegraph.families.scheduler_file import SOUND_SHIFT
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.single_files.language import QWEN3_VL
@@ -100,7 +101,8 @@ class MiniMaxH3Format(LatentFormat):
         """See `LatentFormat.encode`."""
         mode = vae.encode(_to_vae(pixels)).latent_dist.mode()
         mean, deviation = _statistics(vae, mode)
-        return (mode - mean) / deviation
+        scaled: Tensor = (mode - mean) / deviation
+        return scaled
 
     def encode_condition(self, vae: Any, pixels: Tensor) -> Tensor:
         """As `encode`, but a sample that always draws the same noise, rounded to float16, as the
@@ -109,7 +111,8 @@ class MiniMaxH3Format(LatentFormat):
         sample = vae.encode(_to_vae(pixels)).latent_dist.sample(generator=generator)
         sample = sample.to(torch.float16).float().cpu()
         mean, deviation = _statistics(vae, sample)
-        return (sample - mean) / deviation
+        scaled: Tensor = (sample - mean) / deviation
+        return scaled
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """See `LatentFormat.decode`."""
@@ -390,7 +393,7 @@ def shifts(model: Denoiser) -> tuple[float, float]:
     """The shifts of the noise levels of the video and of its sound."""
     schedule = model.scheduler_config
     folder = model.settings.get("audio_scheduler") or {}
-    sound = schedule.get("audio_shift", folder.get("shift", SOUND_SHIFT))
+    sound = schedule.get(SOUND_SHIFT, folder.get("shift", PUBLISHED_SOUND_SHIFT))
     return float(schedule.get("shift", VIDEO_SHIFT)), float(sound)
 
 

@@ -13,7 +13,7 @@ from nodegraph.weights.single_files.renamed_layouts import denoiser_layout
 
 SPATIAL, TEMPORAL = 16, 4
 """Pixels along a cell's side, and frames of a video per latent frame; see the family."""
-VIDEO_SHIFT, SOUND_SHIFT = 12.0, 3.0
+VIDEO_SHIFT, PUBLISHED_SOUND_SHIFT = 12.0, 3.0
 """Published shifts of the noise levels of the video and of its sound."""
 
 SCHEDULE: dict[str, Any] = {"_class_name": "MiniMaxH3Scheduler", "shift": VIDEO_SHIFT}

@@ -154,9 +154,12 @@ def encode_first_frame(
         _check_last(family, image, last, frames)
     check_frames(autoencoder, frames, port="frames")
     if family.first_picture == "keyframes":
-        ends = [(image, 0), *([] if last is None else [(last, frames - 1)])]
+        shown = {0: image} if last is None else {0: image, frames - 1: last}
         return condition_tensors(
-            [MediaCondition(encode_condition(autoencoder, each), frame=at) for each, at in ends]
+            [
+                MediaCondition(encode_condition(autoencoder, each), frame=at)
+                for at, each in shown.items()
+            ]
         )
     if family.first_picture == "clip":
         step = latent_format(autoencoder).temporal

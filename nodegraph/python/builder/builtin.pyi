@@ -147,11 +147,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'minimax-h3']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit']
+_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'minimax-h3']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -163,7 +163,7 @@ _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'g
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'minimax-h3']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -1111,6 +1111,10 @@ class _KeepMaskParts(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
 
+class _KeyframeConditioning(OneOutput[Conditioning]):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+
 class _LTXSchedule(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
@@ -1912,6 +1916,10 @@ class _SetNoiseMask(OneOutput[Latent]):
     def latent(self) -> Out[Latent]: ...
 
 class _SetPrediction(OneOutput[DiffusionModel]):
+    @property
+    def model(self) -> Out[DiffusionModel]: ...
+
+class _SetSoundShift(OneOutput[DiffusionModel]):
     @property
     def model(self) -> Out[DiffusionModel]: ...
 
@@ -4665,9 +4673,9 @@ class BuiltinNodes:
 
         It takes the latent format of the model that samples it.
 
-        width: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
-        height: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video and LTX-2.
+        width: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32, and so does MiniMax H3.
+        height: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32, and so does MiniMax H3.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video and LTX-2, a multiple of 17 plus 5 for MiniMax H3.
         batch_size: Number of videos.
         """
 
@@ -4685,7 +4693,7 @@ class BuiltinNodes:
         The text encoder of such a model reads the images and the text. The diffusion model gets the
         images from ReferenceLatents. Encode the negative prompt with the same images.
 
-        encoder: The text encoder of Qwen-Image-Edit, which reads one image, or of Edit Plus.
+        encoder: The text encoder of Qwen-Image-Edit, which reads one image, of Edit Plus, or of MiniMax H3.
         images: Images for the encoder. A batch counts as several images.
         text: The instruction: what to change in the images.
         """
@@ -5862,14 +5870,14 @@ class BuiltinNodes:
         """Set the first frame for an image-to-video model, and optionally the last one.
 
         Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video, Cosmos and HunyuanVideo
-        1.5. The latent is empty and has the size of the image.
+        1.5, and for MiniMax H3. The latent is empty and has the size of the image.
 
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
         image: One image of the size of the video. Use ResizeImage before this node. For Cosmos, also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for MiniMax H3.
         encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the image encoder. Other models need none.
-        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, and for the Fun inpaint model of Wan 2.2 5B.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, for the Fun inpaint model of Wan 2.2 5B, and for MiniMax H3.
         image_encoder: The image encoder from a file of its own: clip_vision_h for Wan 2.1, sigclip_vision_patch14_384 for HunyuanVideo 1.5. It sees the first image of a video.
         inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image. Other models ignore it.
         """
@@ -6252,6 +6260,33 @@ class BuiltinNodes:
         mask: Adjacent pixels above 0 form one part.
         least: Size of the smallest part to keep, in pixels.
         most: Maximum number of parts to keep, the largest first. 0 keeps all parts that are large enough.
+        """
+
+    def KeyframeConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae] | None = None,
+        image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+        audio_vae: Link[Vae] | _values.Vae | Sequence[_values.Vae] | None = None,
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
+        frame: int | Link[int] = 0,
+    ) -> _KeyframeConditioning:
+        """Show MiniMax H3 an image, a clip or sound that stands at a frame of the video.
+
+        Use it once per keyframe. The prompt is best encoded without the image, or with all images by
+        EncodeEditPrompt.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        latent: The latent of the video, empty or sampled, for its size and length.
+        vae: The VAE of the model. It encodes the image.
+        image: One image, or the frames of a clip. They are scaled to the size of the video, and their edges are cropped. A clip is cut to a multiple of 17 frames plus 5; fewer than 5 frames are one image.
+        audio_vae: The VAE that encodes the audio, which may be the same.
+        audio: Sound that begins at the frame. It is cut at the end of the video.
+        frame: Frame that they begin at, from 0. Negative numbers count from the end: -1 is the last frame.
         """
 
     def LTXSchedule(
@@ -9730,6 +9765,23 @@ class BuiltinNodes:
         model: A model with a discrete noise schedule, for example Stable Diffusion.
         prediction_type: The noise (epsilon), v, or the clean sample. auto uses the value in the file.
         zero_terminal_snr: Whether the model was trained with zero terminal SNR. Sampling then starts from pure noise. auto uses the value in the file.
+        """
+
+    def SetSoundShift(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        shift: float | Link[float] = 3.0,
+    ) -> _SetSoundShift:
+        """Set the shift of the sound's noise levels for a MiniMax H3 model.
+
+        Videos and sound have noise levels of their own. Set those of the video with SetFlowShift. The
+        weights are shared with the unchanged model.
+
+        model: A MiniMax H3 model.
+        shift: 1 is no shift. Larger values spend more steps at high noise.
         """
 
     def SetVideoAudio(

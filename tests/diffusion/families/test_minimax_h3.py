@@ -1,10 +1,10 @@
 """MiniMax H3 gives what diffusers' modular pipeline gives: the video and its sound.
 
-The pipeline's scheduler writes a step of Euler's method as a blend of the latent and the prediction,
-and walks along two lists of noise levels. nodegraph's samplers walk along one, with the sound scaled
-(see `nodegraph.families.minimax_h3`). Both are the same numbers but for rounding. So there are two
-comparisons: with the pipeline as it is, up to a millionth; and to the last bit with the pipeline
-whose two schedulers step as nodegraph's `euler` does.
+The pipeline's scheduler writes a step of Euler's method as a blend of the latent and the
+prediction, and walks along two lists of noise levels. nodegraph's samplers walk along one, with the
+sound scaled (see `nodegraph.families.minimax_h3`). Both are the same numbers but for rounding. So
+there are two comparisons: with the pipeline as it is, up to 1e-5; and to the last bit with the
+pipeline whose two schedulers step as nodegraph's `euler` does.
 """
 
 from __future__ import annotations
