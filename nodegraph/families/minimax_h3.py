@@ -23,6 +23,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.image_conditioning import MediaCondition, media_conditions
 from nodegraph.families.latent_formats import LatentFormat, SoundPart
+from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.minimax_h3_files import (
     PUBLISHED_SOUND_SHIFT,
     SPATIAL,
@@ -39,6 +40,7 @@ from nodegraph.families.minimax_h3_rows import (
     packed_rows,
     to_rows,
 )
+from nodegraph.families.minimax_h3_vae_files import SOUND_VAE, VIDEO_VAE
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
 from nodegraph.families.qwen_image_edit import check_no_picture, image_features
 from nodegraph.families.scheduler_file import SOUND_SHIFT
@@ -197,7 +199,8 @@ MINIMAX_H3_LATENTS = MiniMaxH3Format(
     spatial=SPATIAL,
     temporal=TEMPORAL,
     autoencoders=("AutoencoderKLMiniMaxH3",),
-    sound_parts=(SoundPart("audio_vae", ("AutoencoderKLMiniMaxH3Audio",)),),
+    files=(VIDEO_VAE,),
+    sound_parts=(SoundPart("audio_vae", ("AutoencoderKLMiniMaxH3Audio",), (SOUND_VAE,)),),
 )
 """MiniMax H3."""
 
@@ -510,6 +513,15 @@ MINIMAX_H3 = MiniMaxH3(
     # Its blocks take their rows' modulation by index, which no hook of the guiders knows.
     perturbs_attention=False,
     skips_blocks=False,
+    lora_signs=(
+        LoraSign(
+            r"^(token_refiner_)?blocks_\d+_(attn_(qkv|out)_proj|mlp_fc[12])|"
+            r"^(video|audio)_patch_proj|^final_layer_(video|audio)_out|"
+            r"^token_refiner_refiner_blocks_|^transformer_blocks_\d+_adaln_proj_linear",
+            "MiniMax H3",
+        ),
+        JOINT_ATTENTION_SIGN,
+    ),
     resolutions={"minimax-h3": Resolutions(1344 * 768, 32)},
     comfyui_type="minimax",
 )

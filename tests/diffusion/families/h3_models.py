@@ -56,7 +56,7 @@ def video_vae() -> Any:
     )
 
 
-def sound_vae() -> Any:
+def sound_vae(**more: Any) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*weight_norm", FutureWarning)
         return d.AutoencoderKLMiniMaxH3Audio(
@@ -65,7 +65,7 @@ def sound_vae() -> Any:
             decoder_dim=128,
             resblock_kernel_sizes=(3,),
             resblock_dilation_sizes=((1,),),
-            **_statistics(32),
+            **{**_statistics(32), **more},
         )
 
 

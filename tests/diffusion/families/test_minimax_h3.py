@@ -28,18 +28,20 @@ from nodegraph.families.identification import identify_tensors
 from nodegraph.families.image_conditioning import MediaCondition
 from nodegraph.families.minimax_h3 import MINIMAX_H3, MINIMAX_H3_LATENTS, sound_length
 from nodegraph.families.minimax_h3_rows import frames_of_latents, packed_rows
+from nodegraph.families.minimax_h3_vae_files import SOUND_DEVIATION, SOUND_MEAN
 from nodegraph.families.model_step import SoundLayout
 from nodegraph.models.conditioning import encode_edit
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.image_to_video import encode_first_frame, keyframe_tensors
 from nodegraph.models.vae import decode_sound, encode_sound
+from nodegraph.models.vae_files import open_vae
 from nodegraph.sampling.inpainting import with_tensors
 from tests.messages import raises
 
 from .checks import assert_refuses
 from .conftest import Pair
 from .equality import PROMPT, SEED, Model, picture
-from .h3_models import StockH3, minimax_h3, transformer
+from .h3_models import StockH3, minimax_h3, sound_vae, transformer
 from .image_to_image import as_tensor
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
@@ -426,6 +428,30 @@ def test_sound_is_encoded_and_decoded(model_of: ModelOf) -> None:
         torch.tensor(vae.config[name]).view(1, -1, 1) for name in ("latents_mean", "latents_std")
     )
     assert torch.equal(latent.sound[0].transpose(1, 2), (mode - mean) / deviation)
+
+
+def test_the_vae_of_sound_is_read_from_a_file_of_its_own(tmp_path: Path) -> None:
+    """In ComfyUI's file, weights are not split into directions and lengths."""
+    vae = sound_vae(latents_mean=SOUND_MEAN, latents_std=SOUND_DEVIATION).eval()
+    vae.requires_grad_(False)
+    tensors = {name: item.clone() for name, item in vae.state_dict().items()}
+    for layer in vae.modules():
+        if "weight_g" in layer._parameters:
+            torch.nn.utils.remove_weight_norm(layer)
+    whole = {**vae.state_dict(), "latents_mean": torch.tensor(SOUND_MEAN)}
+    sound = torch.randn(1, 2, 3, 32, generator=torch.Generator().manual_seed(1))
+    mean, deviation = (torch.tensor(each).view(1, -1, 1) for each in (SOUND_MEAN, SOUND_DEVIATION))
+    expected = vae.decode(sound[0].transpose(1, 2) * deviation + mean).sample.permute(1, 0, 2)
+    for name, items in (("folded", whole), ("split", tensors)):
+        save_file(
+            {key: item.contiguous() for key, item in items.items()},
+            tmp_path / f"{name}.safetensors",
+        )
+        loaded = load_component(open_vae(name, [tmp_path]), "cpu")
+        latent = Latent(None, 0, 0, format="minimax-h3", sound=sound)
+        waveform = decode_sound(loaded, latent).waveform[None]
+        torch.testing.assert_close(waveform, expected, rtol=0, atol=1e-6)
+        assert waveform.std() > 1e-4
 
 
 def original(name: str) -> str:
