@@ -229,7 +229,8 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
     index: dict[str, Any] = {
         "_class_name": pipeline.__name__,
         "_diffusers_version": diffusers.__version__,
-        **{name: [None, None] for name in pipeline._optional_components},
+        # Pipelines of blocks say none.
+        **{name: [None, None] for name in getattr(pipeline, "_optional_components", ())},
         "scheduler": ["diffusers", schedule["_class_name"]],
         **({_SCORE: True} if needs_score else {}),
     }
@@ -239,8 +240,27 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
             with ctx.weights(recipe) as component:
                 index.update(_write_component(component, recipe, folder, dtype))
         _write_json(folder / layout.SCHEDULER / layout.SCHEDULER_FILE, schedule)
-        _write_json(folder / layout.INDEX, index)
-        return _moved_folder(folder, target)
+        if issubclass(pipeline, diffusers.ModularPipeline):
+            index_name, index = layout.MODULAR_INDEX, _modular_index(index)
+            index["_blocks_class_name"] = pipeline.default_blocks_name
+        else:
+            index_name = layout.INDEX
+        _write_json(folder / index_name, index)
+        return _moved_folder(folder, target, index_name)
+
+
+def _modular_index(index: Mapping[str, Any]) -> dict[str, Any]:
+    """An index as diffusers' pipelines of blocks have it, which names each part's subfolder.
+
+    The folder itself is not named: `load_components` gets it as ``pretrained_model_name_or_path``.
+    """
+    unset = {"pretrained_model_name_or_path": None, "revision": None, "variant": None}
+    return {
+        role: [*entry, {**unset, "subfolder": role, "type_hint": entry}]
+        if isinstance(entry, list)
+        else entry
+        for role, entry in index.items()
+    }
 
 
 def _check_processors(family: Family) -> None:
@@ -422,7 +442,7 @@ def _moved(path: Path, target: Path, suffix: str) -> SavedFile:
     return SavedFile(final, existed=existed)
 
 
-def _moved_folder(folder: Path, target: Path) -> list[SavedFile]:
+def _moved_folder(folder: Path, target: Path, index_name: str) -> list[SavedFile]:
     """A finished folder under its name, unless the same is there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     content = "\n".join(f"{path.relative_to(folder)} {FILE_DIGESTS.digest(path)}" for path in files)
@@ -442,7 +462,7 @@ def _moved_folder(folder: Path, target: Path) -> list[SavedFile]:
             if name not in existing:
                 (final / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).replace(final / name)
-    index = Path(layout.INDEX)
+    index = Path(index_name)
     ordered = [index, *(name for name in names if name != index)]
     return [SavedFile(final / name, existed=name in existing) for name in ordered]
 

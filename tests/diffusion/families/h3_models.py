@@ -105,6 +105,19 @@ class StockH3:
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
+    @classmethod
+    def from_folder(cls, folder: Path, **own: Any) -> StockH3:
+        """What diffusers loads of a folder, with some parts that tests bring."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loaded = MiniMaxH3ModularPipeline.from_pretrained(str(folder), local_files_only=True)
+            names = [name for name in loaded.config if (folder / name).is_dir()]
+            loaded.load_components(
+                [name for name in names if name not in own],
+                pretrained_model_name_or_path=str(folder),
+            )
+        return cls({**{name: getattr(loaded, name) for name in names}, **own})
+
     def set_progress_bar_config(self, **options: Any) -> None:
         self.pipeline.set_progress_bar_config(**options)
 
