@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import (
     Advanced,
@@ -15,6 +15,7 @@ from nodegraph import (
     InvalidValue,
     Latent,
     Mask,
+    Multiline,
     Range,
     TextEncoder,
     Vae,
@@ -286,7 +287,7 @@ def KeyframeConditioning(
     """
     from contextlib import ExitStack
 
-    from nodegraph.models.image_to_video import keyframe_tensors
+    from nodegraph.models.media_conditions import keyframe_tensors
     from nodegraph.sampling.inpainting import with_tensors
 
     with ExitStack() as opened:
@@ -304,6 +305,94 @@ def KeyframeConditioning(
             audio=audio,
         )
     return with_tensors(conditioning, tensors)
+
+
+@node(
+    category="conditioning",
+    label="Reference to video",
+    lane="gpu",
+    numerics=True,
+    facts={
+        "conditioning": {"family": "encoder.family"},
+        "latent": {"width": "width", "height": "height", "frames": "frames"},
+    },
+    validate=check_frame_count,
+    estimate=encode_frames_estimate,
+    tags=(
+        *("minimax", "MiniMaxH3ReferenceToVideo", "ref2va", "subject", "voice", "style"),
+        *("reference image", "reference video", "reference audio"),
+    ),
+)
+def ReferenceToVideoConditioning(
+    ctx: Context,
+    encoder: TextEncoder,
+    text: Annotated[str, Multiline()] = "",
+    vae: Vae | None = None,
+    audio_vae: Vae | None = None,
+    images: list[Image] | None = None,
+    videos: list[Image] | None = None,
+    soundtracks: list[Audio] | None = None,
+    audios: list[Audio] | None = None,
+    width: Side = 1344,
+    height: Side = 768,
+    frames: Annotated[int, Range(1, 100_000)] = 124,
+    image_size: Annotated[Literal["video", "2048"], Advanced()] = "video",
+) -> FirstPicture:
+    """Encode a prompt that refers to images, videos and sound, for MiniMax H3 (ref2va).
+
+    The text calls them <Picture 1>, <Video 1> and <Audio 1>, and so on. The soundtrack of a video
+    counts among the audios, before those that stand alone. The latent is empty.
+
+    Args:
+        encoder: The text encoder of MiniMax H3.
+        text: The prompt.
+        vae: The VAE of the model. Without it, only the text encoder sees the images and videos.
+        audio_vae: The VAE that encodes sound, which may be the same.
+        images: Up to 9 images of any size. Of a batch, the first is used.
+        videos: Up to 3 videos at 24 frames per second. They are cut to the length of the video and
+            to a multiple of 17 frames plus 5.
+        soundtracks: The sound of the videos, in their order.
+        audios: Up to 3 sounds, such as voices.
+        width, height: Size of the video in pixels: multiples of 32.
+        frames: Number of frames: a multiple of 17 plus 5.
+        image_size: Size that the model sees the images in: no larger than the video, or with a
+            shorter side of 2048 pixels, which takes far longer.
+    """
+    from contextlib import ExitStack
+
+    from nodegraph.models.conditioning import encode_media
+    from nodegraph.models.media_conditions import (
+        MediaReference,
+        fit_references,
+        reference_tensors,
+    )
+    from nodegraph.sampling.inpainting import with_tensors
+
+    tracks = [*(soundtracks or ()), *[None] * len(videos or ())]
+    references = [
+        *(MediaReference(image) for image in images or ()),
+        *(
+            MediaReference(video, is_video=True, audio=track)
+            for video, track in zip(videos or (), tracks, strict=False)
+        ),
+        *(MediaReference(None, audio=audio) for audio in audios or ()),
+    ]
+    latent = Latent(None, width, height, frames=frames)
+    fitted = fit_references(references, latent, full_images=image_size == "2048")
+    with ctx.weights(encoder, calls_only=True) as text_model:
+        conditioning = encode_media(
+            text_model,
+            text,
+            [item.media for item in fitted],
+            warn=lambda message: ctx.log(message, "warning"),
+        )
+    with ExitStack() as opened:
+        loaded = [
+            None if each is None else opened.enter_context(ctx.weights(each, calls_only=True))
+            for each in (vae, audio_vae)
+        ]
+        tensors = reference_tensors(fitted, *loaded)
+    return FirstPicture(with_tensors(conditioning, tensors), latent)
 
 
 @node(

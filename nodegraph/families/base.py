@@ -223,7 +223,7 @@ class Family(ABC):
         joint: Whether all prompts of a step are evaluated in one batch if they fit.
         positive_first: Whether the positive prompts come first in that batch.
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
-        first_picture: How image-to-video models receive the first image: as the first latent
+        first_picture: How image-to-video models get the first image: as the first latent
             ``frame``, as the first ``frames`` of a video that may have several, as a ``clip``
             beside the noise that may be as long as the video, as a ``film`` that is gray after
             it, or as a ``keyframes`` condition; see `MediaCondition`. Empty if not supported.
@@ -240,8 +240,7 @@ class Family(ABC):
         control_mask_channels: Entry of a control network's configuration that is not 0 if the
             network reads a mask in addition to a latent.
         control_modes: The modes of a union ControlNet: the name of each mode, and its number.
-        aligned: Its ten timesteps of Align Your Steps, the highest first. Empty if none were
-            published.
+        aligned: Its ten timesteps of Align Your Steps, the highest first; empty if unpublished.
         lengthens: Whether its models accept concatenated tokens of two prompts.
         readers: Names of its encoders (for example ``clip_l``), in their order, if each can read
             a separate text; see `encode_apart`.
@@ -263,8 +262,6 @@ class Family(ABC):
         guides_clean: Whether its pipeline guides clean latents instead of outputs.
         takes_guides: Whether images and clips can guide frames of its videos.
         sound: Places the sound of videos in the sampled tensor. None for families without sound.
-        takes_conditions: Whether its models see images, videos and sound beside what they
-            generate, at any frame or as references; see `MediaCondition`.
         records_attention: Whether its cross-attention maps per prompt token can be recorded.
         text_width: Width of the text embeddings, which identifies LoRAs and IP-Adapters for its
             UNet. 0 if it does not.
@@ -324,7 +321,6 @@ class Family(ABC):
     guides_clean: bool = False
     takes_guides: bool = False
     sound: SoundPlacement | None = None
-    takes_conditions: bool = False
     records_attention: bool = False
     text_width: int = 0
     lora_signs: tuple[LoraSign, ...] = ()
@@ -382,15 +378,8 @@ class Family(ABC):
         """Return the tokens of a latent, for the schedule shift; shape as in `SamplingRequest`."""
         return int(shape[-2] // 2) * int(shape[-1] // 2)
 
-    def sound_frames(self, frames: int) -> int:
-        """Return the latent frames of the sound of a video, for families that take conditions."""
-        raise NotImplementedError
-
     def sound_scale(self, model: Denoiser) -> float:
-        """Return the factor of the sound's latents in the sampled tensor.
-
-        It is 1 unless the sound has a noise schedule of its own.
-        """
+        """Return the factor of the sound's latents in the sampled tensor."""
         return 1.0
 
     # Prompts.

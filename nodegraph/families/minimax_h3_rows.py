@@ -22,6 +22,7 @@ from nodegraph.weights.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+FRAMES_PER_SECOND = 24
 VIDEO, TEXT, SOUND = 0, 1, 2
 """Kinds of rows, by which the transformer modulates them."""
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nodegraph.core.values import Audio, Conditioning, FrameGuide, Latent, Video
+from nodegraph.core.values import Conditioning, FrameGuide, Latent, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
@@ -25,7 +25,6 @@ from nodegraph.families.image_conditioning import (
     VACE_STRENGTH,
     MediaCondition,
     condition_tensors,
-    media_conditions,
 )
 from nodegraph.families.item_family import item_conditioning
 from nodegraph.families.items.motions import (
@@ -51,7 +50,6 @@ from nodegraph.models.vae import (
     downscale,
     encode_condition,
     encode_image,
-    encode_sound,
     encode_video,
     latent_format,
 )
@@ -231,81 +229,6 @@ def with_frame_guide(
 
 
 @torch.no_grad()
-def keyframe_tensors(
-    conditioning: Conditioning,
-    latent: Latent,
-    frame: int,
-    *,
-    autoencoder: Autoencoder | None = None,
-    images: Tensor | None = None,
-    sound_autoencoder: Autoencoder | None = None,
-    audio: Audio | None = None,
-) -> dict[str, Tensor]:
-    """An image, a clip, or sound at a frame of the video, for a prompt's model to see.
-
-    Args:
-        latent: Of the video that is sampled, or its size.
-        frame: Frame of the video that they begin at. Negative: from the end.
-        images: One image, or the frames of a clip, float32 in 0..1, shape (frames, height, width,
-            3). They are scaled to the size of the video and cropped. A clip is cut to as many
-            frames as the VAE encodes; below five it is one image.
-        audio: It is cut at the end of the video.
-        autoencoder, sound_autoencoder: What encodes them.
-    Returns:
-        Tensors for the prompts, by name, with the conditions that they have.
-    Raises:
-        InvalidValue: The model takes no keyframes, the frame is outside of the video, or there is
-            nothing to stand there.
-        TooLarge, MemoryError, NumericalError: As of `encode_video`.
-    """
-    family = get_family(conditioning.family or "")
-    if not family.takes_conditions:
-        raise InvalidValue(
-            f"{family.title} takes no keyframes by its prompts",
-            port="conditioning",
-            given=family.name,
-            expected="the prompt of MiniMax H3",
-            hint="For LTX-2, use AddFrameGuide.",
-        )
-    start = frame + latent.frames if frame < 0 else frame
-    if not 0 <= start < latent.frames:
-        raise InvalidValue(
-            "the frame is outside of the video",
-            port="frame",
-            given=str(frame),
-            expected=f"{-latent.frames} to {latent.frames - 1}",
-        )
-    samples = heard = None
-    if images is not None and autoencoder is not None:
-        _check_vae(family, autoencoder)
-        count = family.latent.nearest_frames(len(images))[0] if len(images) > 1 else 1
-        count = 1 if count > len(images) else count
-        if start + count > latent.frames:
-            raise InvalidValue(
-                "the clip does not end within the video",
-                port="frame",
-                given=f"{count} frames at frame {start}",
-                expected=f"at most {latent.frames - start} frames",
-            )
-        size = latent.width, latent.height
-        clip = resize_image(images[:count], *size, method="lanczos", fit="crop")
-        samples = encode_condition(autoencoder, clip)
-    if audio is not None and sound_autoencoder is not None:
-        heard = encode_sound(sound_autoencoder, audio).sound
-        assert heard is not None
-        missing = family.sound_frames(latent.frames - start)
-        heard = heard[:, :, :missing].contiguous()
-    if samples is None and heard is None:
-        raise InvalidValue(
-            "a keyframe needs an image with a VAE, or audio with a VAE for sound",
-            port="image",
-            hint="Link image and vae, or audio and audio_vae.",
-        )
-    known = media_conditions(conditioning.entries[0].tensors)
-    return condition_tensors([*known, MediaCondition(samples, heard, start)])
-
-
-@torch.no_grad()
 def embed_first_frame(
     text_model: TextModel, image: Tensor, last: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -463,7 +386,7 @@ def _check_controlled(conditioning: Conditioning, autoencoder: Autoencoder, fram
             given=family.name,
             hint="Load a model of Wan VACE, or a Fun control model of Wan 2.1.",
         )
-    _check_vae(family, autoencoder)
+    check_vae(family, autoencoder)
     check_frames(autoencoder, frames, port="frames")
 
 
@@ -550,7 +473,7 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int)
             given=family.name,
             hint="Load an image-to-video model.",
         )
-    _check_vae(family, autoencoder)
+    check_vae(family, autoencoder)
     if family.first_picture == "frames":
         _check_beginning(autoencoder, len(image), frames)
     elif image.shape[0] != 1 and family.first_picture != "clip":
@@ -574,7 +497,12 @@ def _check_beginning(autoencoder: Autoencoder, count: int, frames: int) -> None:
     check_frames(autoencoder, count, port="image")
 
 
-def _check_vae(family: Family, autoencoder: Autoencoder) -> None:
+def check_vae(family: Family, autoencoder: Autoencoder) -> None:
+    """Refuse a VAE of another format than the family's.
+
+    Raises:
+        InvalidValue: On port ``vae``.
+    """
     if autoencoder.family != family.latent.name:
         raise InvalidValue(
             "the VAE and the prompt belong to different models",

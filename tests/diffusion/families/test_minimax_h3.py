@@ -15,9 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import diffusers as d
+import numpy as np
 import pytest
 import torch
 from diffusers.loaders import single_file_utils as converters
+from diffusers.modular_pipelines.minimax_h3 import (
+    MiniMaxH3AudioReference,
+    MiniMaxH3ImageReference,
+    MiniMaxH3VideoReference,
+)
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -26,13 +32,20 @@ from nodegraph.diffusion import decode_latent, decode_video, load_component, sam
 from nodegraph.errors import InvalidValue
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.image_conditioning import MediaCondition
-from nodegraph.families.minimax_h3 import MINIMAX_H3, MINIMAX_H3_LATENTS, sound_length
+from nodegraph.families.minimax_h3 import MINIMAX_H3, sound_length
+from nodegraph.families.minimax_h3_latents import MINIMAX_H3_LATENTS
 from nodegraph.families.minimax_h3_rows import frames_of_latents, packed_rows
 from nodegraph.families.minimax_h3_vae_files import SOUND_DEVIATION, SOUND_MEAN
 from nodegraph.families.model_step import SoundLayout
-from nodegraph.models.conditioning import encode_edit
+from nodegraph.models.conditioning import encode_edit, encode_media
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
-from nodegraph.models.image_to_video import encode_first_frame, keyframe_tensors
+from nodegraph.models.image_to_video import encode_first_frame
+from nodegraph.models.media_conditions import (
+    MediaReference,
+    fit_references,
+    keyframe_tensors,
+    reference_tensors,
+)
 from nodegraph.models.vae import decode_sound, encode_sound
 from nodegraph.models.vae_files import open_vae
 from nodegraph.sampling.inpainting import with_tensors
@@ -43,6 +56,7 @@ from .conftest import Pair
 from .equality import PROMPT, SEED, Model, picture
 from .h3_models import StockH3, minimax_h3, sound_vae, transformer
 from .image_to_image import as_tensor
+from .video_models import ltx
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 Pictured = tuple[Tensor, Tensor]
@@ -325,6 +339,104 @@ def test_keyframes_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
         sampled(model, 64, 64, frames=5, positive=with_tensors(positive, tensors))
     with raises(InvalidValue, port="conditioning", given="wan"):
         keyframe_tensors(replace(positive, family="wan"), latent, 0)
+
+
+class VideoProcessor:
+    """Patches of a video as transformers' `Qwen3VLVideoProcessor` makes them, which needs
+    torchvision: of two frames each, of colors in -1..1."""
+
+    temporal_patch_size = 2
+
+    def __call__(self, videos: list[Any], **_: Any) -> dict[str, Tensor]:
+        (video,) = videos
+        colours = torch.from_numpy(video).permute(0, 3, 1, 2).float() / 127.5 - 1
+        count, _, height, width = colours.shape
+        rows, columns = height // 16, width // 16
+        cut = colours.reshape(count // 2, 2, 3, rows // 2, 2, 16, columns // 2, 2, 16)
+        patches = cut.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 3 * 2 * 16 * 16)
+        grid = torch.tensor([[count // 2, rows, columns]])
+        return {"pixel_values_videos": patches, "video_grid_thw": grid}
+
+
+def referring(stock: StockH3) -> StockH3:
+    """The stock pipeline for references, of tiny sizes."""
+    stepped = stepping(stock).components
+    made = StockH3({**stepped, "transformer_ref": stepped["transformer"]})
+    made.pipeline.update_components(reference_image_short_edge=64, canvas_short_edge=64)
+    made.pipeline.processor.video_processor = VideoProcessor()
+    return made
+
+
+def test_videos_of_references_are_those_of_diffusers(model_of: ModelOf) -> None:
+    """Up to the rounding of the colors of the reference video, which both compute another way."""
+    pipeline, model = model_of(minimax_h3)
+    image, wave = picture(96, 64), torch.rand(2, 8000, generator=torch.Generator().manual_seed(4))
+    dots = np.random.default_rng(5).integers(0, 256, (27, 64, 64, 3), dtype=np.uint8)
+    noise = torch.Generator().manual_seed(SEED)
+    video = torch.randn(1, 24, 7, 4, 6, generator=noise)
+    sound = torch.randn(2, sound_length(FRAMES), 32, generator=noise).transpose(1, 2)
+    stock = referring(pipeline)
+    for with_video in (False, True):
+        theirs = [MiniMaxH3ImageReference(image=image)]
+        ours = [MediaReference(as_tensor(image))]
+        if with_video:
+            theirs.append(MiniMaxH3VideoReference(frames=dots, audio=wave[:, :4000]))
+            clip = torch.from_numpy(dots).float() / 255
+            ours.append(MediaReference(clip, is_video=True, audio=Audio(wave[:, :4000], 32_000)))
+        theirs.append(MiniMaxH3AudioReference(audio=wave))
+        ours.append(MediaReference(None, audio=Audio(wave, 32_000)))
+        state = made_by(
+            stock,
+            96,
+            64,
+            references=theirs,
+            generator=torch.Generator().manual_seed(0),
+            latents=video,
+            audio_latents=sound,
+        )
+        fitted = fit_references(ours, Latent(None, 96, 64, frames=FRAMES), full_images=False)
+        encoder, vae = model.part("text_encoder"), model.part("vae")
+        positive = encode_media(encoder, PROMPT, [item.media for item in fitted])
+        positive = with_tensors(positive, reference_tensors(fitted, vae, vae))
+        found = sampled(model, 96, 64, positive=positive)
+        compare = assert_near if with_video else assert_equal
+        compare(parts_of(found), latents_of(state))
+
+
+def test_references_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(ltx)
+    latent, image = Latent(None, 64, 64, frames=22), torch.zeros(1, 64, 64, 3)
+    sound = MediaReference(None, audio=Audio(torch.zeros(1, 100), 100))
+    with raises(InvalidValue, port="images"):
+        fit_references([sound], latent, full_images=False)
+    with raises(InvalidValue, port="videos", given="4 frames"):
+        short = MediaReference(image.expand(4, -1, -1, -1), is_video=True)
+        fit_references([short], latent, full_images=False)
+    with raises(InvalidValue, port="images", given="10"):
+        fit_references([MediaReference(image)] * 10, latent, full_images=False)
+    with raises(InvalidValue, port="encoder"):
+        encode_media(model.part("text_encoder"), PROMPT, [])
+
+
+@pytest.mark.parametrize(
+    ("size", "is_video", "is_full", "fitted"),
+    [
+        ((640, 320), False, False, (96, 32)),
+        ((32, 64), False, False, (32, 64)),
+        ((96, 64), False, True, (3072, 2048)),
+        ((64, 32), True, False, (64, 32)),
+        ((1920, 1080), True, False, (1344, 768)),
+    ],
+)
+def test_references_are_scaled(
+    size: tuple[int, int], is_video: bool, is_full: bool, fitted: tuple[int, int]
+) -> None:
+    width, height = size
+    frames = torch.zeros(5 if is_video else 1, height, width, 3)
+    latent = Latent(None, 64, 64, frames=22)
+    (found,) = fit_references([MediaReference(frames, is_video)], latent, full_images=is_full)
+    assert found.frames is not None
+    assert (found.frames.shape[2], found.frames.shape[1]) == fitted
 
 
 def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry
-from nodegraph.interop.comfyui.table.edit_prompts import edit_prompt
-from nodegraph.interop.comfyui.table.parts import compute_number
+from nodegraph.interop.comfyui.table.edit_prompts import edit_prompt, listed
+from nodegraph.interop.comfyui.table.parts import autogrow_inputs, compute_number
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _CHUNK, _LEAST = 17, 5
@@ -73,6 +73,50 @@ def _image_to_video(node: Passage) -> None:
     node.give("LATENT", latent)
 
 
+_SOUNDTRACKS = "ref_video_audios"
+
+
+def _references(node: Passage) -> None:
+    """A prompt that refers to images, videos and sound."""
+    images, videos, audios = (
+        autogrow_inputs(node, f"ref_{kind}s") for kind in ("image", "video", "audio")
+    )
+    numbers = [name.rpartition("_")[2] for name in node.inputs if name.startswith("ref_videos.")]
+    tracks = [f"{_SOUNDTRACKS}.ref_video_audio_{number}" for number in sorted(numbers)]
+    soundtracks = [node.inputs[name] for name in tracks if name in node.inputs]
+    if any(name not in node.inputs for name in tracks[: len(soundtracks)]):
+        raise Untranslatable("a video without sound stands before one with sound")
+    size = {name: node.inputs[name] for name in ("width", "height")}
+    frames = _length(node)
+    if not (images or videos or audios):
+        prompt = edit_prompt(node, node.inputs["prompt"], [])
+        latent = MadeOutput(node.add("EmptyVideoLatent", frames=frames, **size), "latent")
+    else:
+        media = {"images": images, "videos": videos, "soundtracks": soundtracks, "audios": audios}
+        taken = {
+            port: items[0] if len(items) == 1 else listed(node, items)
+            for port, items in media.items()
+            if items
+        }
+        vaes = {port: node.inputs[port] for port in ("vae", "audio_vae") if port in node.inputs}
+        is_full = node.literal("ref_image_size") == "max"
+        if is_full:
+            node.tell("images that are smaller than 2048 pixels are enlarged, as in diffusers")
+        name = node.add(
+            "ReferenceToVideoConditioning",
+            encoder=node.inputs["clip"],
+            text=node.inputs["prompt"],
+            **vaes,
+            **taken,
+            **size,
+            frames=frames,
+            image_size="2048" if is_full else "video",
+        )
+        prompt, latent = MadeOutput(name, "conditioning"), MadeOutput(name, "latent")
+    node.give("positive", prompt)
+    node.give("LATENT", latent)
+
+
 def _empty(node: Passage) -> None:
     size = {name: node.inputs[name] for name in ("width", "height")}
     node.give(
@@ -117,6 +161,13 @@ ENTRIES: tuple[TableEntry, ...] = (
         f'MiniMaxH3ImageToVideo(clip: CLIP, vae: VAE, prompt: STRING = "", {_SIZE}, '
         "first_frame: IMAGE?, last_frame: IMAGE?) -> positive: CONDITIONING, LATENT",
         _image_to_video,
+    ),
+    entry(
+        "MiniMaxH3ReferenceToVideo(clip: CLIP, vae: VAE?, audio_vae: VAE?, "
+        "ref_images.*: IMAGE?, ref_videos.*: IMAGE?, ref_video_audios.*: AUDIO?, "
+        f'ref_audios.*: AUDIO?, prompt: STRING = "", {_SIZE}, '
+        'ref_image_size: COMBO = "match") -> positive: CONDITIONING, LATENT',
+        _references,
     ),
     entry(
         "MiniMaxH3AddGuide(positive: CONDITIONING, vae: VAE?, audio_vae: VAE?, latent: LATENT, "
