@@ -79,8 +79,9 @@ def diffusers_names() -> Mapping[str, Sequence[str] | str]:
     }
     found |= {name: ["LoadVae"] for family in families for name in family.latent.autoencoders}
     found |= {
-        name: f"What {name} of diffusers does is steps here: {_STEPS}; `diffusers:{name}` runs "
-        "it whole."
+        name: f"What {name} of diffusers does is steps here: {_STEPS}"
+        # Pipelines of blocks are no nodes.
+        + ("." if "Modular" in name else f"; `diffusers:{name}` runs it whole.")
         for entry in INDEX.values()
         for name in entry.pipelines
     }

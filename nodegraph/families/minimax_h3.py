@@ -23,8 +23,6 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn
 from nodegraph.families.image_conditioning import (
     MediaCondition,
-    MediaReader,
-    PromptMedia,
     media_conditions,
 )
 from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
@@ -44,6 +42,7 @@ from nodegraph.families.minimax_h3_rows import (
     to_rows,
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
+from nodegraph.families.prompt_media import MediaReader, PromptMedia
 from nodegraph.families.scheduler_file import SOUND_SHIFT
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory

@@ -11,8 +11,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import encoded
-from nodegraph.families.image_conditioning import PromptMedia
 from nodegraph.families.minimax_h3_rows import FRAMES_PER_SECOND, TEXT, VIDEO
+from nodegraph.families.prompt_media import PromptMedia
 from nodegraph.families.qwen_image_edit import check_no_picture, image_features
 from nodegraph.weights.lazy import torch
 

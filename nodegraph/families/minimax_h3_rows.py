@@ -127,14 +127,14 @@ def packed_rows(
         yield SOUND, _sound_rows(length, start, edges)
         yield VIDEO, _video_rows(frames, start, grid)
 
-    found = list(parts())
-    positions = torch.cat([text, *(rows for _, rows in found)])
+    segments = list(parts())
+    positions = torch.cat([text, *(rows for _, rows in segments)])
     kinds = torch.cat(
-        [tags.to(torch.int64), *(torch.full((len(rows),), kind) for kind, rows in found)]
+        [tags.to(torch.int64), *(torch.full((len(rows),), kind) for kind, rows in segments)]
     )
     behind = torch.arange(count, len(kinds))
     video, sound = (behind[kinds[count:] == kind] for kind in (VIDEO, SOUND))
-    own_video, own_sound = len(found[-1][1]), len(found[-2][1])
+    own_video, own_sound = len(segments[-1][1]), len(segments[-2][1])
     return PackedRows(
         positions,
         kinds,

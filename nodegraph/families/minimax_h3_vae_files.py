@@ -128,7 +128,7 @@ def _video_config(vae: Shapes) -> dict[str, Any]:
         for at in range(count_of(shapes, r"encoder\.down_blocks\.(\d+)\."))
     ]
     width, channels = shapes["decoder.proj_in.weight"]
-    given = shapes["decoder.proj_out.weight"][0] // (TEMPORAL * SPATIAL**2)
+    colors = shapes["decoder.proj_out.weight"][0] // (TEMPORAL * SPATIAL**2)
     # The published strides. A convolution that halves shows that it does, but not along which axes.
     spatial = [2, 2, 2, 2, 1, 1][: len(blocks)]
     temporal = [1, 2, 2, 1, 1, 1][: len(blocks)]
@@ -136,7 +136,7 @@ def _video_config(vae: Shapes) -> dict[str, Any]:
     check_downscale(2 ** sum(halves), SPATIAL)
     return {
         "in_channels": shapes["encoder.conv_in.weight"][1],
-        "out_channels": given,
+        "out_channels": colors,
         "latent_channels": channels,
         "block_out_channels": tuple(
             shapes[f"{block}.resnets.0.conv1.weight"][0] for block in blocks

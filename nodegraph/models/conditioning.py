@@ -21,8 +21,8 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.components import TextModel
-from nodegraph.families.image_conditioning import MediaReader, PromptMedia
 from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.prompt_media import MediaReader, PromptMedia
 from nodegraph.families.prompts import MUSIC_TASKS, MusicPrompt
 from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.models.helper_files import ENCODED

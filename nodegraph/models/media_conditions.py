@@ -15,11 +15,10 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.image_conditioning import (
     MediaCondition,
-    MediaReader,
-    PromptMedia,
     condition_tensors,
     media_conditions,
 )
+from nodegraph.families.prompt_media import MediaReader, PromptMedia
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.resizing import resize_image
 from nodegraph.models.image_to_video import check_vae

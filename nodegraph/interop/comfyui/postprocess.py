@@ -55,6 +55,7 @@ _LATENTS = frozenset(("latent", "video", "first", "second", "on_true", "on_false
 _VIDEOS = frozenset(
     (
         *("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"),
+        "ReferenceToVideoConditioning",
         *("VaceConditioning", "ControlVideoConditioning"),
     )
 )

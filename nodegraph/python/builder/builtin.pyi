@@ -1623,6 +1623,12 @@ class _ReferenceLatents(OneOutput[Conditioning]):
     @property
     def conditioning(self) -> Out[Conditioning]: ...
 
+class _ReferenceToVideoConditioning(BuiltNode):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+    @property
+    def latent(self) -> Out[Latent]: ...
+
 class _RefineMask(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
@@ -8285,6 +8291,43 @@ class BuiltinNodes:
         latent: The images, encoded by the VAE of the model. Their size may differ from that of the result. If not linked, the node only sets the placement of the references added before.
         places: How Flux.1 Kontext tells several references apart. auto and offset place them side by side. index numbers them, as some LoRAs were trained with. Other models need no setting.
         still: Use timestep 0 for the references, as Qwen-Image-Edit Plus 2511 was trained. It is set automatically for its folders, and for files that ComfyUI marks.
+        """
+
+    def ReferenceToVideoConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        text: str | Link[str] = '',
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae] | None = None,
+        audio_vae: Link[Vae] | _values.Vae | Sequence[_values.Vae] | None = None,
+        images: Link[Image] | Sequence[Out[Image] | _Picture] | None = None,
+        videos: Link[Image] | Sequence[Out[Image] | _Picture] | None = None,
+        soundtracks: Link[Audio] | Sequence[Out[Audio] | _values.Audio] | None = None,
+        audios: Link[Audio] | Sequence[Out[Audio] | _values.Audio] | None = None,
+        width: int | Link[int] = 1344,
+        height: int | Link[int] = 768,
+        frames: int | Link[int] = 124,
+        image_size: Literal['video', '2048'] | Link[str] = 'video',
+    ) -> _ReferenceToVideoConditioning:
+        """Encode a prompt that refers to images, videos and sound, for MiniMax H3 (ref2va).
+
+        The text calls them <Picture 1>, <Video 1> and <Audio 1>, and so on. The soundtrack of a video
+        counts among the audios, before those that stand alone. The latent is empty.
+
+        encoder: The text encoder of MiniMax H3.
+        text: The prompt.
+        vae: The VAE of the model. Without it, only the text encoder sees the images and videos.
+        audio_vae: The VAE that encodes sound, which may be the same.
+        images: Up to 9 images of any size. Of a batch, the first is used.
+        videos: Up to 3 videos at 24 frames per second. They are cut to the length of the video and to a multiple of 17 frames plus 5.
+        soundtracks: The sound of the videos, in their order.
+        audios: Up to 3 sounds, such as voices.
+        width: Size of the video in pixels: multiples of 32.
+        height: Size of the video in pixels: multiples of 32.
+        frames: Number of frames: a multiple of 17 plus 5.
+        image_size: Size that the model sees the images in: no larger than the video, or with a shorter side of 2048 pixels, which takes far longer.
         """
 
     def RefineMask(

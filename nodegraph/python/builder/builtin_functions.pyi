@@ -379,6 +379,10 @@ class _RandomNumber(NamedTuple):
     number: float
     integer: int
 
+class _ReferenceToVideoConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
+
 class _RegionsMask(NamedTuple):
     mask: Tensor
     masks: list[Tensor]
@@ -5869,6 +5873,41 @@ class BuiltinFunctions:
         latent: The images, encoded by the VAE of the model. Their size may differ from that of the result. If not linked, the node only sets the placement of the references added before.
         places: How Flux.1 Kontext tells several references apart. auto and offset place them side by side. index numbers them, as some LoRAs were trained with. Other models need no setting.
         still: Use timestep 0 for the references, as Qwen-Image-Edit Plus 2511 was trained. It is set automatically for its folders, and for files that ComfyUI marks.
+        """
+
+    def ReferenceToVideoConditioning(
+        self,
+        *,
+        encoder: TextEncoder,
+        text: str = '',
+        vae: Vae | None = None,
+        audio_vae: Vae | None = None,
+        images: Sequence[Picture] | None = None,
+        videos: Sequence[Picture] | None = None,
+        soundtracks: Sequence[Audio] | None = None,
+        audios: Sequence[Audio] | None = None,
+        width: int = 1344,
+        height: int = 768,
+        frames: int = 124,
+        image_size: Literal['video', '2048'] = 'video',
+    ) -> _ReferenceToVideoConditioning:
+        """Encode a prompt that refers to images, videos and sound, for MiniMax H3 (ref2va).
+
+        The text calls them <Picture 1>, <Video 1> and <Audio 1>, and so on. The soundtrack of a video
+        counts among the audios, before those that stand alone. The latent is empty.
+
+        encoder: The text encoder of MiniMax H3.
+        text: The prompt.
+        vae: The VAE of the model. Without it, only the text encoder sees the images and videos.
+        audio_vae: The VAE that encodes sound, which may be the same.
+        images: Up to 9 images of any size. Of a batch, the first is used.
+        videos: Up to 3 videos at 24 frames per second. They are cut to the length of the video and to a multiple of 17 frames plus 5.
+        soundtracks: The sound of the videos, in their order.
+        audios: Up to 3 sounds, such as voices.
+        width: Size of the video in pixels: multiples of 32.
+        height: Size of the video in pixels: multiples of 32.
+        frames: Number of frames: a multiple of 17 plus 5.
+        image_size: Size that the model sees the images in: no larger than the video, or with a shorter side of 2048 pixels, which takes far longer.
         """
 
     def RefineMask(
