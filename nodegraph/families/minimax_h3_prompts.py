@@ -169,7 +169,7 @@ _BICUBIC = 3
 def _read_size(frames: int, width: int, height: int, step: int) -> tuple[int, int]:
     """Width and height that Qwen3-VL sees of each frame of a video.
 
-    Source: transformers, ``models/qwen3_vl/video_processing_qwen3_vl.py``, `smart_resize`.
+    Source: transformers, ``models/qwen3_vl/video_processing_qwen3_vl.py``.
     """
     sides = [max(step, round(side / step) * step) for side in (width, height)]
     area = frames * sides[0] * sides[1]
