@@ -94,7 +94,7 @@ def present(model: TextModel, text: str, media: Sequence[PromptMedia]) -> Condit
     """
     check_no_picture(text)
     presentation = Presentation(model)
-    processor = model.tokenizers["processor"] if media else None
+    processor: Any = model.tokenizers.get("processor")
     images = [item.frames for item in media if item.frames is not None and not item.is_video]
     sizes: list[int] = []
     if images:
@@ -152,7 +152,8 @@ def _video_features(processor: Any, frames: Tensor | None) -> tuple[Tensor, list
     sampled = [_drawn(frame) for frame in frames[::_SAMPLED]]
     sampled += sampled[-1:] * (len(sampled) % _PAIR)
     step = processor.patch_size * processor.merge_size
-    size = _read_size(len(sampled), *sampled[0].size, step)
+    width, height = sampled[0].size
+    size = _read_size(len(sampled), width, height, step)
     resized = [frame.resize(size, resample=_BICUBIC) for frame in sampled]
     features = processor(images=resized, do_resize=False, return_tensors="pt")
     _, rows, columns = (int(item) for item in features["image_grid_thw"][0])

@@ -109,7 +109,8 @@ def _convert_video(tensors: Mapping[str, Tensor], config: Config) -> dict[str, T
             continue
         if _QKV in name:
             # Each head has its rows of all three, one after the other.
-            heads = tensor.unflatten(0, (-1, 3, config["decoder_attention_head_dim"]))
+            head = config["decoder_attention_head_dim"]
+            heads = tensor.reshape(-1, 3, head, *tensor.shape[1:])
             for at, part in enumerate(("to_q", "to_k", "to_v")):
                 new = name.replace(_QKV, f".attn.{part}.")
                 converted[new] = heads[:, at].flatten(0, 1)
