@@ -33,8 +33,7 @@ def test_without_images_it_is_a_prompt_and_an_empty_latent() -> None:
     assert not found.placeholders
     (empty,) = used(found.workflow, "EmptyVideoLatent")
     assert (empty["width"], empty["height"], empty["frames"]) == (64, 96, 39)
-    (prompt,) = used(found.workflow, "EncodePrompt")
-    assert prompt["text"] == "a fox"
+    assert "a fox" in [each["text"] for each in used(found.workflow, "EncodePrompt")]
     assert used(found.workflow, "VAEDecodeVideo")
 
 
