@@ -27,6 +27,7 @@ from nodegraph.families.image_conditioning import (
 )
 from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.minimax_h3_files import (
+    ENCODER,
     PUBLISHED_SOUND_SHIFT,
     TRANSFORMER,
     VIDEO_SHIFT,
@@ -46,7 +47,6 @@ from nodegraph.families.prompt_media import MediaReader, PromptMedia
 from nodegraph.families.scheduler_file import SOUND_SHIFT
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
-from nodegraph.weights.single_files.language import QWEN3_VL
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -282,9 +282,7 @@ MINIMAX_H3 = MiniMaxH3(
     pipelines=("MiniMaxH3ModularPipeline",),
     denoisers=(Part("transformer", ("MiniMaxH3Transformer3DModel",), files=(TRANSFORMER,)),),
     encoders=(
-        Part(
-            "text_encoder", ("Qwen3VLForConditionalGeneration", "Qwen3VLModel"), files=(QWEN3_VL,)
-        ),
+        Part("text_encoder", ("Qwen3VLForConditionalGeneration", "Qwen3VLModel"), files=(ENCODER,)),
     ),
     tokenizers=(
         Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="minimax-h3"),

@@ -5,11 +5,31 @@ Source of the names: diffusers, ``loaders/single_file_utils.py``.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
+from nodegraph.weights.single_files.base import Config, OriginalNames, Table, Tensors, count_of
+from nodegraph.weights.single_files.language import QWEN3_VL
 from nodegraph.weights.single_files.renamed_layouts import denoiser_layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_NORM = "language_model.norm.weight"
+
+
+def _convert_encoder(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    """The tensors of Qwen3-VL; files cut off behind the layer that is read need no last norm."""
+    converted = QWEN3_VL.convert(tensors, config)
+    words = converted.get("language_model.embed_tokens.weight")
+    if _NORM not in converted and words is not None:
+        converted[_NORM] = words.new_ones(words.shape[1])
+    return converted
+
+
+ENCODER = replace(QWEN3_VL, convert=_convert_encoder)
+"""Qwen3-VL 32B, whole or with 50 layers."""
 
 SPATIAL, TEMPORAL = 16, 4
 """Pixels along a cell's side, and frames of a video per latent frame; see the family."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.errors import InvalidValue
 from nodegraph.families.base import encoded
 from nodegraph.families.minimax_h3_rows import FRAMES_PER_SECOND, TEXT, VIDEO
 from nodegraph.families.prompt_media import PromptMedia
@@ -82,6 +83,15 @@ class Presentation:
             **self.pixels,
         }
         encoder = self._model.modules["text_encoder"]
+        layers = int(encoder.config.text_config.num_hidden_layers)
+        if layers < _LAYER:
+            raise InvalidValue(
+                "the text encoder is too small for MiniMax H3",
+                port="encoder",
+                given=f"{layers} layers",
+                expected=f"{_LAYER} layers or more",
+                hint="Use Qwen3-VL 32B.",
+            )
         (states,) = layer_states(encoder, tokens, [_LAYER])
         return encoded({"embeddings": states, TAGS: torch.tensor([self.tags])})
 

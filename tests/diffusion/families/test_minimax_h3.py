@@ -9,6 +9,7 @@ pipeline whose two schedulers step as nodegraph's `euler` does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Audio, Conditioning, Latent
-from nodegraph.diffusion import decode_latent, decode_video, load_component, sample
+from nodegraph.diffusion import (
+    decode_latent,
+    decode_video,
+    encode_prompt,
+    load_component,
+    sample,
+)
 from nodegraph.errors import InvalidValue
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.image_conditioning import MediaCondition
@@ -46,6 +53,7 @@ from nodegraph.models.media_conditions import (
     keyframe_tensors,
     reference_tensors,
 )
+from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.models.vae import decode_sound, encode_sound
 from nodegraph.models.vae_files import open_vae
 from nodegraph.sampling.inpainting import with_tensors
@@ -56,6 +64,7 @@ from .conftest import Pair
 from .equality import PROMPT, SEED, Model, picture
 from .h3_models import StockH3, minimax_h3, sound_vae, transformer
 from .image_to_image import as_tensor
+from .language_files import qwen3_vl
 from .video_models import ltx
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
@@ -564,6 +573,43 @@ def test_the_vae_of_sound_is_read_from_a_file_of_its_own(tmp_path: Path) -> None
         waveform = decode_sound(loaded, latent).waveform[None]
         torch.testing.assert_close(waveform, expected, rtol=0, atol=1e-6)
         assert waveform.std() > 1e-4
+
+
+def test_an_encoder_cut_off_behind_the_layer_that_is_read_gives_the_same(tmp_path: Path) -> None:
+    """As in ComfyUI's file of 50 layers, which needs no norm behind them."""
+    whole = qwen3_vl(51).eval()
+    layers = re.compile(r"layers\.(\d+)\.")
+    tensors = {
+        name: item.clone()
+        for name, item in whole.state_dict().items()
+        if not name.startswith("lm_head") and not name.endswith("language_model.norm.weight")
+    }
+    for name, most in (("cut", 50), ("short", 49)):
+        kept = {
+            key: item
+            for key, item in tensors.items()
+            if not (match := layers.search(key)) or int(match[1]) < most or "visual" in key
+        }
+        save_file(kept, tmp_path / f"{name}.safetensors")
+    recipe = open_text_encoder("minimax-h3", {"file": "cut"}, [tmp_path], dtype="float32")
+    encoder = load_component(recipe, "cpu")
+    (entry,) = encode_prompt(encoder, f"{PROMPT} <d>hi</d>").entries
+    ids = encoder.tokenizers["tokenizer"](f"{PROMPT} <d>hi</d>", add_special_tokens=False)
+    tokens = torch.tensor([ids["input_ids"]])
+    # MiniMax's own marks for speech are a token each.
+    assert {151669, 151670} <= set(ids["input_ids"])
+    with torch.no_grad():
+        states = whole.base_model(tokens, output_hidden_states=True).hidden_states
+    assert torch.equal(entry.embeddings, states[50])
+    short = open_text_encoder("minimax-h3", {"file": "short"}, [tmp_path], dtype="float32")
+    with raises(InvalidValue, port="encoder", given="49 layers"):
+        encode_prompt(load_component(short, "cpu"), PROMPT)
+
+
+def test_pruned_files_are_refused_by_name() -> None:
+    shapes = {name: tuple(item.shape) for name, item in written(transformer()).items()}
+    pruned = {name: shape for name, shape in shapes.items() if "time_embedder" not in name}
+    assert "pruned MiniMax H3" in identify_tensors({**pruned, "adaln_t_table": (8, 4)}).title
 
 
 def original(name: str) -> str:
