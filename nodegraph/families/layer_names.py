@@ -33,7 +33,7 @@ UNET_SIGN = LoraSign(
 )
 DOUBLE_STREAM_SIGN = LoraSign(r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux")
 DIT_SIGN = LoraSign(
-    r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))", "Sana or PixArt"
+    r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))", "Sana, PixArt or MiniMax H3"
 )
 REFINED_SIGN = LoraSign(
     # The names that it doesn't take are those of ACE-Step and ERNIE-Image.

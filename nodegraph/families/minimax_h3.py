@@ -25,7 +25,7 @@ from nodegraph.families.image_conditioning import (
     MediaCondition,
     media_conditions,
 )
-from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
+from nodegraph.families.layer_names import DIT_SIGN, JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.minimax_h3_files import (
     ENCODER,
     PUBLISHED_SOUND_SHIFT,
@@ -310,11 +310,12 @@ MINIMAX_H3 = MiniMaxH3(
     skips_blocks=False,
     lora_signs=(
         LoraSign(
-            r"^(token_refiner_)?blocks_\d+_(attn_(qkv|out)_proj|mlp_fc[12])|"
+            r"^(token_refiner_)?blocks_\d+_(attn_(qkv|out)_proj|adaln_proj_)|"
             r"^(video|audio)_patch_proj|^final_layer_(video|audio)_out|"
             r"^token_refiner_refiner_blocks_|^transformer_blocks_\d+_adaln_proj_linear",
             "MiniMax H3",
         ),
+        DIT_SIGN,
         JOINT_ATTENTION_SIGN,
     ),
     resolutions={"minimax-h3": Resolutions(1344 * 768, 32)},
