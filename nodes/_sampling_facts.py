@@ -158,7 +158,8 @@ def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
     yield from _check_only_size(inputs)
     yield from _check_trained_size(inputs)
     frames = inputs.fact("latent", "frames")
-    yield from check_frames("latent", frames, inputs.fact("model", "temporal"))
+    temporal, form = inputs.fact("model", "temporal"), inputs.fact("model", "format")
+    yield from check_frames("latent", frames, temporal, form)
 
 
 def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph.families.registry import get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 
 from ._facts import check_encoded_size, check_sides, check_tiles, error_to_finding
@@ -22,7 +23,8 @@ def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:
     yield from check_tiles(inputs)
     yield from _room(inputs, "video")
     yield from check_sides(inputs, "video", "VAE", inputs.fact("vae", "downscale"))
-    yield from check_frames("video", inputs.fact("video", "frames"), inputs.fact("vae", "temporal"))
+    temporal, form = inputs.fact("vae", "temporal"), inputs.fact("vae", "format")
+    yield from check_frames("video", inputs.fact("video", "frames"), temporal, form)
 
 
 def check_film(inputs: HookInputs) -> Iterator[Finding]:
@@ -49,7 +51,8 @@ def controlled_video_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_frame_count(inputs: HookInputs) -> Iterator[Finding]:
     """Find frame counts that the VAE cannot encode."""
-    yield from check_frames("frames", inputs.literals.get("frames"), inputs.fact("vae", "temporal"))
+    temporal, form = inputs.fact("vae", "temporal"), inputs.fact("vae", "format")
+    yield from check_frames("frames", inputs.literals.get("frames"), temporal, form)
 
 
 def check_camera_frames(inputs: HookInputs) -> Iterator[Finding]:
@@ -71,20 +74,29 @@ def check_camera_frames(inputs: HookInputs) -> Iterator[Finding]:
         )
 
 
-def check_frames(port: str, frames: int | None, step: int | None) -> Iterator[Finding]:
+def check_frames(
+    port: str, frames: int | None, step: int | None, form: str | None = None
+) -> Iterator[Finding]:
     """Find frame counts that a model or VAE does not support.
 
     Args:
         step: Frames per latent frame. 0 for image models. None if unknown.
+        form: Name of the latent format. None if unknown.
     """
-    if frames is None or step is None or (frames - 1) % (step or frames + 1) == 0:
+    if frames is None or step is None:
         return
-    below = (frames - 1) // step * step + 1 if step else 1
+    if form is None:
+        below = (frames - 1) // step * step + 1 if step else 1
+        nearest: tuple[int, ...] = (below,) if below == frames else (below, below + step)
+    else:
+        nearest = get_latent_format(form).nearest_frames(frames)
+    if frames in nearest:
+        return
     yield Finding(
         port,
         "the model does not support this number of frames",
         f"{frames} frames",
-        f"{below} or {below + step}" if step else "one image",
+        " or ".join(map(str, nearest)) if step else "one image",
         None if step else "The model is for images: use EmptyLatent, VAEEncode and VAEDecode.",
         code="wrong-size",
     )

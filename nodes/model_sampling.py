@@ -10,6 +10,7 @@ from nodegraph.families.scheduler_file import (
     with_flow_shift,
     with_prediction,
     with_shift_by_size,
+    with_sound_shift,
 )
 
 from ._model_sampling_facts import check_flow, check_prediction, predicting_outputs, same_model
@@ -46,6 +47,27 @@ def SetFlowShift(
         shift: 1 is no shift. Larger values spend more steps at high noise.
     """
     return ShiftedModel(with_flow_shift(model, shift))
+
+
+@node(
+    category="models",
+    infer=same_model,
+    estimate=added_weights,
+    tags=("MiniMaxH3SigmaShift", "minimax", "audio shift", "sigma shift"),
+)
+def SetSoundShift(
+    model: DiffusionModel, shift: Annotated[float, Range(0.01, 100, step=0.01)] = 3.0
+) -> ShiftedModel:
+    """Set the shift of the sound's noise levels for a MiniMax H3 model.
+
+    Videos and sound have noise levels of their own. Set those of the video with SetFlowShift. The
+    weights are shared with the unchanged model.
+
+    Args:
+        model: A MiniMax H3 model.
+        shift: 1 is no shift. Larger values spend more steps at high noise.
+    """
+    return ShiftedModel(with_sound_shift(model, shift))
 
 
 @node(

@@ -214,7 +214,8 @@ def EncodeEditPrompt(
     images from ReferenceLatents. Encode the negative prompt with the same images.
 
     Args:
-        encoder: The text encoder of Qwen-Image-Edit, which reads one image, or of Edit Plus.
+        encoder: The text encoder of Qwen-Image-Edit, which reads one image, of Edit Plus, or of
+            MiniMax H3.
         images: Images for the encoder. A batch counts as several images.
         text: The instruction: what to change in the images.
     """

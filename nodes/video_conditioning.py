@@ -38,7 +38,7 @@ from ._video_latent_facts import (
 )
 from .video_latent import Side
 
-_FAMILY = {"conditioning": {"family": "conditioning.family"}}
+FAMILY_FACTS = {"conditioning": {"family": "conditioning.family"}}
 
 
 class ControlledVideo(NamedTuple):
@@ -68,13 +68,13 @@ class FirstPicture(NamedTuple):
     lane="gpu",
     numerics=True,
     facts={
-        **_FAMILY,
+        **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
     validate=check_film,
     estimate=encode_frames_estimate,
     tags=(
-        *("wan", "ltx", "cosmos", "hunyuan", "HunyuanVideo15ImageToVideo", "animate"),
+        *("wan", "ltx", "cosmos", "hunyuan", "HunyuanVideo15ImageToVideo", "animate", "minimax"),
         *("first frame", "last frame", "video editing"),
     ),
 )
@@ -92,7 +92,7 @@ def ImageToVideoConditioning(
     """Set the first frame for an image-to-video model, and optionally the last one.
 
     Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video, Cosmos and HunyuanVideo
-    1.5. The latent is empty and has the size of the image.
+    1.5, and for MiniMax H3. The latent is empty and has the size of the image.
 
     Args:
         conditioning: The prompt. A negative prompt does not need this node.
@@ -101,11 +101,12 @@ def ImageToVideoConditioning(
             also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for
             models that were trained to edit videos.
         frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo
-            1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0.
+            1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for
+            MiniMax H3.
         encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the
             image encoder. Other models need none.
         last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B,
-            and for the Fun inpaint model of Wan 2.2 5B.
+            for the Fun inpaint model of Wan 2.2 5B, and for MiniMax H3.
         image_encoder: The image encoder from a file of its own: clip_vision_h for Wan 2.1,
             sigclip_vision_patch14_384 for HunyuanVideo 1.5. It sees the first image of a video.
         inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image.
@@ -145,7 +146,7 @@ def ImageToVideoConditioning(
     label="VACE conditioning",
     lane="gpu",
     numerics=True,
-    facts=_FAMILY,
+    facts=FAMILY_FACTS,
     infer=controlled_video_facts,
     validate=check_frame_count,
     estimate=encode_control_estimate,
@@ -201,7 +202,7 @@ def VaceConditioning(
     lane="gpu",
     numerics=True,
     facts={
-        **_FAMILY,
+        **FAMILY_FACTS,
         "latent": {"width": "video.width", "height": "video.height", "frames": "frames"},
     },
     validate=check_frame_count,
@@ -261,7 +262,7 @@ def ControlVideoConditioning(
     lane="gpu",
     numerics=True,
     facts={
-        **_FAMILY,
+        **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
     validate=check_film,
@@ -366,7 +367,7 @@ def CameraMotion(
     lane="gpu",
     numerics=True,
     facts={
-        **_FAMILY,
+        **FAMILY_FACTS,
         "latent": {name: f"camera.{name}" for name in ("width", "height", "frames")},
     },
     validate=check_camera_frames,
@@ -482,7 +483,7 @@ def RemoveFrameGuides(latent: Latent) -> Latent:
     return replace(latent, guides=())
 
 
-@node(category="conditioning", facts=_FAMILY, tags=("wan", "low noise", "two experts"))
+@node(category="conditioning", facts=FAMILY_FACTS, tags=("wan", "low noise", "two experts"))
 def SecondExpertCfg(
     conditioning: Conditioning, cfg: Annotated[float, Range(0, 100, step=0.1)] = 3.0
 ) -> Conditioning:
@@ -503,7 +504,7 @@ def SecondExpertCfg(
     return with_tensors(conditioning, {LATE_CFG: torch.tensor([cfg], dtype=torch.float64)})
 
 
-@node(category="conditioning", facts=_FAMILY, tags=("ltx", "cosmos", "fps"))
+@node(category="conditioning", facts=FAMILY_FACTS, tags=("ltx", "cosmos", "fps"))
 def FrameRateConditioning(
     conditioning: Conditioning, rate: Annotated[float, Range(0.001, 1000)] = 25.0
 ) -> Conditioning:

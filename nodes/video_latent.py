@@ -33,9 +33,10 @@ def EmptyVideoLatent(
     It takes the latent format of the model that samples it.
 
     Args:
-        width, height: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
+        width, height: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32, and so
+            does MiniMax H3.
         frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for
-            LTX-Video and LTX-2.
+            LTX-Video and LTX-2, a multiple of 17 plus 5 for MiniMax H3.
         batch_size: Number of videos.
     """
     return Latent(None, width, height, batch_size, frames=frames)

@@ -216,10 +216,10 @@ class Family(ABC):
         joint: Whether all prompts of a step are evaluated in one batch if they fit.
         positive_first: Whether the positive prompts come first in that batch.
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
-        first_picture: How image-to-video models receive the first image: as the first latent
+        first_picture: How image-to-video models get the first image: as the first latent
             ``frame``, as the first ``frames`` of a video that may have several, as a ``clip``
-            beside the noise that may be as long as the video, or as a ``film`` that is gray after
-            it. Empty if not supported.
+            beside the noise that may be as long as the video, as a ``film`` that is gray after
+            it, or as a ``keyframes`` condition; see `MediaCondition`. Empty if not supported.
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
         wide: Whether latents stay in float32 between steps for models of every precision.
@@ -235,8 +235,7 @@ class Family(ABC):
         control_keeps_masked: Classes of control networks with a mask that see the masked pixels;
             others see black ones there.
         control_modes: The modes of a union ControlNet: the name of each mode, and its number.
-        aligned: Its ten timesteps of Align Your Steps, the highest first. Empty if none were
-            published.
+        aligned: Its ten timesteps of Align Your Steps, the highest first; empty if unpublished.
         lengthens: Whether its models accept concatenated tokens of two prompts.
         readers: Names of its encoders (for example ``clip_l``), in their order, if each can read
             a separate text; see `encode_apart`.
@@ -290,7 +289,7 @@ class Family(ABC):
     joint: bool = True
     positive_first: bool = False
     weighs_words: bool = False
-    first_picture: Literal["", "frame", "frames", "clip", "film"] = ""
+    first_picture: Literal["", "frame", "frames", "clip", "film", "keyframes"] = ""
     inpaint_models: bool = False
     control_videos: bool = False
     wide: bool = False
@@ -379,6 +378,10 @@ class Family(ABC):
     def tokens(self, shape: Sequence[int]) -> int:
         """Return the tokens of a latent, for the schedule shift; shape as in `SamplingRequest`."""
         return int(shape[-2] // 2) * int(shape[-1] // 2)
+
+    def sound_scale(self, model: Denoiser) -> float:
+        """Return the factor of the sound's latents in the sampled tensor."""
+        return 1.0
 
     # Prompts.
 

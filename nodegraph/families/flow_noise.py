@@ -45,6 +45,10 @@ def _open_float32_ramp(steps: int) -> Levels:
     return np.asarray(ramp.tolist())
 
 
+def _open_in_float32(steps: int) -> Levels:
+    return np.asarray(torch.linspace(1.0, 0.0, steps + 1)[:-1].numpy())
+
+
 def _linear_quadratic(steps: int) -> Levels:
     # Rounded so that 1 - level is exact in float32: the pipeline walks along that.
     gone = np.float32(1) - linear_quadratic_levels(steps).astype(np.float32)
@@ -75,6 +79,7 @@ SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "ramp32": _float32_ramp,
     "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
     "open32": _open_float32_ramp,
+    "open_float32": _open_in_float32,
     "linear_quadratic": _linear_quadratic,
     "logsnr": _log_snr_ramp,
     "logit_normal": None,
@@ -83,9 +88,9 @@ SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
 """How a family's pipeline spreads noise levels before they are shifted: as each sampler does of its
 own (SD3, HiDream, Wan, Sana), evenly from 1 to 1 / steps (Flux, Qwen-Image, Chroma, Lumina 2, LTX),
 the same rounded to float32 (Z-Image), evenly from 1 to above 0 (Hunyuan-Image; ACE-Step, rounded to
-float32), as `linear_quadratic_levels` (Mochi), evenly in log-SNR (Stable Audio 3), as
-`FlowNoise.logit_normal_levels` (Ideogram 4), or evenly from 1 to 1 / 1000, cut to whole timesteps
-(CogView 4)."""
+float32; MiniMax H3, also shifted in float32), as `linear_quadratic_levels` (Mochi), evenly in
+log-SNR (Stable Audio 3), as `FlowNoise.logit_normal_levels` (Ideogram 4), or evenly from 1 to
+1 / 1000, cut to whole timesteps (CogView 4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ Imports no torch. `nodegraph.models.image_to_video` makes the tensors of first f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +48,10 @@ def mask_names(tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def image_tensor_names(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Names of those that say what images show, and where they lead."""
+    """Names of those that say what images show, and where they lead, and of conditions."""
     shown = {image_embeds_name(number) for number in range(len(tensors))}
-    return [*(name for name in tensors if name in shown), *mask_names(tensors)]
+    named = (name for name in tensors if name in shown or is_condition(name))
+    return [*named, *mask_names(tensors)]
 
 
 def masks_over(tensors: Mapping[str, Tensor], width: int, height: int) -> dict[str, Tensor]:
@@ -111,6 +113,65 @@ def ip_adapter_masks(batch: Mapping[str, Any]) -> list[Tensor | None]:
 def any_mask(masks: list[Tensor | None]) -> bool:
     """Whether images lead a part alone."""
     return any(mask is not None for mask in masks)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaCondition:
+    """An image, a video, or sound, which a model sees beside what it generates.
+
+    Attributes:
+        video: Latents of an image or of a video, float32, shape (1, channels, frames, height,
+            width). None of sound alone.
+        sound: Latents of sound, float32, shape (1, channels, length, bands). None without sound.
+        frame: Frame of the generated video that it stands at. None for a reference.
+    """
+
+    video: Tensor | None
+    sound: Tensor | None = None
+    frame: int | None = None
+
+
+_CONDITION = "condition "
+"""Beginning of the names of conditions' tensors."""
+
+
+def condition_tensors(conditions: Sequence[MediaCondition]) -> dict[str, Tensor]:
+    """Conditions as tensors of a prompt, by name, in their order."""
+    tensors: dict[str, Tensor] = {}
+    for number, item in enumerate(conditions):
+        parts = {"video": item.video, "sound": item.sound}
+        if item.frame is not None:
+            parts["frame"] = torch.tensor([item.frame])
+        named = {f"{_CONDITION}{number} {name}": part for name, part in parts.items()}
+        tensors |= {name: part for name, part in named.items() if part is not None}
+    return tensors
+
+
+def media_conditions(tensors: Mapping[str, Tensor], item: int = 0) -> list[MediaCondition]:
+    """What `condition_tensors` made tensors of.
+
+    Args:
+        item: Index along their first dimension.
+    """
+
+    def part(number: int, name: str) -> Tensor | None:
+        tensor = tensors.get(f"{_CONDITION}{number} {name}")
+        return None if tensor is None else tensor[item : item + 1]
+
+    def has(number: int) -> bool:
+        return any(part(number, name) is not None for name in ("video", "sound"))
+
+    conditions = []
+    for number in takewhile(has, count()):
+        frame = part(number, "frame")
+        anchor = None if frame is None else int(frame)
+        conditions.append(MediaCondition(part(number, "video"), part(number, "sound"), anchor))
+    return conditions
+
+
+def is_condition(name: str) -> bool:
+    """Whether a tensor of a prompt is one of `condition_tensors`."""
+    return name.startswith(_CONDITION)
 
 
 FIRST_FRAME = "first_frame"

@@ -144,20 +144,23 @@ Side = str
 class SoundLayout:
     """Position of a video's sound in the tensor that samplers work on.
 
-    The sound lies behind the video in further latent frames, one sound token per cell; zeros fill
-    the last of them. So samplers, noise, masks and guiders work on one tensor of the video's kind.
+    The sound lies behind the video in further latent frames; zeros fill the last of them. So
+    samplers, noise, masks and guiders work on one tensor of the video's kind. Where a sound token
+    has as many numbers as a cell, each token is a cell. Else the numbers of the sound fill the
+    further frames in their order.
 
     Attributes:
         frames: Latent frames of the video.
         length: Latent frames of the sound, each of which is a token.
-        channels, bands: Channels and mel bands of a sound token. Their product is the number of
-            channels of the video.
+        channels, bands: Channels and mel bands of a sound token; or what lies in their place.
+        scale: Factor of the sound's latents in the sampled tensor; see `Family.sound_scale`.
     """
 
     frames: int
     length: int
     channels: int
     bands: int
+    scale: float = 1.0
 
     def sound_shape(self, batch: int) -> tuple[int, ...]:
         """Return the shape of the sound alone: (batch, channels, length, bands)."""
@@ -166,23 +169,41 @@ class SoundLayout:
     def joined_shape(self, video: Sequence[int]) -> tuple[int, ...]:
         """Return the shape of a joined tensor, for a video of shape (batch, channels, frames,
         height, width)."""
-        cells = video[3] * video[4]
-        return *video[:2], self.frames + -(-self.length // cells), *video[3:]
+        in_frame = video[3] * video[4] * (1 if self._is_in_cells(video[1]) else video[1])
+        numbers = self.length * (1 if self._is_in_cells(video[1]) else self.channels * self.bands)
+        return *video[:2], self.frames + -(-numbers // in_frame), *video[3:]
 
     def join(self, video: Tensor, sound: Tensor) -> Tensor:
         """Append sound of shape (batch, channels, length, bands) to a video, as frames."""
         batch, channels, _, height, width = video.shape
-        tokens = sound.transpose(2, 3).reshape(batch, channels, self.length)
         frames = self.joined_shape(video.shape)[2] - self.frames
-        missing = frames * height * width - self.length
-        padded = torch.nn.functional.pad(tokens, (0, missing))
+        cells = frames * height * width
+        if self._is_in_cells(channels):
+            tokens = sound.transpose(2, 3).reshape(batch, channels, self.length)
+            padded = torch.nn.functional.pad(tokens, (0, cells - self.length))
+        else:
+            numbers = sound.reshape(batch, -1)
+            padded = torch.nn.functional.pad(numbers, (0, channels * cells - numbers.shape[1]))
+            # frame by frame, so that the frames of the sound are its parts in time
+            padded = padded.view(batch, frames, channels, -1).transpose(1, 2)
         return torch.cat([video, padded.reshape(batch, channels, frames, height, width)], 2)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the video and the sound of a joined tensor."""
-        tokens = x[:, :, self.frames :].flatten(2)[:, :, : self.length]
-        sound = tokens.reshape(len(x), self.channels, self.bands, self.length).transpose(2, 3)
+        behind = x[:, :, self.frames :]
+        if self._is_in_cells(x.shape[1]):
+            tokens = behind.flatten(2)[:, :, : self.length]
+            shape = len(x), self.channels, self.bands, self.length
+            sound = tokens.reshape(shape).transpose(2, 3)
+        else:
+            count = self.channels * self.length * self.bands
+            numbers = behind.transpose(1, 2).reshape(len(x), -1)[:, :count]
+            sound = numbers.reshape(self.sound_shape(len(x)))
         return x[:, :, : self.frames].contiguous(), sound.contiguous()
+
+    def _is_in_cells(self, channels: int) -> bool:
+        """Whether a token of the sound is a cell of a video of so many channels."""
+        return self.channels * self.bands == channels
 
 
 def count_appended(guides: Sequence[FrameGuide]) -> int:

@@ -49,6 +49,7 @@ FLOW_MATCHING_CLASSES = frozenset(
         "FlowMatchEulerDiscreteScheduler",
         "FlowMatchHeunDiscreteScheduler",
         "FlowMatchLCMScheduler",
+        "MiniMaxH3Scheduler",
     }
 )
 """Classes of diffusers whose files describe flow matching."""
@@ -498,6 +499,36 @@ def with_flow_shift(recipe: DiffusionModel, shift: float, entries: int = 1000) -
             "the shift is out of range", port="shift", given=f"{shift:g}", expected="above 0"
         )
     return _sampled_on(recipe, with_shift(scheduler_config(recipe), shift, entries))
+
+
+SOUND_SHIFT = "audio_shift"
+"""Key that no file has: the shift of the noise levels of a video's sound."""
+_SOUND_CLASSES = frozenset({"MiniMaxH3Scheduler"})
+"""Classes of diffusers of which a model has one for the video and one for its sound."""
+
+
+def with_sound_shift(recipe: DiffusionModel, shift: float) -> DiffusionModel:
+    """A model of videos with sound, with another shift of the noise levels of the sound.
+
+    Args:
+        shift: As of `with_flow_shift`.
+    Raises:
+        InvalidValue: The sound has no noise levels of its own, on port ``model``; or the shift is
+            out of range, on port ``shift``.
+    """
+    config = scheduler_config(recipe)
+    if config.get("_class_name") not in _SOUND_CLASSES:
+        raise InvalidValue(
+            "the model has no noise levels for sound that could be shifted",
+            port="model",
+            given=f"family {recipe.family}",
+            expected="MiniMax H3",
+        )
+    if not (math.isfinite(shift) and shift > 0):
+        raise InvalidValue(
+            "the shift is out of range", port="shift", given=f"{shift:g}", expected="above 0"
+        )
+    return _sampled_on(recipe, {**config, SOUND_SHIFT: shift})
 
 
 def with_shift_by_size(

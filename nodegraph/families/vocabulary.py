@@ -95,6 +95,17 @@ VOCABULARIES = {
     "qwen2.5-vl-pictures": Vocabulary(
         "Qwen2.5-VL", _along("qwen2.5-vl-pictures/preprocessor_config.json")
     ),
+    "qwen3-vl-pictures": Vocabulary(
+        "Qwen3-VL", _along("qwen3-vl-pictures/preprocessor_config.json")
+    ),
+    # Qwen3's, with marks for speech and lyrics.
+    "minimax-h3": Vocabulary(
+        "MiniMax H3",
+        _along(
+            "qwen2/merges.txt.gz", "minimax-h3/tokenizer_config.json", "qwen3/chat_template.jinja"
+        ),
+        151676,
+    ),
     "gemma2": Vocabulary("Gemma 2", source="Gemma 2, or of Lumina 2 or Sana"),
     "gemma3": Vocabulary("Gemma 3", source="Gemma 3, or of LTX-2"),
     "llama3": Vocabulary("Llama 3", source="Llama 3.1"),

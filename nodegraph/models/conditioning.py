@@ -22,6 +22,7 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.components import TextModel
 from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.prompt_media import MediaReader, PromptMedia
 from nodegraph.families.prompts import MUSIC_TASKS, MusicPrompt
 from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.models.helper_files import ENCODED
@@ -227,6 +228,37 @@ def encode_edit(
     _tell_unread(text_model, [text], warn)
     pictures = [picture for image in images for picture in image]
     return _conditioning(text_model, lambda: [family.encode_edit(text_model, text, pictures, warn)])
+
+
+def encode_media(
+    text_model: TextModel,
+    text: str,
+    media: Sequence[PromptMedia],
+    *,
+    warn: Callable[[str], None] | None = None,
+) -> Conditioning:
+    """Encode a prompt that names images, videos and sound.
+
+    Args:
+        text: They are ``<Picture 1>``, ``<Video 1>`` and ``<Audio 1>`` in it, and so on.
+        media: In the order of the labels.
+        warn: As for `encode_prompt`.
+    Returns:
+        As `encode_prompt`.
+    Raises:
+        InvalidValue: The encoder's models see none; on port ``encoder``.
+        NumericalError: As of `encode_prompt`.
+    """
+    family = get_family(text_model.family)
+    if not isinstance(family, MediaReader):
+        raise InvalidValue(
+            f"{family.title} takes no references of this kind",
+            port="encoder",
+            expected="the text encoder of MiniMax H3",
+            hint="For images, use EncodeEditPrompt and ReferenceLatents.",
+        )
+    _tell_unread(text_model, [text], warn)
+    return _conditioning(text_model, lambda: [family.encode_media(text_model, text, media, warn)])
 
 
 def encode_music(

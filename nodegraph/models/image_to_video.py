@@ -24,6 +24,8 @@ from nodegraph.families.image_conditioning import (
     REFERENCE_LATENT,
     VACE_CONTEXT,
     VACE_STRENGTH,
+    MediaCondition,
+    condition_tensors,
 )
 from nodegraph.families.item_family import item_conditioning
 from nodegraph.families.items.motions import (
@@ -47,6 +49,7 @@ from nodegraph.models.vae import (
     check_frames,
     decode_latent,
     downscale,
+    encode_condition,
     encode_image,
     encode_video,
     latent_format,
@@ -149,11 +152,17 @@ def encode_first_frame(
     if last is not None:
         _check_last(family, image, last, frames)
     check_frames(autoencoder, frames, port="frames")
+    if family.first_picture == "keyframes":
+        shown = {0: image} if last is None else {0: image, frames - 1: last}
+        return condition_tensors(
+            [
+                MediaCondition(encode_condition(autoencoder, each), frame=at)
+                for at, each in shown.items()
+            ]
+        )
     if family.first_picture == "clip":
         count = latent_format(autoencoder).nearest_frames(min(len(image), frames))[0]
-        clip = encode_video(autoencoder, image[:count], as_condition=True).samples
-        assert clip is not None
-        return {CONDITION_CLIP: clip}
+        return {CONDITION_CLIP: encode_condition(autoencoder, image[:count])}
     is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
     if not is_film and last is None:
         return {FIRST_FRAME: _encoded(autoencoder, image)}
@@ -384,7 +393,7 @@ def _check_controlled(conditioning: Conditioning, autoencoder: Autoencoder, fram
             given=family.name,
             hint="Load a model of Wan VACE, or a Fun control model of Wan.",
         )
-    _check_vae(family, autoencoder)
+    check_vae(family, autoencoder)
     check_frames(autoencoder, frames, port="frames")
 
 
@@ -471,7 +480,7 @@ def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int)
             given=family.name,
             hint="Load an image-to-video model.",
         )
-    _check_vae(family, autoencoder)
+    check_vae(family, autoencoder)
     if family.first_picture == "frames":
         _check_beginning(autoencoder, len(image), frames)
     elif image.shape[0] != 1 and family.first_picture != "clip":
@@ -495,7 +504,12 @@ def _check_beginning(autoencoder: Autoencoder, count: int, frames: int) -> None:
     check_frames(autoencoder, count, port="image")
 
 
-def _check_vae(family: Family, autoencoder: Autoencoder) -> None:
+def check_vae(family: Family, autoencoder: Autoencoder) -> None:
+    """Refuse a VAE of another format than the family's.
+
+    Raises:
+        InvalidValue: On port ``vae``.
+    """
     if autoencoder.family != family.latent.name:
         raise InvalidValue(
             "the VAE and the prompt belong to different models",
@@ -507,12 +521,12 @@ def _check_vae(family: Family, autoencoder: Autoencoder) -> None:
 
 
 def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:
-    if family.first_picture != "film" and not family.inpaint_models:
+    if family.first_picture not in ("film", "keyframes") and not family.inpaint_models:
         raise InvalidValue(
             f"{family.title} does not take a last image",
             port="last_image",
             given=family.name,
-            expected="an image-to-video model of Wan 2.1 or 2.2",
+            expected="an image-to-video model of Wan 2.1 or 2.2, or MiniMax H3",
             hint="Remove the last image.",
         )
     if last.shape != image.shape:

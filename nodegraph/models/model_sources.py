@@ -466,7 +466,8 @@ def _identify(path: Path, allow_pickle: bool) -> Identification:
     if not families:
         known = _is_of_diffusers(class_name)
         title = f"a {class_name}" if known else f"a {class_name}, {NO_READER}"
-        return Identification(title, node=LOAD_PIPELINE if known else None)
+        is_run = known and "Modular" not in class_name
+        return Identification(title, node=LOAD_PIPELINE if is_run else None)
     identified = identify_folder(class_name, _part_configs(path, families))
     if identified.family is not None:
         _check_folder(path, identified.family, allow_pickle)

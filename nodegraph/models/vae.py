@@ -124,14 +124,12 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
 
 
 @torch.no_grad()
-def encode_video(autoencoder: Autoencoder, frames: Tensor, *, as_condition: bool = False) -> Latent:
+def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
     """Encode a video deterministically; see `encode_image`.
 
     Args:
         frames: float32 in 0..1, shape (frames, height, width, 3), sides multiples of `downscale`,
             as many as the latent format's `nearest_frames` allows.
-        as_condition: Whether a model takes it beside the noise; see
-            `LatentFormat.encode_condition`.
     Returns:
         As `encode_image`, a batch of one.
     Raises:
@@ -140,7 +138,23 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor, *, as_condition: bool
     """
     _check_image(frames, downscale(autoencoder), "video")
     check_frames(autoencoder, len(frames), port="video")
-    return _latent_of(autoencoder, frames, with_frames=True, as_condition=as_condition)
+    return _latent_of(autoencoder, frames, with_frames=True)
+
+
+@torch.no_grad()
+def encode_condition(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
+    """Encode an image or a video that a model takes beside the noise.
+
+    Arguments and errors are those of `encode_video`. See `LatentFormat.encode_condition`.
+
+    Returns:
+        Latents, float32 on the CPU, shape (1, channels, frames, height, width).
+    """
+    _check_image(frames, downscale(autoencoder))
+    check_frames(autoencoder, len(frames), port="image")
+    samples = _latent_of(autoencoder, frames, with_frames=True, as_condition=True).samples
+    assert samples is not None
+    return samples
 
 
 def _latent_of(

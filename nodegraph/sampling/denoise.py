@@ -150,7 +150,7 @@ class Denoising:
             self._plugin = f"guider {guider.method.name}"
         shape = self._checked_shape(model, latent, parts)
         first_prompt = entries_of("positive", parts.guider.positive)[0]
-        joined = JoinedLatent.of(self._family, model.config, latent, shape, first_prompt)
+        joined = JoinedLatent.of(self._family, model, latent, shape, first_prompt)
         self._joined, latent, shape, tokens = joined, joined.latent, joined.shape, joined.tokens
         self._sound = sound = joined.sound
         if sound is not None:

@@ -132,7 +132,7 @@ def check_whole_sound(tiling: TiledEvaluation | None) -> None:
 
 
 def with_joined_sound(latent: Latent, video: Sequence[int], sound: SoundLayout) -> Latent:
-    """A latent whose samples include its sound; where it has none, zeros.
+    """A latent whose samples include its sound, scaled as it is sampled; where it has none, zeros.
 
     An empty latent without sound stays empty.
 
@@ -144,7 +144,7 @@ def with_joined_sound(latent: Latent, video: Sequence[int], sound: SoundLayout) 
     samples = torch.zeros(tuple(video)) if latent.samples is None else latent.samples
     shape = sound.sound_shape(video[0])
     own = torch.zeros(shape) if latent.sound is None else latent.sound.expand(shape)
-    return replace(latent, samples=sound.join(samples, own), sound=None)
+    return replace(latent, samples=sound.join(samples, own * sound.scale), sound=None)
 
 
 def place_guides(family: Family, latent: Latent, shape: Sequence[int]) -> GuideLayout | None:
@@ -203,7 +203,7 @@ class JoinedLatent:
     def of(
         cls,
         family: Family,
-        config: Config,
+        model: Denoiser,
         latent: Latent,
         shape: tuple[int, ...],
         first: ConditioningEntry,
@@ -211,24 +211,25 @@ class JoinedLatent:
         """Join a latent.
 
         Args:
-            config, first: As of `place_sound`.
+            model: The denoiser.
+            first: As of `place_sound`.
             shape: Of the video or image in cells.
         Raises:
             InvalidValue: As of `place_sound` and `place_guides`; or the family samples leading
                 frames, and the latent is not empty.
         """
         frames = shape[2] if len(shape) == 5 else 0
-        leading = family.leading_frames(config, frames) if frames else 0
+        leading = family.leading_frames(model.config, frames) if frames else 0
         if leading:
             _check_empty(family, latent)
             shape = (*shape[:2], leading + frames, *shape[3:])
-        sound, guides = place_sound(family, config, latent, first), None
+        sound, guides = place_sound(family, model.config, latent, first), None
         if frames and (guides := place_guides(family, latent, shape)) is not None:
             latent = _with_guides(latent, shape, guides)
             shape = (*shape[:2], len(guides.strengths), *shape[3:])
         tokens = family.tokens(shape)
         if sound is not None:
-            sound = replace(sound, frames=shape[2])
+            sound = replace(sound, frames=shape[2], scale=family.sound_scale(model))
             latent = with_joined_sound(latent, shape, sound)
             shape = sound.joined_shape(shape)
         return cls(latent, shape, tokens, frames, sound, guides, leading)
@@ -238,6 +239,7 @@ class JoinedLatent:
         heard: Tensor | None = None
         if self.sound is not None:
             samples, heard = self.sound.split(samples)
+            heard = heard / self.sound.scale
         if self.leading:
             samples = samples[:, :, self.leading :]
         return (samples if self.guides is None else samples[:, :, : self.frames]), heard
@@ -252,7 +254,7 @@ class JoinedLatent:
             video = torch.cat([video, clean.expand(len(video), -1, -1, -1, -1)], 2)
         if self.sound is None or heard is None:
             return video
-        return self.sound.join(video, heard)
+        return self.sound.join(video, heard * self.sound.scale)
 
 
 def _check_empty(family: Family, latent: Latent) -> None:

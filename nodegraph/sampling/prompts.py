@@ -22,7 +22,12 @@ from nodegraph.core.values import (
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import GUIDANCE, SHARED, Family
 from nodegraph.families.components import Denoiser
-from nodegraph.families.image_conditioning import CONTROL_IMAGE, MASK_MULTIPLE, mask_names
+from nodegraph.families.image_conditioning import (
+    CONTROL_IMAGE,
+    MASK_MULTIPLE,
+    is_condition,
+    mask_names,
+)
 from nodegraph.families.model_step import GuideLayout, Lead, SamplingRequest, Side, SoundLayout
 from nodegraph.families.patches import reference_latents
 from nodegraph.models.gligen import box_tensors, check_family
@@ -125,7 +130,7 @@ class PromptFitter:
             adapters = (*adapters, self.grounding.layers)
             tensors = {**tensors, **self._boxes(side, lead, entry)}
         controls = self.controls.register(side, entry.controls)
-        placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
+        placed = {name: self._placed(name, tensor) for name, tensor in tensors.items()}
         window = self._window(entry, tensors)
         named = f"{side} {name}"
         return Prompt(
@@ -186,9 +191,11 @@ class PromptFitter:
             return self.embedded
         return float(entry.tensors[GUIDANCE]) if GUIDANCE in entry.tensors else self.cfg
 
-    def _placed(self, tensor: Tensor) -> Tensor:
+    def _placed(self, name: str, tensor: Tensor) -> Tensor:
         device, dtype = self._computes
-        return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+        # Latents of conditions stay in float32, as the latents that are sampled.
+        keeps = not tensor.is_floating_point() or is_condition(name)
+        return tensor.to(device, tensor.dtype if keeps else dtype)
 
     @cached_property
     def _computes(self) -> tuple[torch.device, torch.dtype]:

@@ -14,6 +14,7 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     FlowMatchHeunDiscreteScheduler,
     FlowMatchLCMScheduler,
+    MiniMaxH3Scheduler,
     UniPCMultistepScheduler,
 )
 from diffusers.pipelines.ideogram4.pipeline_ideogram4 import (
@@ -96,7 +97,19 @@ def test_names_and_registries_agree() -> None:
 
 
 def test_the_spreads_are_the_pipelines() -> None:
-    assert set(SPREADS) == {"own", "logit_normal", *RAMPS}
+    assert set(SPREADS) == {"own", "logit_normal", "open_float32", *RAMPS}
+
+
+def test_levels_that_are_shifted_in_float32_are_minimaxs() -> None:
+    """Its scheduler counts the end among the steps."""
+    for shift in (1.0, 3.0, 12.0):
+        config = {"_class_name": "MiniMaxH3Scheduler", "shift": shift}
+        noise = FlowNoise.from_config(config, spread="open_float32")
+        reference = MiniMaxH3Scheduler(shift=shift)
+        for steps in SEVERAL:
+            reference.set_timesteps(steps + 1)
+            ladder = sigmas_for("normal", noise, steps, grid=CONTINUOUS, tokens=64)
+            assert torch.equal(ladder.sigmas, reference.sigmas)
 
 
 def test_logit_normal_levels_are_ideograms() -> None:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from nodegraph.diffusion import estimate_bytes, load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.families.components import Autoencoder
+from nodegraph.families.minimax_h3_vae_files import VIDEO_DEVIATION, VIDEO_MEAN
 from nodegraph.families.registry import FAMILIES, get_latent_format
 from nodegraph.families.wan_vae import DEVIATION_22, MEAN_22
 from nodegraph.models.vae_files import open_vae, vae_format
@@ -151,6 +152,17 @@ def hunyuan_video() -> Any:
     )
 
 
+def minimax_h3() -> Any:
+    return d.AutoencoderKLMiniMaxH3(
+        block_out_channels=(32, 64, 32, 32, 32, 64),
+        layers_per_block=1,
+        decoder_num_layers=2,
+        decoder_num_attention_heads=2,
+        latents_mean=VIDEO_MEAN,
+        latents_std=VIDEO_DEVIATION,
+    )
+
+
 BUILDS: dict[str, tuple[str, Build, Callable[[Any], original.Tensors]]] = {
     "sd3": ("sd3", lambda: kl(16, 1.5305, 0.0609), _vae_tensors),
     "flux": ("flux", lambda: kl(16, 0.3611, 0.1159), _vae_tensors),
@@ -169,6 +181,7 @@ BUILDS: dict[str, tuple[str, Build, Callable[[Any], original.Tensors]]] = {
     "ltx 0.9.5": ("ltx", lambda: ltx(**LATE), original.ltx),
     "sana": ("sana", sana, original.sana),
     "mochi": ("mochi", mochi, original.mochi),
+    "minimax-h3": ("minimax-h3", minimax_h3, original.minimax_h3),
     "hunyuan-image": ("hunyuan-image", hunyuan_vae, original.hunyuan_image),
     "hunyuan-video-15": ("hunyuan-video-15", hunyuan_video_vae, original.hunyuan_video_15),
     "hunyuan-video": ("hunyuan-video", hunyuan_video, lambda vae: dict(vae.state_dict())),
@@ -236,6 +249,7 @@ ALONE = {
     "hunyuan-video-15",
     "hunyuan-video",
     "mochi",
+    "minimax-h3",
     "flux2",
     "wan22",
     "ltx",

@@ -294,6 +294,41 @@ def mochi(vae: Any) -> Tensors:
     return renamed(tensors, rename)
 
 
+_MINIMAX_H3 = {
+    r"encoder\.down_blocks\.(\d+)\.resnets\.(\d+)\.conv_shortcut": r"encoder.down.\1.block.\2."
+    "nin_shortcut",
+    r"encoder\.down_blocks\.(\d+)\.resnets\.(\d+)": r"encoder.down.\1.block.\2",
+    r"encoder\.down_blocks\.(\d+)\.downsamplers\.0": r"encoder.down.\1.downsample",
+    r"decoder\.proj_in": "decoder.x_embedder",
+    r"(decoder\.transformer_blocks\.\d+)\.attn\.to_out\.0": r"\1.attn.to_out",
+    r"(decoder\.transformer_blocks\.\d+)\.ff\.net\.0\.proj": r"\1.ff.w1",
+    r"(decoder\.transformer_blocks\.\d+)\.ff\.net\.2": r"\1.ff.w2",
+}
+
+
+def minimax_h3(vae: Any) -> Tensors:
+    """ComfyUI's file: queries, keys and values of each head are one, and the gate comes first."""
+    tensors = dict(vae.state_dict())
+    heads = vae.config.decoder_num_attention_heads
+    for name in [name for name in tensors if ".attn.to_q." in name]:
+        parts = [tensors.pop(name.replace("to_q", part)) for part in ("to_q", "to_k", "to_v")]
+        by_head = torch.stack([part.unflatten(0, (heads, -1)) for part in parts], 1)
+        tensors[name.replace("to_q", "to_qkv")] = by_head.flatten(0, 2)
+    for name in [name for name in tensors if ".ff.net.0.proj." in name]:
+        tensors[name] = torch.cat(tensors[name].chunk(2)[::-1])
+
+    def rename(name: str) -> str:
+        for pattern, new in _MINIMAX_H3.items():
+            if re.match(rf"{pattern}\.", name):
+                return re.sub(f"^{pattern}", new, name)
+        return name
+
+    width = tensors["decoder.proj_in.weight"].shape[0]
+    statistics = {name: torch.tensor(vae.config[name]) for name in ("latents_mean", "latents_std")}
+    unused = {"decoder.mask_token": torch.zeros(1, 1, width)}
+    return {**renamed(tensors, rename), **statistics, **unused}
+
+
 def taesd(vae: Any) -> tuple[Tensors, Tensors]:
     """https://github.com/madebyollin/taesd: the encoder, and the decoder, which clamps first."""
     encoder, decoder = {}, {}

@@ -82,6 +82,7 @@ _CATEGORIES: Mapping[str, str] = {
     "model_merging": "model/merging",
     "hooks": "conditioning/hooks",
     "conditioning": "conditioning",
+    "minimax_h3": "conditioning/video_models",
     "video_conditioning": "conditioning/video_models",
     "edit_prompts": "conditioning/edit",
     "control": "conditioning/controlnet",

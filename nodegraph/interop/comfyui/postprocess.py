@@ -56,7 +56,7 @@ _VIDEOS = frozenset(
     (
         *("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"),
         *("VaceConditioning", "ControlVideoConditioning", "TrackConditioning"),
-        "CameraConditioning",
+        *("CameraConditioning", "ReferenceToVideoConditioning"),
     )
 )
 _FIRST_FRAME = "ImageToVideoConditioning"

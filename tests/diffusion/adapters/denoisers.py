@@ -239,6 +239,22 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
         "LTXVideoTransformer3DModel",
         {**_HEADS, "cross_attention_dim": 32, "num_layers": 1, "caption_channels": 32},
     ),
+    "minimax_h3": (
+        "MiniMaxH3Transformer3DModel",
+        {
+            "num_attention_heads": 2,
+            "attention_head_dim": 16,
+            "hidden_size": 32,
+            "num_layers": 2,
+            "num_refiner_layers": 1,
+            "ffn_dim": 48,
+            "text_dim": 24,
+            "freq_dim": 32,
+            "time_embed_hidden_dim": 40,
+            "time_embed_dim": 24,
+            "rope_freq_dim": 2,
+        },
+    ),
     "mochi": (
         "MochiTransformer3DModel",
         {

@@ -79,6 +79,13 @@ def _with_scales(file: Tensors) -> Tensors:
     return {**more, **scales, **file}
 
 
+def _minimax_h3(file: Tensors, module: Any) -> Tensors:
+    found: Tensors = converters.convert_minimax_h3_transformer_checkpoint_to_diffusers(
+        dict(file), module.config
+    )
+    return found
+
+
 CONVERTERS: dict[str, tuple[Callable[[Tensors, Any], Tensors], dict[str, Any]]] = {
     "sd1": (_unet, {}),
     "sdxl": (_unet, {}),
@@ -100,6 +107,7 @@ CONVERTERS: dict[str, tuple[Callable[[Tensors, Any], Tensors], dict[str, Any]]] 
     "wan": (_plain("convert_wan_transformer_to_diffusers"), {}),
     "wan-vace": (_plain("convert_wan_transformer_to_diffusers"), {}),
     "ltx": (_plain("convert_ltx_transformer_checkpoint_to_diffusers"), {}),
+    "minimax_h3": (_minimax_h3, {}),
     "mochi": (_plain("convert_mochi_transformer_checkpoint_to_diffusers"), {"num_layers": 48}),
 }
 

@@ -129,6 +129,7 @@ REFUSED: Mapping[str, tuple[type, ...]] = {
     "sana": (SkippedLayers,),
     "hidream": (),
     "ltx2": (),
+    "minimax-h3": (),
     "qwen-image-21": (SkippedLayers,),
     "hunyuan-video-15": (SkippedLayers,),
 }

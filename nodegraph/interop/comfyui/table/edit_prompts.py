@@ -43,14 +43,14 @@ def edit_prompt(node: Passage, text: Any, images: Sequence[InputSource]) -> Made
         encoder = encoder_for(node, *texts)
         name = node.add("EncodePrompt", encoder=encoder, text=text, **SYNTAX)
     else:
-        image_input = images[0] if len(images) == 1 else _listed(node, images)
+        image_input = images[0] if len(images) == 1 else listed(node, images)
         encoder = node.inputs["clip"]
         name = node.add("EncodeEditPrompt", encoder=encoder, images=image_input, text=text)
     return MadeOutput(name, "conditioning")
 
 
-def _listed(node: Passage, images: Sequence[InputSource]) -> InputSource:
-    """Several images as one list."""
+def listed(node: Passage, images: Sequence[InputSource]) -> InputSource:
+    """Several images, or sounds, as one list."""
     made: InputSource | None = None
     remaining = list(images)
     while remaining:
