@@ -92,10 +92,7 @@ SHARED = (
 OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, *VIDEO_CELLS)
 """Tensors of a fitted prompt that have one value per latent cell."""
 
-CONDITION_TENSORS = (
-    *(*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE),
-    NULL_EMBEDDING,
-)
+CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE, NULL_EMBEDDING)
 """Tensors of a prompt that do not come from its text."""
 
 

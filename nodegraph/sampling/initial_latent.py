@@ -188,7 +188,7 @@ class JoinedLatent:
         tokens: Of the video and the guides.
         frames: Latent frames of the video. 0 for images.
         sound, guides: None without any.
-        leading: Latent frames that are sampled before the video's; see `Family.leading_frames`.
+        extra: Latent frames that are sampled before the video's; see `Family.leading_frames`.
     """
 
     latent: Latent
@@ -197,7 +197,7 @@ class JoinedLatent:
     frames: int
     sound: SoundLayout | None = None
     guides: GuideLayout | None = None
-    leading: int = 0
+    extra: int = 0
 
     @classmethod
     def of(
@@ -219,10 +219,10 @@ class JoinedLatent:
                 frames, and the latent is not empty.
         """
         frames = shape[2] if len(shape) == 5 else 0
-        leading = family.leading_frames(model.config, frames) if frames else 0
-        if leading:
+        extra = family.leading_frames(model.config, frames) if frames else 0
+        if extra:
             _check_empty(family, latent)
-            shape = (*shape[:2], leading + frames, *shape[3:])
+            shape = (*shape[:2], extra + frames, *shape[3:])
         sound, guides = place_sound(family, model.config, latent, first), None
         if frames and (guides := place_guides(family, latent, shape)) is not None:
             latent = _with_guides(latent, shape, guides)
@@ -232,7 +232,7 @@ class JoinedLatent:
             sound = replace(sound, frames=shape[2], scale=family.sound_scale(model))
             latent = with_joined_sound(latent, shape, sound)
             shape = sound.joined_shape(shape)
-        return cls(latent, shape, tokens, frames, sound, guides, leading)
+        return cls(latent, shape, tokens, frames, sound, guides, extra)
 
     def split(self, samples: Tensor) -> tuple[Tensor, Tensor | None]:
         """The video of joined samples, and the sound."""
@@ -240,15 +240,15 @@ class JoinedLatent:
         if self.sound is not None:
             samples, heard = self.sound.split(samples)
             heard = heard / self.sound.scale
-        if self.leading:
-            samples = samples[:, :, self.leading :]
+        if self.extra:
+            samples = samples[:, :, self.extra :]
         return (samples if self.guides is None else samples[:, :, : self.frames]), heard
 
     def join(self, video: Tensor, heard: Tensor | None) -> Tensor:
         """Joined samples of a video and its sound. Appended guides are as they were encoded, and
         leading frames are zeros."""
-        if self.leading:
-            video = torch.nn.functional.pad(video, (0, 0, 0, 0, self.leading, 0))
+        if self.extra:
+            video = torch.nn.functional.pad(video, (0, 0, 0, 0, self.extra, 0))
         if self.guides is not None:
             clean = self.guides.clean[:, :, self.frames :].to(video.device, video.dtype)
             video = torch.cat([video, clean.expand(len(video), -1, -1, -1, -1)], 2)

@@ -33,7 +33,7 @@ _motion: TypeAlias = Literal['static', 'pan up', 'pan down', 'pan left', 'pan ri
 
 _how: TypeAlias = Literal['union', 'intersect', 'subtract', 'xor', 'multiply', 'add']
 
-_reference_sampler: TypeAlias = Literal['euler', 'euler_ancestral', 'heun', 'heunpp2', 'restart', 'dpm_2', 'dpm_2_ancestral', 'dpmpp_2s', 'dpmpp_2s_ancestral', 'dpmpp_sde', 'dpmpp_2m', 'dpmpp_2m_sde', 'dpmpp_2m_sde_heun', 'dpmpp_3m', 'dpmpp_3m_sde', 'res_multistep', 'res_multistep_ancestral', 'exp_heun_2_x0', 'exp_heun_2_x0_sde', 'seeds_2', 'seeds_3', 'er_sde', 'sa_solver', 'sa_solver_pece', 'gradient_estimation', 'euler_cfg_pp', 'euler_ancestral_cfg_pp', 'dpmpp_2s_ancestral_cfg_pp', 'dpmpp_2m_cfg_pp', 'gradient_estimation_cfg_pp', 'uni_pc', 'uni_pc_bh1', 'deis', 'lms', 'ipndm', 'ipndm_v', 'ddim', 'ddpm', 'pndm', 'lcm', 'tcd']
+_reference_sampler: TypeAlias = Literal['euler', 'euler_ancestral', 'heun', 'heunpp2', 'restart', 'dpm_2', 'dpm_2_ancestral', 'dpmpp_2s', 'dpmpp_2s_ancestral', 'dpmpp_sde', 'dpmpp_2m', 'dpmpp_2m_sde', 'dpmpp_2m_sde_heun', 'dpmpp_3m', 'dpmpp_3m_sde', 'res_multistep', 'res_multistep_ancestral', 'exp_heun_2_x0', 'exp_heun_2_x0_sde', 'seeds_2', 'seeds_3', 'er_sde', 'sa_solver', 'sa_solver_pece', 'gradient_estimation', 'euler_cfg_pp', 'euler_ancestral_cfg_pp', 'dpmpp_2s_ancestral_cfg_pp', 'dpmpp_2m_cfg_pp', 'gradient_estimation_cfg_pp', 'uni_pc', 'uni_pc_bh1', 'deis', 'lms', 'ipndm', 'ipndm_v', 'ddim', 'ddpm', 'pndm', 'cogvideox_dpm', 'lcm', 'tcd']
 
 _how_: TypeAlias = Literal['is', 'contains', 'starts with', 'ends with', 'matches']
 
@@ -49,11 +49,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima']
+_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'minimax-h3']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -65,7 +65,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -390,6 +390,10 @@ class _PredictOnce(NamedTuple):
 class _RandomNumber(NamedTuple):
     number: float
     integer: int
+
+class _ReferenceToVideoConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
 
 class _RegionsMask(NamedTuple):
     mask: Tensor
@@ -2703,9 +2707,9 @@ class BuiltinFunctions:
 
         It takes the latent format of the model that samples it.
 
-        width: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
-        height: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video and LTX-2.
+        width: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32, and so does MiniMax H3.
+        height: Size in pixels. Wan 2.2 5B, LTX-Video and LTX-2 need multiples of 32, and so does MiniMax H3.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 plus 1 for LTX-Video and LTX-2, a multiple of 17 plus 5 for MiniMax H3.
         batch_size: Number of videos.
         """
 
@@ -2721,7 +2725,7 @@ class BuiltinFunctions:
         The text encoder of such a model reads the images and the text. The diffusion model gets the
         images from ReferenceLatents. Encode the negative prompt with the same images.
 
-        encoder: The text encoder of Qwen-Image-Edit, which reads one image, or of Edit Plus.
+        encoder: The text encoder of Qwen-Image-Edit, which reads one image, of Edit Plus, or of MiniMax H3.
         images: Images for the encoder. A batch counts as several images.
         text: The instruction: what to change in the images.
         """
@@ -3411,8 +3415,9 @@ class BuiltinFunctions:
 
         Use it with LoadLanguageModel, or with ConnectLanguageModel for a model on a server. These text
         encoders work too if their file includes the language model head: those of Qwen-Image,
-        Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, ERNIE-Image, Ideogram 4, Z-Image, Flux.2,
-        Lumina 2, Sana, HiDream, HunyuanImage, LTX-2 and Anima.
+        Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, ERNIE-Image, Ideogram 4, Anima and Z-Image.
+        So do those of Bria FIBO 2, JoyImage Edit, Flux.2, Lumina 2, Sana, HiDream, HunyuanImage and
+        LTX-2.
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
@@ -3639,8 +3644,9 @@ class BuiltinFunctions:
     ) -> _ImageConditioning:
         """Give an image to a model that was trained to follow one, for example its edges or depth map.
 
-        Use it for Flux.1 Canny and Depth, and for InstructPix2Pix, which edits the image. The latent is
-        empty and has the size of the image. For other models use a ControlNet, or ReferenceLatents.
+        Use it for Flux.1 Canny and Depth, for CogView 4 Control, and for InstructPix2Pix, which edits
+        the image. The latent is empty and has the size of the image. For other models use a ControlNet,
+        or ReferenceLatents.
 
         conditioning: The prompt. If only the positive prompt has the image, the negative prompt uses the same image.
         vae: The VAE of the model.
@@ -3786,14 +3792,14 @@ class BuiltinFunctions:
         """Set the first frame for an image-to-video model, and optionally the last one.
 
         Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video, Cosmos and HunyuanVideo
-        1.5. The latent is empty and has the size of the image.
+        1.5, and for MiniMax H3. The latent is empty and has the size of the image.
 
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
         image: One image of the size of the video. Use ResizeImage before this node. For Cosmos, also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for MiniMax H3.
         encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the image encoder. Other models need none.
-        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, and for the Fun inpaint model of Wan 2.2 5B.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, for the Fun inpaint model of Wan 2.2 5B, and for MiniMax H3.
         image_encoder: The image encoder from a file of its own: clip_vision_h for Wan 2.1, sigclip_vision_patch14_384 for HunyuanVideo 1.5. It sees the first image of a video.
         inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image. Other models ignore it.
         """
@@ -4136,6 +4142,31 @@ class BuiltinFunctions:
         mask: Adjacent pixels above 0 form one part.
         least: Size of the smallest part to keep, in pixels.
         most: Maximum number of parts to keep, the largest first. 0 keeps all parts that are large enough.
+        """
+
+    def KeyframeConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        latent: Latent,
+        vae: Vae | None = None,
+        image: Picture | None = None,
+        audio_vae: Vae | None = None,
+        audio: Audio | None = None,
+        frame: int = 0,
+    ) -> Conditioning:
+        """Show MiniMax H3 an image, a clip or sound that stands at a frame of the video.
+
+        Use it once per keyframe. The prompt is best encoded without the image, or with all images by
+        EncodeEditPrompt.
+
+        conditioning: The prompt. A negative prompt does not need this node.
+        latent: The latent of the video, empty or sampled, for its size and length.
+        vae: The VAE of the model. It encodes the image.
+        image: One image, or the frames of a clip. They are scaled to the size of the video, and their edges are cropped. A clip is cut to a multiple of 17 frames plus 5; fewer than 5 frames are one image.
+        audio_vae: The VAE that encodes the audio, which may be the same.
+        audio: Sound that begins at the frame. It is cut at the end of the video.
+        frame: Frame that they begin at, from 0. Negative numbers count from the end: -1 is the last frame.
         """
 
     def LTXSchedule(
@@ -5916,6 +5947,41 @@ class BuiltinFunctions:
         still: Use timestep 0 for the references, as Qwen-Image-Edit Plus 2511 was trained. It is set automatically for its folders, and for files that ComfyUI marks.
         """
 
+    def ReferenceToVideoConditioning(
+        self,
+        *,
+        encoder: TextEncoder,
+        text: str = '',
+        vae: Vae | None = None,
+        audio_vae: Vae | None = None,
+        images: Sequence[Picture] | None = None,
+        videos: Sequence[Picture] | None = None,
+        soundtracks: Sequence[Audio] | None = None,
+        audios: Sequence[Audio] | None = None,
+        width: int = 1344,
+        height: int = 768,
+        frames: int = 124,
+        image_size: Literal['video', '2048'] = 'video',
+    ) -> _ReferenceToVideoConditioning:
+        """Encode a prompt that refers to images, videos and sound, for MiniMax H3 (ref2va).
+
+        The text calls them <Picture 1>, <Video 1> and <Audio 1>, and so on. The soundtrack of a video
+        counts among the audios, before those that stand alone. The latent is empty.
+
+        encoder: The text encoder of MiniMax H3.
+        text: The prompt.
+        vae: The VAE of the model. Without it, only the text encoder sees the images and videos.
+        audio_vae: The VAE that encodes sound, which may be the same.
+        images: Up to 9 images of any size. Of a batch, the first is used.
+        videos: Up to 3 videos at 24 frames per second. They are cut to the length of the video and to a multiple of 17 frames plus 5.
+        soundtracks: The sound of the videos, in their order.
+        audios: Up to 3 sounds, such as voices.
+        width: Size of the video in pixels: multiples of 32.
+        height: Size of the video in pixels: multiples of 32.
+        frames: Number of frames: a multiple of 17 plus 5.
+        image_size: Size that the model sees the images in: no larger than the video, or with a shorter side of 2048 pixels, which takes far longer.
+        """
+
     def RefineMask(
         self,
         *,
@@ -7242,6 +7308,21 @@ class BuiltinFunctions:
         zero_terminal_snr: Whether the model was trained with zero terminal SNR. Sampling then starts from pure noise. auto uses the value in the file.
         """
 
+    def SetSoundShift(
+        self,
+        *,
+        model: DiffusionModel,
+        shift: float = 3.0,
+    ) -> DiffusionModel:
+        """Set the shift of the sound's noise levels for a MiniMax H3 model.
+
+        Videos and sound have noise levels of their own. Set those of the video with SetFlowShift. The
+        weights are shared with the unchanged model.
+
+        model: A MiniMax H3 model.
+        shift: 1 is no shift. Larger values spend more steps at high noise.
+        """
+
     def SetVideoAudio(
         self,
         *,
@@ -7396,7 +7477,7 @@ class BuiltinFunctions:
         target_height: int = 0,
         score: float | None = None,
     ) -> Conditioning:
-        """Set the size and crop conditioning of Stable Diffusion XL.
+        """Set the size and crop conditioning of Stable Diffusion XL and CogView 4.
 
         The model was trained on scaled and cropped images, with these values as inputs. A small
         original size gives coarse images. A crop from the left or top cuts objects off.
@@ -7579,7 +7660,7 @@ class BuiltinFunctions:
         The weights are shared with other uses of the model.
 
         model: Model to change.
-        compiled: Compile the repeated blocks with torch.compile. Each image size and number of prompts is compiled once per process, which takes up to minutes. It needs a C++ compiler on a CPU, and triton on CUDA.
+        compiled: Compile the repeated blocks with torch.compile. Each image size and number of prompts is compiled separately, which takes up to minutes the first time, and seconds in later processes. It needs a C++ compiler on a CPU, and triton on CUDA.
         fused_projections: Compute query, key and value in one operation. It takes memory for copies of these layers.
         channels_last: Store convolution weights in channels-last format, which suits UNets in half precision on CUDA. It takes memory for copies of the weights.
         attention: Attention backend: auto is the choice of torch, math is the plain computation. sliced takes less memory. flash, efficient and cudnn are kernels of torch for CUDA. sage (SageAttention, which computes in int8), flash_attn and xformers are kernels of packages of these names for CUDA. torch computes what such a kernel does not support, such as masks, and everything if the package is missing.
