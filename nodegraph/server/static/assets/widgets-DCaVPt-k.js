@@ -1,1 +1,0 @@
-import"./WidgetField-LfyC28L3.js";import"./FileWidget-CjCV8Q6I.js";

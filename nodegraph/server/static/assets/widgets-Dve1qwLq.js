@@ -1,0 +1,1 @@
+import"./WidgetField-Cqo0J8sA.js";import"./FileWidget-CkyndS4Q.js";
