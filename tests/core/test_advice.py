@@ -107,7 +107,7 @@ LINKS = [
 ]
 
 
-OTHERS = ["CogVideoXTransformer3DModel", "AutoencoderKLCogVideoX", "DiffusionPipeline"]
+OTHERS = ["AllegroTransformer3DModel", "AutoencoderKLAllegro", "DiffusionPipeline"]
 """Classes of diffusers that no native family is of, though names of others are much alike."""
 
 

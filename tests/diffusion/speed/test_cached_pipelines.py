@@ -253,6 +253,8 @@ def hooked(pipeline: Any, put: Put, *, has_contexts: bool) -> Iterator[Any]:
     scheduler.step = step
     for name in roles:
         network = structural_copy(getattr(pipeline, name))
+        # A run of the pipeline before leaves it there, and it knows the other network only.
+        vars(network).pop("_diffusers_hook", None)
         put(network, now)
         if not has_contexts:
             _set_cache_context(network, CacheContext("all"))
