@@ -31,6 +31,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/latent.py": "sd3",
         "nodes/latent_frames.py": "kandinsky qwen",
         "nodes/mask_make.py": "chroma",
+        "nodes/media_conditioning.py": "minimax",
         "nodes/model_conditioning.py": "flux",
         "nodes/model_sampling.py": "auraflow flux minimax sd3",
         "nodes/revision.py": "sdxl",

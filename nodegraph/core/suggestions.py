@@ -363,7 +363,7 @@ class NodeTypeSuggestions:
             ]
             gives = [
                 usage.output_count(f"{spec.type}.{port.name}", family)
-                for port in spec.outputs
+                for port in spec.outputs[:1]  # the others are beside what the node is for
                 if self._plainly(port.expr, target)
             ]
             most_taken, most_given = max([most_taken, *takes]), max([most_given, *gives])
