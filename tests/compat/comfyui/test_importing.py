@@ -601,6 +601,7 @@ WITH_OTHERS = {
     "easy textSwitch": {"input"},  # likewise
     "easy ab": {"A or B"},  # where both outputs are used
     "Painter": {"width", "height", "bg_color"},  # without an image
+    "PathchSageAttentionKJ": {"allow_compile"},  # where it is used
     "RegexExtract": {"group_index"},  # of a mode that takes groups
     "LTXVDualCFGGuider": {"audio_cfg"},  # told where it differs from the other
     "TextEncodeAceStepAudio1.5": _SONG_PLAN,  # of audio codes, whose lack is told

@@ -51,6 +51,8 @@ def _sage(node: Passage) -> None:
     signal: Signal | MadeOutput = node.inputs["model"]
     if node.literal("sage_attention") != "disabled":
         signal = MadeOutput(node.add("SpeedUp", model=signal, attention="sage"), "model")
+        if "allow_compile" in node.inputs and node.literal("allow_compile"):
+            node.tell("a compiled model chooses its attention kernel itself")
     node.give("MODEL", signal)
 
 

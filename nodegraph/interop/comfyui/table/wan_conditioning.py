@@ -166,6 +166,11 @@ def _camera_motion_back(node: Passage) -> None:
 def _camera(node: Passage) -> None:
     """A video by a Fun camera model of Wan. Here the camera has the size and the length."""
     tell_batch(node, "of a camera")
+    length = node.inputs["length"]
+    if not length.is_link:
+        node.tell(
+            f"the video has the length of the camera's path; the node's own is {length.content}"
+        )
     shown: dict[str, Signal | MadeOutput] = {}
     if "start_image" in node.inputs:
         shown["image"] = node.inputs["start_image"]
