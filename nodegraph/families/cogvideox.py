@@ -288,7 +288,7 @@ COGVIDEOX = CogVideoX(
     held=TokenMemory(16, _TOKENS),
     speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
     lora_signs=(
-        LoraSign(r"^transformer_blocks_\d+_norm2_linear|^ofs_embedding_", "CogVideoX"),
+        LoraSign(r"^transformer_blocks_\d+_norm2_linear(?!_\d)|^ofs_embedding_", "CogVideoX"),
         CROSS_ATTENTION_SIGN,
     ),
     resolutions={"cogvideox": Resolutions(720 * 480, 16, ((720, 480),))},

@@ -36,12 +36,12 @@ from nodegraph.families.layer_names import (
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_names
+from nodegraph.families.qwen_image_21 import SEEING_ENCODER, SEEING_PROCESSOR
 from nodegraph.families.qwen_image_edit import check_no_picture, image_features, spread
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
-from nodegraph.weights.single_files.language import QWEN3_VL
 from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
 
 if TYPE_CHECKING:
@@ -339,16 +339,8 @@ FIBO2 = Fibo2(
     latent=FLUX2_LATENTS,
     pipelines=("BriaFibo2Pipeline",),
     denoisers=(Part("transformer", ("BriaFibo2Transformer2DModel",), files=(_FILE,)),),
-    encoders=(
-        Part(
-            "text_encoder",
-            ("Qwen3VLForConditionalGeneration", "Qwen3VLModel"),
-            files=(QWEN3_VL,),
-        ),
-    ),
-    tokenizers=(
-        Part("processor", ("Qwen2Tokenizer",), vocabulary="qwen3", processor="Qwen3VLProcessor"),
-    ),
+    encoders=(SEEING_ENCODER,),
+    tokenizers=(SEEING_PROCESSOR,),
     noise="flow",
     spread="ramp",
     mu=line_mu,

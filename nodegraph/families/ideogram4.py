@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.flux2 import CELLS_FIRST, FLUX2_LATENTS
+from nodegraph.families.krea2 import READING_ENCODER, READING_TOKENIZER
 from nodegraph.families.layer_names import REFINED_SIGN, UNSPLIT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
-from nodegraph.weights.single_files.language import QWEN3_VL
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
 if TYPE_CHECKING:
@@ -186,14 +186,8 @@ IDEOGRAM4 = Ideogram4(
         Part("transformer", _CLASSES, files=(_FILE,)),
         Part(_UNCONDITIONAL, _CLASSES, optional=True, files=(_FILE,)),
     ),
-    encoders=(
-        Part(
-            "text_encoder",
-            ("Qwen3VLModel", "Qwen3VLForConditionalGeneration"),
-            files=(QWEN3_VL,),
-        ),
-    ),
-    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
+    encoders=(READING_ENCODER,),
+    tokenizers=(READING_TOKENIZER,),
     noise="flow",
     spread="logit_normal",
     vae_config={CELLS_FIRST: True},

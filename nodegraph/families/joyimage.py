@@ -18,7 +18,12 @@ from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, enc
 from nodegraph.families.layer_names import DOUBLE_STREAM_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_names
-from nodegraph.families.qwen_image_21 import image_processor, states_before_norm
+from nodegraph.families.qwen_image_21 import (
+    SEEING_ENCODER,
+    SEEING_PROCESSOR,
+    image_processor,
+    states_before_norm,
+)
 from nodegraph.families.qwen_image_edit import PICTURE, check_no_picture, image_features, spread
 from nodegraph.families.wan_vae import BY_DEVIATION
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
@@ -26,7 +31,6 @@ from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
-from nodegraph.weights.single_files.language import QWEN3_VL
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
 if TYPE_CHECKING:
@@ -330,16 +334,8 @@ JOYIMAGE_EDIT = JoyImageEdit(
             files=(_FILE,),
         ),
     ),
-    encoders=(
-        Part(
-            "text_encoder",
-            ("Qwen3VLForConditionalGeneration", "Qwen3VLModel"),
-            files=(QWEN3_VL,),
-        ),
-    ),
-    tokenizers=(
-        Part("processor", ("Qwen2Tokenizer",), vocabulary="qwen3", processor="Qwen3VLProcessor"),
-    ),
+    encoders=(SEEING_ENCODER,),
+    tokenizers=(SEEING_PROCESSOR,),
     noise="flow",
     vae_config={BY_DEVIATION: True},
     multiple=16,

@@ -210,20 +210,20 @@ class Krea2(Family):
         return towards + (cfg - 1) * (towards - away)
 
 
+READING_ENCODER = Part(
+    "text_encoder", ("Qwen3VLModel", "Qwen3VLForConditionalGeneration"), files=(QWEN3_VL,)
+)
+"""Qwen3-VL, which reads prompts alone."""
+READING_TOKENIZER = Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3")
+
 KREA2 = Krea2(
     "krea2",
     "Krea 2",
     latent=QWEN_IMAGE_LATENTS,
     pipelines=("Krea2Pipeline",),
     denoisers=(Part("transformer", ("Krea2Transformer2DModel",), files=(_FILE,)),),
-    encoders=(
-        Part(
-            "text_encoder",
-            ("Qwen3VLModel", "Qwen3VLForConditionalGeneration"),
-            files=(QWEN3_VL,),
-        ),
-    ),
-    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
+    encoders=(READING_ENCODER,),
+    tokenizers=(READING_TOKENIZER,),
     noise="flow",
     spread="ramp",
     mu=line_mu,

@@ -236,22 +236,22 @@ def image_processor(encoder: Any) -> Any:
     )
 
 
+SEEING_ENCODER = Part(
+    "text_encoder", ("Qwen3VLForConditionalGeneration", "Qwen3VLModel"), files=(QWEN3_VL,)
+)
+"""Qwen3-VL, which sees images beside a prompt."""
+SEEING_PROCESSOR = Part(
+    "processor", ("Qwen2Tokenizer",), vocabulary="qwen3", processor="Qwen3VLProcessor"
+)
+
 QWEN_IMAGE_21 = QwenImage21(
     "qwen-image-21",
     "Qwen-Image 2.1",
     latent=QWEN_IMAGE_21_LATENTS,
     pipelines=("QwenImage21Pipeline",),
     denoisers=(Part("transformer", ("QwenImage21Transformer2DModel",), files=(_FILE,)),),
-    encoders=(
-        Part(
-            "text_encoder",
-            ("Qwen3VLForConditionalGeneration", "Qwen3VLModel"),
-            files=(QWEN3_VL,),
-        ),
-    ),
-    tokenizers=(
-        Part("processor", ("Qwen2Tokenizer",), vocabulary="qwen3", processor="Qwen3VLProcessor"),
-    ),
+    encoders=(SEEING_ENCODER,),
+    tokenizers=(SEEING_PROCESSOR,),
     noise="flow",
     spread="ramp",
     mu=line_mu,

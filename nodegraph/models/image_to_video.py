@@ -209,14 +209,7 @@ def with_frame_guide(
             given=f"a VAE of format {formats.name}",
             expected="the VAE of the model that samples the latent",
         )
-    start = frame + latent.frames if frame < 0 else frame
-    if not 0 <= start < latent.frames:
-        raise InvalidValue(
-            "the frame is outside of the video",
-            port="frame",
-            given=str(frame),
-            expected=f"{-latent.frames} to {latent.frames - 1}",
-        )
+    start = frame_position(frame, latent)
     step = formats.temporal
     if len(images) > 1 and start:
         start = (start - 1) // step * step + 1
@@ -502,6 +495,23 @@ def _check_beginning(autoencoder: Autoencoder, count: int, frames: int) -> None:
             expected=f"fewer than {frames}",
         )
     check_frames(autoencoder, count, port="image")
+
+
+def frame_position(frame: int, latent: Latent) -> int:
+    """A frame of a video from 0, for one that may count from the end.
+
+    Raises:
+        InvalidValue: On port ``frame``: the video has no such frame.
+    """
+    start = frame + latent.frames if frame < 0 else frame
+    if not 0 <= start < latent.frames:
+        raise InvalidValue(
+            "the frame is outside of the video",
+            port="frame",
+            given=str(frame),
+            expected=f"{-latent.frames} to {latent.frames - 1}",
+        )
+    return start
 
 
 def check_vae(family: Family, autoencoder: Autoencoder) -> None:

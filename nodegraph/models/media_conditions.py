@@ -21,7 +21,7 @@ from nodegraph.families.image_conditioning import (
 from nodegraph.families.prompt_media import MediaReader, PromptMedia
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.resizing import resize_image
-from nodegraph.models.image_to_video import check_vae
+from nodegraph.models.image_to_video import check_vae, frame_position
 from nodegraph.models.vae import encode_condition, encode_sound
 
 if TYPE_CHECKING:
@@ -65,14 +65,7 @@ def keyframe_tensors(
             expected="the prompt of MiniMax H3",
             hint="For LTX-2, use AddFrameGuide.",
         )
-    start = frame + latent.frames if frame < 0 else frame
-    if not 0 <= start < latent.frames:
-        raise InvalidValue(
-            "the frame is outside of the video",
-            port="frame",
-            given=str(frame),
-            expected=f"{-latent.frames} to {latent.frames - 1}",
-        )
+    start = frame_position(frame, latent)
     samples = heard = None
     if images is not None and autoencoder is not None:
         check_vae(family, autoencoder)

@@ -87,7 +87,8 @@ def test_types_that_packs_translate_are_described(known_packs: Path, tmp_path: P
     write_trial_pack(home)
     with Process(home, "--workers", "0") as process:
         url = f"{process.ready().url}/comfyui/object_info"
-        described = httpx.get(url, timeout=PATIENCE, trust_env=False).json()
+        described = httpx.get(url, timeout=PATIENCE, trust_env=False).raise_for_status().json()
+    assert "Count" in described, process.log
     assert described["Count"]["input"]["required"]["number"][1]["default"] == 1
     assert described["Twice"]["output"] == ["INT"]
     assert [described[name]["output_node"] for name in ("Show", "Count")] == [True, False]

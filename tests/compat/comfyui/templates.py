@@ -142,9 +142,11 @@ def shrunk(nodes: Mapping[str, NodeEntry], files: Mapping[str, str]) -> None:
         if isinstance(inputs.get("layers"), str):
             # Tiny networks have two.
             inputs["layers"] = re.sub(r"\d+", "1", inputs["layers"])
-        if entry.type == "Text" and len(str(inputs.get("text"))) > LETTERS:
-            # A tiny language model reads few tokens, each of which is a letter.
-            inputs["text"] = str(inputs["text"])[:LETTERS]
+        text = inputs.get("text")
+        if entry.type == "Text" and isinstance(text, str) and not text.lstrip().startswith("["):
+            # A tiny language model reads few tokens, each of which is a letter. Lists are no texts
+            # for it.
+            inputs["text"] = text[:LETTERS]
         if entry.type == "Number" and isinstance(inputs.get("value"), (int, float)):
             inputs["value"] = min(inputs["value"], SIDE)
         if entry.type == "ScaleImage" and inputs.get("by", "factor") != "factor":

@@ -151,7 +151,7 @@ def qwen35_folder(path: Path) -> Any:
             "linear_num_key_heads": 2,
             "linear_num_value_heads": 4,
             "layer_types": ["linear_attention", "full_attention"],
-            "max_position_embeddings": 4096,
+            "max_position_embeddings": 32768,
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 1e7,
