@@ -134,17 +134,17 @@ def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
         return
     if not inputs.environment.device.startswith("cuda"):
         lack = f"the kernel is for CUDA, and the device is {inputs.environment.device}"
+        hint = "Set `attention` to auto to hide this warning."
     elif not kernel_version(speed.attention):
         lack = f"the package {package} is not installed"
+        hint = f"Install it: pip install {package}"
     else:
         return
     yield Finding(
         "attention",
         f"torch chooses the kernel, as {lack}",
         speed.attention,
-        hint="Set `attention` to auto to hide this warning."
-        if "CUDA" in lack
-        else f"Install it: pip install {package}",
+        hint=hint,
         is_warning=True,
     )
 

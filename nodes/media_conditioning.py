@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from contextlib import ExitStack
+from typing import Annotated, Any, Literal
 
 from nodegraph import (
     Advanced,
@@ -22,6 +23,14 @@ from ._memory import encode_frames_estimate
 from ._video_latent_facts import check_frame_count
 from .video_conditioning import FAMILY_FACTS, FirstPicture
 from .video_latent import Side
+
+
+def _loaded(ctx: Context, opened: ExitStack, *vaes: Vae | None) -> list[Any]:
+    """The autoencoders of VAEs, until the stack is left; None of those that are not linked."""
+    return [
+        None if vae is None else opened.enter_context(ctx.weights(vae, calls_only=True))
+        for vae in vaes
+    ]
 
 
 @node(
@@ -62,16 +71,11 @@ def KeyframeConditioning(
         frame: Frame that they begin at, from 0. Negative numbers count from the end: -1 is the
             last frame.
     """
-    from contextlib import ExitStack
-
     from nodegraph.models.media_conditions import keyframe_tensors
     from nodegraph.sampling.inpainting import with_tensors
 
     with ExitStack() as opened:
-        loaded = [
-            None if each is None else opened.enter_context(ctx.weights(each, calls_only=True))
-            for each in (vae, audio_vae)
-        ]
+        loaded = _loaded(ctx, opened, vae, audio_vae)
         tensors = keyframe_tensors(
             conditioning,
             latent,
@@ -135,8 +139,6 @@ def ReferenceToVideoConditioning(
         image_size: Size that the model sees the images in: no larger than the video, or with a
             shorter side of 2048 pixels, which takes far longer.
     """
-    from contextlib import ExitStack
-
     from nodegraph.models.conditioning import encode_media
     from nodegraph.models.media_conditions import (
         MediaReference,
@@ -164,9 +166,6 @@ def ReferenceToVideoConditioning(
             warn=lambda message: ctx.log(message, "warning"),
         )
     with ExitStack() as opened:
-        loaded = [
-            None if each is None else opened.enter_context(ctx.weights(each, calls_only=True))
-            for each in (vae, audio_vae)
-        ]
+        loaded = _loaded(ctx, opened, vae, audio_vae)
         tensors = reference_tensors(fitted, *loaded)
     return FirstPicture(with_tensors(conditioning, tensors), latent)

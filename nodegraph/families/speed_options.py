@@ -196,6 +196,11 @@ def kernel_version(attention: str) -> str:
         return ""
 
 
+def usable_attention(attention: str) -> str:
+    """A backend, or ``auto`` in place of one whose package is not installed."""
+    return AUTO if attention in KERNEL_PACKAGES and not kernel_version(attention) else attention
+
+
 def with_speed(recipe: AnyModel, speed: SpeedOptions) -> AnyModel:
     """A recipe with these speed options in place of others; its step cache stays.
 

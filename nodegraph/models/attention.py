@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
-from nodegraph.families.speed_options import KERNEL_PACKAGES, kernel_version
+from nodegraph.families.speed_options import KERNEL_PACKAGES
 
 SLICE = 2**24
 """Scores of queries against keys that are held at once: 64 MiB in float32."""
@@ -97,10 +97,10 @@ def using_attention(kind: str) -> AbstractContextManager[object]:
     """Inside, this thread computes attention in a way.
 
     Args:
-        kind: ``auto``, ``sliced``, or a kernel of `NamedAttention`. Those of a package that is not
-            installed are as ``auto``.
+        kind: ``auto``, ``sliced``, or a kernel of `NamedAttention`. Its package is installed, as
+            `usable_attention` finds.
     """
-    if kind == "auto" or (kind in KERNEL_PACKAGES and not kernel_version(kind)):
+    if kind == "auto":
         return nullcontext()
     return SlicedAttention() if kind == "sliced" else NamedAttention(kind)
 

@@ -21,7 +21,12 @@ from nodegraph.core.values import Adapter, DiffusionModel, ModelAdapter, Recipe
 from nodegraph.errors import InvalidFile
 from nodegraph.families.components import Component, Denoiser, TextModel
 from nodegraph.families.scheduler_file import SAMPLED_ON, scheduler_config
-from nodegraph.families.speed_options import SpeedOptions, find_step_cache, read_speed_options
+from nodegraph.families.speed_options import (
+    SpeedOptions,
+    find_step_cache,
+    read_speed_options,
+    usable_attention,
+)
 from nodegraph.models.adapters.adapter_files import (
     FUSED,
     INVERSION,
@@ -469,7 +474,7 @@ def derive(component: Component, recipe: Recipe) -> Component:
         derived.with_networks(networks),
         scheduler_config=config,
         caching=find_step_cache(recipe),
-        attention=speed.attention,
+        attention=usable_attention(speed.attention),
         compiled=speed.compiled,
     )
 

@@ -19,7 +19,13 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.families import speed_options
-from nodegraph.families.speed_options import SpeedOptions, kernel_version, speed_text, with_speed
+from nodegraph.families.speed_options import (
+    SpeedOptions,
+    kernel_version,
+    speed_text,
+    usable_attention,
+    with_speed,
+)
 from nodegraph.models.attention import using_attention
 from tests.accelerator.card import real_card
 from tests.accelerator.fixtures import MIB, has_real_card, needs_pretending
@@ -158,6 +164,7 @@ def test_without_the_package_torch_computes(monkeypatch: pytest.MonkeyPatch) -> 
     query, key, value = drawn(1, 2, 3, 64)
     for kernel in KERNELS:
         assert kernel_version(kernel) == ""
+        assert usable_attention(kernel) == "auto"
         with using_attention(kernel):
             found = scaled_dot_product_attention(query, key, value)
         assert torch.equal(found, scaled_dot_product_attention(query, key, value))

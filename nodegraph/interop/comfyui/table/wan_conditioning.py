@@ -21,6 +21,16 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, U
 _FUN_CONTROL_22 = "Wan22FunControlToVideo"
 
 
+def _conditioned(node: Passage, native: str, **inputs: Signal | MadeOutput) -> str:
+    """Add a conditioning of videos, which gives the positive prompt and the latent; its name."""
+    positive = node.inputs["positive"]
+    name = node.add(native, conditioning=positive, vae=node.inputs["vae"], **inputs)
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", MadeOutput(name, "latent"))
+    return name
+
+
 def _vace(node: Passage) -> None:
     """A video by Wan VACE: of a control video, masks and a reference image."""
     tell_batch(node, "by Wan VACE")
@@ -36,20 +46,15 @@ def _vace(node: Passage) -> None:
         scaled = sized(node, MadeOutput(drawn, "image"))
         shown["mask"] = MadeOutput(node.add("MaskFromChannel", image=scaled, channel="red"), "mask")
         node.tell("a frame is kept or generated at a pixel, by a mask above a half or not")
-    positive = node.inputs["positive"]
-    name = node.add(
+    name = _conditioned(
+        node,
         "VaceConditioning",
-        conditioning=positive,
-        vae=node.inputs["vae"],
         width=node.inputs["width"],
         height=node.inputs["height"],
         frames=node.inputs["length"],
         strength=node.inputs["strength"],
         **shown,
     )
-    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
-    node.give("negative", node.inputs["negative"])
-    node.give("latent", MadeOutput(name, "latent"))
     node.give("trim_latent", MadeOutput(name, "references"))
 
 
@@ -72,17 +77,12 @@ def _fun_control(node: Passage) -> None:
         shown |= image_encoder(node)
     elif "clip_vision_output" in node.inputs:
         raise Untranslatable("the image encoder sees the first image, and none is linked")
-    positive = node.inputs["positive"]
-    name = node.add(
+    _conditioned(
+        node,
         "ControlVideoConditioning",
-        conditioning=positive,
-        vae=node.inputs["vae"],
         frames=node.inputs["length"],
         **shown,
     )
-    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
-    node.give("negative", node.inputs["negative"])
-    node.give("latent", MadeOutput(name, "latent"))
 
 
 def _fun_control_back(node: Passage) -> None:
@@ -103,11 +103,9 @@ def _fun_control_22_back(node: Passage) -> None:
 def _tracks(node: Passage) -> None:
     """A video by the ATI model of Wan 2.1, whose points move along tracks."""
     tell_batch(node, "from a first image")
-    positive = node.inputs["positive"]
-    name = node.add(
+    _conditioned(
+        node,
         "TrackConditioning",
-        conditioning=positive,
-        vae=node.inputs["vae"],
         image=sized(node, node.inputs["start_image"]),
         tracks=node.inputs["tracks"],
         frames=node.inputs["length"],
@@ -115,9 +113,6 @@ def _tracks(node: Passage) -> None:
         top_k=node.inputs["topk"],
         **image_encoder(node),
     )
-    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
-    node.give("negative", node.inputs["negative"])
-    node.give("latent", MadeOutput(name, "latent"))
 
 
 def _tracks_back(node: Passage) -> None:
@@ -184,17 +179,12 @@ def _camera(node: Passage) -> None:
         )
     elif "clip_vision_output" in node.inputs:
         raise Untranslatable("the image encoder sees the first image, and none is linked")
-    positive = node.inputs["positive"]
-    name = node.add(
+    _conditioned(
+        node,
         "CameraConditioning",
-        conditioning=positive,
-        vae=node.inputs["vae"],
         camera=node.inputs["camera_conditions"],
         **shown,
     )
-    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
-    node.give("negative", node.inputs["negative"])
-    node.give("latent", MadeOutput(name, "latent"))
 
 
 def _camera_back(node: Passage) -> None:
