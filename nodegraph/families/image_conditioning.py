@@ -275,21 +275,17 @@ def check_control_latents(
     Raises:
         InvalidValue: On the port of the side.
     """
-    if latents is None and takes_latents:
-        raise InvalidValue(
-            "the model follows a control video, and the conditioning has none",
-            port=request.side,
-            hint="Put a ControlVideoConditioning between the prompt and the sampler.",
-        )
-    if latents is None:
-        return
-    if not takes_latents:
-        raise InvalidValue(
-            "the model follows no control video, and the conditioning has one",
-            port=request.side,
-            hint="Load a Fun control model of Wan, or remove the ControlVideoConditioning.",
-        )
-    _check_cells(tuple(latents.shape[2:]), tuple(request.shape[2:]), request, _CONTROL)
+    _check_presence(
+        latents is not None,
+        request,
+        is_due=takes_latents,
+        lack="the model follows a control video, and the conditioning has none",
+        lack_hint="Put a ControlVideoConditioning between the prompt and the sampler.",
+        excess="the model follows no control video, and the conditioning has one",
+        excess_hint="Load a Fun control model of Wan, or remove the ControlVideoConditioning.",
+    )
+    if latents is not None:
+        _check_cells(tuple(latents.shape[2:]), tuple(request.shape[2:]), request, _CONTROL)
 
 
 def check_reference(
@@ -326,22 +322,18 @@ def check_camera(
     Raises:
         InvalidValue: On the port of the side.
     """
-    if size is None and takes_camera:
-        raise InvalidValue(
-            "the model follows a camera, and the conditioning has no camera path",
-            port=request.side,
-            hint="Put a CameraConditioning between the prompt and the sampler. A static camera is "
-            "one, too.",
-        )
-    if size is None:
-        return
-    if not takes_camera:
-        raise InvalidValue(
-            "the model follows no camera, and the conditioning has a camera path",
-            port=request.side,
-            hint="Load a Fun camera model of Wan, or remove the CameraConditioning.",
-        )
-    _check_cells(size, tuple(request.shape[2:]), request, "CameraConditioning", "camera path")
+    _check_presence(
+        size is not None,
+        request,
+        is_due=takes_camera,
+        lack="the model follows a camera, and the conditioning has no camera path",
+        lack_hint="Put a CameraConditioning between the prompt and the sampler. A static camera is "
+        "one, too.",
+        excess="the model follows no camera, and the conditioning has a camera path",
+        excess_hint="Load a Fun camera model of Wan, or remove the CameraConditioning.",
+    )
+    if size is not None:
+        _check_cells(size, tuple(request.shape[2:]), request, "CameraConditioning", "camera path")
 
 
 def check_vace_context(
@@ -355,23 +347,36 @@ def check_vace_context(
     Raises:
         InvalidValue: On the port of the side.
     """
-    if context is None and takes_context:
-        raise InvalidValue(
-            "the model is Wan VACE, and the conditioning has no control video",
-            port=request.side,
-            hint="Put a VaceConditioning between the prompt and the sampler. Its inputs for "
-            "videos and images may stay empty.",
-        )
-    if context is None:
-        return
-    if not takes_context:
-        raise InvalidValue(
-            "the model is not Wan VACE, and the conditioning is for one",
-            port=request.side,
-            hint="Load a model of Wan VACE, or remove the VaceConditioning.",
-        )
-    size = tuple(context.shape[2:])
-    _check_cells(size, tuple(request.shape[2:]), request, "VaceConditioning")
+    _check_presence(
+        context is not None,
+        request,
+        is_due=takes_context,
+        lack="the model is Wan VACE, and the conditioning has no control video",
+        lack_hint="Put a VaceConditioning between the prompt and the sampler. Its inputs for "
+        "videos and images may stay empty.",
+        excess="the model is not Wan VACE, and the conditioning is for one",
+        excess_hint="Load a model of Wan VACE, or remove the VaceConditioning.",
+    )
+    if context is not None:
+        size = tuple(context.shape[2:])
+        _check_cells(size, tuple(request.shape[2:]), request, "VaceConditioning")
+
+
+def _check_presence(
+    is_there: bool,
+    request: SamplingRequest,
+    *,
+    is_due: bool,
+    lack: str,
+    lack_hint: str,
+    excess: str,
+    excess_hint: str,
+) -> None:
+    """Refuse a prompt without what the model needs, and one with what it does not take."""
+    if is_due and not is_there:
+        raise InvalidValue(lack, port=request.side, hint=lack_hint)
+    if is_there and not is_due:
+        raise InvalidValue(excess, port=request.side, hint=excess_hint)
 
 
 _CONTROL = "ControlVideoConditioning"
