@@ -101,6 +101,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "joyimage-edit": lambda: import_module("nodegraph.families.joyimage").JOYIMAGE_EDIT,
     "cogview4": lambda: import_module("nodegraph.families.cogview4").COGVIEW4,
     "cogvideox": lambda: import_module("nodegraph.families.cogvideox").COGVIDEOX,
+    "sana-video": lambda: import_module("nodegraph.families.sana_video").SANA_VIDEO,
+    "sana-video-720p": lambda: import_module("nodegraph.families.sana_video").SANA_VIDEO_720,
     "minimax-h3": lambda: import_module("nodegraph.families.minimax_h3").MINIMAX_H3,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""

@@ -9,7 +9,7 @@ Source of what no tensor shows: https://github.com/NVlabs/Sana, ``configs``, and
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
@@ -94,7 +94,7 @@ def _scheduler(config: Config) -> Config:
     }
 
 
-_LAYERS: Table = (
+LAYERS: Table = (
     *DIT,
     # Sana 1.5 has them.
     ("transformer_blocks.*.attn1.norm_q", "blocks.*.attn.q_norm"),
@@ -120,7 +120,7 @@ SANA_FILE = denoiser_layout(
         ("x_embedder.proj.weight", "blocks.0.mlp.inverted_conv.conv.weight"),
         ("patch_embed.proj.weight", "transformer_blocks.0.ff.conv_inverted.weight"),
     ),
-    names=OriginalNames(_LAYERS),
+    names=OriginalNames(LAYERS),
     config=_config,
     scheduler=_scheduler,
     fits=lambda shapes: len(shapes["patch_embed.proj.weight"]) == 4,
@@ -154,12 +154,18 @@ Source: ``chi_prompt`` in the configurations of https://github.com/NVlabs/Sana.
 """
 
 
+@dataclass(frozen=True)
 class Sana(Family):
-    """A transformer led by Gemma 2, with latents of cells of 32 pixels.
+    """A transformer led by Gemma 2.
 
-    Prompts to lead to are read after `INSTRUCTION`, those to lead away from alone; as nobody knows
-    what a prompt is for when it is encoded, both are done.
+    Prompts to lead to are read after the instruction, those to lead away from alone; as nobody
+    knows what a prompt is for when it is encoded, both are done.
+
+    Attributes:
+        instruction: What the encoder reads before a prompt.
     """
+
+    instruction: str = INSTRUCTION
 
     def context_width(self, config: Config) -> int | None:
         return int(config["caption_channels"])
@@ -169,8 +175,8 @@ class Sana(Family):
         prompt = text.lower().strip()
         plain, plain_mask = _states(model, prompt, _TOKENS, warn)
         # Only the first and the last places are looked at, of so many that just these are prompt.
-        room = len(tokenizer.encode(INSTRUCTION)) + _TOKENS - 2
-        states, mask = _states(model, INSTRUCTION + prompt, room)
+        room = len(tokenizer.encode(self.instruction)) + _TOKENS - 2
+        states, mask = _states(model, self.instruction + prompt, room)
         kept = [0, *range(room - _TOKENS + 1, room)]
         tensors = {"embeddings": states[:, kept], "mask": mask[:, kept]}
         return encoded({**tensors, "plain_embeddings": plain, "plain_mask": plain_mask})
@@ -179,7 +185,9 @@ class Sana(Family):
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
         prefix = "plain_" if request.side == "negative" else ""
-        taken = {name: entry.tensors[prefix + name] for name in ("embeddings", "mask")}
+        tensors = entry.tensors
+        taken = {name: item for name, item in tensors.items() if not name.startswith("plain_")}
+        taken |= {name: tensors[prefix + name] for name in ("embeddings", "mask")}
         return super().fit(model, replace(entry, tensors=taken), request)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
@@ -205,14 +213,17 @@ def _states(
     return hidden_states(model.modules["text_encoder"], tokens, layer=-1), tokens["attention_mask"]
 
 
+ENCODER = Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,))
+TOKENIZER = Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2")
+
 SANA = Sana(
     "sana",
     "Sana",
     latent=SANA_LATENTS,
     pipelines=("SanaPipeline",),
     denoisers=(Part("transformer", ("SanaTransformer2DModel",), files=(SANA_FILE,)),),
-    encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
-    tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),
+    encoders=(ENCODER,),
+    tokenizers=(TOKENIZER,),
     noise="flow",
     multiple=32,
     held=TokenMemory(13, 48, patch=1),

@@ -152,6 +152,18 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "caption_channels": 32,
         },
     ),
+    "sana-video": (
+        "SanaVideoTransformer3DModel",
+        {
+            "num_attention_heads": 2,
+            "attention_head_dim": 16,
+            "num_layers": 1,
+            "num_cross_attention_heads": 2,
+            "cross_attention_head_dim": 16,
+            "cross_attention_dim": 32,
+            "caption_channels": 32,
+        },
+    ),
     "pixart": (
         "PixArtTransformer2DModel",
         {

@@ -767,6 +767,8 @@ _NUMBERS = {"LoRA", "ComfyUI", "attention guiders", "block guiders", "img2img", 
 LACKS: dict[str, set[str]] = {
     "pixart-sigma": {"img2img", "inpaint"},
     "sana": {"attention guiders", "img2img", "inpaint"},
+    "sana-video": {"ComfyUI", "attention guiders", "inpaint"},
+    "sana-video-720p": {"ComfyUI", "attention guiders", "inpaint"},
     "ltx": {"inpaint"},
     "mochi": {"img2img", "inpaint"},
     "cogvideox": {"inpaint"},

@@ -20,6 +20,7 @@ from .test_pixart import pixart_sigma
 from .test_qwen_image import qwen_image
 from .test_qwen_image_edit import edit, edit_plus
 from .test_sana import sana
+from .test_sana_video import sana_video, sana_video_720p
 from .test_stable_diffusion import refiner, sd1, sd2, sdxl
 from .test_z_image import z_image
 from .video_models import ltx, wan, wan22_5b
@@ -65,6 +66,8 @@ _GIVEN: Mapping[str, Tiny] = {
     "ltx2": Tiny(ltx2, frames=9),
     # Steps over sigma would begin at 4096, which rounds away last bits.
     "cogvideox": Tiny(cogvideox, "ddim"),
+    "sana-video": Tiny(sana_video, "dpmpp_2m", 5),
+    "sana-video-720p": Tiny(sana_video_720p, "dpmpp_2m", 9),
 }
 
 

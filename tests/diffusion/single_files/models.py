@@ -74,6 +74,22 @@ _SANA_WIDE = {
     "cross_attention_dim": 2240,
     "caption_channels": 2304,
 }
+_SANA_VIDEO = {
+    "num_attention_heads": 2,
+    "attention_head_dim": 112,
+    "num_cross_attention_heads": 2,
+    "cross_attention_head_dim": 112,
+    "cross_attention_dim": 224,
+    "caption_channels": 48,
+    "mlp_ratio": 3.0,
+    "num_layers": 2,
+}
+_SANA_WIDE_VIDEO = {
+    "num_attention_heads": 20,
+    "num_cross_attention_heads": 20,
+    "cross_attention_dim": 2240,
+    "caption_channels": 2304,
+}
 _FLUX2 = {
     **_HEADS,
     "in_channels": 128,
@@ -160,6 +176,26 @@ SMALL: Mapping[str, Small] = {
         "SanaTransformer2DModel",
         {**_SANA, "qk_norm": "rms_norm_across_heads"},
         _SANA_WIDE,
+    ),
+    "sana-video": Small(
+        "sana-video-transformer",
+        "sana",
+        "SanaVideoTransformer3DModel",
+        _SANA_VIDEO,
+        _SANA_WIDE_VIDEO,
+    ),
+    "sana-video-720p": Small(
+        "sana-video-720p-transformer",
+        "sana",
+        "SanaVideoTransformer3DModel",
+        {
+            **_SANA_VIDEO,
+            "in_channels": 128,
+            "out_channels": 128,
+            "patch_size": (1, 1, 1),
+            "sample_size": 22,
+        },
+        _SANA_WIDE_VIDEO,
     ),
     "pixart-sigma": Small(
         "pixart-sigma-transformer",

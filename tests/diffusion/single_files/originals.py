@@ -93,7 +93,8 @@ _SANA = partial(
     pairs=[
         *_DIT,
         (r"ff\.conv_(inverted|depth|point)", r"mlp.\1_conv.conv"),
-        (r"^patch_embed\.proj", "x_embedder.proj"),
+        (r"ff\.conv_temp", "mlp.t_conv"),
+        (r"^(patch_embed\.proj|patch_embedding)", "x_embedder.proj"),
         (r"time_embed\.emb\.timestep_embedder\.linear_1", "t_embedder.mlp.0"),
         (r"time_embed\.emb\.timestep_embedder\.linear_2", "t_embedder.mlp.2"),
         (r"^time_embed\.linear", "t_block.1"),

@@ -133,6 +133,7 @@ UNUSED = {
     "z-image": ("norm_final.weight",),
     "lumina2": ("norm_final.weight",),
     "sana": ("pos_embed", "y_embedder.y_embedding", "logvar_linear.weight", "logvar_linear.bias"),
+    "sana-video": ("y_embedder.y_embedding", "logvar_linear.weight", "logvar_linear.bias"),
     "pixart-sigma": ("pos_embed", "y_embedder.y_embedding"),
     "qwen-image": ("__index_timestep_zero__",),
 }
