@@ -98,8 +98,12 @@ QWEN_IMAGE_FILE = denoiser_layout(
         "shift": 1.0,
         "shift_terminal": 0.02,
     },
-    # Layered, and control models
-    without=("time_text_embed.addition_t_embedding.", "controlnet_"),
+    # Layered, control models, and NucleusMoE-Image
+    without=(
+        "time_text_embed.addition_t_embedding.",
+        "controlnet_",
+        "transformer_blocks.0.encoder_proj.",
+    ),
     unused=(_ZERO_TIMESTEP,),
 )
 
