@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
-from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
+from nodegraph.families.layer_names import IMAGE_STREAM_SIGN, JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, norm_preserving_guidance
 from nodegraph.families.patches import pack_latents, unpack_latents
 from nodegraph.families.qwen_image_21 import SEEING_ENCODER, SEEING_PROCESSOR
@@ -120,8 +120,10 @@ NUCLEUSMOE_IMAGE = NucleusMoEImage(
     resolutions={"nucleusmoe-image": Resolutions(1024 * 1024, 16)},
     lora_signs=(
         LoraSign(
-            r"^transformer_blocks_\d+_(encoder_proj|img_mlp_shared_expert)", "NucleusMoE-Image"
+            r"^transformer_blocks_\d+_(encoder_proj|img_mlp_(gate|shared_expert))",
+            "NucleusMoE-Image",
         ),
+        IMAGE_STREAM_SIGN,
         JOINT_ATTENTION_SIGN,
     ),
 )

@@ -10,7 +10,7 @@ from typing import Any
 from transformers.models.t5gemma import configuration_t5gemma, modeling_t5gemma
 
 
-class EncoderConfig(configuration_t5gemma.T5GemmaModuleConfig):
+class EncoderConfig(configuration_t5gemma.T5GemmaModuleConfig):  # type: ignore[misc]
     """The encoder's configuration, from a file of the encoder alone or of the whole model."""
 
     @classmethod
@@ -29,7 +29,7 @@ class EncoderConfig(configuration_t5gemma.T5GemmaModuleConfig):
         return super().from_dict({**usual, **encoder}, **kwargs)
 
 
-class T5GemmaEncoder(modeling_t5gemma.T5GemmaEncoder):
+class T5GemmaEncoder(modeling_t5gemma.T5GemmaEncoder):  # type: ignore[misc]
     """transformers' encoder, with the configuration that it is built from."""
 
     config_class = EncoderConfig

@@ -11,14 +11,16 @@ import torch
 import transformers as tf
 from torch import Tensor
 
-from nodegraph.diffusion import encode_prompt
+from nodegraph.diffusion import encode_image, encode_prompt
 from nodegraph.families.identification import identify_tensors
-from nodegraph.families.patches import unpack_latents
+from nodegraph.families.patches import pack_latents, unpack_latents
 
 from .checks import Case, assert_like_stock, assert_refuses, assert_samples_by
 from .conftest import Pair
-from .equality import NEGATIVE, PROMPT, Model, stock
+from .equality import NEGATIVE, PROMPT, Model, assert_same, picture, stock
+from .image_to_image import as_tensor
 from .language import qwen3_vl_text
+from .late_start import late_start
 from .parts import dynamic_flow, flow
 from .qwen_parts import qwen_vae
 from .test_qwen_image_21 import PictureProcessor
@@ -122,6 +124,22 @@ def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
     found = Model(model.folder, "bfloat16").make(64, 64, cfg=4.5)
     expected = stock(loaded, width=64, height=64, guidance_scale=4.5)
     assert torch.equal(found.latents, unpack(64, 64)(expected.latents).float())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("denoise", "walked"), [(0.13, 1), (0.5, 4), (0.99, 7)])
+def test_pictures_of_pictures_are_diffusers(model_of: ModelOf, denoise: float, walked: int) -> None:
+    """diffusers has no such pipeline: its own one walks the last levels."""
+    pipeline, model = model_of(nucleusmoe_image)
+    latent = encode_image(model.part("vae"), as_tensor(picture(96, 64)))
+    both = {"negative": NEGATIVE, "steps": 8}
+    found = model.make(96, 64, latent=latent, cfg=4.0, denoise=denoise, **both)
+    called = {"width": 96, "height": 64, "guidance_scale": 4.0, **both}
+    assert latent.samples is not None
+    with late_start(pipeline, walked=walked) as noised:
+        stock(pipeline, **called)
+        expected = stock(pipeline, latents=pack_latents(noised(latent.samples)), **called)
+    assert_same(found, expected, unpack(96, 64))
 
 
 @pytest.mark.parametrize("text", ["", PROMPT, LONG, "a cat " * 400])

@@ -15,14 +15,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers.models.t5gemma.modeling_t5gemma import T5GemmaEncoder
 
-from nodegraph.diffusion import encode_prompt, load_component
+from nodegraph.diffusion import encode_image, encode_prompt, load_component
 from nodegraph.families.identification import identify_folder, identify_tensors
 from nodegraph.families.prx import PRX
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 
 from .checks import Case, assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
-from .equality import NEGATIVE, PROMPT, Model
+from .equality import NEGATIVE, PROMPT, Model, assert_same, picture, stock
+from .image_to_image import as_tensor
+from .late_start import late_start
 from .parts import flow, flux_vae
 from .test_sana import deep_vae
 from .words import gemma_words
@@ -127,6 +129,25 @@ def test_sizes_batches_and_guidance_are_those_of_diffusers(
 def test_bfloat16_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     found, expected = in_bfloat16(model_of(build), **AS_ASKED)
     assert torch.equal(found.latents, expected.latents.float())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [prx, prx_dc])
+@pytest.mark.parametrize(("denoise", "walked"), [(0.13, 1), (0.5, 4), (0.99, 7)])
+def test_pictures_of_pictures_are_diffusers(
+    model_of: ModelOf, build: Callable[[], Any], denoise: float, walked: int
+) -> None:
+    """diffusers has no such pipeline: its own one walks the last levels."""
+    pipeline, model = model_of(build)
+    latent = encode_image(model.part("vae"), as_tensor(picture(96, 64)))
+    both = {"negative": NEGATIVE, "steps": 8}
+    found = model.make(96, 64, latent=latent, cfg=4.0, denoise=denoise, **both)
+    called = {"width": 96, "height": 64, "guidance_scale": 4.0, **both, **AS_ASKED}
+    assert latent.samples is not None
+    with late_start(pipeline, walked=walked) as noised:
+        stock(pipeline, **called)
+        expected = stock(pipeline, latents=noised(latent.samples), **called)
+    assert_same(found, expected)
 
 
 @pytest.mark.parametrize("text", ["", "A <b>Cat</b> &amp; THE dog", LONG, "#12345 IMG001.png 猫"])
