@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
@@ -131,6 +131,47 @@ _LONGEST = 1_000_000
 """Tokens from which a tokenizer's length stands for none."""
 _TITLES = {16: "PRX", 32: "PRX with DC-AE", 3: "PRX Pixel"}
 """By the channels that the transformer takes."""
+
+
+@cache
+def _encoder_class() -> Any:
+    """Return the encoder of T5Gemma without its decoder, whose configuration is that of a file of
+    the encoder alone or of the whole model.
+
+    Source: diffusers, ``pipelines/prx/__init__.py``.
+    """
+    from transformers.models.t5gemma import configuration_t5gemma, modeling_t5gemma
+
+    class EncoderConfig(configuration_t5gemma.T5GemmaModuleConfig):  # type: ignore[misc]
+        @classmethod
+        def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+            encoder = config_dict.get("encoder", config_dict)
+            # Entries that T5Gemma sets for its halves, which files of one half need not have.
+            usual = {
+                "dropout_rate": config_dict.get("dropout_rate", 0.0),
+                "cross_attention_hidden_size": None,
+            }
+            return super().from_dict({**usual, **encoder}, **kwargs)
+
+        def to_dict(self) -> dict[str, Any]:
+            # Of the files with other sizes than the usual, diffusers reads only these.
+            half = super().to_dict()
+            kind = configuration_t5gemma.T5GemmaConfig.model_type
+            return {"model_type": kind, "encoder": half, "decoder": half, "dropout_rate": 0.0}
+
+    class T5GemmaEncoder(modeling_t5gemma.T5GemmaEncoder):  # type: ignore[misc]
+        config_class = EncoderConfig
+
+    # Saved folders name the module of a class, and diffusers finds the original there.
+    T5GemmaEncoder.__module__ = modeling_t5gemma.__name__
+    return T5GemmaEncoder
+
+
+def __getattr__(name: str) -> Any:
+    """The encoder's class, which is made on first use: transformers takes long to import."""
+    if name == "T5GemmaEncoder":
+        return _encoder_class()
+    raise AttributeError(f"module {__name__} has no attribute {name}")
 
 
 def _prx(name: str, title: str, latent: LatentFormat, patch: int) -> Prx:
