@@ -7,7 +7,7 @@ Source of what no tensor shows: diffusers' ``scripts/convert_prx_to_diffusers.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,7 @@ class Prx(Family):
     def context_width(self, config: Config) -> int | None:
         return int(config["context_in_dim"])
 
-    def tokens(self, shape: tuple[int, ...]) -> int:
+    def tokens(self, shape: Sequence[int]) -> int:
         return int(shape[-2] // self.patch) * int(shape[-1] // self.patch)
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:

@@ -794,7 +794,7 @@ LACKS: dict[str, set[str]] = {
     "cogview4": {"ComfyUI", "img2img", "inpaint"},
     "prx": {"ComfyUI", "attention guiders", "img2img", "inpaint"},
     "prx-dc": {"ComfyUI", "attention guiders", "img2img", "inpaint"},
-    "nucleusmoe-image": {"ComfyUI", "attention guiders", "img2img", "inpaint"},
+    "nucleusmoe-image": {"ComfyUI", "attention guiders", "img2img", "inpaint", "single file"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},
