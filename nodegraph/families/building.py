@@ -453,6 +453,7 @@ _OWN = {
     "LTX2VocoderWithBWE": "diffusers.pipelines.ltx2.vocoder",
     "WanFunTransformer3DModel": "nodegraph.families.wan_fun_transformer",
     "LTX2LatentUpsamplerModel": "diffusers.pipelines.ltx2.latent_upsampler",
+    "T5GemmaEncoder": "nodegraph.families.prx",
     "QwenImageBlockwiseControlNet": "nodegraph.families.qwen_image_controls",
     "QwenImageFunControlNet": "nodegraph.families.qwen_image_controls",
 }

@@ -265,6 +265,10 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
         "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
     ),
     "Hunyuan-DiT": ("mlp_t5.0.weight",),
+    "the transformer of NucleusMoE-Image without its noise schedule": (
+        "transformer_blocks.0.encoder_proj.weight",
+    ),
+    "PRX Pixel": ("resolution_embedder.mlp.in_layer.weight",),
     "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
     "Cosmos Predict2.5": ("crossattn_proj.0.weight",),
     "a model on the network of Cosmos Predict2": ("blocks.0.mlp.layer1.weight",),

@@ -104,6 +104,11 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "sana-video": lambda: import_module("nodegraph.families.sana_video").SANA_VIDEO,
     "sana-video-720p": lambda: import_module("nodegraph.families.sana_video").SANA_VIDEO_720,
     "minimax-h3": lambda: import_module("nodegraph.families.minimax_h3").MINIMAX_H3,
+    "prx-dc": lambda: import_module("nodegraph.families.prx").PRX_DC,
+    "prx": lambda: import_module("nodegraph.families.prx").PRX,
+    "nucleusmoe-image": lambda: (
+        import_module("nodegraph.families.nucleusmoe_image").NUCLEUSMOE_IMAGE
+    ),
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -33,8 +33,8 @@ UNET_SIGN = LoraSign(
 )
 DOUBLE_STREAM_SIGN = LoraSign(r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux")
 DIT_SIGN = LoraSign(
-    # `mlp_layer1` is a name of Cosmos Predict2.
-    r"^blocks_\d+_(attn_|mlp_(?!layer)|cross_attn_(q_linear|kv_linear|proj))",
+    # `mlp_layer1` is a name of Cosmos Predict2, `attn_out` one of PRX.
+    r"^blocks_\d+_(attn_(?!out$)|mlp_(?!layer)|cross_attn_(q_linear|kv_linear|proj))",
     "Sana, PixArt or MiniMax H3",
 )
 REFINED_SIGN = LoraSign(
@@ -51,6 +51,9 @@ REFINER_ATTENTION_SIGN = LoraSign(
 )
 CROSS_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana, PixArt, Cosmos, Anima or CogView 4"
+)
+IMAGE_STREAM_SIGN = LoraSign(
+    r"^transformer_blocks_\d+_img_(mlp|mod)_", "Qwen-Image or NucleusMoE-Image"
 )
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"

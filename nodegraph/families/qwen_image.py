@@ -28,7 +28,7 @@ from nodegraph.families.base import (
     usual_pipelines,
 )
 from nodegraph.families.flow_shift import line_mu
-from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
+from nodegraph.families.layer_names import IMAGE_STREAM_SIGN, JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import (
     BLOCKS,
     Batch,
@@ -98,8 +98,12 @@ QWEN_IMAGE_FILE = denoiser_layout(
         "shift": 1.0,
         "shift_terminal": 0.02,
     },
-    # Layered, and control models
-    without=("time_text_embed.addition_t_embedding.", "controlnet_"),
+    # Layered, control models, and NucleusMoE-Image
+    without=(
+        "time_text_embed.addition_t_embedding.",
+        "controlnet_",
+        "transformer_blocks.0.encoder_proj.",
+    ),
     unused=(_ZERO_TIMESTEP,),
 )
 
@@ -419,7 +423,8 @@ QWEN_IMAGE = QwenImage(
         ),
     },
     lora_signs=(
-        LoraSign(r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", "Qwen-Image"),
+        LoraSign(r"^transformer_blocks_\d+_txt_(mlp|mod)_", "Qwen-Image"),
+        IMAGE_STREAM_SIGN,
         JOINT_ATTENTION_SIGN,
     ),
     control_sees_latents=True,

@@ -455,7 +455,9 @@ def test_a_model_whose_processor_is_not_loaded_is_not_saved_as_a_folder(
 
 
 @pytest.mark.filterwarnings(
-    "ignore:.*FluxPosEmbed:FutureWarning", "ignore:.*weight_norm:FutureWarning"
+    "ignore:.*FluxPosEmbed:FutureWarning",
+    "ignore:.*weight_norm:FutureWarning",
+    "ignore:.*LoraLoaderMixin:FutureWarning",
 )
 @pytest.mark.parametrize(
     "name",

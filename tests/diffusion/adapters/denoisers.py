@@ -281,6 +281,26 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
         "CogVideoXTransformer3DModel",
         {**_HEADS, "num_layers": 2, "text_embed_dim": 32, "time_embed_dim": 16},
     ),
+    "prx": (
+        "PRXTransformer2DModel",
+        {"context_in_dim": 24, "hidden_size": 32, "num_heads": 2, "depth": 2, "axes_dim": [8, 8]},
+    ),
+    "nucleusmoe_image": (
+        "NucleusMoEImageTransformer2DModel",
+        {
+            # A narrower one has a dense block without layers.
+            "num_attention_heads": 4,
+            "attention_head_dim": 16,
+            "num_layers": 2,
+            "num_key_value_heads": 1,
+            "joint_attention_dim": 24,
+            "axes_dims_rope": (4, 6, 6),
+            "dense_moe_strategy": "leave_first_block_dense",
+            "num_experts": 2,
+            "moe_intermediate_dim": 16,
+            "capacity_factors": 1.0,
+        },
+    ),
     "ernie_image": (
         "ErnieImageTransformer2DModel",
         {

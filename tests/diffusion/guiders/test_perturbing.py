@@ -132,6 +132,8 @@ REFUSED: Mapping[str, tuple[type, ...]] = {
     "ltx2": (),
     "minimax-h3": (),
     "qwen-image-21": (SkippedLayers,),
+    "prx-dc": (SkippedLayers,),
+    "nucleusmoe-image": (SkippedLayers,),
     "hunyuan-video-15": (SkippedLayers,),
 }
 """Families that aren't led in all of these ways, and those in which they are."""
