@@ -7,6 +7,7 @@ them channel by channel here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from nodegraph.families.flux3 import FLUX3_KLEIN
 from nodegraph.families.identification import identify_tensors
 from nodegraph.models.conditioning import with_references
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from tests.diffusion.adapters import files
 from tests.messages import raises
 
 from .checks import assert_refuses, assert_samples_by
@@ -36,6 +38,7 @@ from .image_to_image import as_tensor
 from .language import qwen3_vl_text
 from .late_start import late_start
 from .modular_pipelines import ModularPipeline
+from .test_anima import with_lora
 from .test_flux2 import normed_vae
 from .test_qwen_image_21 import PictureProcessor
 from .words import qwen_words
@@ -317,3 +320,47 @@ def test_a_published_file_has_the_published_sizes() -> None:
     found = file.config(shapes)
     assert found == {name: type(value)(published.config[name]) for name, value in found.items()}
     assert file.scheduler({})["shift"] == 6.93
+
+
+@pytest.mark.parametrize(
+    ("writes", "prefix"),
+    [
+        (files.peft_file, "transformer."),
+        pytest.param(files.peft_file, "diffusion_model.", marks=pytest.mark.slow),
+        pytest.param(files.flat_file, "lora_unet_", marks=pytest.mark.slow),
+    ],
+)
+def test_loras_are_diffusers(
+    model_of: ModelOf,
+    tmp_path: Path,
+    writes: Callable[[files.Pairs, str], dict[str, Tensor]],
+    prefix: str,
+) -> None:
+    """kohya's names, which diffusers does not read, are compared with its own."""
+    pipeline, model = model_of(flux3_klein)
+    network = pipeline.components["transformer"]
+    torch.manual_seed(1)
+    own = {
+        name: pair
+        for name, pair in files.own_pairs(network).items()
+        if name.startswith(("mode_blocks.", "txt_mode_blocks.", "single_transformer_blocks."))
+    }
+    originals = {
+        layer.removesuffix(".weight"): 0
+        for layer in original({f"{name}.weight": torch.zeros(2, 2) for name in own})
+    }
+    named = own if prefix == "transformer." else dict(zip(originals, own.values(), strict=True))
+    path = files.saved(writes(named, prefix), tmp_path / "lora.safetensors")
+    found = with_lora(model, path).make(64, 64, negative=NEGATIVE, cfg=4.0)
+    if prefix == "lora_unet_":
+        same = files.saved(files.dotted_file(own, "transformer."), tmp_path / "same.safetensors")
+        expected = with_lora(model, same).make(64, 64, negative=NEGATIVE, cfg=4.0)
+    else:
+        changed = deepcopy(pipeline)
+        changed.inner.load_lora_weights(str(path))
+        changed.components["transformer"].requires_grad_(False)
+        options = {"width": 64, "height": 64, "guidance_scale": 4.0}
+        expected = stock(changed, negative=NEGATIVE, **options)
+    assert_same(found, expected)
+    plain = model.make(64, 64, negative=NEGATIVE, cfg=4.0)
+    assert not torch.equal(found.latents, plain.latents)
