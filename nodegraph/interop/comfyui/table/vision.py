@@ -77,7 +77,7 @@ def _prompt(node: Passage) -> None:
 def _flux3_layout(node: Passage) -> None:
     """A prompt and a table of its boxes, as the model was trained on.
 
-    Source: diffusers, ``modular_pipelines/flux3/prompt_upsampler.py``, `reconcile_boxes`.
+    Source: diffusers, ``modular_pipelines/flux3/prompt_upsampler.py``.
     """
     elements = node.inputs["element"].carried.get(ELEMENTS)
     if elements is None:
