@@ -228,8 +228,8 @@ def GenerateText(
     Use it with LoadLanguageModel, or with ConnectLanguageModel for a model on a server. These text
     encoders work too if their file includes the language model head: those of Qwen-Image,
     Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, ERNIE-Image, Ideogram 4, Anima and Z-Image.
-    So do those of Bria FIBO 2, JoyImage Edit, Flux.2, Lumina 2, Sana, HiDream, HunyuanImage and
-    LTX-2.
+    So do those of Bria FIBO 2, JoyImage Edit, Flux.2, Flux.3 Klein, Lumina 2, Sana, HiDream,
+    HunyuanImage and LTX-2.
 
     Args:
         encoder: A text encoder with a language model head, or a language model.

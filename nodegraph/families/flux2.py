@@ -464,7 +464,9 @@ FLUX2 = Flux2(
     resolutions={"flux2": Resolutions(1024 * 1024, 16)},
     lora_signs=(
         LoraSign(
-            r"_attn_to_qkv_mlp_proj$|_ff(_context)?_linear_(in|out)$|stream_modulation", "Flux.2"
+            r"_attn_to_qkv_mlp_proj$|^transformer_blocks_\d+_ff(_context)?_linear_(in|out)$"
+            r"|_stream_modulation_",
+            "Flux.2",
         ),
         DOUBLE_STREAM_SIGN,
         JOINT_ATTENTION_SIGN,

@@ -109,6 +109,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "nucleusmoe-image": lambda: (
         import_module("nodegraph.families.nucleusmoe_image").NUCLEUSMOE_IMAGE
     ),
+    "flux3-klein": lambda: import_module("nodegraph.families.flux3").FLUX3_KLEIN,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

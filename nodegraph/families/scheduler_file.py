@@ -209,6 +209,8 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
         InvalidFile: The scheduler file is missing, damaged or of a kind that isn't sampled here.
     """
     path = folder / layout.SCHEDULER / layout.SCHEDULER_FILE
+    if layout.lacks_scheduler(folder):
+        return _published(folder, family)
     config = layout.read_config(path)
     if family.preconditioned:
         return _folder_edm(path, config, family)
@@ -226,6 +228,17 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
     config = config | dict(family.scheduler)
     check_supported(config, str(path), kinds)
     return dict(family.adjust_schedule(config, entries))
+
+
+def _published(folder: Path, family: Family) -> dict[str, Any]:
+    """The noise schedule that a modular pipeline makes: that of the family's single files."""
+    denoiser = family.denoisers[0]
+    config = layout.read_config(folder / denoiser.role / layout.CONFIG)
+    for file in denoiser.files:
+        if published := file.scheduler(config):
+            return {**published, **family.scheduler}
+    # said as of other folders without one
+    return layout.read_config(folder / layout.SCHEDULER / layout.SCHEDULER_FILE)
 
 
 def _folder_edm(path: Path, config: Mapping[str, Any], family: Family) -> dict[str, Any]:

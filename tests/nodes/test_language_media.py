@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as tf
+from diffusers.modular_pipelines.flux3 import prompt_upsampler
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -310,3 +311,15 @@ def test_scaled_weights_of_8_bits_are_read(gemma: tuple[Path, Any], tmp_path: Pa
     wanted = stock.state_dict() | {f"model.language_model.{name}.weight": small.float() * 0.5}
     assert weights.keys() == wanted.keys()
     assert all(torch.equal(item, wanted[key]) for key, item in weights.items())
+
+
+def test_qwen35_writes_prompts_as_flux3s_pipeline(bench: Bench, qwen: tuple[Path, Any]) -> None:
+    path, stock = qwen
+    system = prompt_upsampler.SYSTEM_PROMPTS["t2i"][:400]
+    found = bench.value(asking(path, system=system, max_tokens=40), "ask.text")
+    words = tf.AutoTokenizer.from_pretrained(path)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(prompt_upsampler.SYSTEM_PROMPTS, "t2i", system)
+        expected = prompt_upsampler.upsample_prompt(stock, words, SAID, max_new_tokens=40)
+    assert found == expected
+    assert found != bench.value(asking(path, max_tokens=40), "ask.text")

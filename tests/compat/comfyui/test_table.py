@@ -81,7 +81,10 @@ _FILLED = {"choice": "a", "option1": "a", "dim": "t", "expression": "1 + 2"}
 _CHOSEN = ("input1", "latent1", "value0", "text0", "text1", "cond0")
 """What a switch of many optional inputs chooses by its default."""
 _NEVER = frozenset(
-    ("StartLoop", "EndLoop", "ImageCropToMask", "SAM3_Detect", "LatentApplyOperation")
+    (
+        *("StartLoop", "EndLoop", "ImageCropToMask", "SAM3_Detect", "LatentApplyOperation"),
+        "Flux3LayoutPrompt",
+    )
 )
 """What is in the table to tell why it can't be translated, or needs another node of it."""
 

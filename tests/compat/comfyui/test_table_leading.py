@@ -241,6 +241,86 @@ def test_fibo2_reads_images_on_the_positive_side_alone(written: str, read: str) 
     assert origin(sampling, "latent").startswith("empty_latent")
 
 
+BOX = {"x": 128, "y": 192, "width": 512, "height": 256, "metadata": {"desc": "a dress"}}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "table"),
+    [
+        ([], None),
+        ([BOX], '[{"id": "obj_1", "bbox": [188, 125, 438, 625], "desc": "a dress"}]'),
+    ],
+)
+def test_flux3_reads_boxes_behind_the_prompt(boxes: list[Any], table: str | None) -> None:
+    found = imported(
+        chained(
+            clip=("CLIPLoader", {"clip_name": "qwen3vl_4b_bf16.safetensors", "type": "flux3"}),
+            draw=("CreateBoundingBoxes", {"width": 1024, "height": 1024, "editor_state": boxes}),
+            lay=("Flux3LayoutPrompt", {"prompt": "make <obj_1> red", "element": Source("draw", 2)}),
+            say=("CLIPTextEncode", {"clip": Source("clip", 0), "text": Source("lay", 0)}),
+            sample=("KSampler", {"positive": Source("say", 0)}),
+        )
+    ).workflow
+    assert used(found, "LoadTextEncoder")[0]["family"] == "flux3-klein"
+    (sampling,) = used(found, "KSampler")
+    encode = found.nodes[origin(sampling, "positive")].inputs
+    if table is None:
+        assert encode["text"] == "make <obj_1> red"
+        return
+    (text,) = used(found, "FormatText")
+    assert text["a"] == "make <obj_1> red"
+    assert text["template"].format(a="A") == f"A {table}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "scaled"),
+    [
+        ({"resolution": "resize", "resolution.megapixels": 2.0}, True),
+        ({"resolution": "keep resolution"}, False),
+    ],
+)
+def test_several_references_are_appended_to_both_prompts(
+    settings: dict[str, Any], scaled: bool
+) -> None:
+    found = imported(
+        chained(
+            vae=("VAELoader", {"vae_name": "flux2-vae.safetensors"}),
+            shown=("LoadImage", {"image": "a.png"}),
+            other=("LoadImage", {"image": "b.png"}),
+            good=("CLIPTextEncode", {"text": "a cat"}),
+            bad=("CLIPTextEncode", {"text": ""}),
+            refer=(
+                "ReferenceMultiLatent",
+                {
+                    "positive": Source("good", 0),
+                    "negative": Source("bad", 0),
+                    "vae": Source("vae", 0),
+                    **settings,
+                    "images.image0": Source("shown", 0),
+                    "images.image1": Source("other", 0),
+                },
+            ),
+            sample=(
+                "KSampler",
+                {
+                    "positive": Source("refer", 0),
+                    "negative": Source("refer", 1),
+                    "latent_image": Source("refer", 2),
+                },
+            ),
+        )
+    ).workflow
+    images = len(used(found, "VAEEncode"))
+    assert images > 1
+    assert len(used(found, "ReferenceLatents")) == 2 * images
+    scalings = [(each["amount"], each["multiple_of"]) for each in used(found, "ScaleImage")]
+    assert scalings == ([(2.0, 16)] * images if scaled else [])
+    (sampling,) = used(found, "KSampler")
+    assert origin(sampling, "positive").startswith("reference_latents")
+    assert origin(sampling, "negative").startswith("reference_latents")
+    assert found.nodes[origin(sampling, "latent")].inputs["multiple_of"] == 16
+
+
 @pytest.mark.parametrize(
     ("file", "kind", "family"),
     [

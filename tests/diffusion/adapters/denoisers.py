@@ -91,6 +91,20 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "timestep_guidance_channels": 32,
         },
     ),
+    "flux3": (
+        "Flux3Transformer2DModel",
+        {
+            **_HEADS,
+            "in_channels": 32,
+            "cond_in_channels": 32,
+            "num_layers": 1,
+            "num_single_layers": 1,
+            "joint_attention_dim": 32,
+            "timestep_channels": 32,
+            "axes_dims_rope": (4, 4, 4, 4),
+            "flow_map": True,
+        },
+    ),
     "chroma": (
         "ChromaTransformer2DModel",
         {

@@ -93,6 +93,7 @@ CONVERTERS: dict[str, tuple[Callable[[Tensors, Any], Tensors], dict[str, Any]]] 
     "flux": (_plain("convert_flux_transformer_checkpoint_to_diffusers"), _WIDE),
     "chroma": (_plain("convert_chroma_transformer_checkpoint_to_diffusers"), _WIDE),
     "flux2": (_plain("convert_flux2_transformer_checkpoint_to_diffusers"), {}),
+    "flux3": (_plain("convert_flux3_transformer_checkpoint_to_diffusers"), {}),
     "z_image": (_plain("convert_z_image_transformer_checkpoint_to_diffusers"), {}),
     "lumina2": (
         _plain("convert_lumina2_to_diffusers"),

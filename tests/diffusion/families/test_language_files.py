@@ -13,6 +13,7 @@ import diffusers as d
 import pytest
 import torch
 import transformers as tf
+from diffusers.modular_pipelines.flux3.encoders import Flux3TextEncoderStep
 from torch import Tensor
 
 from nodegraph.diffusion import encode_prompt, load_component, open_model
@@ -163,6 +164,17 @@ def test_fibo2_is_diffusers(tmp_path: Path) -> None:
     pipeline = d.BriaFibo2Pipeline(None, None, None, encoder, processor)
     expected, _ = pipeline.encode_prompt(PROMPT, device="cpu")
     assert torch.equal(encoded(model)["embeddings"], expected.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.slow
+def test_flux3_klein_is_diffusers(tmp_path: Path) -> None:
+    encoder = qwen3_vl(36)
+    model = loaded("flux3-klein", write(tmp_path / "qwen3vl_4b.safetensors", text_file(encoder)))
+    assert_holds(model.modules["text_encoder"], encoder)
+    processor = PictureProcessor(None, deepcopy(model.tokenizers["tokenizer"]))
+    processor.chat_template = qwen_words().chat_template
+    expected = Flux3TextEncoderStep._get_qwen3_vl_prompt_embeds(encoder, processor, PROMPT)
+    assert torch.equal(encoded(model)["embeddings"], expected)
 
 
 def test_qwen_image_21_is_diffusers(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from .denoiser_writing import chroma
 from .equality import random_pipeline
 from .language_files import ministral3, mistral3, qwen3, qwen3_vl, qwen25_vl, text_file
 from .test_ernie_image import ernie_image
+from .test_flux3 import flux3_klein
 from .test_ideogram4 import ideogram4
 from .test_kandinsky5 import kandinsky5_image, kandinsky5_video
 from .test_krea2 import krea2
@@ -66,7 +67,7 @@ def small(name: str) -> tuple[Any, Tensors]:
 
 
 def tiny(build: Callable[[], Any]) -> tuple[Any, Tensors]:
-    module = random_pipeline(build).transformer
+    module = random_pipeline(build).components["transformer"]
     return module, module.state_dict()
 
 
@@ -113,6 +114,7 @@ WHOLE = {
     "ovis-image": Whole(partial(tiny, ovis_image), {"qwen3_2b": qwen3}, "flux"),
     "longcat-image": Whole(partial(tiny, longcat_image), {"qwen25_7b": qwen25_vl}, "flux"),
     "krea2": Whole(partial(tiny, krea2), {"qwen3vl_4b": qwen3_vl}, "qwen-image"),
+    "flux3-klein": Whole(partial(tiny, flux3_klein), {"qwen3vl_4b": lambda: qwen3_vl(36)}, "flux2"),
     "ideogram4": Whole(partial(tiny, ideogram4), {"qwen3vl_8b": qwen3_vl}, "flux2"),
     "mochi": Whole(partial(tiny, mochi), {"t5xxl": t5}, "mochi"),
     "kandinsky5-image": Whole(

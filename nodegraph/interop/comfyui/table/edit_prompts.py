@@ -288,6 +288,33 @@ def _edit_back(node: Passage) -> None:
     node.give("conditioning", MadeOutput(name, "CONDITIONING"))
 
 
+def _references(node: Passage) -> None:
+    """Several images are appended to both prompts, and the first one's size is the latent's."""
+    shown: list[InputSource] = [*pictures(node, "images.*")] if "vae" in node.inputs else []
+    if node.literal("resolution") == "resize":
+        megapixels = node.inputs["resolution.megapixels"]
+        size = {"by": "megapixels", "amount": megapixels, "method": "area"}
+        shown = [
+            MadeOutput(node.add("ScaleImage", image=image, multiple_of=16, **size), "image")
+            for image in shown
+        ]
+    latents = encode_images(node, shown, scale=False)
+    positive = add_references(node, node.inputs["positive"], latents)
+    node.give("positive", positive)
+    negative = node.inputs.get("negative")
+    node.give("negative", positive if negative is None else add_references(node, negative, latents))
+    side: Any = 1024
+    if not shown and node.literal("resolution") == "resize":
+        side = 16 * round(1024 * float(node.literal("resolution.megapixels")) ** 0.5 / 16)
+    values = {"width": side, "height": side}
+    if shown:
+        sized = node.add("ImageSize", image=shown[0])
+        values = {name: MadeOutput(sized, name) for name in ("width", "height")}
+    node.give(
+        "empty_latent", MadeOutput(node.add("EmptyLatent", **values, multiple_of=16), "latent")
+    )
+
+
 def _hidream_references(node: Passage) -> None:
     raise Untranslatable("HiDream-O1, which takes images as pixels, is not supported")
 
@@ -303,6 +330,13 @@ ENTRIES: tuple[TableEntry, ...] = (
         _reference,
         "ReferenceLatents",
         _reference_back,
+    ),
+    entry(
+        "ReferenceMultiLatent(positive: CONDITIONING, negative: CONDITIONING?, vae: VAE?, "
+        'resolution: COMBO = "keep resolution", '
+        "resolution.megapixels: FLOAT = 1.0 @when(resize), images.*: IMAGE?) "
+        "-> positive: CONDITIONING, negative: CONDITIONING, empty_latent: LATENT",
+        _references,
     ),
     entry(
         "FluxKontextMultiReferenceLatentMethod(conditioning: CONDITIONING, "

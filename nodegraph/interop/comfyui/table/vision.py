@@ -24,6 +24,10 @@ _STYLES = {
 """What is said of a style, in the order in which the model was trained on it."""
 
 
+ELEMENTS = "elements"
+"""What the text of drawn boxes carries: each box as a prompt has it, as `_element` returns it."""
+
+
 def elements_text(boxes: Sequence[Mapping[str, Any]], width: float, height: float) -> str:
     """Boxes that were drawn, as the elements of such a prompt.
 
@@ -70,6 +74,27 @@ def _prompt(node: Passage) -> None:
     node.give("prompt", MadeOutput(name, "text"))
 
 
+def _flux3_layout(node: Passage) -> None:
+    """A prompt and a table of its boxes, as the model was trained on.
+
+    Source: diffusers, ``modular_pipelines/flux3/prompt_upsampler.py``.
+    """
+    elements = node.inputs["element"].carried.get(ELEMENTS)
+    if elements is None:
+        raise Untranslatable("the boxes must come directly from a node that draws them")
+    rows = [
+        {"id": f"obj_{number}", "bbox": element["bbox"], "desc": element["desc"]}
+        for number, element in enumerate(elements, 1)
+    ]
+    if not rows:
+        node.give("prompt", node.inputs["prompt"])
+        return
+    table = json.dumps(rows, ensure_ascii=False).replace("{", "{{").replace("}", "}}")
+    name = node.add("FormatText", template=f"{{a}} {table}", a=node.inputs["prompt"])
+    node.tell("the table of boxes is a JSON list behind the prompt, as diffusers writes it")
+    node.give("prompt", MadeOutput(name, "text"))
+
+
 def _as_text(node: Passage) -> None:
     value = next(node.inputs[name] for name in ("dictionary", "array") if name in node.inputs)
     if not value.is_link:
@@ -88,6 +113,10 @@ STRUCTURED_PROMPT_ENTRIES: tuple[TableEntry, ...] = (
         'style.art_style: STRING = "" @when(art_style), aesthetics: STRING = "", '
         'lighting: STRING = "", medium: STRING = "", color_palette: COMBO = []) -> prompt: DICT',
         _prompt,
+    ),
+    entry(
+        'Flux3LayoutPrompt(prompt: STRING = "" @prompt, element: ARRAY) -> prompt: STRING',
+        _flux3_layout,
     ),
     entry("ConvertDictionaryToString(dictionary: DICT, indent: INT = 0) -> STRING", _as_text),
     entry("ConvertArrayToString(array: ARRAY, indent: INT = 0) -> STRING", _as_text),
@@ -201,7 +230,8 @@ def _create_boxes(node: Passage) -> None:
     except Untranslatable:  # the boxes' shares of an image whose size isn't known yet
         return
     elements_node = node.add("Text", text=elements_text(items, width, height))
-    node.give("elements", MadeOutput(elements_node, "text"))
+    elements = [_element(item, width, height) for item in items]
+    node.give("elements", Signal(MadeOutput(elements_node, "text"), {ELEMENTS: elements}))
 
 
 BY_TEXT = "by_text"
