@@ -8,6 +8,8 @@ from nodegraph import Advanced, Choices, Context, DiffusionModel, Range, node
 from nodegraph.families.speed_options import (
     ATTENTIONS,
     AUTO,
+    PROMPTS,
+    TOGETHER,
     Broadcast,
     FirstBlock,
     Magnitude,
@@ -56,6 +58,7 @@ def SpeedUp(
     fused_projections: bool = False,
     channels_last: bool = False,
     attention: Annotated[str, Choices(ATTENTIONS), Advanced()] = AUTO,
+    prompts: Annotated[str, Choices(PROMPTS), Advanced()] = TOGETHER,
 ) -> FastModel:
     """Speed a model up with compilation and other kernels. Results differ in the last bits.
 
@@ -76,8 +79,11 @@ def SpeedUp(
             sage (SageAttention, which computes in int8), flash_attn and xformers are kernels of
             packages of these names for CUDA. torch computes what such a kernel does not support,
             such as masks, and everything if the package is missing.
+        prompts: How the prompts of a step are evaluated: together in one batch if they fit,
+            separate, or on an accelerator the fastest of both. It is measured once for each model,
+            size and device, and noted in the data folder. On a CPU, fastest is together.
     """
-    speed = SpeedOptions(compiled, fused_projections, channels_last, attention)
+    speed = SpeedOptions(compiled, fused_projections, channels_last, attention, prompts)
     return _checked(ctx, with_speed(model, speed))
 
 

@@ -26,6 +26,11 @@ KERNEL_PACKAGES: Mapping[str, str] = {
 torch chooses a kernel."""
 ATTENTIONS = (*ANYWHERE, *CUDA_ONLY, *KERNEL_PACKAGES)
 
+TOGETHER, SEPARATE, FASTEST = "together", "separate", "fastest"
+PROMPTS = (TOGETHER, SEPARATE, FASTEST)
+"""How the prompts of a step are evaluated: in one batch where they fit, one by one, or on an
+accelerator in the way that was measured to be faster."""
+
 _CACHE = f"{SPEED_PREFIX}cache"
 _KERNEL = f"{SPEED_PREFIX}attention version"
 _ON = "on"
@@ -40,12 +45,14 @@ class SpeedOptions:
         fused: Attention's projections of one input are one layer.
         channels_last: Convolutions' weights lie in memory with the channels last.
         attention: One of `ATTENTIONS`.
+        prompts: One of `PROMPTS`.
     """
 
     compiled: bool = False
     fused: bool = False
     channels_last: bool = False
     attention: str = AUTO
+    prompts: str = TOGETHER
 
     @property
     def is_plain(self) -> bool:
@@ -209,7 +216,7 @@ def with_speed(recipe: AnyModel, speed: SpeedOptions) -> AnyModel:
     chosen = {
         f"{SPEED_PREFIX}{name}": value if isinstance(value, str) else _ON
         for name, value in ((item.name, getattr(speed, item.name)) for item in fields(speed))
-        if value not in (False, AUTO)
+        if value not in (False, AUTO, TOGETHER)
     }
     if kernel := kernel_version(speed.attention):
         chosen[_KERNEL] = kernel
@@ -243,6 +250,7 @@ def read_speed_options(recipe: Recipe) -> SpeedOptions:
         fused=bool(recipe.option(f"{SPEED_PREFIX}fused")),
         channels_last=bool(recipe.option(f"{SPEED_PREFIX}channels_last")),
         attention=recipe.option(f"{SPEED_PREFIX}attention", AUTO),
+        prompts=recipe.option(f"{SPEED_PREFIX}prompts", TOGETHER),
     )
 
 

@@ -476,6 +476,7 @@ def derive(component: Component, recipe: Recipe) -> Component:
         caching=find_step_cache(recipe),
         attention=usable_attention(speed.attention),
         compiled=speed.compiled,
+        prompts=speed.prompts,
     )
 
 
@@ -490,7 +491,7 @@ def _with_scaled_attention(module: Any, factors: Mapping[str, AttentionFactors])
 
 def _with_speed_options(module: Any, speed: SpeedOptions, freeu: FreeUFactors | None) -> Any:
     """A network that computes so; the given one stays as it is, and shares its weights."""
-    if freeu is None and replace(speed, attention="auto").is_plain:
+    if freeu is None and replace(speed, attention="auto", prompts="together").is_plain:
         return module
     twin = structural_copy(module)
     if freeu is not None:

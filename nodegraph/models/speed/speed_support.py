@@ -26,6 +26,8 @@ from nodegraph.families.speed_options import (
     ATTENTIONS,
     AUTO,
     CUDA_ONLY,
+    FASTEST,
+    PROMPTS,
     AnyModel,
     Magnitude,
     SpeedOptions,
@@ -173,6 +175,13 @@ def check_speed(family: Family | None, speed: SpeedOptions, device: str) -> None
             given=speed.attention,
             expected="auto, math or sliced",
         )
+    if speed.prompts not in PROMPTS:
+        raise InvalidValue(
+            "there is no such way to evaluate prompts",
+            port="prompts",
+            given=speed.prompts,
+            expected=", ".join(PROMPTS),
+        )
     if speed.compiled:
         _check_compiled(speed, device)
 
@@ -221,6 +230,13 @@ def check_recipe(recipe: DiffusionModel, device: str) -> None:
             "MagCache uses hooks that prevent its blocks from being compiled",
             port="model",
             expected="a model that is not compiled, or another step cache",
+        )
+    if speed.prompts == FASTEST and caching is not None:
+        raise InvalidValue(
+            "measuring how prompts are evaluated faster would change what a step cache keeps",
+            port="model",
+            given="prompts fastest and a step cache",
+            expected="prompts together or separate, or a model without a step cache",
         )
     check_fused(recipe)
 
