@@ -20,6 +20,7 @@ from nodegraph.families.speed_options import (
     Taylor,
     check_caching,
     kernel_version,
+    matmul_version,
     parse_ratios,
 )
 from nodegraph.models.speed.speed_support import (
@@ -32,7 +33,7 @@ from nodegraph.models.speed.speed_support import (
 
 from ._facts import error_to_finding
 
-_SPEED_PORTS = ("compiled", "fused_projections", "channels_last", "attention", "prompts")
+_SPEED_PORTS = ("compiled", "fused_projections", "channels_last", "attention", "prompts", "matmul")
 
 
 def sped_up_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -124,6 +125,7 @@ def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
         channels_last=literals.get("channels_last") or False,
         attention=literals.get("attention") or AUTO,
         prompts=literals.get("prompts") or TOGETHER,
+        matmul=literals.get("matmul") or AUTO,
     )
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     try:
@@ -151,9 +153,14 @@ def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
     )
 
 
-def attention_package(inputs: HookInputs) -> str:
-    """The version of the package that the attention kernel comes from."""
-    return kernel_version(inputs.literals.get("attention") or AUTO)
+def kernel_packages(inputs: HookInputs) -> str:
+    """The versions of the packages that kernels come from."""
+    literals = inputs.literals
+    packages = (
+        kernel_version(literals.get("attention") or AUTO),
+        matmul_version(literals.get("matmul") or AUTO),
+    )
+    return " ".join(filter(None, packages))
 
 
 def check_first_block(inputs: HookInputs) -> Iterator[Finding]:

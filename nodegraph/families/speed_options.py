@@ -26,6 +26,10 @@ KERNEL_PACKAGES: Mapping[str, str] = {
 torch chooses a kernel."""
 ATTENTIONS = (*ANYWHERE, *CUDA_ONLY, *KERNEL_PACKAGES)
 
+TORCHAO = "torchao"
+MATMULS = (AUTO, TORCHAO)
+"""How quantized weights are multiplied: widened, or by the kernels of this package."""
+
 TOGETHER, SEPARATE, FASTEST = "together", "separate", "fastest"
 PROMPTS = (TOGETHER, SEPARATE, FASTEST)
 """How the prompts of a step are evaluated: in one batch where they fit, one by one, or on an
@@ -33,6 +37,7 @@ accelerator in the way that was measured to be faster."""
 
 _CACHE = f"{SPEED_PREFIX}cache"
 _KERNEL = f"{SPEED_PREFIX}attention version"
+_MATMUL = f"{SPEED_PREFIX}matmul version"
 _ON = "on"
 
 
@@ -46,6 +51,7 @@ class SpeedOptions:
         channels_last: Convolutions' weights lie in memory with the channels last.
         attention: One of `ATTENTIONS`.
         prompts: One of `PROMPTS`.
+        matmul: One of `MATMULS`.
     """
 
     compiled: bool = False
@@ -53,6 +59,7 @@ class SpeedOptions:
     channels_last: bool = False
     attention: str = AUTO
     prompts: str = TOGETHER
+    matmul: str = AUTO
 
     @property
     def is_plain(self) -> bool:
@@ -203,6 +210,15 @@ def kernel_version(attention: str) -> str:
         return ""
 
 
+def matmul_version(matmul: str) -> str:
+    """The installed version of the package that multiplies quantized weights; empty if there is
+    none."""
+    try:
+        return version(TORCHAO) if matmul == TORCHAO else ""
+    except PackageNotFoundError:
+        return ""
+
+
 def usable_attention(attention: str) -> str:
     """A backend, or ``auto`` in place of one whose package is not installed."""
     return AUTO if attention in KERNEL_PACKAGES and not kernel_version(attention) else attention
@@ -220,8 +236,10 @@ def with_speed(recipe: AnyModel, speed: SpeedOptions) -> AnyModel:
     }
     if kernel := kernel_version(speed.attention):
         chosen[_KERNEL] = kernel
+    if release := matmul_version(speed.matmul):
+        chosen[_MATMUL] = release
     names = [f"{SPEED_PREFIX}{item.name}" for item in fields(speed)]
-    return _with(recipe, chosen, [*names, _KERNEL])
+    return _with(recipe, chosen, [*names, _KERNEL, _MATMUL])
 
 
 def with_caching(recipe: AnyModel, caching: StepCaching) -> AnyModel:
@@ -251,6 +269,7 @@ def read_speed_options(recipe: Recipe) -> SpeedOptions:
         channels_last=bool(recipe.option(f"{SPEED_PREFIX}channels_last")),
         attention=recipe.option(f"{SPEED_PREFIX}attention", AUTO),
         prompts=recipe.option(f"{SPEED_PREFIX}prompts", TOGETHER),
+        matmul=recipe.option(f"{SPEED_PREFIX}matmul", AUTO),
     )
 
 
