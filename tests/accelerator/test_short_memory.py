@@ -72,6 +72,28 @@ def test_a_model_of_a_prompt_has_the_pixels_of_the_cpu(
     assert np.array_equal(painter.paint(document), on_cpu(document))
 
 
+def test_the_text_encoder_goes_first_once_it_has_read_the_prompt(
+    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
+) -> None:
+    """With room, all stays there. Where sampling needs more, the VAE stays for its turn."""
+
+    def there() -> set[str]:
+        resident = painter.session._weights.resident()
+        return {type(item.recipe).__name__ for item in resident if item.device == "cuda:0"}
+
+    painter.paint(workflow(seed=1, steps=1))
+    assert there() >= {"TextEncoder", "DiffusionModel", "Vae"}
+    gc.collect()
+    pretend.resize(pretend.used() + MIB // 4)
+    document = workflow(seed=2, steps=1)
+    document["nodes"]["prompt"]["inputs"]["text"] = "a blue pear"
+    painter.run(document, targets=["sample"])
+    assert there() >= {"DiffusionModel", "Vae"}
+    assert "TextEncoder" not in there()
+    assert np.array_equal(painter.paint(document), on_cpu(document))
+    assert painter.retries() == []
+
+
 def test_weights_that_never_fit_come_in_parts_to_the_same_picture(
     painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
 ) -> None:
