@@ -132,6 +132,21 @@ def test_a_large_picture_is_decoded_in_tiles(
     assert 0 < apart.mean() < NEAR
 
 
+def test_tiles_are_chosen_before_a_try_that_is_expected_to_fail(
+    painter: Painter, pretend: PretendAccelerator
+) -> None:
+    """Nothing is tried in full where the estimate is far above the memory of the device."""
+    document = workflow(size=384, steps=1)
+    painter.run(document, targets=["sample"])
+    painter.session._weights.release_all()
+    gc.collect()
+    pretend.resize(20 * MIB)
+    painter.run(document, targets=["decode"])
+    retried = [event.data for event in painter.events if event.kind == "node.retried"]
+    assert [data["reason"] for data in retried] == ["too little memory"]
+    assert "tiled VAE" in retried[0]["measure"]
+
+
 @pytest.mark.slow
 @pytest.mark.gpu
 def test_two_models_take_turns_where_both_have_no_room(
