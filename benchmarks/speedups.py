@@ -1,7 +1,8 @@
 """What speed options give and cost: steps a second beside diffusers' pipelines, eager and compiled,
 and what each loses against the exact result.
 
-    python benchmarks/speedups.py [--json] [--quick] [--only "SD 1.5"] [--part speed|loss|precision|quantized]
+    python benchmarks/speedups.py [--json] [--quick] [--only "SD 1.5"]
+                                  [--part speed|loss|precision|quantized]
                                   [--device cuda] [--steps 20] [--times 3] [--no-compiling]
 
 On a CPU: the embedded model, and a small Flux of random weights. On CUDA: networks as large as
@@ -16,8 +17,8 @@ The part `precision` compares bfloat16 with float32 on a CPU, which decides what
 a network as large as Stable Diffusion 1.5's, of random weights, at 256 pixels, the embedded model,
 and its VAE.
 
-The part `quantized` needs the package torchao. It multiplies weights stored in 8 bits by its kernels,
-and compares them with widened weights and with the unquantized model.
+The part `quantized` needs the package torchao, which multiplies weights stored in 8 bits. It is
+compared with widened weights and with the unquantized model.
 """
 
 from __future__ import annotations
