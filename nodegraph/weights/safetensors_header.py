@@ -442,8 +442,8 @@ def find_packed_form(names: Iterable[str]) -> str | None:
     marks = {name.rpartition(".")[2] for name in names}
     if "qweight" not in marks:
         return None
-    found = [mark for mark in ("wscales", "qzeros", "g_idx") if mark in marks]
-    return _FOREIGN[found[0]] if found else None
+    telling = [mark for mark in ("wscales", "qzeros", "g_idx") if mark in marks]
+    return _FOREIGN[telling[0]] if telling else None
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:
