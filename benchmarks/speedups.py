@@ -1,7 +1,8 @@
 """What speed options give and cost: steps a second beside diffusers' pipelines, eager and compiled,
 and what each loses against the exact result.
 
-    python benchmarks/speedups.py [--json] [--quick] [--only "SD 1.5"] [--part speed|loss|precision]
+    python benchmarks/speedups.py [--json] [--quick] [--only "SD 1.5"]
+                                  [--part speed|loss|precision|quantized]
                                   [--device cuda] [--steps 20] [--times 3] [--no-compiling]
 
 On a CPU: the embedded model, and a small Flux of random weights. On CUDA: networks as large as
@@ -15,6 +16,9 @@ what it would look like.
 The part `precision` compares bfloat16 with float32 on a CPU, which decides what `cpu_precision` is:
 a network as large as Stable Diffusion 1.5's, of random weights, at 256 pixels, the embedded model,
 and its VAE.
+
+The part `quantized` needs the package torchao, which multiplies weights stored in 8 bits. It is
+compared with widened weights and with the unquantized model.
 """
 
 from __future__ import annotations
@@ -42,17 +46,22 @@ from nodegraph.diffusion import decode_latent, encode_prompt, load_component, op
 from nodegraph.families.components import Denoiser
 from nodegraph.families.patches import unpack_latents
 from nodegraph.families.speed_options import (
+    SEPARATE,
+    TORCHAO,
     Broadcast,
     FirstBlock,
     Magnitude,
     SpeedOptions,
     StepCaching,
     Taylor,
+    matmul_version,
 )
 from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.models.speed.speed_support import compile_blocks
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.weights.numerics import bfloat16_speedup
+from nodegraph.weights.precision.module_quantization import apply_storage
+from nodegraph.weights.precision.storage import FLOAT8, INT8
 
 MIB = 2**20
 PEAK_AIM = 50.0
@@ -64,6 +73,7 @@ WAYS: Mapping[str, SpeedOptions | StepCaching] = {
     "channels last": SpeedOptions(channels_last=True),
     "attention math": SpeedOptions(attention="math"),
     "attention sliced": SpeedOptions(attention="sliced"),
+    "prompts separate": SpeedOptions(prompts=SEPARATE),
     "compiled": SpeedOptions(compiled=True),
     "broadcast 2, 3": Broadcast(),
     "broadcast 3, 4": Broadcast(3, 4),
@@ -115,6 +125,39 @@ def eager_speed(
         other = unpack_latents(other, *made["nodegraph"].shape[-2:])
     apart = float((made["nodegraph"].cpu().float() - other).abs().max())
     yield Figure(f"{rival.name}: largest difference of latents", apart, "")
+
+
+def separate_prompts(rival: Rival, device: str, times: int) -> Iterator[Figure]:
+    """How many times as fast as in one batch the prompts of a step are one by one."""
+    if "transformer" in rival.denoiser.modules:
+        return  # it is sampled with one prompt
+    ways = {"together": rival.denoiser, "separate": rival.sped_up(SpeedOptions(prompts=SEPARATE))}
+    actions = {name: _waited(partial(rival.sample, way, 7), device) for name, way in ways.items()}
+    for action in actions.values():
+        action()  # warms up
+    yield _ratio(f"{rival.name}: prompts one by one, speed", actions, times)
+
+
+def quantized(rival: Rival, device: str, times: int) -> Iterator[Figure]:
+    """What products in 8 bits lose beside widened weights, and how many times as fast they are."""
+    exact = rival.sample(rival.denoiser, 7)
+    spread = 4 * exact.std()  # as an image's values, which span 1
+    for storage in (INT8, FLOAT8):
+        module = copy.deepcopy(rival.denoiser.module)
+        apply_storage(module, storage, rival.denoiser.dtype)
+        module.to(device)
+        role = next(iter(rival.denoiser.modules))
+        stored = replace(rival, denoiser=replace(rival.denoiser, modules={role: module}))
+        ways = {"widened": stored.denoiser, TORCHAO: stored.sped_up(SpeedOptions(matmul=TORCHAO))}
+        for name, way in ways.items():
+            found = rival.sample(way, 7)
+            yield from _loss(f"{rival.name}: {storage}, {name}", exact / spread, found / spread)
+        actions = {
+            name: _waited(partial(rival.sample, way, 7), device) for name, way in ways.items()
+        }
+        yield _ratio(
+            f"{rival.name}: {storage}, {TORCHAO} instead of widened, speed", actions, times
+        )
 
 
 def compiled_speed(
@@ -354,8 +397,11 @@ def figures(given: argparse.Namespace) -> Iterator[Figure]:
         if given.only and given.only != name:
             continue
         rival = make()
+        if given.part == "quantized":
+            yield from quantized(rival, given.device, times)
         if given.part in (None, "speed"):
             yield from eager_speed(rival, given.device, steps, times, peak)
+            yield from separate_prompts(rival, given.device, times)
             if compiled:
                 yield from compiled_speed(rival, given.device, steps, times, peak)
         if given.part in (None, "loss") and name == "embedded":
@@ -369,7 +415,7 @@ def _more(parser: argparse.ArgumentParser) -> None:
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=default)
     parser.add_argument("--only")
-    parser.add_argument("--part", choices=("speed", "loss", "precision"))
+    parser.add_argument("--part", choices=("speed", "loss", "precision", "quantized"))
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--no-compiling", action="store_true")
@@ -379,6 +425,8 @@ def main() -> None:
     given = options(__doc__, _more)
     warnings.simplefilter("ignore")
     diffusers.utils.logging.set_verbosity_error()
+    if given.part == "quantized" and not matmul_version(TORCHAO):
+        raise SystemExit("The part `quantized` needs torchao: pip install 'nodegraph[torchao]'")
     with torch.no_grad():
         show(figures(given), as_json=given.json)
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph import Context, DiffusionModel, InvalidValue, Latent, NodegraphError, Recipe
 from nodegraph.core.foreign_value import unpatched
-from nodegraph.families.speed_options import speed_text
+from nodegraph.families.speed_options import FASTEST, read_speed_options, speed_text
 from nodegraph.media.images.memory_checks import check_sampling_memory
 from nodegraph.sampling.sampling_parts import SamplingParts
 
 if TYPE_CHECKING:
     from nodegraph.families.components import Denoiser
     from nodegraph.sampling.denoise import Denoising
+    from nodegraph.sampling.prompt_batching import MeasuredBatching
     from nodegraph.sampling.schedules import NoiseLevels
 
 
@@ -95,9 +96,29 @@ def live_model(
             for adapters, recipe in recipes.items()
         }
         seat = held.enter_context(ctx.seat())
-        is_usual = not networks and not adapted and seat is None
-        more = {"controls": networks, "adapted": adapted, "seat": seat}
+        batching = _prompt_batching(ctx, model)
+        is_usual = not networks and not adapted and seat is None and batching is None
+        more = {"controls": networks, "adapted": adapted, "seat": seat, "batching": batching}
         yield denoiser if is_usual else replace(denoiser, **more)
+
+
+def _prompt_batching(ctx: Context, model: DiffusionModel) -> MeasuredBatching | None:
+    """What decides whether the prompts of a step share a batch, if that is left to a measurement.
+
+    On a CPU nothing is measured: prompts share a batch.
+    """
+    folder = ctx.environment.measured
+    is_measured = read_speed_options(model).prompts == FASTEST
+    # With a small footprint, prompts are evaluated one by one in any case.
+    if not is_measured or folder is None or ctx.device == "cpu" or ctx.footprint == "small":
+        return None
+    from nodegraph.sampling.prompt_batching import MeasuredBatching, model_label
+    from nodegraph.weights.numerics import LibraryNumerics
+
+    profile = LibraryNumerics().profile(ctx.device)
+    return MeasuredBatching(
+        folder, read=ctx.file, label=model_label(model), profile=profile, tell=ctx.log
+    )
 
 
 def undenoised_latent(

@@ -11,6 +11,7 @@ from nodegraph.families.registry import FAMILIES
 from nodegraph.families.speed_options import (
     AUTO,
     KERNEL_PACKAGES,
+    TOGETHER,
     Broadcast,
     FirstBlock,
     Magnitude,
@@ -19,6 +20,7 @@ from nodegraph.families.speed_options import (
     Taylor,
     check_caching,
     kernel_version,
+    matmul_version,
     parse_ratios,
 )
 from nodegraph.models.speed.speed_support import (
@@ -31,16 +33,16 @@ from nodegraph.models.speed.speed_support import (
 
 from ._facts import error_to_finding
 
-_SPEED_PORTS = ("compiled", "fused_projections", "channels_last", "attention")
+_SPEED_PORTS = ("compiled", "fused_projections", "channels_last", "attention", "prompts", "matmul")
 
 
 def sped_up_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Facts of the model, and that it is sped up."""
     known = {name: inputs.literals.get(name) for name in _SPEED_PORTS}
     options = [
-        name if value is True else f"attention {value}"
+        name if value is True else f"{name} {value}"
         for name, value in known.items()
-        if value not in (None, False, "auto")
+        if value not in (None, False, AUTO, TOGETHER)
     ]
     return {"model": _with_speed(inputs, options)}
 
@@ -121,7 +123,9 @@ def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
         compiled=literals.get("compiled") or False,
         fused=literals.get("fused_projections") or False,
         channels_last=literals.get("channels_last") or False,
-        attention=literals.get("attention") or "auto",
+        attention=literals.get("attention") or AUTO,
+        prompts=literals.get("prompts") or TOGETHER,
+        matmul=literals.get("matmul") or AUTO,
     )
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     try:
@@ -149,9 +153,14 @@ def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
     )
 
 
-def attention_package(inputs: HookInputs) -> str:
-    """The version of the package that the attention kernel comes from."""
-    return kernel_version(inputs.literals.get("attention") or AUTO)
+def kernel_packages(inputs: HookInputs) -> str:
+    """The versions of the packages that kernels come from."""
+    literals = inputs.literals
+    packages = (
+        kernel_version(literals.get("attention") or AUTO),
+        matmul_version(literals.get("matmul") or AUTO),
+    )
+    return " ".join(filter(None, packages))
 
 
 def check_first_block(inputs: HookInputs) -> Iterator[Finding]:

@@ -8,6 +8,9 @@ from nodegraph import Advanced, Choices, Context, DiffusionModel, Range, node
 from nodegraph.families.speed_options import (
     ATTENTIONS,
     AUTO,
+    MATMULS,
+    PROMPTS,
+    TOGETHER,
     Broadcast,
     FirstBlock,
     Magnitude,
@@ -22,7 +25,6 @@ from nodegraph.models.speed.speed_support import check_recipe
 
 from ._speed_facts import (
     added_weights,
-    attention_package,
     broadcast_outputs,
     check_broadcast,
     check_first_block,
@@ -30,6 +32,7 @@ from ._speed_facts import (
     check_sped_up,
     check_taylorseer,
     first_block_outputs,
+    kernel_packages,
     mag_cache_outputs,
     sped_up_outputs,
     taylorseer_outputs,
@@ -44,7 +47,7 @@ class FastModel(NamedTuple):
     category="speed",
     infer=sped_up_outputs,
     validate=check_sped_up,
-    fingerprint=attention_package,
+    fingerprint=kernel_packages,
     estimate=added_weights,
     tags=("torch.compile", "sdpa", "attention", "qkv", "channels last", "fast"),
 )
@@ -56,6 +59,8 @@ def SpeedUp(
     fused_projections: bool = False,
     channels_last: bool = False,
     attention: Annotated[str, Choices(ATTENTIONS), Advanced()] = AUTO,
+    prompts: Annotated[str, Choices(PROMPTS), Advanced()] = TOGETHER,
+    matmul: Annotated[str, Choices(MATMULS), Advanced()] = AUTO,
 ) -> FastModel:
     """Speed a model up with compilation and other kernels. Results differ in the last bits.
 
@@ -76,8 +81,14 @@ def SpeedUp(
             sage (SageAttention, which computes in int8), flash_attn and xformers are kernels of
             packages of these names for CUDA. torch computes what such a kernel does not support,
             such as masks, and everything if the package is missing.
+        prompts: How the prompts of a step are evaluated: together in one batch if they fit,
+            separate, or on an accelerator the fastest of both. It is measured once for each model,
+            size and device, and noted in the data folder. On a CPU, fastest is together.
+        matmul: How quantized weights are multiplied. auto widens them to the precision of the
+            model. torchao multiplies weights with storage int8 or float8 in 8 bits with the package
+            of this name. It quantizes the inputs of the layers, too, so results differ more.
     """
-    speed = SpeedOptions(compiled, fused_projections, channels_last, attention)
+    speed = SpeedOptions(compiled, fused_projections, channels_last, attention, prompts, matmul)
     return _checked(ctx, with_speed(model, speed))
 
 

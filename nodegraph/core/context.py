@@ -176,6 +176,7 @@ class Environment:
         max_image_pixels: Largest width times height of an image file. Larger files are refused.
         infotext: Whether SaveImage also writes its settings as text in A1111's form by default.
         cache: Folder of data that can be made again. None keeps none.
+        measured: Folder of what was measured of this machine. None keeps none.
         services: Hosted services that nodes may call.
     """
 
@@ -192,6 +193,7 @@ class Environment:
     max_image_pixels: int = MAX_IMAGE_PIXELS
     infotext: bool = False
     cache: Path | None = None
+    measured: Path | None = None
     services: ServiceAccess = ServiceAccess()
 
     def with_granted(self, files: Collection[Path]) -> Environment:

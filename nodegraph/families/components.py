@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -59,6 +59,22 @@ class StepMerger(Protocol):
         """What `Family.predict` of the model's family gives."""
 
 
+class PromptBatching(Protocol):
+    """Decides in one sampling whether the prompts of a step are evaluated one by one."""
+
+    def is_separate(
+        self,
+        kind: Sequence[object],
+        actions: Mapping[str, Callable[[], object]],
+        device: torch.device,
+    ) -> bool:
+        """See `nodegraph.sampling.prompt_batching.MeasuredBatching`, as for the rest."""
+
+    def state(self) -> dict[str, torch.Tensor]: ...
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Denoiser(Component):
     """One or two UNets or transformers with their noise schedule.
@@ -73,6 +89,8 @@ class Denoiser(Component):
         caching: The step cache that samplings use.
         attention: One of `nodegraph.families.speed_options.ATTENTIONS`.
         compiled: Whether its blocks are compiled.
+        prompts: One of `nodegraph.families.speed_options.PROMPTS`.
+        batching: Decides for the prompts ``fastest``; None: they share a batch.
         is_own: Whether its modules belong to one use and are not shared.
         controls: Its control networks, by their recipes.
         adapted: The same model with adapters of prompts in addition, by these.
@@ -87,6 +105,8 @@ class Denoiser(Component):
     caching: StepCaching | None = None
     attention: str = "auto"
     compiled: bool = False
+    prompts: str = "together"
+    batching: PromptBatching | None = field(default=None, compare=False, repr=False)
     is_own: bool = False
     controls: Mapping[Recipe, ControlNetwork] = field(default_factory=dict)
     adapted: Mapping[tuple[Adapter, ...], Denoiser] = field(default_factory=dict)

@@ -28,7 +28,7 @@ from nodegraph.families.registry import (
     candidates,
     families_of_pipeline,
 )
-from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.safetensors_header import READABLE_HINT, Shapes, find_packed_form
 from nodegraph.weights.single_files.autoencoders import half_name
 from nodegraph.weights.single_files.base import FileLayout, PrefixCache
 from nodegraph.weights.single_files.clip import SIGLIP
@@ -204,12 +204,14 @@ class Identification(NamedTuple):
         family: Of a whole model; None where it is none, or isn't supported.
         node: The node that takes it, where that isn't LoadModel.
         parts: Of a part of a model by itself, for each family that has it.
+        hint: What to use in its place.
     """
 
     title: str
     family: Family | None = None
     node: str | None = None
     parts: Sequence[StandalonePart] = ()
+    hint: str | None = None
 
     def instead_of(self, wanted: str) -> str:
         """What it is, where something else is wanted."""
@@ -308,6 +310,9 @@ _MOST_ROWS = 75
 def identify_tensors(shapes: Shapes) -> Identification:
     """What a single file holds, by the names and shapes of its tensors."""
     shapes = PrefixCache.of(shapes)
+    # Before LoRAs, as SVDQuant has low-rank layers beside its packed weights.
+    if form := find_packed_form(shapes):
+        return Identification(f"a model quantized with {form}", hint=READABLE_HINT)
     for title, node, matches in _NO_MODELS:
         if matches(shapes):
             return Identification(title, node=node)

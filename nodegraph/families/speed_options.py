@@ -26,8 +26,18 @@ KERNEL_PACKAGES: Mapping[str, str] = {
 torch chooses a kernel."""
 ATTENTIONS = (*ANYWHERE, *CUDA_ONLY, *KERNEL_PACKAGES)
 
+TORCHAO = "torchao"
+MATMULS = (AUTO, TORCHAO)
+"""How quantized weights are multiplied: widened, or by the kernels of this package."""
+
+TOGETHER, SEPARATE, FASTEST = "together", "separate", "fastest"
+PROMPTS = (TOGETHER, SEPARATE, FASTEST)
+"""How the prompts of a step are evaluated: in one batch where they fit, one by one, or on an
+accelerator in the way that was measured to be faster."""
+
 _CACHE = f"{SPEED_PREFIX}cache"
 _KERNEL = f"{SPEED_PREFIX}attention version"
+_MATMUL = f"{SPEED_PREFIX}matmul version"
 _ON = "on"
 
 
@@ -40,12 +50,16 @@ class SpeedOptions:
         fused: Attention's projections of one input are one layer.
         channels_last: Convolutions' weights lie in memory with the channels last.
         attention: One of `ATTENTIONS`.
+        prompts: One of `PROMPTS`.
+        matmul: One of `MATMULS`.
     """
 
     compiled: bool = False
     fused: bool = False
     channels_last: bool = False
     attention: str = AUTO
+    prompts: str = TOGETHER
+    matmul: str = AUTO
 
     @property
     def is_plain(self) -> bool:
@@ -196,6 +210,15 @@ def kernel_version(attention: str) -> str:
         return ""
 
 
+def matmul_version(matmul: str) -> str:
+    """The installed version of the package that multiplies quantized weights; empty if there is
+    none."""
+    try:
+        return version(TORCHAO) if matmul == TORCHAO else ""
+    except PackageNotFoundError:
+        return ""
+
+
 def usable_attention(attention: str) -> str:
     """A backend, or ``auto`` in place of one whose package is not installed."""
     return AUTO if attention in KERNEL_PACKAGES and not kernel_version(attention) else attention
@@ -209,12 +232,14 @@ def with_speed(recipe: AnyModel, speed: SpeedOptions) -> AnyModel:
     chosen = {
         f"{SPEED_PREFIX}{name}": value if isinstance(value, str) else _ON
         for name, value in ((item.name, getattr(speed, item.name)) for item in fields(speed))
-        if value not in (False, AUTO)
+        if value not in (False, AUTO, TOGETHER)
     }
     if kernel := kernel_version(speed.attention):
         chosen[_KERNEL] = kernel
+    if release := matmul_version(speed.matmul):
+        chosen[_MATMUL] = release
     names = [f"{SPEED_PREFIX}{item.name}" for item in fields(speed)]
-    return _with(recipe, chosen, [*names, _KERNEL])
+    return _with(recipe, chosen, [*names, _KERNEL, _MATMUL])
 
 
 def with_caching(recipe: AnyModel, caching: StepCaching) -> AnyModel:
@@ -243,6 +268,8 @@ def read_speed_options(recipe: Recipe) -> SpeedOptions:
         fused=bool(recipe.option(f"{SPEED_PREFIX}fused")),
         channels_last=bool(recipe.option(f"{SPEED_PREFIX}channels_last")),
         attention=recipe.option(f"{SPEED_PREFIX}attention", AUTO),
+        prompts=recipe.option(f"{SPEED_PREFIX}prompts", TOGETHER),
+        matmul=recipe.option(f"{SPEED_PREFIX}matmul", AUTO),
     )
 
 

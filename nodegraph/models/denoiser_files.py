@@ -59,7 +59,7 @@ from nodegraph.weights.precision.storage import (
     check_storage,
     storage_option,
 )
-from nodegraph.weights.safetensors_header import Header, Shapes
+from nodegraph.weights.safetensors_header import Header, Shapes, find_packed_form
 from nodegraph.weights.single_files.base import DAMAGED, fault_text, select_prefix
 
 if TYPE_CHECKING:
@@ -236,12 +236,14 @@ def _choose_part(path: Path, shapes: Shapes, family: str, class_name: str) -> St
     candidates = (
         denoisers_of_class(path, class_name, shapes) if class_name else find_denoisers(shapes)
     )
+    if find_packed_form(shapes):
+        candidates = []  # some of its tensors may be those of a model
     if not candidates:
         identified = identify_tensors(shapes)
         raise InvalidFile(
             f"{path} is {identified.instead_of('a supported diffusion model')}",
             expected="the denoiser of a supported family",
-            hint=f"Load it with {identified.node}." if identified.node else None,
+            hint=f"Load it with {identified.node}." if identified.node else identified.hint,
         )
     if family == AUTO:
         return candidates[0]

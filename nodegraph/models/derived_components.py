@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import Adapter, DiffusionModel, ModelAdapter, Recipe
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.components import Component, Denoiser, TextModel
 from nodegraph.families.scheduler_file import SAMPLED_ON, scheduler_config
 from nodegraph.families.speed_options import (
+    TORCHAO,
     SpeedOptions,
     find_step_cache,
     read_speed_options,
@@ -61,6 +62,7 @@ from nodegraph.models.speed.speed_support import (
     freeu_of,
 )
 from nodegraph.weights.attached_models import whole_size
+from nodegraph.weights.precision.quantized_matmul import multiply_by_torchao
 from nodegraph.weights.weight_files import read_tensors
 
 _METADATA = "lora_adapter_metadata"
@@ -450,7 +452,12 @@ def derive(component: Component, recipe: Recipe) -> Component:
         component: Stays as it is.
     Raises:
         InvalidFile: See `adapt_modules`.
+        InvalidValue: torchao multiplies none of its weights.
     """
+    speed = read_speed_options(recipe)
+    if speed.matmul == TORCHAO and isinstance(component, Denoiser):
+        # Below adapters, which go on computing as ever.
+        component = _multiplying(component)
     derived = _with_adapters(component, recipe) if recipe.adapters else component
     factors = attention_factors(recipe)
     if isinstance(derived, TextModel):
@@ -462,7 +469,7 @@ def derive(component: Component, recipe: Recipe) -> Component:
         return replace(derived, modules=modules, clip_layer=clip_layer_of(recipe), empty={})
     if not isinstance(derived, Denoiser):
         return derived
-    speed, freeu = read_speed_options(recipe), freeu_of(recipe)
+    freeu = freeu_of(recipe)
     config = derived.scheduler_config
     if isinstance(recipe, DiffusionModel) and recipe.option(SAMPLED_ON):
         config = scheduler_config(recipe)
@@ -476,7 +483,25 @@ def derive(component: Component, recipe: Recipe) -> Component:
         caching=find_step_cache(recipe),
         attention=usable_attention(speed.attention),
         compiled=speed.compiled,
+        prompts=speed.prompts,
     )
+
+
+def _multiplying(component: Denoiser) -> Denoiser:
+    """A denoiser whose quantized layers multiply by torchao, over the same weights.
+
+    Raises:
+        InvalidValue: It has no layer of that kind.
+    """
+    networks = {role: structural_copy(module) for role, module in component.networks.items()}
+    if not sum(map(multiply_by_torchao, networks.values())):
+        raise InvalidValue(
+            "no layer of this model is stored in a form that torchao multiplies",
+            port="matmul",
+            given="torchao",
+            expected="storage int8 or float8 in the node that loads the model",
+        )
+    return component.with_networks(networks)
 
 
 def _with_scaled_attention(module: Any, factors: Mapping[str, AttentionFactors]) -> Any:
@@ -490,7 +515,8 @@ def _with_scaled_attention(module: Any, factors: Mapping[str, AttentionFactors])
 
 def _with_speed_options(module: Any, speed: SpeedOptions, freeu: FreeUFactors | None) -> Any:
     """A network that computes so; the given one stays as it is, and shares its weights."""
-    if freeu is None and replace(speed, attention="auto").is_plain:
+    elsewhere = replace(speed, attention="auto", prompts="together", matmul="auto")
+    if freeu is None and elsewhere.is_plain:
         return module
     twin = structural_copy(module)
     if freeu is not None:

@@ -56,7 +56,7 @@ from nodegraph.weights.file_kinds import (
     without_ending,
 )
 from nodegraph.weights.joined_files import header_of
-from nodegraph.weights.safetensors_header import read_header
+from nodegraph.weights.safetensors_header import UNDERSTOOD, read_header
 
 if TYPE_CHECKING:
     from nodegraph.models.model_library import ModelRecord
@@ -279,10 +279,8 @@ def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     kind: ModelKind = "embedded" if path == embedded_folder() else _kind(path)
     identified = _identify(path, allow_pickle)
     if identified.family is None:
-        raise InvalidFile(
-            f"{path} is {identified.refusal}",
-            expected=f"a whole model of {supported()}",
-        )
+        form = UNDERSTOOD if identified.hint else f"a whole model of {supported()}"
+        raise InvalidFile(f"{path} is {identified.refusal}", expected=form, hint=identified.hint)
     return ModelSource(name, path, kind, identified.family.name)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from nodegraph.core.values import Recipe
+from nodegraph.core.values import Recipe, TextEncoder
 
 HOST = "cpu"
 """Where components lie that left an accelerator, and where those for the CPU are."""
@@ -63,6 +63,7 @@ class Placement:
         base: Whose weights it shares; pinned while this one is.
         is_compact: Whether it takes less memory, and more time at each use.
         drop_when_idle: To be dropped as soon as nobody uses it.
+        is_awaited: Whether nobody has used it since it came.
         is_whole: Whether all of its weights are there; else it is one user's own.
     """
 
@@ -79,6 +80,7 @@ class Placement:
     base: Placement | None = None
     is_compact: bool = False
     drop_when_idle: bool = False
+    is_awaited: bool = False
     is_whole: bool = True
 
     @property
@@ -148,6 +150,44 @@ class GreedyDual:
         self._levels[location] = max(self._levels[location], score)
 
 
+Worth = tuple[float, int]
+"""What an entry is worth to be kept, and when it was used last; the lowest goes first."""
+
+
+class EncoderRounds:
+    """What text encoders are worth once their prompts are encoded: what they were worth before.
+
+    A run uses its text encoder first and its other components after that, so the least recently
+    used of them would be one that the run still needs. An encoder counts as used when it was last
+    used before other components were at work: it goes before these, and after what was used in no
+    run since.
+    """
+
+    def __init__(self) -> None:
+        self._worked: dict[str, int] = {}
+        self._last: dict[Content, Worth] = {}
+        self._before: dict[Content, Worth] = {}
+
+    def note_work(self, location: str, at: int) -> None:
+        """Note that a component that is no text encoder was used at a place."""
+        self._worked[location] = at
+
+    def note_encoding(self, entry: Placement) -> None:
+        """Note that a text encoder was used just now."""
+        content = content_of(entry.recipe)
+        last = self._last.get(content, _NEVER)
+        if self._worked.get(entry.location, 0) > last[1]:
+            self._before[content] = last
+        self._last[content] = entry.score, entry.last_used
+
+    def worth(self, entry: Placement) -> Worth:
+        """What an idle text encoder is worth."""
+        return self._before.get(content_of(entry.recipe), _NEVER)
+
+
+_NEVER: Worth = (0.0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class HostMove:
     """A component that is to be moved to the host's memory."""
@@ -160,7 +200,8 @@ class Placements:
     """The entries at all places, within their budgets. The manager's lock guards it.
 
     What is evicted from an accelerator goes to the host's memory if it has room, or can be given
-    it; from there, and derived from another, it goes for good.
+    it; from there, and derived from another, it goes for good. There, text encoders go first: see
+    `EncoderRounds`.
 
     Args:
         budgets: Bytes per place; ``host`` bounds the host's memory just as ``cpu`` does.
@@ -185,6 +226,7 @@ class Placements:
         self._in_parts: list[Placement] = []
         self._crowded_out: set[Content] = set()
         self._policy = GreedyDual()
+        self._rounds = EncoderRounds()
         self._clock = count(1)
 
     def find(self, recipe: Recipe, location: str) -> Placement | None:
@@ -215,6 +257,8 @@ class Placements:
     def add_partial(self, entry: Placement) -> None:
         """Note what is there of a component that comes in parts, until `remove_partial`."""
         entry.state, entry.last_used = PlacementState.RESIDENT, next(self._clock)
+        if not isinstance(entry.recipe, TextEncoder):
+            self._rounds.note_work(entry.location, entry.last_used)
         self._in_parts.append(entry)
 
     def remove_partial(self, entry: Placement) -> None:
@@ -241,10 +285,21 @@ class Placements:
             self.drop(other)
         entry.state = PlacementState.MOVING
 
-    def touch(self, entry: Placement) -> None:
-        """Note that an entry was used just now."""
+    def touch(self, entry: Placement, *, is_use: bool = True) -> None:
+        """Note that an entry was used just now.
+
+        Args:
+            is_use: Whether its user is done; else it came, and is yet to be used.
+        """
         entry.last_used = next(self._clock)
+        entry.is_awaited = not is_use
         self._rate(entry)
+        if not is_use:
+            return
+        if isinstance(entry.recipe, TextEncoder):
+            self._rounds.note_encoding(entry)
+        else:
+            self._rounds.note_work(entry.location, entry.last_used)
 
     def room(self, location: str) -> int | None:
         """Bytes within the budget that are free; below 0 if it is overdrawn, None without limit."""
@@ -375,7 +430,13 @@ class Placements:
         return [item for item in self.entries(location) if item.is_idle]
 
     def _by_worth(self, location: str) -> list[Placement]:
-        return sorted(self._idle(location), key=_worth)
+        return sorted(self._idle(location), key=self._worth)
+
+    def _worth(self, entry: Placement) -> Worth:
+        is_read = isinstance(entry.recipe, TextEncoder) and not entry.is_awaited
+        if is_read and self._goes_to_host(entry):
+            return self._rounds.worth(entry)
+        return entry.score, entry.last_used
 
     def _sharing(self, base: Placement) -> list[Placement]:
         return [item for item in self._entries.values() if item.base is base]
@@ -383,7 +444,3 @@ class Placements:
 
 def _last_used(entry: Placement) -> int:
     return entry.last_used
-
-
-def _worth(entry: Placement) -> tuple[float, int]:
-    return entry.score, entry.last_used

@@ -332,7 +332,7 @@ class SharedComponents:
                 self._measured[content_of(entry.recipe)] = size
             if source is not None:
                 self._shelves.drop(source)
-            self._shelves.touch(entry)
+            self._shelves.touch(entry, is_use=False)
             leaving = self._shelves.make_room(entry.location) if filling.may_evict else []
             self._changed.notify_all()
         try:
@@ -361,18 +361,18 @@ class SharedComponents:
             self._pin(entry.base)
         entry.pins += 1
 
-    def _unpin(self, entry: Placement) -> None:
+    def _unpin(self, entry: Placement, *, is_use: bool = True) -> None:
         entry.pins -= 1
         if entry.state is not PlacementState.RESIDENT:
             return
-        self._shelves.touch(entry)
+        self._shelves.touch(entry, is_use=is_use)
         if entry.pins:
             return
         base = entry.base
         if entry.drop_when_idle:
             self._shelves.drop(entry)
         if base is not None:
-            self._unpin(base)
+            self._unpin(base, is_use=is_use)
 
     def _carry_out(self, moves: Sequence[HostMove]) -> None:
         """Move what was evicted to the host. What fails to get there is gone: no harm is done."""
@@ -416,7 +416,7 @@ class SharedComponents:
                 # Somebody else loads it, or it is there: to wait is all there is to do.
                 there = self._join(entry)
                 if there:
-                    self._unpin(entry)
+                    self._unpin(entry, is_use=False)
                 return there
             if not is_at_hand and self._shelves.find(recipe, HOST) is None:
                 return False
@@ -431,7 +431,7 @@ class SharedComponents:
     def _kept(self, entry: Placement) -> bool:
         """Let go of what was pre-loaded; it is the first to go if it took more than there is."""
         with self._changed:
-            self._unpin(entry)
+            self._unpin(entry, is_use=False)
             room = self._shelves.room(entry.location)
             if entry.is_idle and room is not None and room < 0:
                 self._shelves.drop(entry)

@@ -17,9 +17,11 @@ from nodegraph.families.family_plugins import check_prediction
 from nodegraph.families.image_conditioning import mask_names
 from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import get_family
+from nodegraph.families.speed_options import FASTEST, SEPARATE, TOGETHER
 from nodegraph.models.attention import SlicedAttention, using_attention
 from nodegraph.sampling.controls.control_residuals import ActiveControls
 from nodegraph.sampling.prompt_adapters import AdapterSet, active_adapters
+from nodegraph.sampling.prompt_batching import restored_names
 from nodegraph.sampling.prompts import Prompt, Prompts, mean_of
 from nodegraph.sampling.regions import Window
 
@@ -131,8 +133,9 @@ class ModelEvaluator:
         return "" if self._steps is None else self._steps.reuse
 
     def state(self) -> dict[str, Tensor]:
-        """What a step cache keeps, by name."""
-        return {} if self._steps is None else self._steps.state()
+        """What a step cache keeps, and how prompts were found to share batches, by name."""
+        decided = {} if self.model.batching is None else self.model.batching.state()
+        return decided if self._steps is None else {**decided, **self._steps.state()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what `state` returned.
@@ -140,16 +143,19 @@ class ModelEvaluator:
         Raises:
             ValueError: It is damaged.
         """
+        decided = restored_names(state)
+        if self.model.batching is not None:
+            self.model.batching.restore(state)
         if self._steps is not None:
-            self._steps.restore(state)
+            self._steps.restore({name: state[name] for name in state.keys() - decided})
 
     def _evaluated(
         self, model: Denoiser, x: Tensor, moment: Moment, prompts: Sequence[Prompt]
     ) -> Tensor:
         if not model.one_by_one:
-            xs = torch.cat([x] * len(prompts))
-            name = "+".join(item.name for item in prompts)
-            return self._forward(model, xs, moment, prompts, name)
+            if len(prompts) == 1 or not self._is_separate(model, x, moment, prompts):
+                return self._together(model, x, moment, prompts)
+            return torch.cat([self._together(model, x, moment, [item]) for item in prompts])
         # Guidance asks for several prompts in one batch: this halves what layers hold, at least.
         with SlicedAttention():
             singles = [
@@ -160,6 +166,33 @@ class ModelEvaluator:
                 for index, item in enumerate(x)
             ]
         return torch.cat(singles)
+
+    def _together(
+        self, model: Denoiser, x: Tensor, moment: Moment, prompts: Sequence[Prompt]
+    ) -> Tensor:
+        xs = torch.cat([x] * len(prompts))
+        name = "+".join(item.name for item in prompts)
+        return self._forward(model, xs, moment, prompts, name)
+
+    def _is_separate(
+        self, model: Denoiser, x: Tensor, moment: Moment, prompts: Sequence[Prompt]
+    ) -> bool:
+        """Whether prompts that could share a batch are evaluated one by one."""
+        if model.prompts != FASTEST or model.batching is None:
+            return model.prompts == SEPARATE
+        # Not in a batch with other samplings, whose steps it would wait for.
+        alone = replace(model, seat=None)
+        actions = {
+            TOGETHER: lambda: self._together(alone, x, moment, prompts),
+            SEPARATE: lambda: [self._together(alone, x, moment, [item]) for item in prompts],
+        }
+        adapters = {item.adapter.digest for prompt in prompts for item in prompt.adapters}
+        tensors = [
+            sorted([name, str(item.dtype), list(item.shape)] for name, item in prompt.items())
+            for prompt in (prompt.tensors for prompt in prompts)
+        ]
+        kind = [list(x.shape), str(x.dtype), tensors, sorted(adapters)]
+        return model.batching.is_separate(kind, actions, x.device)
 
     def _forward(
         self,

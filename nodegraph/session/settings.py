@@ -272,7 +272,7 @@ class Settings:
 
     @property
     def measurements_folder(self) -> Path:
-        """Folder of what was measured of this machine's CPU."""
+        """Folder of what was measured of this machine."""
         return self.data_folder / "measured"
 
     def environment(self, *, inputs: Path | None = None, device: str = "cpu") -> Environment:
@@ -294,6 +294,7 @@ class Settings:
             max_image_pixels=self.max_image_pixels,
             infotext=self.infotext,
             cache=self.cache_folder,
+            measured=self.measurements_folder,
             services=ServiceAccess(
                 self.service_hosts,
                 self.data_folder / "secrets.json",

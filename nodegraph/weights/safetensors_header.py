@@ -48,16 +48,26 @@ _MARK = "scaled_fp8"
 _NARROW = frozenset({"F8_E4M3", "F8_E5M2", "I8"})
 _WHOLE_NUMBERS = frozenset({"I8", "U8"})
 _BESIDE_WEIGHTS = frozenset({"weight", "bias"})
-_FOREIGN = frozenset(
-    {
-        *("weight_scale_2", "weight_scale_inv", "pre_quant_scale"),  # ModelOpt, DeepSeek, AWQ
-        *("absmax", "quant_map"),  # bitsandbytes
-        *("qweight", "qzeros", "g_idx", "wscales"),  # GPTQ, AWQ, SVDQuant
-        *("weight_packed", "weight_global_scale", "weight_zero_point"),  # compressed-tensors
-        *("_data", "_scale"),  # quanto
-    }
+_SVDQUANT = "SVDQuant (Nunchaku)"
+_FOREIGN: Mapping[str, str] = {
+    "wscales": _SVDQUANT,
+    "qzeros": "GPTQ or AWQ",
+    "g_idx": "GPTQ",
+    "qweight": "GPTQ, AWQ or SVDQuant",
+    "weight_scale_2": "ModelOpt",
+    "weight_scale_inv": "DeepSeek",
+    "pre_quant_scale": "AWQ",
+    **dict.fromkeys(("absmax", "quant_map"), "bitsandbytes"),
+    **dict.fromkeys(
+        ("weight_packed", "weight_global_scale", "weight_zero_point"), "compressed-tensors"
+    ),
+    **dict.fromkeys(("_data", "_scale"), "quanto"),
+}
+"""What files in yet other forms have, with the name of the form."""
+READABLE_HINT = (
+    "Use the same model in one of these forms, for example its file in bf16, in fp8_scaled or as "
+    "GGUF."
 )
-"""What files in yet other forms have."""
 UNDERSTOOD = (
     "plain weights; F8_E4M3, F8_E5M2 and I8 with one factor for each layer or row; F8_E4M3 and "
     "F8_E5M2 without any; ComfyUI's nvfp4, mxfp8, int8_tensorwise with or without convrot, "
@@ -412,13 +422,28 @@ def check_formats(header: Header, path: Path, prefix: str | tuple[str, ...] = ""
     problem = find_unsupported_format(header, prefix)
     if problem is not None:
         tensor, mark = problem
+        form = f"{_FOREIGN[mark]}: {mark}" if mark in _FOREIGN else mark
         raise InvalidFile(
-            f"{path} holds weights in an unsupported form ({mark}), for example {tensor}",
+            f"{path} holds weights in an unsupported form ({form}), for example {tensor}",
             given=mark,
             expected=UNDERSTOOD,
-            hint="Use the same model in one of these forms, for example its file in bf16, in "
-            "fp8_scaled or as GGUF.",
+            hint=READABLE_HINT,
         )
+
+
+def find_packed_form(names: Iterable[str]) -> str | None:
+    """The form of a file whose packed weights take the place of the model's own tensors.
+
+    Source: Nunchaku's ``nunchaku/models/linear.py`` for SVDQuant; files of AutoGPTQ and AutoAWQ.
+
+    Returns:
+        The name of the form; None for other files, whose tensors have the names of their model.
+    """
+    marks = {name.rpartition(".")[2] for name in names}
+    if "qweight" not in marks:
+        return None
+    telling = [mark for mark in ("wscales", "qzeros", "g_idx") if mark in marks]
+    return _FOREIGN[telling[0]] if telling else None
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:

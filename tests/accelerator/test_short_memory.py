@@ -72,6 +72,28 @@ def test_a_model_of_a_prompt_has_the_pixels_of_the_cpu(
     assert np.array_equal(painter.paint(document), on_cpu(document))
 
 
+def test_the_text_encoder_goes_first_once_it_has_read_the_prompt(
+    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
+) -> None:
+    """With room, all stays there. Where sampling needs more, the VAE stays for its turn."""
+
+    def there() -> set[str]:
+        resident = painter.session._weights.resident()
+        return {type(item.recipe).__name__ for item in resident if item.device == "cuda:0"}
+
+    painter.paint(workflow(seed=1, steps=1))
+    assert there() >= {"TextEncoder", "DiffusionModel", "Vae"}
+    gc.collect()
+    pretend.resize(pretend.used() + MIB // 4)
+    document = workflow(seed=2, steps=1)
+    document["nodes"]["prompt"]["inputs"]["text"] = "a blue pear"
+    painter.run(document, targets=["sample"])
+    assert there() >= {"DiffusionModel", "Vae"}
+    assert "TextEncoder" not in there()
+    assert np.array_equal(painter.paint(document), on_cpu(document))
+    assert painter.retries() == []
+
+
 def test_weights_that_never_fit_come_in_parts_to_the_same_picture(
     painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
 ) -> None:
@@ -108,6 +130,21 @@ def test_a_large_picture_is_decoded_in_tiles(
     apart = np.abs(painter.paint(document).astype(int) - on_cpu(document))
     assert painter.retries() == [("decode", "small")]
     assert 0 < apart.mean() < NEAR
+
+
+def test_tiles_are_chosen_before_a_try_that_is_expected_to_fail(
+    painter: Painter, pretend: PretendAccelerator
+) -> None:
+    """Nothing is tried in full where the estimate is far above the memory of the device."""
+    document = workflow(size=384, steps=1)
+    painter.run(document, targets=["sample"])
+    painter.session._weights.release_all()
+    gc.collect()
+    pretend.resize(20 * MIB)
+    painter.run(document, targets=["decode"])
+    retried = [event.data for event in painter.events if event.kind == "node.retried"]
+    assert [data["reason"] for data in retried] == ["too little memory"]
+    assert "tiled VAE" in retried[0]["measure"]
 
 
 @pytest.mark.slow

@@ -176,6 +176,28 @@ def test_parts_of_a_picture_model_are_the_same(
     assert card.is_empty()
 
 
+def test_weights_on_their_way_are_pinned_and_no_others(
+    recipes: ModelRecipes, pretend: PretendAccelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy from other memory would not run beside the computation of the part before."""
+    pinned: list[int] = []
+
+    def pin(tensor: Tensor, device: object = None) -> Tensor:
+        pinned.append(tensor.nbytes)
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "is_pinned", lambda tensor, device=None: False)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    module = load_component(recipes.model, "cpu").module
+    with offload_layers({"unet": module}, "cuda:0") as offloaded:
+        assert pinned == []
+        before = len(pretend.transfers("to device", within="group_offloading"))
+        with torch.no_grad():
+            unet_output(offloaded.modules["unet"])
+    moved = pretend.transfers("to device", within="group_offloading")[before:]
+    assert sum(pinned) == sum(item.bytes for item in moved) > 0
+
+
 def test_what_fails_in_the_midst_leaves_nothing_on_the_device(pretend: PretendAccelerator) -> None:
     net = small_unet()
     with torch.no_grad(), offload_layers({"net": net}, "cuda:0") as brought:

@@ -26,6 +26,10 @@ from nodegraph.families.speed_options import (
     ATTENTIONS,
     AUTO,
     CUDA_ONLY,
+    FASTEST,
+    MATMULS,
+    PROMPTS,
+    TORCHAO,
     AnyModel,
     Magnitude,
     SpeedOptions,
@@ -34,11 +38,12 @@ from nodegraph.families.speed_options import (
     cache_name,
     check_caching,
     find_step_cache,
+    matmul_version,
     read_speed_options,
     with_option,
 )
 from nodegraph.models.adapters.adapter_files import FUSED, INVERSION, MIXED_MODEL
-from nodegraph.weights.precision.storage import recipe_storage
+from nodegraph.weights.precision.storage import FLOAT8, INT8, STORED, recipe_storage
 
 _SHAPES = 64
 """Sizes that one kind of block may be compiled for in a process, before it computes as ever."""
@@ -173,8 +178,83 @@ def check_speed(family: Family | None, speed: SpeedOptions, device: str) -> None
             given=speed.attention,
             expected="auto, math or sliced",
         )
+    if speed.prompts not in PROMPTS:
+        raise InvalidValue(
+            "there is no such way to evaluate prompts",
+            port="prompts",
+            given=speed.prompts,
+            expected=", ".join(PROMPTS),
+        )
+    _check_matmul(speed, device)
     if speed.compiled:
         _check_compiled(speed, device)
+
+
+def _check_matmul(speed: SpeedOptions, device: str) -> None:
+    if speed.matmul not in MATMULS:
+        raise InvalidValue(
+            "there is no such way to multiply quantized weights",
+            port="matmul",
+            given=speed.matmul,
+            expected=", ".join(MATMULS),
+        )
+    if speed.matmul != TORCHAO:
+        return
+    if not matmul_version(TORCHAO):
+        raise InvalidValue(
+            "the package torchao is not installed",
+            port="matmul",
+            given=TORCHAO,
+            hint="Install it: pip install 'nodegraph[torchao]'. Or set matmul to auto.",
+        )
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise InvalidValue(
+            f"torchao multiplies on a CPU or on CUDA, and the device is {device}",
+            port="matmul",
+            given=TORCHAO,
+            expected="auto",
+        )
+    if speed.compiled:
+        raise InvalidValue(
+            "torchao's products cannot be compiled here",
+            port="compiled",
+            given="on",
+            expected="off, or matmul auto",
+        )
+
+
+_FLOAT8_CAPABILITY = (8, 9)
+"""Of a CUDA device that multiplies in float8."""
+
+
+def _check_matmul_weights(recipe: DiffusionModel, device: str) -> None:
+    """Refuse weights that torchao does not multiply on a device."""
+    storage = recipe_storage(recipe)
+    if storage not in (FLOAT8, INT8, STORED):
+        raise InvalidValue(
+            "torchao multiplies weights that are stored in int8 or float8",
+            port="matmul",
+            given=f"a model with storage {storage or 'full'}",
+            expected="storage int8 or float8 in the node that loads the model",
+        )
+    if storage != FLOAT8 or not device.startswith("cuda"):
+        return
+    import torch
+
+    if recipe.dtype != "bfloat16":
+        raise InvalidValue(
+            "float8 is multiplied on CUDA in bfloat16 only",
+            port="matmul",
+            given=f"a model in {recipe.dtype}",
+            expected="dtype bfloat16, or storage int8",
+        )
+    if torch.cuda.get_device_capability(device) < _FLOAT8_CAPABILITY:
+        raise InvalidValue(
+            f"the device {device} does not multiply in float8",
+            port="matmul",
+            given=torch.cuda.get_device_name(device),
+            expected="compute capability 8.9 or higher, or storage int8",
+        )
 
 
 def _check_compiled(speed: SpeedOptions, device: str) -> None:
@@ -222,6 +302,15 @@ def check_recipe(recipe: DiffusionModel, device: str) -> None:
             port="model",
             expected="a model that is not compiled, or another step cache",
         )
+    if speed.prompts == FASTEST and caching is not None:
+        raise InvalidValue(
+            "measuring how prompts are evaluated faster would change what a step cache keeps",
+            port="model",
+            given="prompts fastest and a step cache",
+            expected="prompts together or separate, or a model without a step cache",
+        )
+    if speed.matmul == TORCHAO:
+        _check_matmul_weights(recipe, device)
     check_fused(recipe)
 
 

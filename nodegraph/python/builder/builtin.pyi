@@ -10285,6 +10285,8 @@ class BuiltinNodes:
         fused_projections: bool | Link[bool] = False,
         channels_last: bool | Link[bool] = False,
         attention: _attention | Link[str] = 'auto',
+        prompts: Literal['together', 'separate', 'fastest'] | Link[str] = 'together',
+        matmul: Literal['auto', 'torchao'] | Link[str] = 'auto',
     ) -> _SpeedUp:
         """Speed a model up with compilation and other kernels. Results differ in the last bits.
 
@@ -10295,6 +10297,8 @@ class BuiltinNodes:
         fused_projections: Compute query, key and value in one operation. It takes memory for copies of these layers.
         channels_last: Store convolution weights in channels-last format, which suits UNets in half precision on CUDA. It takes memory for copies of the weights.
         attention: Attention backend: auto is the choice of torch, math is the plain computation. sliced takes less memory. flash, efficient and cudnn are kernels of torch for CUDA. sage (SageAttention, which computes in int8), flash_attn and xformers are kernels of packages of these names for CUDA. torch computes what such a kernel does not support, such as masks, and everything if the package is missing.
+        prompts: How the prompts of a step are evaluated: together in one batch if they fit, separate, or on an accelerator the fastest of both. It is measured once for each model, size and device, and noted in the data folder. On a CPU, fastest is together.
+        matmul: How quantized weights are multiplied. auto widens them to the precision of the model. torchao multiplies weights with storage int8 or float8 in 8 bits with the package of this name. It quantizes the inputs of the layers, too, so results differ more.
         """
 
     def SplitChannels(
