@@ -152,11 +152,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3']
+_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3', 'qwen-image-layered']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'minimax-h3']
+_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'minimax-h3', 'qwen-image-layered']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -168,7 +168,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3', 'qwen-image-layered']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -383,6 +383,10 @@ class _CameraMotion(BuiltNode):
 class _CannyEdges(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
+
+class _CaptionForLayers(OneOutput[str]):
+    @property
+    def text(self) -> Out[str]: ...
 
 class _CaptionImage(BuiltNode):
     @property
@@ -765,6 +769,10 @@ class _EmptyItems(OneOutput[Latent]):
     def latent(self) -> Out[Latent]: ...
 
 class _EmptyLatent(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
+
+class _EmptyLayeredLatent(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
@@ -3189,6 +3197,27 @@ class BuiltinNodes:
         high: High threshold: minimum gradient per pixel to start an edge.
         """
 
+    def CaptionForLayers(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        language: Literal['en', 'zh'] | Link[str] = 'en',
+        max_tokens: int | Link[int] = 512,
+    ) -> _CaptionForLayers:
+        """Describe an image as the prompts of Qwen-Image-Layered do.
+
+        The pipeline of diffusers does this where the prompt is empty. Link the text to EncodePrompt.
+        The most likely words are used, so the text has no seed.
+
+        encoder: The text encoder of Qwen-Image-Layered, with its language model head.
+        image: The image that is split into layers. Alpha is ignored.
+        language: Language of the question, and usually of the description: English or Chinese.
+        max_tokens: Maximum number of tokens of the description.
+        """
+
     def CaptionImage(
         self,
         _name: str | None = None,
@@ -4729,6 +4758,30 @@ class BuiltinNodes:
         width: Size of the image, in pixels.
         height: Size of the image, in pixels.
         batch_size: Number of images.
+        multiple_of: Round width and height down to a multiple of this, for example when they are linked.
+        """
+
+    def EmptyLayeredLatent(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        width: int | Link[int] = 640,
+        height: int | Link[int] = 640,
+        layers: int | Link[int] = 4,
+        batch_size: int | Link[int] = 1,
+        multiple_of: int | Link[int] = 1,
+    ) -> _EmptyLayeredLatent:
+        """Empty latent of a layered image, for Qwen-Image-Layered.
+
+        The model also generates the whole image, as the first latent frame. To get the layers, remove
+        it with CutLatentFrames (start 1), split the others with LatentFramesToBatch, and decode them
+        with VAEDecode.
+
+        width: Size of the image, in pixels. The model was trained on about 640 x 640 and 1024 x 1024.
+        height: Size of the image, in pixels. The model was trained on about 640 x 640 and 1024 x 1024.
+        layers: Number of layers.
+        batch_size: Number of layered images.
         multiple_of: Round width and height down to a multiple of this, for example when they are linked.
         """
 

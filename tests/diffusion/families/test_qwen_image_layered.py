@@ -18,12 +18,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion import decode_latent, encode_image, encode_prompt, load_component
+from nodegraph.diffusion import (
+    decode_latent,
+    encode_image,
+    encode_prompt,
+    load_component,
+    open_model,
+)
 from nodegraph.errors import InvalidValue
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.patches import unpack_latents
+from nodegraph.families.qwen_image_layered import CAPTION_QUESTIONS, CAPTION_SYSTEM
 from nodegraph.models.conditioning import with_references
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.language.text_generation import Question, generate_answer
 from nodegraph.sampling.latents.transforms import cut_frames, frames_as_batch
 from tests.messages import raises
 
@@ -314,3 +322,33 @@ def test_a_file_of_its_transformer_is_the_folders(model_of: ModelOf, tmp_path: P
     for name in ("use_additional_t_cond", "use_layer3d_rope", "in_channels", "out_channels"):
         assert loaded.module.config[name] == model.part("model").module.config[name]
     assert [*loaded.module.config["axes_dims_rope"]] == [4, 14, 14]
+
+
+@pytest.mark.parametrize("language", ["en", pytest.param("zh", marks=pytest.mark.slow)])
+def test_captions_are_diffusers(
+    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    """The pipeline writes 512 words; six are enough here, and a random model ends at none."""
+    pipeline, model = model_of(qwen_image_layered)
+    drawn = see_through(320, 224)
+    own = pipeline.text_encoder.generate
+    few = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    monkeypatch.setattr(pipeline.text_encoder, "generate", lambda **told: own(**{**told, **few}))
+    expected = pipeline.get_image_caption(drawn, use_en_prompt=language == "en", device="cpu")
+    assert len(expected) > 1
+    recipe = open_model(str(model.folder), [], dtype="float32").text_encoder
+    question = Question(
+        CAPTION_QUESTIONS[language],
+        CAPTION_SYSTEM,
+        [as_tensor(drawn)[0, ..., :3]],
+        is_text_first=True,
+    )
+    found = generate_answer(
+        model.part("text_encoder"),
+        recipe,
+        question,
+        max_new_tokens=6,
+        sampling=None,
+        on_token=lambda done: None,
+    )
+    assert found == expected
