@@ -35,6 +35,7 @@ NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
         "CallImageAPI",
+        "CaptionForLayers",
         "CaptionImage",
         "ConnectLanguageModel",
         "ContextWindows",
@@ -44,6 +45,7 @@ NEED_MODELS = frozenset(
         "GenerateHostedText",
         "TagImage",
         "CutLatentFrames",
+        "EmptyLayeredLatent",
         "MatchFirstFrames",
         "ReplaceLatentFrames",
         "DistilledGuider",

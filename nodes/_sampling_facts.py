@@ -240,6 +240,13 @@ def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
     return {"latent": {name: value for name, value in facts.items() if value}}
 
 
+def empty_layers(inputs: HookInputs) -> dict[str, Facts]:
+    """Size, batch and frames of an empty latent with layers: the whole image is a frame, too."""
+    facts = empty_outputs(inputs)["latent"]
+    layers = inputs.literals.get("layers")
+    return {"latent": facts if layers is None else {**facts, "frames": layers + 1}}
+
+
 def check_empty_latent(inputs: HookInputs) -> Iterator[Finding]:
     """Find sizes that do not fit in memory even for one image, because nodes may take few of a
     batch.

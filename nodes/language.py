@@ -309,6 +309,60 @@ def GenerateText(
 
 @node(
     category="text",
+    label="Caption for layers",
+    lane="gpu",
+    numerics=True,
+    validate=check_writing,
+    estimate=prompt_estimate,
+    tags=("Qwen-Image-Layered", "describe", "caption", "image to text", "use_en_prompt"),
+)
+def CaptionForLayers(
+    ctx: Context,
+    encoder: TextEncoder,
+    image: Image,
+    language: Literal["en", "zh"] = "en",
+    max_tokens: Annotated[int, Range(1, 32768), Advanced()] = 512,
+) -> str:
+    """Describe an image as the prompts of Qwen-Image-Layered do.
+
+    The pipeline of diffusers does this where the prompt is empty. Link the text to EncodePrompt.
+    The most likely words are used, so the text has no seed.
+
+    Args:
+        encoder: The text encoder of Qwen-Image-Layered, with its language model head.
+        image: The image that is split into layers. Alpha is ignored.
+        language: Language of the question, and usually of the description: English or Chinese.
+        max_tokens: Maximum number of tokens of the description.
+    """
+    from nodegraph.families.qwen_image_layered import CAPTION_QUESTIONS, CAPTION_SYSTEM
+    from nodegraph.models.language.text_generation import Question, generate_answer
+
+    if len(image) > 1:
+        raise InvalidValue(
+            "one image is described at a time",
+            port="image",
+            given=f"{len(image)} images",
+            hint="Select one with ImageFromBatch.",
+        )
+    question = Question(
+        CAPTION_QUESTIONS[language],
+        CAPTION_SYSTEM,
+        [image[0, ..., :3]],
+        is_text_first=True,
+    )
+    with ctx.weights(encoder) as text_model:
+        return generate_answer(
+            text_model,
+            encoder,
+            question,
+            max_new_tokens=max_tokens,
+            sampling=None,
+            on_token=lambda done: ctx.progress(done, max_tokens),
+        )
+
+
+@node(
+    category="text",
     validate=check_writing,
     tags=(
         *("prompt upsampling", "expand prompt", "improve prompt", "magic prompt", "LLM"),

@@ -17,7 +17,7 @@ from nodegraph import (
     node,
 )
 
-from ._sampling_facts import LATENT_FACTS, check_empty_latent, empty_outputs
+from ._sampling_facts import LATENT_FACTS, check_empty_latent, empty_layers, empty_outputs
 
 Side = Annotated[int, Range(8, 16384, step=8), MultipleOf(8)]
 
@@ -49,6 +49,41 @@ def EmptyLatent(
     """
     width, height = (max(side // multiple_of, 1) * multiple_of for side in (width, height))
     return Latent(None, width, height, batch_size)
+
+
+@node(
+    category="latent",
+    label="Empty latent with layers",
+    infer=empty_layers,
+    validate=check_empty_latent,
+    tags=(
+        *("EmptyQwenImageLayeredLatentImage", "Qwen-Image-Layered", "RGBA", "decompose"),
+        *("split image", "transparent"),
+    ),
+)
+def EmptyLayeredLatent(
+    width: Annotated[int, Range(16, 16384, step=16), MultipleOf(16)] = 640,
+    height: Annotated[int, Range(16, 16384, step=16), MultipleOf(16)] = 640,
+    layers: Annotated[int, Range(1, 64)] = 4,
+    batch_size: Annotated[int, Range(1, 4096)] = 1,
+    multiple_of: Annotated[int, Range(1, 256), Advanced()] = 1,
+) -> Latent:
+    """Empty latent of a layered image, for Qwen-Image-Layered.
+
+    The model also generates the whole image, as the first latent frame. To get the layers, remove
+    it with CutLatentFrames (start 1), split the others with LatentFramesToBatch, and decode them
+    with VAEDecode.
+
+    Args:
+        width, height: Size of the image, in pixels. The model was trained on about 640 x 640 and
+            1024 x 1024.
+        layers: Number of layers.
+        batch_size: Number of layered images.
+        multiple_of: Round width and height down to a multiple of this, for example when they are
+            linked.
+    """
+    width, height = (max(side // multiple_of, 1) * multiple_of for side in (width, height))
+    return Latent(None, width, height, batch_size, frames=layers + 1)
 
 
 @node(

@@ -28,7 +28,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/helper.py": "flux sdxl",
         "nodes/ip_adapters.py": "flux",
         "nodes/language.py": "qwen",
-        "nodes/latent.py": "sd3",
+        "nodes/latent.py": "qwen sd3",
         "nodes/latent_frames.py": "kandinsky qwen",
         "nodes/mask_make.py": "chroma",
         "nodes/media_conditioning.py": "minimax",

@@ -43,6 +43,7 @@ FLOW_SHIFTS: Mapping[str, tuple[float, int]] = MappingProxyType(
         "qwen-image": (float(np.exp(1.15)), 10_000),
         "qwen-image-edit": (float(np.exp(1.15)), 10_000),
         "qwen-image-edit-plus": (float(np.exp(1.15)), 10_000),
+        "qwen-image-layered": (float(np.exp(1.15)), 10_000),
         "flux2": (float(np.exp(2.02)), 10_000),
         "flux2-klein": (float(np.exp(2.02)), 10_000),
         "sd3": (3.0, 1000),

@@ -255,7 +255,6 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
         "csize_embedder.mlp.0.weight",
         "adaln_single.emb.resolution_embedder.linear_1.weight",
     ),
-    "Qwen-Image-Layered": ("time_text_embed.addition_t_embedding.weight",),
     "Z-Image Omni": ("siglip_embedder.0.weight",),
     "NewBie": ("clip_text_pooled_proj.0.weight",),
     "a HunyuanVideo 1.5 of super resolution": (

@@ -110,6 +110,9 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
         import_module("nodegraph.families.nucleusmoe_image").NUCLEUSMOE_IMAGE
     ),
     "flux3-klein": lambda: import_module("nodegraph.families.flux3").FLUX3_KLEIN,
+    "qwen-image-layered": lambda: (
+        import_module("nodegraph.families.qwen_image_layered").QWEN_IMAGE_LAYERED
+    ),
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -63,6 +63,8 @@ class LatentFormat:
         sound_parts: Components that encode and decode the sound of videos. Empty for formats
             without sound.
         transparent: Whether its autoencoder reads and writes images with alpha.
+        noise_by_frame: Whether diffusers' pipeline draws noise frame after frame, each with all
+            channels.
         is_sound: Whether its latents are sound alone, of shape (batch, 1, latent frames, features).
     """
 
@@ -80,6 +82,7 @@ class LatentFormat:
     only_size: tuple[int, int] | None = None
     sound_parts: tuple[SoundPart, ...] = ()
     transparent: bool = False
+    noise_by_frame: bool = False
     is_sound: bool = False
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:

@@ -67,7 +67,8 @@ _ZERO_TIMESTEP = "__index_timestep_zero__"
 Edit Plus of November 2025 has it."""
 
 
-def _config(shapes: Shapes) -> dict[str, Any]:
+def qwen_image_config(shapes: Shapes) -> dict[str, Any]:
+    """Return the configuration of a QwenImageTransformer2DModel, by its tensors' shapes."""
     width, patch = shapes["img_in.weight"]
     (head,) = shapes["transformer_blocks.0.attn.norm_q.weight"]
     return {
@@ -90,7 +91,7 @@ QWEN_IMAGE_FILE = denoiser_layout(
     "the transformer of Qwen-Image",
     "QwenImageTransformer2DModel",
     marks=(("txt_norm.weight", "img_in.weight", "transformer_blocks.0.attn.add_k_proj.weight"),),
-    config=_config,
+    config=qwen_image_config,
     scheduler={
         **DYNAMIC_FLOW,
         "max_image_seq_len": 8192,

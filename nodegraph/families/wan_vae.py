@@ -282,6 +282,15 @@ QWEN_IMAGE_VAE = _layout(
 )
 
 
+QWEN_IMAGE_LAYERED_VAE = FileLayout(
+    "qwen-image-layered-vae",
+    "the VAE of Qwen-Image-Layered",
+    "AutoencoderKLQwenImage",
+    _matches(len(_MEAN), (_TRANSPARENT,)),
+    _qwen_config,
+    _convert,
+    PREFIXES,
+)
 QWEN_IMAGE_21_VAE = FileLayout(
     "qwen-image-21-vae",
     "the VAE of Qwen-Image 2.1",
@@ -353,6 +362,25 @@ class QwenImageFormat(WanFormat):
         return super().decode(vae, latents.unsqueeze(2)).squeeze(2)
 
 
+class QwenImageLayeredFormat(QwenImageFormat):
+    """Stacks of images with alpha: each frame is a layer that is encoded and decoded by itself."""
+
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        encode = super().encode
+        return torch.stack([encode(vae, layer) for layer in pixels.unbind(2)], 2)
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        decode = super().decode
+        return torch.stack([decode(vae, layer) for layer in latents.unbind(2)], 2)
+
+    def fits_config(self, config: Mapping[str, Any]) -> bool:
+        return int(config.get("input_channels") or 3) == _TRANSPARENT[0]
+
+    @property
+    def frame_rule(self) -> str:
+        return "1 or more"
+
+
 class QwenImage21Format(QwenImageFormat):
     """Images with alpha, each as a video of one frame."""
 
@@ -406,6 +434,19 @@ QWEN_IMAGE = QwenImageFormat(
     rgb_bias=colours.WAN_BIAS,
 )
 """Qwen-Image and Qwen-Image-Edit."""
+
+QWEN_IMAGE_LAYERED = QwenImageLayeredFormat(
+    "qwen-image-layered",
+    16,
+    temporal=1,
+    autoencoders=("AutoencoderKLQwenImage",),
+    files=(QWEN_IMAGE_LAYERED_VAE,),
+    rgb=colours.WAN,
+    rgb_bias=colours.WAN_BIAS,
+    transparent=True,
+    noise_by_frame=True,
+)
+"""Qwen-Image-Layered."""
 
 QWEN_IMAGE_21 = QwenImage21Format(
     "qwen-image-21",

@@ -136,7 +136,8 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
         InvalidValue: The shape is wrong, or the VAE is an image VAE.
         TooLarge, MemoryError, NumericalError: As of `encode_image`.
     """
-    _check_image(frames, downscale(autoencoder), "video")
+    takes_alpha = latent_format(autoencoder).transparent
+    _check_image(frames, downscale(autoencoder), "video", takes_alpha=takes_alpha)
     check_frames(autoencoder, len(frames), port="video")
     return _latent_of(autoencoder, frames, with_frames=True)
 

@@ -139,7 +139,7 @@ class Denoising:
         parts: SamplingParts,
         extra_models: Mapping[Recipe, Any] | None = None,
     ) -> None:
-        self._family = get_family(model.family)
+        self._family = family = get_family(model.family)
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
         self._asks_unguided = asks_unguided(sampler.name)
         self._is_strong = guider.max_scale > 1
@@ -179,7 +179,7 @@ class Denoising:
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
         self._guidance.check(map(noise_levels.point, range(noise_levels.first, noise_levels.end)))
-        self._drawn = drawn = draw_sampling_noise(parts.noise, latent, shape, sound)
+        self._drawn = drawn = draw_sampling_noise(parts.noise, latent, shape, sound, family.latent)
         self._sampler: Sampler = make_sampler(
             sampler.name,
             noise_levels,
@@ -190,9 +190,8 @@ class Denoising:
         )
         if drawn.brownian_seed is not None:
             self._sampler.use_brownian_noise(drawn.brownian_seed, shape)
-        self._noise = self._placed(
-            shuffle_noise(drawn.first, guider.windows, self._family, parts.noise, latent)
-        )
+        shuffled = shuffle_noise(drawn.first, guider.windows, family, parts.noise, latent)
+        self._noise = self._placed(shuffled)
         self._added = parts.noise.added
         smooth = noise_levels.comfyui_progress is not None
         self._mask = mask_in_cells(latent, shape, smooth=smooth, sound=sound)

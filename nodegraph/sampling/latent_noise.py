@@ -31,6 +31,7 @@ from nodegraph.sampling.regions import mask_to_cells
 
 if TYPE_CHECKING:
     from nodegraph.families.flow_noise import ModelNoise
+    from nodegraph.families.latent_formats import LatentFormat
     from nodegraph.families.model_step import SoundLayout
     from nodegraph.sampling.sampling_parts import SamplingNoise
 
@@ -152,12 +153,14 @@ def draw_sampling_noise(
     latent: Latent,
     shape: Sequence[int],
     sound: SoundLayout | None = None,
+    latents: LatentFormat | None = None,
 ) -> DrawnNoise:
     """The noise of a sampling; see the module.
 
     Args:
         shape: Of the latent, with its sound.
         sound: Position of the sound, whose noise is drawn after that of the video.
+        latents: The format of what is sampled, which may have noise drawn frame after frame.
     Raises:
         InvalidValue: The noise that was given doesn't fit, on port ``noise``; or an item's place in
             its batch is too far back.
@@ -165,6 +168,7 @@ def draw_sampling_noise(
     indices = latent.noise_indices
     generators: tuple[torch.Generator, ...]
     at_once = noise.draw != "per item"
+    by_frame = latents is not None and latents.noise_by_frame
     if at_once:
         first = _drawn_at_once(noise.seed, latent, shape, sound)
         on_the_way = noise.seed if noise.draw == ONE_SEED else (noise.seed + 1) % 2**64
@@ -173,14 +177,15 @@ def draw_sampling_noise(
         # Used for the first noise whatever is given in its place, so that what is drawn on the way
         # is the same.
         generators = tuple(item_generators(noise.seed, indices))
-        first = _drawn_per_item(generators, shape, sound)
+        first = _drawn_per_item(generators, shape, sound, by_frame=by_frame)
     if noise.tensor is not None:
         first = _stated_noise(noise.tensor, first, sound, count_appended(latent.guides))
     if noise.share:
         if at_once:
             other = _drawn_at_once(noise.other_seed, latent, shape, sound)
         else:
-            other = _drawn_per_item(item_generators(noise.other_seed, indices), shape, sound)
+            other_generators = item_generators(noise.other_seed, indices)
+            other = _drawn_per_item(other_generators, shape, sound, by_frame=by_frame)
         # of two that don't depend on each other, so that the mixture's variance is 1, too
         scale = math.hypot(1 - noise.share, noise.share)
         first = ((1 - noise.share) * first + noise.share * other) / scale
@@ -189,9 +194,16 @@ def draw_sampling_noise(
 
 
 def _drawn_per_item(
-    generators: Sequence[torch.Generator], shape: Sequence[int], sound: SoundLayout | None
+    generators: Sequence[torch.Generator],
+    shape: Sequence[int],
+    sound: SoundLayout | None,
+    *,
+    by_frame: bool = False,
 ) -> Tensor:
     """Each item's from its generator: the video's first, then the sound's."""
+    if by_frame:
+        frames_first = draw_from(generators, (shape[2], shape[1], *shape[3:]))
+        return frames_first.transpose(1, 2).contiguous()
     if sound is None:
         return draw_from(generators, shape[1:])
     video = draw_from(generators, (shape[1], sound.frames, *shape[3:]))

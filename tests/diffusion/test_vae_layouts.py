@@ -62,8 +62,8 @@ def flux2_original(vae: Any) -> original.Tensors:
     return found
 
 
-def wan(kind: Any = d.AutoencoderKLWan, layers: int = 2) -> Any:
-    return kind(base_dim=8, z_dim=16, dim_mult=[1, 2, 4, 4], num_res_blocks=layers)
+def wan(kind: Any = d.AutoencoderKLWan, layers: int = 2, **more: Any) -> Any:
+    return kind(base_dim=8, z_dim=16, dim_mult=[1, 2, 4, 4], num_res_blocks=layers, **more)
 
 
 def wan22() -> Any:
@@ -176,6 +176,11 @@ BUILDS: dict[str, tuple[str, Build, Callable[[Any], original.Tensors]]] = {
     "wan, one layer": ("wan", lambda: wan(layers=1), original.wan),
     "wan22": ("wan22", wan22, original.wan22),
     "qwen-image": ("qwen-image", lambda: wan(d.AutoencoderKLQwenImage), original.wan),
+    "qwen-image-layered": (
+        "qwen-image-layered",
+        lambda: wan(d.AutoencoderKLQwenImage, input_channels=4),
+        original.wan,
+    ),
     "ltx 0.9.0": ("ltx", ltx, original.ltx),
     "ltx 0.9.1": ("ltx", lambda: ltx(**TIMED), original.ltx),
     "ltx 0.9.5": ("ltx", lambda: ltx(**LATE), original.ltx),
@@ -255,6 +260,7 @@ ALONE = {
     "ltx",
     "sana",
     "hunyuan-image",
+    "qwen-image-layered",
 }
 """Formats whose VAEs no other format has."""
 

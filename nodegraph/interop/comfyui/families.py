@@ -43,6 +43,7 @@ _SOUND = (
     (r"stable.?audio", "stable-audio"),
 )
 _MODELS = (
+    (r"qwen.?image.?layered", "qwen-image-layered"),
     (r"qwen.?image.?edit.?(2509|2511|plus)|edit.?plus", "qwen-image-edit-plus"),
     (r"qwen.?image.?edit|qwen.?edit", "qwen-image-edit"),
     (r"qwen.?image.?2[._]?1(?!\d)", "qwen-image-21"),
@@ -91,6 +92,7 @@ _WITHOUT_ENCODER = ((r"(^|[/_ -])ltx.?2", "ltx2"), (r"(^|[/_ -])ltx.?v", "ltx"),
 
 _LATENTS = (
     (r"qwen.?image.?2[._]?1(?!\d).*vae", "qwen-image-21"),
+    (r"qwen.?image.?layered.*vae", "qwen-image-layered"),
     (r"qwen.?image.*vae", "qwen-image"),
     (r"wan.?2.?1.*vae", "wan"),
     (r"(^|/)ae\.|flux[^2]?1?[^2]?(vae|ae)|(^|/)flux_ae", "flux"),

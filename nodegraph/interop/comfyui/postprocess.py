@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from nodegraph.families.index import INDEX
 from nodegraph.interop.comfyui.families import (
     RAW_WRITERS,
     family_of_name,
@@ -23,7 +24,7 @@ from nodegraph.interop.comfyui.literal_tags import find_referenced_node, replace
 from nodegraph.interop.comfyui.translating import MadeOutput
 
 _ALIKE = (
-    {"qwen-image", "qwen-image-edit", "qwen-image-edit-plus"},
+    {"qwen-image", "qwen-image-edit", "qwen-image-edit-plus", "qwen-image-layered"},
     {"wan", "wan22-5b"},
     {"z-image", "flux2-klein", "lumina2"},
     {"longcat-image", "longcat-image-edit"},
@@ -138,10 +139,13 @@ def _resolve_family(
     (family,) = families
     for node in encoders:
         own_family = node.inputs.get("family")
-        if own_family == "qwen-image" and all(
-            _is_plain(each) for each in _read(graph, prompts, node)
+        if (
+            own_family == "qwen-image"
+            and INDEX[own_family].latent == INDEX[family].latent
+            and all(_is_plain(each) for each in _read(graph, prompts, node))
         ):
-            # Models that edit are led there by such prompts as they are.
+            # Models that edit are led there by such prompts as they are. References of other
+            # latents would not fit them.
             continue
         _join(node, family)
 

@@ -139,6 +139,7 @@ class Question:
         text: The question.
         system: What it is told beforehand of how to answer.
         images: Images to look at, each float32 in 0..1, (height, width, 3).
+        is_text_first: Whether the images stand after the question, not before it.
         audio: What to listen to.
         is_chat: Whether what it was trained to find around a question is put there; else it goes
             on with the text as it is.
@@ -151,6 +152,7 @@ class Question:
     is_chat: bool = True
     thinks: bool = False
     audio: Audio | None = None
+    is_text_first: bool = False
 
 
 def generate_answer(
@@ -213,7 +215,8 @@ def _model_inputs(module: Any, tokenizer: Any, question: Question) -> dict[str, 
     counts: list[int] = []
     if question.images:
         pixels, counts = _picture_inputs(module, question)
-        text = IMAGE_BLOCK * len(counts) + text
+        blocks = IMAGE_BLOCK * len(counts)
+        text = text + blocks if question.is_text_first else blocks + text
     if question.is_chat:
         chat = CHATS[kind_of(type(module).__name__) or ""]
         text = chat.format(text, question.system, thinks=question.thinks)

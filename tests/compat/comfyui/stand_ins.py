@@ -87,7 +87,7 @@ TOKENS = 5
 """Of a prompt in a file."""
 
 _UNKNOWN = {
-    "LoadDiffusionModel": "layered|hidream_e1",
+    "LoadDiffusionModel": "hidream_e1",
     "LoadVisionModel": "depth_anything_3|moge",
     # Teaches Krea 2 to look at images, which diffusers' pipeline can't.
     "LoadLora": "krea2_style_reference",

@@ -9,26 +9,27 @@ import diffusers as d
 from .parts import dynamic_flow
 
 
-def qwen_vae() -> Any:
+def qwen_vae(**more: Any) -> Any:
     return d.AutoencoderKLQwenImage(
         base_dim=8,
         z_dim=16,
         dim_mult=[1, 2, 2, 2],
         num_res_blocks=1,
         temperal_downsample=[False, True, True],
+        **more,
     )
 
 
-def qwen_net(**more: Any) -> Any:
+def qwen_net(head: int = 16, axes_dims_rope: tuple[int, int, int] = (4, 6, 6), **more: Any) -> Any:
     return d.QwenImageTransformer2DModel(
         patch_size=2,
         in_channels=64,
         out_channels=16,
         num_layers=2,
-        attention_head_dim=16,
+        attention_head_dim=head,
         num_attention_heads=2,
         joint_attention_dim=32,
-        axes_dims_rope=(4, 6, 6),
+        axes_dims_rope=axes_dims_rope,
         **more,
     )
 

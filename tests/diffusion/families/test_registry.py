@@ -777,6 +777,7 @@ LACKS: dict[str, set[str]] = {
     "wan22-5b": {"inpaint"},
     "hidream": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "qwen-image-edit-plus": {"inpaint"},
+    "qwen-image-layered": {"img2img", "inpaint"},
     "qwen-image-21": {"attention guiders", "img2img", "inpaint"},
     "hunyuan-image": {"img2img", "inpaint"},
     "hunyuan-video-15": {"attention guiders", "inpaint"},

@@ -404,6 +404,13 @@ SMALL: Mapping[str, Small] = {
         _QWEN,
         {"num_attention_heads": 24, "joint_attention_dim": 3584},
     ),
+    "qwen-image-layered": Small(
+        "qwen-image-layered-transformer",
+        "qwen-image",
+        "QwenImageTransformer2DModel",
+        {**_QWEN, "use_additional_t_cond": True, "use_layer3d_rope": True},
+        {"num_attention_heads": 24, "joint_attention_dim": 3584},
+    ),
     "hunyuan-image": Small(
         "hunyuan-image-transformer",
         "hunyuan-image",

@@ -161,7 +161,6 @@ RELATIVES = {
     "ref_conv.weight": ("wan", "reference"),
     "control_adapter.conv.weight": ("wan", "camera"),
     "face_adapter.fuser_blocks.0.k_norm.weight": ("wan", "Wan Animate"),
-    "time_text_embed.addition_t_embedding.weight": ("qwen-image", "Qwen-Image-Layered"),
     "vision_in.proj.0.weight": ("hunyuan-image", "HunyuanVideo"),
 }
 

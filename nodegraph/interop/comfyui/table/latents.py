@@ -32,21 +32,27 @@ _TILED = (
 )
 
 
-def _empty(node_type: str, size: int, cell: int = 8) -> TableEntry:
-    """The entry of an empty latent; what sides are divided by there leaves a rest."""
-    sides = f"width: INT = {size}, height: INT = {size}, batch_size: INT = 1"
+def _empty(
+    node_type: str, size: int, cell: int = 8, native: str = "EmptyLatent", more: str = ""
+) -> TableEntry:
+    """The entry of an empty latent; what sides are divided by there leaves a rest.
+
+    Args:
+        more: Inputs between the sides and the batch size, which have one name on both sides.
+    """
+    sides = f"width: INT = {size}, height: INT = {size}, {more}batch_size: INT = 1"
 
     def forward(node: Passage) -> None:
         sides = [node.inputs[side] for side in ("width", "height")]
         fits = all(not side.is_link and side.content % cell == 0 for side in sides)
         step = {} if fits else {"multiple_of": cell}
-        node.give("LATENT", MadeOutput(node.add("EmptyLatent", **node.inputs, **step), "latent"))
+        node.give("LATENT", MadeOutput(node.add(native, **node.inputs, **step), "latent"))
 
     def backward(node: Passage) -> None:
         taken = {name: signal for name, signal in node.inputs.items() if name != "multiple_of"}
         node.give("latent", MadeOutput(node.add(node_type, **taken), "LATENT"))
 
-    return entry(f"{node_type}({sides}) -> LATENT", forward, "EmptyLatent", backward)
+    return entry(f"{node_type}({sides}) -> LATENT", forward, native, backward)
 
 
 def _empty_video(node_type: str, width: int, height: int, length: int) -> TableEntry:
@@ -104,13 +110,6 @@ def _to_batch_back(node: Passage) -> None:
     latent, size = node.inputs["latent"], node.inputs["size"]
     name = node.add("LatentCutToBatch", samples=latent, dim="t", slice_size=size)
     node.give("latent", MadeOutput(name, "LATENT"))
-
-
-def _layered(node: Passage) -> None:
-    frames = compute_number(node, "a * 4 + 1", lambda a: a * 4 + 1, a=node.inputs["layers"])
-    sizes = {name: node.inputs[name] for name in ("width", "height", "batch_size")}
-    name = node.add("EmptyVideoLatent", frames=frames, **sizes)
-    node.give("LATENT", MadeOutput(name, "latent"))
 
 
 def _upscale(node: Passage) -> None:
@@ -337,10 +336,12 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     _empty_video("EmptyMochiLatentVideo", 848, 480, 25),
     _empty_video("EmptyCosmosLatentVideo", 1280, 704, 121),
-    entry(
-        "EmptyQwenImageLayeredLatentImage(width: INT = 640, height: INT = 640, layers: INT = 3, "
-        "batch_size: INT = 1) -> LATENT",
-        _layered,
+    _empty(
+        "EmptyQwenImageLayeredLatentImage",
+        640,
+        16,
+        native="EmptyLayeredLatent",
+        more="layers: INT = 3, ",
     ),
     entry(
         'LatentCut(samples: LATENT, dim: COMBO = "x", index: INT = 0, amount: INT = 1) -> LATENT',
