@@ -43,6 +43,7 @@ from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_tensors
+from nodegraph.families.position_limits import PositionLimits, square_limits
 from nodegraph.families.qwen_image import last_states
 from nodegraph.families.qwen_image_edit import (
     PICTURE,
@@ -162,20 +163,8 @@ class Kandinsky5(Family):
         """What stands around a prompt."""
         return _OF_IMAGES
 
-    def fit(
-        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
-    ) -> dict[str, Tensor]:
-        frames = request.shape[2] if len(request.shape) == 5 else 1
-        patches = (frames, *(side // PATCH for side in request.shape[-2:]))
-        if max(patches) > _POSITIONS:
-            side = _POSITIONS * PATCH * self.latent.spatial
-            raise InvalidValue(
-                "the model has no positions for a latent of this size",
-                port="latent",
-                given=f"{request.width} x {request.height} pixels, {frames} latent frames",
-                expected=f"sides up to {side} pixels, and up to {_POSITIONS} latent frames",
-            )
-        return super().fit(model, entry, request)
+    def position_limits(self, config: Config) -> PositionLimits:
+        return square_limits(_POSITIONS * PATCH, _POSITIONS)
 
     def output(self, model: Denoiser, hidden: Tensor, moment: Moment, batch: Batch) -> Tensor:
         """Return the transformer's output.
