@@ -111,7 +111,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/sampling/samplers/euler.py": "ltx",
     },
     "The size of latents of music": {
-        "nodes/_sound_facts.py": "ace stableaudio",
+        "nodes/_sound_facts.py": "ace ltx stableaudio",
     },
     "Latent formats, which are shared by families": {
         "nodes/models.py": "flux qwen sd3 sdxl wan",
