@@ -9,6 +9,7 @@ from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.families.family_checks import check_has_video
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.sampler_names import (
     ALIGN_YOUR_STEPS,
@@ -180,12 +181,12 @@ def _check_positions(inputs: HookInputs) -> Iterator[Finding]:
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     limits = inputs.fact("model", "positions")
     width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
-    if family is None or limits is None or width is None or height is None:
+    if family is None or not limits or width is None or height is None:
         return
     pixels, size = family.latent, _evaluated_size(inputs, (width, height))
     frames = 1 if inputs.fact("guider", "window") else inputs.fact("latent", "frames") or 1
     count = pixels.latent_frames(frames) if pixels.temporal else 1
-    yield from check_findings(limits.check, "latent", size, count, pixels.spatial)
+    yield from check_findings(PositionLimits(*limits).check, "latent", size, count, pixels.spatial)
 
 
 _FAR = 4

@@ -6,13 +6,12 @@ of torch, or read other positions without a word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodegraph.errors import InvalidValue
 
 
-@dataclass(frozen=True, slots=True)
-class PositionLimits:
+class PositionLimits(NamedTuple):
     """The largest latent that a network has positions for.
 
     Attributes:
