@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.core.context import CpuDevice
+from nodegraph.families.family_checks import check_is_image
 from nodegraph.families.registry import FAMILIES
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
@@ -75,7 +76,7 @@ def model_port(known: ModelFacts) -> Facts:
     """Facts of a denoiser at its port."""
     facts: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
-    guidance_facts = ("guides_itself", "needs_negative")
+    guidance_facts = ("guides_itself", "needs_negative", "positions")
     alike = FAMILIES[known["family"]].accepts_prompts_of
     return {
         "family": known["family"],
@@ -209,7 +210,12 @@ def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents whose images need too much memory, even with tiled decoding."""
+    """Find latents of videos, and images that need too much memory, even with tiled decoding."""
+    try:
+        check_is_image(inputs.fact("latent", "frames") or 1)
+    except InvalidValue as error:
+        yield error_to_finding("latent", error)
+        return
     yield from _vae_findings(inputs, "latent")
 
 

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph.families.family_checks import check_has_video
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.sampler_names import (
     ALIGN_YOUR_STEPS,
@@ -150,12 +152,16 @@ def _check_named(inputs: HookInputs) -> Iterator[Finding]:
 
 def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
     """Find latents that the model cannot sample, or that do not fit in memory."""
+    if inputs.fact("latent", "without_video"):
+        yield from check_findings(check_has_video, "latent", False)
+        return
     yield from _check_size(inputs, is_guided=is_guided)
     multiple = inputs.fact("model", "multiple")
     yield from check_sides(
         inputs, "latent", "model", multiple, "Choose a size that is a multiple of it."
     )
     yield from _check_only_size(inputs)
+    yield from _check_positions(inputs)
     yield from _check_trained_size(inputs)
     frames = inputs.fact("latent", "frames")
     temporal, form = inputs.fact("model", "temporal"), inputs.fact("model", "format")
@@ -168,6 +174,19 @@ def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:
     size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if family is not None and None not in size:
         yield from check_findings(family.latent.check_size, "latent", size, family.title)
+
+
+def _check_positions(inputs: HookInputs) -> Iterator[Finding]:
+    """Find latents that are larger than the model has positions for."""
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    limits = inputs.fact("model", "positions")
+    width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
+    if family is None or not limits or width is None or height is None:
+        return
+    pixels, size = family.latent, _evaluated_size(inputs, (width, height))
+    frames = 1 if inputs.fact("guider", "window") else inputs.fact("latent", "frames") or 1
+    count = pixels.latent_frames(frames) if pixels.temporal else 1
+    yield from check_findings(PositionLimits(*limits).check, "latent", size, count, pixels.spatial)
 
 
 _FAR = 4

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families import stable_audio, stable_audio_3
 from nodegraph.families.ace_step import FEATURES, music_frames
+from nodegraph.families.registry import FAMILIES
 from nodegraph.media.audio.sound_kinds import (
     SOUND_KINDS,
     SoundRequest,
@@ -85,5 +86,13 @@ def music_latent(inputs: HookInputs) -> dict[str, Facts]:
     known: dict[str, object] = {} if count is None else {"batch": count}
     if seconds is not None and family in MUSIC_FAMILIES:
         width, height = music_size(family, seconds)
-        known |= {"width": width, "height": height}
+        form = FAMILIES[family].latent.name
+        known |= {"width": width, "height": height, "format": form}
     return {"latent": known}
+
+
+def empty_audio_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Facts of an empty latent of the sound of a video of LTX-2."""
+    count = inputs.literals.get("batch_size")
+    known: dict[str, object] = {} if count is None else {"batch": count}
+    return {"latent": {**known, "format": FAMILIES["ltx2"].latent.name, "without_video": True}}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph.families.family_checks import check_one_video
 from nodegraph.families.registry import get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 
@@ -13,7 +14,11 @@ from ._facts import check_encoded_size, check_sides, check_tiles, error_to_findi
 
 
 def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
-    """Find video latents that do not fit in memory, and invalid tiles."""
+    """Find batches of videos, video latents that do not fit in memory, and invalid tiles."""
+    try:
+        check_one_video(inputs.fact("latent", "batch") or 1)
+    except InvalidValue as error:
+        yield error_to_finding("latent", error)
     yield from check_tiles(inputs)
     yield from _room(inputs, "latent")
 
@@ -92,12 +97,14 @@ def check_frames(
         nearest = get_latent_format(form).nearest_frames(frames)
     if frames in nearest:
         return
+    hint = None if step else "The model is for images: use EmptyLatent, VAEEncode and VAEDecode."
+    is_sound = form is not None and get_latent_format(form).is_sound
     yield Finding(
         port,
         "the model does not support this number of frames",
         f"{frames} frames",
-        " or ".join(map(str, nearest)) if step else "one image",
-        None if step else "The model is for images: use EmptyLatent, VAEEncode and VAEDecode.",
+        "sound" if is_sound else " or ".join(map(str, nearest)) if step else "one image",
+        "The model is for sound: use EmptyMusicLatent, or VAEEncodeAudio." if is_sound else hint,
         code="wrong-size",
     )
 

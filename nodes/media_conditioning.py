@@ -19,8 +19,8 @@ from nodegraph import (
     node,
 )
 
+from ._family_facts import check_keyframe, check_references_to_video
 from ._memory import encode_frames_estimate
-from ._video_latent_facts import check_frame_count
 from .video_conditioning import FAMILY_FACTS, FirstPicture
 from .video_latent import Side
 
@@ -38,6 +38,7 @@ def _loaded(ctx: Context, opened: ExitStack, *vaes: Vae | None) -> list[Any]:
     lane="gpu",
     numerics=True,
     facts=FAMILY_FACTS,
+    validate=check_keyframe,
     estimate=encode_frames_estimate,
     tags=(
         *("minimax", "keyframe", "last frame", "image to video", "MiniMaxH3AddGuide"),
@@ -97,7 +98,7 @@ def KeyframeConditioning(
         "conditioning": {"family": "encoder.family"},
         "latent": {"width": "width", "height": "height", "frames": "frames"},
     },
-    validate=check_frame_count,
+    validate=check_references_to_video,
     estimate=encode_frames_estimate,
     tags=(
         *("minimax", "MiniMaxH3ReferenceToVideo", "ref2va", "subject", "voice", "style"),

@@ -22,6 +22,7 @@ from nodegraph import (
 from nodegraph.families.prompts import MUSIC_TASKS
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 
+from ._family_facts import check_music_encoder
 from ._memory import prompt_estimate
 from ._sound_facts import (
     ANY_KIND,
@@ -102,6 +103,7 @@ Seconds = Annotated[float, Range(0.04, 1000)]
     lane="gpu",
     numerics=True,
     facts={"conditioning": {"family": "encoder.family"}},
+    validate=check_music_encoder,
     estimate=prompt_estimate,
     tags=("music", "song", "lyrics", "tags", "TextEncodeAceStepAudio1.5", "text to audio"),
 )

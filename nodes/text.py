@@ -16,6 +16,7 @@ from nodegraph import (
     node,
 )
 
+from ._family_facts import check_edit_encoder
 from ._memory import prompt_estimate
 from ._prompt_facts import (
     check_clip_skip,
@@ -199,6 +200,7 @@ def SizeConditioning(
     lane="gpu",
     numerics=True,
     facts=_ENCODED,
+    validate=check_edit_encoder,
     estimate=prompt_estimate,
     tags=("prompt", "edit", "qwen"),
 )

@@ -23,6 +23,13 @@ from nodegraph import (
 )
 from nodegraph.models.camera_path import MOTIONS, CameraPath
 
+from ._family_facts import (
+    check_camera,
+    check_control_video,
+    check_first_picture,
+    check_frame_port,
+    check_tracks,
+)
 from ._memory import (
     encode_camera_estimate,
     encode_control_estimate,
@@ -31,9 +38,6 @@ from ._memory import (
 )
 from ._video_latent_facts import (
     FRAMES_PER_REFERENCE,
-    check_camera_frames,
-    check_film,
-    check_frame_count,
     controlled_video_facts,
 )
 from .video_latent import Side
@@ -71,7 +75,7 @@ class FirstPicture(NamedTuple):
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
-    validate=check_film,
+    validate=check_first_picture,
     estimate=encode_frames_estimate,
     tags=(
         *("wan", "ltx", "cosmos", "hunyuan", "HunyuanVideo15ImageToVideo", "animate", "minimax"),
@@ -148,7 +152,7 @@ def ImageToVideoConditioning(
     numerics=True,
     facts=FAMILY_FACTS,
     infer=controlled_video_facts,
-    validate=check_frame_count,
+    validate=check_control_video,
     estimate=encode_control_estimate,
     tags=(
         *("wan", "vace", "WanVaceToVideo", "control video", "reference image"),
@@ -205,7 +209,7 @@ def VaceConditioning(
         **FAMILY_FACTS,
         "latent": {"width": "video.width", "height": "video.height", "frames": "frames"},
     },
-    validate=check_frame_count,
+    validate=check_control_video,
     estimate=encode_controlling_estimate,
     tags=(
         *("wan", "fun control", "WanFunControlToVideo", "Wan22FunControlToVideo"),
@@ -265,7 +269,7 @@ def ControlVideoConditioning(
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
-    validate=check_film,
+    validate=check_tracks,
     estimate=encode_frames_estimate,
     tags=(
         *("wan", "ATI", "WanTrackToVideo", "trajectory", "motion", "image to video"),
@@ -370,7 +374,7 @@ def CameraMotion(
         **FAMILY_FACTS,
         "latent": {name: f"camera.{name}" for name in ("width", "height", "frames")},
     },
-    validate=check_camera_frames,
+    validate=check_camera,
     estimate=encode_camera_estimate,
     tags=("wan", "fun camera", "WanCameraImageToVideo", "camera control", "image to video"),
 )
@@ -424,6 +428,7 @@ def CameraConditioning(
             for name in ("width", "height", "batch", "frames", "channels", "format")
         }
     },
+    validate=check_frame_port,
     estimate=encode_frames_estimate,
     tags=(
         *("ltx", "keyframe", "first frame", "last frame", "IC-LoRA", "image to video"),

@@ -8,6 +8,7 @@ from nodegraph import Advanced, Audio, Context, Latent, MultipleOf, Range, Vae, 
 
 from ._memory import decode_video_estimate, encode_video_estimate
 from ._sampling_facts import check_empty_latent
+from ._sound_facts import empty_audio_facts
 from ._video_latent_facts import check_decoded_video, check_encoded_video
 
 Side = Annotated[int, Range(16, 16384, step=16), MultipleOf(16)]
@@ -170,7 +171,11 @@ def VAEEncodeAudio(ctx: Context, vae: Vae, audio: Audio) -> Latent:
         return encode_sound(autoencoder, audio)
 
 
-@node(category="latent", tags=("ltx", "sound", "LTXVEmptyLatentAudio", "silence"))
+@node(
+    category="latent",
+    infer=empty_audio_facts,
+    tags=("ltx", "sound", "LTXVEmptyLatentAudio", "silence"),
+)
 def EmptyAudioLatent(
     frames: Frames = 121,
     rate: Annotated[float, Range(0.001, 1000)] = 24.0,

@@ -46,10 +46,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/_language_facts.py": "qwen",
         "nodegraph/models/adapters/recipes.py": "wan",
         "nodegraph/models/facts.py": "stablediffusion",
-        "nodegraph/models/camera_motion.py": "wan",
-        "nodegraph/models/image_to_video.py": "hunyuan ltx minimax wan",
-        "nodegraph/models/media_conditions.py": "ltx minimax",
-        "nodegraph/models/point_tracks.py": "wan",
+        "nodegraph/models/image_to_video.py": "hunyuan ltx wan",
         "nodegraph/models/prompt_preprocessing.py": "cogview stablediffusion",
         "nodegraph/models/speed/speed_support.py": "stablediffusion",
         "nodegraph/perception/language_model.py": "qwen",
@@ -92,7 +89,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/_training_facts.py": "sd1 stablediffusion",
     },
     "Nodes of one model: its image prompts, its schedule": {
-        "nodegraph/models/conditioning.py": "minimax sdxl stablediffusion",
+        "nodegraph/models/conditioning.py": "sdxl stablediffusion",
         "nodegraph/models/ip_adapters/image_prompts.py": "flux",
         "nodegraph/weights/single_files/clip.py": "flux",
         "nodes/_ip_adapter_facts.py": "flux sdxl stablediffusion",
@@ -111,7 +108,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/sampling/samplers/euler.py": "ltx",
     },
     "The size of latents of music": {
-        "nodes/_sound_facts.py": "ace stableaudio",
+        "nodes/_sound_facts.py": "ace ltx stableaudio",
     },
     "Latent formats, which are shared by families": {
         "nodes/models.py": "flux qwen sd3 sdxl wan",

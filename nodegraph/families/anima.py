@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.errors import InvalidValue
 from nodegraph.families.anima_control import CLASS as LLLITE_CLASS
 from nodegraph.families.anima_control import LLLITE_FILE, image_vectors, led_by
-from nodegraph.families.base import CONTROLS, Family, Part, Resolutions, Warn, encoded
+from nodegraph.families.base import CONTROLS, Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.cosmos import (
     ORIGINAL_PREFIXES,
     PREDICT2_LAYERS,
@@ -20,9 +20,11 @@ from nodegraph.families.cosmos import (
     PREDICT2_SIGN,
     cosmos_layout,
     provide_resizing,
+    table_limits,
 )
 from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.wan_vae import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -102,6 +104,9 @@ class Anima(Family):
     understood for each of the prompt's T5 tokens. It belongs to the denoiser, as files of the
     transformer hold it, and LoRAs change it.
     """
+
+    def position_limits(self, config: Config) -> PositionLimits:
+        return table_limits(config)
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         from nodegraph.families.text_encoders import hidden_states

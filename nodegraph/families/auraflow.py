@@ -9,7 +9,6 @@ from __future__ import annotations
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.errors import InvalidValue
 from nodegraph.families.base import (
     ATTENTION_CACHES,
     FUSED,
@@ -22,7 +21,8 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.latent_formats import SDXL
 from nodegraph.families.layer_names import DOUBLE_STREAM_SIGN, LoraSign
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.model_step import Batch, Moment
+from nodegraph.families.position_limits import PositionLimits, square_limits
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
@@ -123,19 +123,9 @@ class AuraFlow(Family):
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)
         return encoded({"embeddings": states * tokens["attention_mask"][..., None]})
 
-    def fit(
-        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
-    ) -> dict[str, Tensor]:
+    def position_limits(self, config: Config) -> PositionLimits:
         # diffusers would take wrong rows of the table for larger latents.
-        side = _PATCH * isqrt(int(model.config["pos_embed_max_size"]))
-        if max(request.shape[-2:]) > side:
-            raise InvalidValue(
-                "the model has no positions for a latent of this size",
-                port="latent",
-                given=f"{tuple(request.shape[-2:])} cells",
-                expected=f"at most {side} cells per side, {side * self.latent.spatial} pixels",
-            )
-        return super().fit(model, entry, request)
+        return square_limits(_PATCH * isqrt(int(config["pos_embed_max_size"])))
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         output: Tensor = model.module(

@@ -23,6 +23,7 @@ from nodegraph.families.image_conditioning import (
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundPlacement
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
@@ -51,21 +52,16 @@ shape (1,)."""
 ZERO_TIMESTEP_REFERENCE = "still"
 """Tensor of a prompt whose reference images get timestep 0, that is, no noise; shape (1,)."""
 
-GUIDANCE = "guidance"
-"""Tensor of a prompt: the guidance scale as an input of guidance-distilled models, shape (1,)."""
-
-LATE_CFG = "late_cfg"
-"""Tensor of a prompt: the guidance scale of the second of two experts, shape (1,)."""
+GUIDANCE, LATE_CFG, TIME_IDS = "guidance", "late_cfg", "time_ids"
+"""Tensors of a prompt: the guidance scale as an input of guidance-distilled models, and that of the
+second of two experts, each of shape (1,); the size conditioning of Stable Diffusion XL, shape
+(1, 6) or (1, 5)."""
 
 CONTROLS = "controls"
 """Name in a batch of the residuals of control networks, as returned by `Family.controlled`."""
 
 RATE = "rate"
 """Tensor of a prompt: frames per second of the video as a fraction, int64, shape (1, 2)."""
-
-GUIDANCE_SCALE, TIME_IDS = "guidance", "time_ids"
-"""Tensors of a prompt: the guidance scale as an input of guidance-distilled models, shape (1,);
-the size conditioning of Stable Diffusion XL, shape (1, 6) or (1, 5)."""
 
 ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size", "score"
 """Tensors of a prompt: size conditioning of Stable Diffusion XL, as height and width, top and left,
@@ -92,9 +88,8 @@ SHARED = (
 OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, *VIDEO_CELLS)
 """Tensors of a fitted prompt that have one value per latent cell."""
 
-CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE, NULL_EMBEDDING)
+CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE, TIME_IDS, SCORE, NULL_EMBEDDING)
 """Tensors of a prompt that do not come from its text."""
-
 
 ATTENTION_CACHES = frozenset({"taylorseer", "broadcast"})
 """Step caches that hook into attention, which all networks of diffusers have; see
@@ -367,6 +362,10 @@ class Family(ABC):
     def step_memory(self, config: Config) -> StepMemory:
         """Return the memory of a step without the weights, by the denoiser's configuration."""
         return self.held.of(config)
+
+    def position_limits(self, config: Config) -> PositionLimits | None:
+        """Return the largest latent that its network has positions for, or None if any fits."""
+        return None
 
     def leading_frames(self, config: Config, frames: int) -> int:
         """Return how many latent frames are sampled before those of a video, and dropped."""

@@ -35,6 +35,7 @@ from nodegraph.families.image_conditioning import (
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.scheduler_file import EDM_CLASS
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
 from nodegraph.weights.lazy import torch
@@ -346,6 +347,9 @@ class CosmosFamily(Family):
         states[:, length:] = 0
         return encoded({"embeddings": states})
 
+    def position_limits(self, config: Config) -> PositionLimits:
+        return table_limits(config)
+
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:
         """The pipelines' own negative prompt."""
         from diffusers.pipelines.cosmos import pipeline_cosmos_text2world as pipeline
@@ -355,7 +359,6 @@ class CosmosFamily(Family):
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
-        _check_positions(model.config, request, self.latent.spatial)
         fitted = super().fit(model, entry, request)
         check_video_size(fitted, request)
         takes_frames = model.config["in_channels"] != model.config["out_channels"]
@@ -486,28 +489,15 @@ class CosmosPredict2(CosmosFamily):
         return ((1 - time) * x + -time * output.float()).to(model.dtype).to(x.dtype)
 
 
-def _check_positions(config: Config, request: SamplingRequest, cell: int) -> None:
-    """Refuse latents that are larger than the network has positions for.
-
-    Args:
-        cell: Pixels along a latent cell's side.
-    Raises:
-        InvalidValue: On port ``latent``.
-    """
+def table_limits(config: Config) -> PositionLimits:
+    """Return the largest latent that a network of Cosmos, or one like it, has positions for."""
     most = tuple(config["max_size"])
     if config.get("extra_pos_embed_type") is None:
         # Rotary positions of all axes reach as far as the longest.
         patches = max(cells // side for cells, side in zip(most, _PATCH, strict=True))
         most = tuple(patches * side for side in _PATCH)
-    frames = request.frames_at_once or request.shape[2]
-    shape = (frames, *request.shape[3:])
-    if any(cells > limit for cells, limit in zip(shape, most, strict=True)):
-        raise InvalidValue(
-            "the model has no positions for a latent of this size",
-            port="latent",
-            given=f"{shape} cells",
-            expected=f"at most {most} cells, frames of {most[2] * cell} x {most[1] * cell} pixels",
-        )
+    frames, rows, columns = most
+    return PositionLimits(rows, columns, frames)
 
 
 def provide_resizing() -> None:

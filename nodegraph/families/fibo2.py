@@ -36,6 +36,7 @@ from nodegraph.families.layer_names import (
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_names
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.qwen_image_21 import SEEING_ENCODER, SEEING_PROCESSOR
 from nodegraph.families.qwen_image_edit import check_no_picture, image_features, spread
 from nodegraph.weights.lazy import torch
@@ -164,6 +165,11 @@ class Fibo2(Family):
 
     def channels(self, config: Config) -> int:
         return int(config["in_channels"]) * _PATCH**2
+
+    def position_limits(self, config: Config) -> PositionLimits:
+        _, rows, columns = config["axes_lens"]
+        # A latent cell is a patch.
+        return PositionLimits(int(rows), int(columns))
 
     def context_width(self, config: Config) -> int | None:
         return int(config["cap_feat_dim"]) * _bundles(config)

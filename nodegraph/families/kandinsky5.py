@@ -25,6 +25,7 @@ from nodegraph.families.base import (
 from nodegraph.families.hunyuan_video_vae import HUNYUAN_VIDEO as HUNYUAN_VIDEO_LATENTS
 from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
+    REFERENCE_LATENT,
     check_video_size,
     unused_image_error,
     with_first_frame,
@@ -42,7 +43,8 @@ from nodegraph.families.kandinsky5_transformer import (
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.patches import reference_latents, reference_tensors
+from nodegraph.families.patches import reference_tensors
+from nodegraph.families.position_limits import PositionLimits, square_limits
 from nodegraph.families.qwen_image import last_states
 from nodegraph.families.qwen_image_edit import (
     PICTURE,
@@ -162,20 +164,8 @@ class Kandinsky5(Family):
         """What stands around a prompt."""
         return _OF_IMAGES
 
-    def fit(
-        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
-    ) -> dict[str, Tensor]:
-        frames = request.shape[2] if len(request.shape) == 5 else 1
-        patches = (frames, *(side // PATCH for side in request.shape[-2:]))
-        if max(patches) > _POSITIONS:
-            side = _POSITIONS * PATCH * self.latent.spatial
-            raise InvalidValue(
-                "the model has no positions for a latent of this size",
-                port="latent",
-                given=f"{request.width} x {request.height} pixels, {frames} latent frames",
-                expected=f"sides up to {side} pixels, and up to {_POSITIONS} latent frames",
-            )
-        return super().fit(model, entry, request)
+    def position_limits(self, config: Config) -> PositionLimits:
+        return square_limits(_POSITIONS * PATCH, _POSITIONS)
 
     def output(self, model: Denoiser, hidden: Tensor, moment: Moment, batch: Batch) -> Tensor:
         """Return the transformer's output.
@@ -262,10 +252,13 @@ class Kandinsky5Edit(Kandinsky5):
                 expected=str(tuple(request.shape[-2:])),
                 hint="Scale the image to the size of the latent before its VAEEncode.",
             )
-        return fitted | reference_tensors(entry.references, request.side)
+        references = reference_tensors(entry.references, request.side)
+        # Under this name, it is cropped with the latent where a part is sampled alone.
+        (fitted[REFERENCE_LATENT],) = references.values()
+        return fitted | references
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        (reference,) = reference_latents(batch)
+        reference = batch[REFERENCE_LATENT]
         hidden = torch.cat([x, reference.to(x.dtype), torch.ones_like(x[:, :1])], 1)
         output = self.output(model, hidden[:, :, None], moment, batch)
         return output[:, 0].permute(0, 3, 1, 2)

@@ -17,6 +17,7 @@ from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.layer_names import REFINED_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, norm_preserving_guidance
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
@@ -112,6 +113,10 @@ class Lumina2(Family):
     Prompts to lead to are read after `INSTRUCTION`, those to lead away from alone; as nobody knows
     what a prompt is for when it is encoded, both are done.
     """
+
+    def position_limits(self, config: Config) -> PositionLimits:
+        _, rows, columns = config["axes_lens"]
+        return PositionLimits(_PATCH * int(rows), _PATCH * int(columns))
 
     def context_width(self, config: Config) -> int | None:
         return int(config["cap_feat_dim"])

@@ -47,6 +47,8 @@ _TEMPLATE = f"{_SYSTEM}<|im_start|>user\n{{}}<|im_end|>\n<|im_start|>assistant\n
 
 Source: diffusers' pipeline.
 """
+_POSITIONS = 8192
+"""Rows of positive positions in the transformer's table. Source: its class in diffusers."""
 _SLOTS = "slots"
 """Tensor of a prompt: True where a token stands for a slot of an image; shape (1, tokens)."""
 
@@ -136,6 +138,7 @@ class QwenImage21(Family):
         if images:
             tokens |= {**pixels, "mm_token_type_ids": slots.long()}
         begin = len(tokenizer(_SYSTEM)["input_ids"])
+        _check_length(int((~slots[:, begin:]).sum()), "text")
         states = states_before_norm(model, tokens)
         return encoded({"embeddings": states[:, begin:], _SLOTS: slots[:, begin:]})
 
@@ -155,6 +158,10 @@ class QwenImage21(Family):
                 hint="Scale each image to a megapixel (sides are multiples of 32). Encode it with "
                 "VAEEncode for ReferenceLatents, and link it to EncodeEditPrompt.",
             )
+        words = int((~entry.tensors[_SLOTS]).sum())
+        _check_length(
+            words + sum(max(item.shape[-2:]) for item in references.values()), request.side
+        )
         return fitted | references
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
@@ -173,6 +180,29 @@ class QwenImage21(Family):
         )[0]
         own_tokens = output[:, -height * width :].transpose(1, 2)
         return own_tokens.view(len(x), -1, height, width)
+
+
+def _check_length(count: int, port: str) -> None:
+    """Refuse prompts that are longer than the transformer's table of positions.
+
+    Behind its end, the table holds the negative positions of images, and the transformer would
+    read those.
+
+    Args:
+        count: Positions of the prompt. A reference image takes as many as its longer side has
+            latent cells.
+    Raises:
+        InvalidValue: On the port.
+    """
+    # The latent that is sampled takes the next one.
+    if count >= _POSITIONS:
+        raise InvalidValue(
+            "the prompt is longer than Qwen-Image 2.1 has positions for",
+            port=port,
+            given=f"{count} tokens",
+            expected=f"at most {_POSITIONS - 1} tokens, with those of the template and the images",
+            hint="Shorten the prompt.",
+        )
 
 
 def _pack(latents: Tensor) -> Tensor:

@@ -146,8 +146,25 @@ def preprocess_images(
     return image_features(processor, brought)
 
 
+_MOST_RATIO = 200
+"""Source: transformers, ``models/qwen2_vl/image_processing_pil_qwen2_vl.py``."""
+
+
 def image_features(processor: Any, pictures: Sequence[Any]) -> tuple[dict[str, Tensor], list[int]]:
-    """PIL images as the encoder takes them, and how many tokens each becomes."""
+    """PIL images as the encoder takes them, and how many tokens each becomes.
+
+    Raises:
+        InvalidValue: An image is too narrow for the encoder; on port ``images``.
+    """
+    for width, height in (item.size for item in pictures):
+        if max(width, height) > _MOST_RATIO * min(width, height):
+            raise InvalidValue(
+                "an image is too narrow for the text encoder",
+                port="images",
+                given=f"{width} x {height} pixels",
+                expected=f"a longer side of at most {_MOST_RATIO} times the shorter one",
+                hint="Put a CropImage before this node.",
+            )
     features = dict(processor(images=list(pictures), return_tensors="pt"))
     counts = features["image_grid_thw"].prod(1) // processor.merge_size**2
     return features, [int(item) for item in counts]

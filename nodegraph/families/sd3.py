@@ -30,6 +30,7 @@ from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import SD3 as SD3_LATENTS
 from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import BLOCKS, Batch, Moment, SamplingRequest
+from nodegraph.families.position_limits import PositionLimits, square_limits
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -210,6 +211,10 @@ class StableDiffusion3(Family):
         if taken == out_channels:
             return None
         return f"a {self.title} whose transformer takes {taken} channels instead of {out_channels}"
+
+    def position_limits(self, config: Config) -> PositionLimits | None:
+        side = config.get("pos_embed_max_size")
+        return square_limits(int(config["patch_size"]) * int(side)) if side else None
 
     def context_width(self, config: Config) -> int | None:
         return int(config["joint_attention_dim"])

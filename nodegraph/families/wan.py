@@ -36,6 +36,7 @@ from nodegraph.families.image_conditioning import (
 )
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.wan_inputs import (
     by_image,
     check_embeddings,
@@ -346,6 +347,11 @@ class WanFamily(Family):
         taken = configs.get("vae", {}).get("z_dim", self.latent.channels)
         wanted = self.latent.channels
         return None if taken == wanted else f"a Wan model with latents of {taken} channels"
+
+    def position_limits(self, config: Config) -> PositionLimits:
+        count = int(config.get("rope_max_seq_len", 1024))
+        _, rows, columns = config["patch_size"]
+        return PositionLimits(count * int(rows), count * int(columns), count)
 
     def channels(self, config: Config) -> int:
         return int(config["out_channels"])

@@ -31,6 +31,7 @@ from nodegraph.families.layer_names import (
     LoraSign,
 )
 from nodegraph.families.model_step import Batch, Moment
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -171,6 +172,10 @@ class ZImage(Family):
 
     `cfg` is the pipeline's guidance scale + 1, as 1 is the positive prompt alone here and 0 there.
     """
+
+    def position_limits(self, config: Config) -> PositionLimits:
+        _, rows, columns = config["axes_lens"]
+        return PositionLimits(_PATCH * int(rows), _PATCH * int(columns))
 
     def context_width(self, config: Config) -> int | None:
         return int(config["cap_feat_dim"])

@@ -16,6 +16,7 @@ from nodegraph.core.values import Conditioning
 from nodegraph.errors import InvalidValue
 from nodegraph.families.camera_rays import POSE_NUMBERS
 from nodegraph.families.components import Autoencoder
+from nodegraph.families.family_checks import check_follows_camera
 from nodegraph.families.image_conditioning import CAMERA_POSES
 from nodegraph.families.registry import get_family
 from nodegraph.models.camera_path import CameraPath
@@ -87,15 +88,7 @@ def encode_camera(
         InvalidValue: The family has no such models, sizes differ, or as of `encode_first_frame`.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
-    family = get_family(conditioning.family or "")
-    if family.first_picture != "film":
-        raise InvalidValue(
-            f"{family.title} has no models with a camera",
-            port="conditioning",
-            given=family.name,
-            expected="wan",
-            hint="Load a Fun camera model of Wan.",
-        )
+    check_follows_camera(get_family(conditioning.family or ""))
     check_frames(autoencoder, path.frames, port="camera")
     step = latent_format(autoencoder).temporal
     poses = camera_poses(path)

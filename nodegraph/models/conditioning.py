@@ -21,6 +21,7 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.components import TextModel
+from nodegraph.families.family_checks import check_reads_references
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.prompt_media import MediaReader, PromptMedia
 from nodegraph.families.prompts import MUSIC_TASKS, MusicPrompt
@@ -250,13 +251,8 @@ def encode_media(
         NumericalError: As of `encode_prompt`.
     """
     family = get_family(text_model.family)
-    if not isinstance(family, MediaReader):
-        raise InvalidValue(
-            f"{family.title} takes no references of this kind",
-            port="encoder",
-            expected="the text encoder of MiniMax H3",
-            hint="For images, use EncodeEditPrompt and ReferenceLatents.",
-        )
+    check_reads_references(family)
+    assert isinstance(family, MediaReader)
     _tell_unread(text_model, [text], warn)
     return _conditioning(text_model, lambda: [family.encode_media(text_model, text, media, warn)])
 

@@ -77,7 +77,7 @@ class ModelFacts(TypedDict):
     `context_width` the width of the embeddings it takes, 0 if it doesn't say, `guides_itself`
     whether it was distilled from guidance, `takes_scale` whether it is told the guidance scale,
     `needs_negative` whether the empty prompt stands in for
-    a negative one.
+    a negative one, `positions` the numbers of its `PositionLimits`, empty if any latent fits.
 
     What its parts hold besides weights is told in numbers (`nodegraph.weights.memory`):
     `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
@@ -100,6 +100,7 @@ class ModelFacts(TypedDict):
     takes_scale: bool
     needs_negative: bool
     held_step: Held
+    positions: tuple[int | None, ...]
     held_decoding: NotRequired[Held]
     held_encoding: NotRequired[Held]
 
@@ -233,6 +234,7 @@ def family_facts(
         takes_scale=family.takes_scale(denoiser),
         needs_negative=family.needs_negative,
         held_step=(step.cell, step.fixed, step.parameter_uses),
+        positions=tuple(family.position_limits(denoiser) or ()),
     )
 
 

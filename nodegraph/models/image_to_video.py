@@ -14,6 +14,12 @@ from nodegraph.core.values import Conditioning, FrameGuide, Latent, Video
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
+from nodegraph.families.family_checks import (
+    check_frame_inside,
+    check_starts_with_image,
+    check_takes_control_videos,
+    check_takes_last_image,
+)
 from nodegraph.families.image_conditioning import (
     CONDITION_CLIP,
     CONDITION_VIDEO,
@@ -379,13 +385,7 @@ def encode_control_video(
 
 def _check_controlled(conditioning: Conditioning, autoencoder: Autoencoder, frames: int) -> None:
     family = get_family(conditioning.family or "")
-    if not family.control_videos:
-        raise InvalidValue(
-            f"{family.title} takes no control videos",
-            port="conditioning",
-            given=family.name,
-            hint="Load a model of Wan VACE, or a Fun control model of Wan.",
-        )
+    check_takes_control_videos(family)
     check_vae(family, autoencoder)
     check_frames(autoencoder, frames, port="frames")
 
@@ -466,13 +466,7 @@ def _family_of(conditioning: Conditioning, autoencoder: Autoencoder) -> Family:
 
 
 def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int) -> None:
-    if not family.first_picture:
-        raise InvalidValue(
-            f"{family.title} is not an image-to-video model",
-            port="conditioning",
-            given=family.name,
-            hint="Load an image-to-video model.",
-        )
+    check_starts_with_image(family)
     check_vae(family, autoencoder)
     if family.first_picture == "frames":
         _check_beginning(autoencoder, len(image), frames)
@@ -503,15 +497,7 @@ def frame_position(frame: int, latent: Latent) -> int:
     Raises:
         InvalidValue: On port ``frame``: the video has no such frame.
     """
-    start = frame + latent.frames if frame < 0 else frame
-    if not 0 <= start < latent.frames:
-        raise InvalidValue(
-            "the frame is outside of the video",
-            port="frame",
-            given=str(frame),
-            expected=f"{-latent.frames} to {latent.frames - 1}",
-        )
-    return start
+    return check_frame_inside(frame, latent.frames)
 
 
 def check_vae(family: Family, autoencoder: Autoencoder) -> None:
@@ -531,14 +517,7 @@ def check_vae(family: Family, autoencoder: Autoencoder) -> None:
 
 
 def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:
-    if family.first_picture not in ("film", "keyframes") and not family.inpaint_models:
-        raise InvalidValue(
-            f"{family.title} does not take a last image",
-            port="last_image",
-            given=family.name,
-            expected="an image-to-video model of Wan 2.1 or 2.2, or MiniMax H3",
-            hint="Remove the last image.",
-        )
+    check_takes_last_image(family)
     if last.shape != image.shape:
         raise InvalidValue(
             "the first and the last image differ in size or number",

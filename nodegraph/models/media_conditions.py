@@ -13,12 +13,13 @@ from torch import Tensor
 from nodegraph.core.values import Audio, Conditioning, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
+from nodegraph.families.family_checks import check_takes_keyframes
 from nodegraph.families.image_conditioning import (
     MediaCondition,
     condition_tensors,
     media_conditions,
 )
-from nodegraph.families.prompt_media import MediaReader, PromptMedia
+from nodegraph.families.prompt_media import PromptMedia
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.resizing import resize_image
 from nodegraph.models.image_to_video import check_vae, frame_position
@@ -57,14 +58,7 @@ def keyframe_tensors(
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
     family = get_family(conditioning.family or "")
-    if not isinstance(family, MediaReader):
-        raise InvalidValue(
-            f"{family.title} takes no keyframes by its prompts",
-            port="conditioning",
-            given=family.name,
-            expected="the prompt of MiniMax H3",
-            hint="For LTX-2, use AddFrameGuide.",
-        )
+    check_takes_keyframes(family)
     start = frame_position(frame, latent)
     samples = heard = None
     if images is not None and autoencoder is not None:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from nodegraph.core.values import Conditioning
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Autoencoder
+from nodegraph.families.family_checks import check_follows_tracks
 from nodegraph.families.image_conditioning import CONDITION_VIDEO, CONDITION_VIDEO_MASK
 from nodegraph.families.registry import get_family
 from nodegraph.models.image_to_video import encode_first_frame
@@ -108,15 +109,7 @@ def encode_tracks(
         InvalidValue: The family has no such models, or as of `encode_first_frame`.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
-    family = get_family(conditioning.family or "")
-    if family.first_picture != "film":
-        raise InvalidValue(
-            f"{family.title} has no models that follow point tracks",
-            port="conditioning",
-            given=family.name,
-            expected="wan",
-            hint="Load the image-to-video model ATI of Wan 2.1.",
-        )
+    check_follows_tracks(get_family(conditioning.family or ""))
     tensors = encode_first_frame(autoencoder, conditioning, image, frames)
     if tracks and frames > 1:
         height, width = image.shape[1:3]

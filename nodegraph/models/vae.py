@@ -16,6 +16,7 @@ from torch import Tensor
 from nodegraph.core.values import Audio, Latent
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Autoencoder
+from nodegraph.families.family_checks import check_is_image, check_one_video
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import get_latent_format
 from nodegraph.media.audio.transforms import resample
@@ -199,13 +200,7 @@ def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     """
     samples = check_latent(autoencoder, latent)
     if samples.ndim == 5 and samples.shape[2] > 1:
-        raise InvalidValue(
-            "the latent is a video latent",
-            port="latent",
-            given=f"{latent.frames} frames",
-            expected="an image's",
-            hint="Replace the VAEDecode with a VAEDecodeVideo.",
-        )
+        check_is_image(latent.frames)
     images = _pictures_of(autoencoder, samples)
     images = images.squeeze(2) if images.ndim == 5 else images
     return images.movedim(1, -1).contiguous()
@@ -227,14 +222,7 @@ def decode_video(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     samples = check_latent(autoencoder, latent)
     if samples.ndim != 5:
         raise _no_videos(autoencoder)
-    if len(samples) != 1:
-        raise InvalidValue(
-            "there are several videos in the latent",
-            port="latent",
-            given=f"a batch of {len(samples)}",
-            expected="a batch of 1",
-            hint="Select one with LatentFromBatch.",
-        )
+    check_one_video(len(samples))
     return _pictures_of(autoencoder, samples)[0].movedim(0, -1).contiguous()
 
 

@@ -13,6 +13,7 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Form, Latent,
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.components import Denoiser
+from nodegraph.families.family_checks import check_has_video
 from nodegraph.families.model_step import GuideLayout, SoundLayout
 from nodegraph.families.noise import draw_batch
 from nodegraph.families.registry import get_family
@@ -319,12 +320,15 @@ def check_size(
     guider: GuiderChoice,
 ) -> None:
     """Refuse what there isn't memory for: of tiles and of context windows that of one."""
-    device = model.device.type
-    temporal = get_family(model.family).latent.temporal
+    device, family = model.device.type, get_family(model.family)
+    temporal = family.latent.temporal
     frames = frames_at_once(guider.windows, shape, temporal) or math.prod(shape[2:-2])
     pictures = latent.batch_size * frames
     tiling = guider.tiling
     size = _sides(latent) if tiling is None else tiling.size_in(_sides(latent))
+    limits = family.position_limits(model.config)
+    if limits is not None:
+        limits.check(size, max(1, pictures // latent.batch_size), family.latent.spatial)
     check_sampling_memory(size, pictures, device, is_guided=is_guided, port="latent")
 
 
@@ -444,6 +448,7 @@ def check_initial_latent(latent: Latent, *, added: bool, rises: bool) -> None:
     Raises:
         InvalidValue: On port ``noise`` or ``latent``.
     """
+    check_has_video(latent.width > 0 or latent.sound is None)
     if latent.samples is None and (rises or not added):
         raise InvalidValue(
             "the latent is empty and no noise is added, so there is nothing to sample",

@@ -21,9 +21,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, Latent
+from nodegraph.core.values import Area, Conditioning, Latent
 from nodegraph.diffusion import encode_image, encode_prompt, encode_video, load_component
 from nodegraph.errors import InvalidValue
+from nodegraph.families.conditionings import combine, with_area
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.kandinsky5_transformer import neighbours
 from nodegraph.models.conditioning import (
@@ -251,6 +252,22 @@ def edited(model: Model, drawn: Image.Image, size: tuple[int, int], **options: A
     latent = encode_image(vae, as_tensor(brought))
     positive, negative = (with_references(side, latent) for side in sides)
     return model.make(*size, change=lambda _: positive, away=negative, **options)
+
+
+def test_an_area_that_is_sampled_alone_edits_its_part_of_the_image(model_of: ModelOf) -> None:
+    """The transformer takes the image beside the latent, so both are cropped."""
+    _, model = model_of(kandinsky5_edit)
+    encoder, vae = model.part("text_encoder"), model.part("vae")
+    drawn = as_tensor(picture(64, 64))
+    prompt = with_references(encode_edit(encoder, PROMPT, [drawn]), encode_image(vae, drawn))
+    part = with_area(prompt, Area(0.5, 0.0, 0.5, 1.0, "shares", 0.0, "area"))
+    both = combine([prompt, part])
+    plain, found = (
+        model.make(64, 64, cfg=1.0, change=lambda _, each=each: each) for each in (prompt, both)
+    )
+    half = plain.latents.shape[-1] // 2
+    assert torch.isfinite(found.latents).all()
+    assert not torch.equal(found.latents[..., half:], plain.latents[..., half:])
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,13 @@ def test_edits_look_at_one_picture(model_of: ModelOf) -> None:
         encode_edit(encoder, "a <|image_pad|>", [torch.zeros(1, 64, 64, 3)])
 
 
+def test_a_picture_that_is_too_narrow_is_refused(model_of: ModelOf) -> None:
+    """The image processor of transformers failed without a name of the input."""
+    _, model = model_of(longcat_image_edit)
+    with raises(InvalidValue, port="images"):
+        encode_edit(model.part("text_encoder"), PROMPT, [torch.zeros(1, 8, 16000, 3)])
+
+
 def test_other_samplers_and_wrong_inputs(model_of: ModelOf) -> None:
     _, model = model_of(longcat_image)
     assert_samples_by(model, {"dpmpp_2m": "normal", "heun": "beta"})

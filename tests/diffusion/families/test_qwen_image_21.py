@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nodegraph.diffusion import encode_image, load_component
+from nodegraph.core.values import Conditioning
+from nodegraph.diffusion import encode_image, encode_prompt, load_component
 from nodegraph.errors import InvalidValue
 from nodegraph.families import qwen_image_21 as qwen_image_21_family
 from nodegraph.families.identification import identify_tensors
@@ -203,6 +205,29 @@ def test_pictures_of_a_prompt_and_references_have_to_be_the_same(model_of: Model
         model.make(64, 64, cfg=1.0, change=lambda given: with_references(given, latent))
     with raises(InvalidValue, port="text", given="<|image_pad|>"):
         model.encode("a <|image_pad|>")
+
+
+def test_a_prompt_beyond_the_positions_is_refused(model_of: ModelOf) -> None:
+    """The transformer read the positions of images for its tokens, or failed."""
+    _, model = model_of(qwen_image_21)
+    known = model.encode("a cat")
+    assert known is not None
+    (entry,) = known.entries
+    count = 8192 - entry.embeddings.shape[1]
+
+    def longer(more: int) -> Conditioning:
+        tensors = {
+            "embeddings": torch.cat(
+                [entry.embeddings, torch.zeros(1, more, entry.embeddings.shape[2])], 1
+            ),
+            "slots": torch.cat([entry.tensors["slots"], torch.zeros(1, more, dtype=torch.bool)], 1),
+        }
+        return replace(known, entries=(replace(entry, tensors=tensors),))
+
+    with raises(InvalidValue, port="positive", given="8192 tokens"):
+        model.make(64, 64, cfg=1.0, change=lambda prompt: longer(count))
+    with raises(InvalidValue, port="text"):
+        encode_prompt(model.part("text_encoder"), "word " * 8200)
 
 
 def test_other_samplers_and_wrong_inputs(model_of: ModelOf) -> None:
