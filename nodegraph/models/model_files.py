@@ -141,7 +141,11 @@ def port_files(
 
     def files_of(parts: Sequence[Part]) -> list[PartFiles]:
         return [
-            _part_files(source.path, part.role, allow_pickle=allow_pickle)
+            folder_part_files(
+                source.path / part.role,
+                "vae" if part.role == family.vae else part.role,
+                allow_pickle=allow_pickle,
+            )
             for part in parts
             if not part.may_lack or (source.path / part.role / layout.CONFIG).is_file()
         ]
@@ -152,10 +156,6 @@ def port_files(
     ]
     vae = files_of([Part(family.vae, ()), *sound_parts(family.latent)])
     return files_of(family.denoisers), [*files_of(family.encoders), *tokenizers], vae
-
-
-def _part_files(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
-    return folder_part_files(folder / role, role, allow_pickle=allow_pickle)
 
 
 def folder_part_files(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
