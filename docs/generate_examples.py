@@ -95,6 +95,7 @@ NEED_MODELS = frozenset(
         "EmptyAudioLatent",
         "EmptyMusicLatent",
         "EncodeMusicPrompt",
+        "EncodeSongPrompt",
         "KeyframeConditioning",
         "ReferenceToVideoConditioning",
         "SetSoundShift",

@@ -93,7 +93,7 @@ def song_tokens(tokenizer: Any, prompt: MusicPrompt) -> Tensor:
     for port, text in (("tags", prompt.tags), ("lyrics", prompt.lyrics)):
         if not text.strip():
             raise InvalidValue(
-                f"MiniMax Music 3 needs {port}",
+                f"MiniMax Music 3 needs {'a caption' if port == 'tags' else 'lyrics'}",
                 port=port,
                 given="an empty text",
                 hint="For music without words, write sections such as [intro] and [inst]."
