@@ -141,6 +141,7 @@ CONDITIONS = FileLayout(
     },
     PREFIXES,
     ("cond_layer_", "latent_conditioners."),
+    marks=(("cond_layer_logits",),),
 )
 
 # The language model, and what reads its states within a frame.
@@ -167,8 +168,8 @@ def _apart(name: str, count: int, shapes: Shapes) -> Iterator[tuple[str, slice |
         shapes: Of all tensors, whose outputs tell how wide queries are.
     """
     for merged, layers in _MERGED:
-        stem, found, end = name.partition(merged)
-        if not found:
+        stem, match, end = name.partition(merged)
+        if not match:
             continue
         sizes = [count // len(layers)] * len(layers)
         if len(layers) == 3:

@@ -43,17 +43,19 @@ _schedule_: TypeAlias = Literal['standard_static', 'standard_uniform', 'looped_u
 
 _below: TypeAlias = Literal['caption', 'label', 'tags', 'name', 'split', 'nothing']
 
+_family: TypeAlias = Literal['ace-step', 'stable-audio', 'stable-audio-3', 'minimax-music3']
+
 _task: TypeAlias = Literal['text2music', 'repaint', 'cover', 'extract', 'lego', 'complete']
 
 _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bottom', 'elongation', 'confidence']
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3', 'minimax-music3']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'minimax-h3']
+_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'minimax-h3', 'minimax-music3']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -65,7 +67,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3']
+_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -242,6 +244,10 @@ class _DreamBooth(NamedTuple):
     text_encoder: TextEncoder
     weights: TrainedWeights
     losses: Plot
+
+class _EncodeSongPrompt(NamedTuple):
+    conditioning: Conditioning
+    seconds: float
 
 class _FilterDataset(NamedTuple):
     matching: Dataset
@@ -2686,13 +2692,13 @@ class BuiltinFunctions:
         *,
         seconds: float = 60.0,
         batch_size: int = 1,
-        family: Literal['ace-step', 'stable-audio', 'stable-audio-3'] = 'ace-step',
+        family: _family = 'ace-step',
     ) -> Latent:
         """Empty latent of music or sound: its length for the model that generates it.
 
         seconds: Length in seconds, rounded to latent frames of the model.
         batch_size: Number of pieces.
-        family: The model family: ACE-Step 1.5, Stable Audio Open or Stable Audio 3.
+        family: The model family: ACE-Step 1.5, Stable Audio Open, Stable Audio 3 or MiniMax Music 3.
         """
 
     def EmptyVideoLatent(
@@ -2818,6 +2824,31 @@ class BuiltinFunctions:
         llama: Text for Llama 3.
         qwen: Text for Qwen2.5-VL.
         syntax: As for EncodePrompt, except for AND.
+        """
+
+    def EncodeSongPrompt(
+        self,
+        *,
+        encoder: TextEncoder,
+        caption: str = '',
+        lyrics: str = '',
+        seconds: float = 60.0,
+        seed: int = 0,
+        cfg: float = 1.5,
+        top_k: int = 50,
+    ) -> _EncodeSongPrompt:
+        """Compose a song with the language model of MiniMax Music 3, as conditioning for a KSampler.
+
+        Link its length to an EmptyMusicLatent of family minimax-music3. The language model writes 25
+        frames per second, so a song takes far longer than a prompt of other models.
+
+        encoder: The text encoder of the model to sample.
+        caption: Description of the music: genre, tempo, mood, voice, instruments and arrangement.
+        lyrics: The words of the song, with section marks such as [verse] and [chorus] on lines of their own. Text behind a mark on its line is dropped. [intro] and [inst] need no words.
+        seconds: Greatest length in seconds. The model may end the song earlier.
+        seed: Seed of the composing. Another seed gives another song.
+        cfg: Guidance scale of the language model. Higher values follow caption and lyrics more.
+        top_k: Draw each audio code from this many of the likeliest.
         """
 
     def EnhancePrompt(
@@ -4470,7 +4501,7 @@ class BuiltinFunctions:
         model: str,
         second: str = '',
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] = 'auto',
-        family: _family = 'auto',
+        family: _family_ = 'auto',
         shift: float = 0.0,
         prediction_type: Literal['auto', 'epsilon', 'v_prediction', 'sample'] = 'auto',
         zero_terminal_snr: Literal['auto', 'on', 'off'] = 'auto',
@@ -4763,7 +4794,7 @@ class BuiltinFunctions:
     def LoadTextEncoder(
         self,
         *,
-        family: _family_,
+        family: _family__,
         file: str,
         file_2: str = '',
         file_3: str = '',
@@ -6329,7 +6360,7 @@ class BuiltinFunctions:
     def Resolution(
         self,
         *,
-        family: _family__ = 'sdxl',
+        family: _family___ = 'sdxl',
         aspect: _aspect = '1:1',
         portrait: bool = False,
         megapixels: float = 0.0,

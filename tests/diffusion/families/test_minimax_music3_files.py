@@ -121,9 +121,12 @@ def original_vocoder(weights: Weights, *, newer: bool = False) -> dict[str, Tens
 
 def merged(weights: Weights) -> dict[str, Tensor]:
     """Layers that are one in some files."""
-    kinds = (("qkv_proj", ("q_proj", "k_proj", "v_proj")), ("gate_up_proj", ("gate_proj", "up_proj")))
+    kinds = {
+        "qkv_proj": ("q_proj", "k_proj", "v_proj"),
+        "gate_up_proj": ("gate_proj", "up_proj"),
+    }
     made = dict(weights)
-    for whole, (first, *others) in kinds:
+    for whole, (first, *others) in kinds.items():
         for name in [name for name in made if f".{first}." in name]:
             rows = [made.pop(name.replace(first, other)) for other in (first, *others)]
             made[name.replace(first, whole)] = torch.cat(rows)
