@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import SECONDS, Config, Family, Part, Warn, encoded
-from nodegraph.families.layer_names import LoraSign
+from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.minimax_music3_files import (
     CONDITIONS,
     DEPTH_DECODER,
@@ -245,9 +245,10 @@ MINIMAX_MUSIC3 = MiniMaxMusic3(
     skips_blocks=False,
     lora_signs=(
         LoraSign(
-            r"^(diffusion_transformer_)?transformer_layers_\d+_(self_attn_to_(qkv|out)|ff_ff_)",
+            r"^diffusion_transformer_|^transformer_blocks_\d+_ff_(in|out)(_|$)",
             "MiniMax Music 3",
         ),
+        JOINT_ATTENTION_SIGN,
     ),
     comfyui_type="minimax",
 )
