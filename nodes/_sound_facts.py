@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.families import minimax_music3, stable_audio, stable_audio_3
+from nodegraph.families import longcat_audio, minimax_music3, stable_audio, stable_audio_3
 from nodegraph.families.ace_step import FEATURES, music_frames
 from nodegraph.media.audio.sound_kinds import (
     SOUND_KINDS,
@@ -65,7 +65,13 @@ def check_decoded_sounds(inputs: HookInputs) -> Iterator[Finding]:
         yield Finding("latent", "the latent is not from a sound model", str(known), "sounds", hint)
 
 
-MUSIC_FAMILIES = ("ace-step", "stable-audio", "stable-audio-3", "minimax-music3")
+MUSIC_FAMILIES = (
+    "ace-step",
+    "stable-audio",
+    "stable-audio-3",
+    "minimax-music3",
+    "longcat-audio",
+)
 """Families whose latents are music alone."""
 
 
@@ -77,6 +83,8 @@ def music_size(family: str, seconds: float) -> tuple[int, int]:
         return stable_audio_3.sound_frames_3(seconds), stable_audio_3.CHANNELS
     if family == "minimax-music3":
         return minimax_music3.song_latent_frames(seconds), minimax_music3.CHANNELS
+    if family == "longcat-audio":
+        return longcat_audio.CHANNELS, longcat_audio.longcat_frames(seconds)
     return FEATURES, music_frames(seconds)
 
 

@@ -274,8 +274,8 @@ def EmptyMusicLatent(
     Args:
         seconds: Length in seconds, rounded to latent frames of the model.
         batch_size: Number of pieces.
-        family: The model family: ACE-Step 1.5, Stable Audio Open, Stable Audio 3 or MiniMax Music
-            3.
+        family: The model family: ACE-Step 1.5, Stable Audio Open, Stable Audio 3, MiniMax Music 3
+            or LongCat-AudioDiT.
     """
     width, height = music_size(family, seconds)
     return Latent(None, width, height, batch_size)

@@ -110,9 +110,11 @@ def check_complete(folder: Path, family: Family) -> None:
         return not part.optional or _names(index, part.role) or (folder / part.role).is_dir()
 
     parts = [*family.denoisers, Part(family.vae, ()), *family.encoders]
+    # A pipeline that makes its own scheduler saves none.
+    schedule = [] if "_class_name" in family.scheduler else [f"{SCHEDULER}/{SCHEDULER_FILE}"]
     wanted = [
         named.name,
-        f"{SCHEDULER}/{SCHEDULER_FILE}",
+        *schedule,
         *(f"{part.role}/{CONFIG}" for part in parts if is_due(part)),
     ]
     missing = [name for name in wanted if not (folder / name).is_file()]

@@ -103,6 +103,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "cogvideox": lambda: import_module("nodegraph.families.cogvideox").COGVIDEOX,
     "minimax-h3": lambda: import_module("nodegraph.families.minimax_h3").MINIMAX_H3,
     "minimax-music3": lambda: import_module("nodegraph.families.minimax_music3").MINIMAX_MUSIC3,
+    "longcat-audio": lambda: import_module("nodegraph.families.longcat_audio").LONGCAT_AUDIO,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

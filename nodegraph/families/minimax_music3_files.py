@@ -299,16 +299,12 @@ _NORM_PARTS = {
 """Newer names of torch for the two parts of a weight, lengths and directions."""
 _INNER = ("snake1", "conv_t1", "res_unit1", "res_unit2", "res_unit3")
 _UNIT = ("snake1", "conv1", "snake2", "conv2")
-_VOCODER_LAYER = re.compile(
-    r"decoder\.model\.(\d+)\.(?:block\.(\d+)\.)?(?:block\.(\d+)\.)?"
-)
+_VOCODER_LAYER = re.compile(r"decoder\.model\.(\d+)\.(?:block\.(\d+)\.)?(?:block\.(\d+)\.)?")
 
 
 def _vocoder_names(names: Mapping[str, object]) -> dict[str, str]:
     """The names of diffusers, by those of a file, which counts layers."""
-    blocks = count_of(
-        dict.fromkeys(names, ()), r"decoder\.model\.(\d+)\.block\."
-    )
+    blocks = count_of(dict.fromkeys(names, ()), r"decoder\.model\.(\d+)\.block\.")
     return {name: _vocoder_name(name, blocks) for name in names}
 
 
@@ -349,9 +345,7 @@ VOCODER = FileLayout(
     "MiniMaxMusic3Vocoder",
     lambda shapes: "dec_in_proj.weight" in shapes and _FIRST in shapes,
     _vocoder_config,
-    lambda tensors, config: {
-        new: tensors[old] for old, new in _vocoder_names(tensors).items()
-    },
+    lambda tensors, config: {new: tensors[old] for old, new in _vocoder_names(tensors).items()},
     ("first_stage_model.", "vae.", ""),
     ("dec_in_proj.", "decoder.model."),
 )

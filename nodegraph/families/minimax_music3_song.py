@@ -161,9 +161,7 @@ def compose(model: TextModel, ids: Tensor, prompt: MusicPrompt) -> Tensor:
         InvalidValue: The model ends the song before its first frame.
     """
     language, depth = (model.modules[role] for role in ("language_model", "rvq_depth_decoder"))
-    sampling = CodeSampling(
-        torch.Generator().manual_seed(prompt.seed), prompt.cfg, prompt.top_k
-    )
+    sampling = CodeSampling(torch.Generator().manual_seed(prompt.seed), prompt.cfg, prompt.top_k)
     most = song_frames(prompt.seconds)
     frames = _frame_states(language, depth, ids.to(language.device), most, sampling, prompt.on_step)
     if not frames:

@@ -209,7 +209,8 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
         InvalidFile: The scheduler file is missing, damaged or of a kind that isn't sampled here.
     """
     path = folder / layout.SCHEDULER / layout.SCHEDULER_FILE
-    config = layout.read_config(path)
+    makes_own = "_class_name" in family.scheduler and not path.is_file()
+    config = {**family.scheduler} if makes_own else layout.read_config(path)
     if family.preconditioned:
         return _folder_edm(path, config, family)
     kinds = (family.noise,)

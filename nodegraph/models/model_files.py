@@ -168,7 +168,8 @@ def folder_part_files(folder: Path, role: str, *, allow_pickle: bool) -> PartFil
 def scheduler_files(source: ModelSource) -> list[Path]:
     """The files beside its weights that say what noise a model was trained on."""
     if source.is_folder:
-        return [source.path / layout.SCHEDULER / layout.SCHEDULER_FILE]
+        path = source.path / layout.SCHEDULER / layout.SCHEDULER_FILE
+        return [path] if path.is_file() else []
     config_path = find_original_config(source.path)
     return [] if config_path is None else [config_path]
 

@@ -361,6 +361,10 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "head_dim": 16,
         },
     ),
+    "longcat_audio": (
+        "LongCatAudioDiTTransformer",
+        {"dit_dim": 32, "dit_depth": 2, "dit_heads": 2, "dit_text_dim": 32},
+    ),
     "minimax_music3": (
         "MiniMaxMusic3Transformer1DModel",
         {

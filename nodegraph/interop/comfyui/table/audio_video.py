@@ -327,9 +327,7 @@ _TILES = ("tile_size", "overlap")
 
 def _decode_sound_in_tiles(node: Passage) -> None:
     node.tell("nodegraph decodes the sound as a whole, without seams between tiles")
-    node.keep(
-        **{_SOUND_TYPE: node.type}, **{name: node.inputs[name].content for name in _TILES}
-    )
+    node.keep(**{_SOUND_TYPE: node.type}, **{name: node.inputs[name].content for name in _TILES})
     name = node.add("VAEDecodeAudio", latent=node.inputs["samples"], vae=node.inputs["vae"])
     node.give("AUDIO", MadeOutput(name, "audio"))
 
