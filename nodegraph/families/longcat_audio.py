@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.ace_step import AceStepFormat
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.cosmos import PREDICT2_SIGN
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.prompts import MusicPrompt
@@ -227,5 +228,9 @@ LONGCAT_AUDIO = LongCatAudio(
     speedups=frozenset(),
     perturbs_attention=False,
     skips_blocks=False,
-    lora_signs=(LoraSign(r"^blocks_\d+_(self|cross)_attn_to_", "LongCat-AudioDiT"),),
+    lora_signs=(
+        LoraSign(r"^blocks_\d+_(self|cross)_attn_to_", "LongCat-AudioDiT"),
+        # Norms have the same names there.
+        PREDICT2_SIGN,
+    ),
 )
