@@ -199,14 +199,14 @@ def _encoded(model: TextModel, text: str, warn: Warn | None) -> ConditioningEntr
     tokens = tokenizer(text, truncation=True, max_length=most, return_tensors="pt")
     if warn is not None and tokens["input_ids"].shape[1] == most:
         warn_of_cut(tokenizer, text, most, warn)
-    found = encoder(
+    output = encoder(
         input_ids=tokens["input_ids"].to(encoder.device),
         attention_mask=tokens["attention_mask"].to(encoder.device),
         output_hidden_states=True,
     )
     last, first = (
         torch.nn.functional.layer_norm(item, item.shape[-1:], eps=_EPS)
-        for item in (found.last_hidden_state, found.hidden_states[0])
+        for item in (output.last_hidden_state, output.hidden_states[0])
     )
     return encoded({"embeddings": (last + first).detach().to("cpu", torch.float32)})
 
