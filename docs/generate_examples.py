@@ -97,6 +97,7 @@ NEED_MODELS = frozenset(
         "EmptyAudioLatent",
         "EmptyMusicLatent",
         "EncodeMusicPrompt",
+        "EncodeSongPrompt",
         "KeyframeConditioning",
         "ReferenceToVideoConditioning",
         "SetSoundShift",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.families import stable_audio, stable_audio_3
+from nodegraph.families import longcat_audio, minimax_music3, stable_audio, stable_audio_3
 from nodegraph.families.ace_step import FEATURES, music_frames
 from nodegraph.families.registry import FAMILIES
 from nodegraph.media.audio.sound_kinds import (
@@ -66,7 +66,13 @@ def check_decoded_sounds(inputs: HookInputs) -> Iterator[Finding]:
         yield Finding("latent", "the latent is not from a sound model", str(known), "sounds", hint)
 
 
-MUSIC_FAMILIES = ("ace-step", "stable-audio", "stable-audio-3")
+MUSIC_FAMILIES = (
+    "ace-step",
+    "stable-audio",
+    "stable-audio-3",
+    "minimax-music3",
+    "longcat-audio",
+)
 """Families whose latents are music alone."""
 
 
@@ -76,6 +82,10 @@ def music_size(family: str, seconds: float) -> tuple[int, int]:
         return stable_audio.sound_frames(seconds), stable_audio.CHANNELS
     if family == "stable-audio-3":
         return stable_audio_3.sound_frames_3(seconds), stable_audio_3.CHANNELS
+    if family == "minimax-music3":
+        return minimax_music3.song_latent_frames(seconds), minimax_music3.CHANNELS
+    if family == "longcat-audio":
+        return longcat_audio.CHANNELS, longcat_audio.longcat_frames(seconds)
     return FEATURES, music_frames(seconds)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from nodegraph import (
     Advanced,
@@ -175,6 +175,64 @@ def EncodeMusicPrompt(
         )
 
 
+class ComposedSong(NamedTuple):
+    """A song as conditioning, and its length."""
+
+    conditioning: Conditioning
+    seconds: float
+
+
+@node(
+    category="conditioning",
+    lane="gpu",
+    numerics=True,
+    facts={"conditioning": {"family": "encoder.family"}},
+    estimate=prompt_estimate,
+    tags=(
+        *("music", "song", "lyrics", "caption", "text to audio", "compose"),
+        *("MiniMaxMusic3TextEncode", "MiniMax Music"),
+    ),
+)
+def EncodeSongPrompt(
+    ctx: Context,
+    encoder: TextEncoder,
+    caption: Annotated[str, Multiline()] = "",
+    lyrics: Annotated[str, Multiline()] = "",
+    seconds: Annotated[float, Range(0.04, 360)] = 60.0,
+    seed: Annotated[int, Seed()] = 0,
+    cfg: Annotated[float, Range(0, 100, step=0.1), Advanced()] = 1.5,
+    top_k: Annotated[int, Range(1, 16384), Advanced()] = 50,
+) -> ComposedSong:
+    """Compose a song with the language model of MiniMax Music 3, as conditioning for a KSampler.
+
+    Link its length to an EmptyMusicLatent of family minimax-music3. The language model writes 25
+    frames per second, so a song takes far longer than a prompt of other models.
+
+    Args:
+        encoder: The text encoder of the model to sample.
+        caption: Description of the music: genre, tempo, mood, voice, instruments and arrangement.
+        lyrics: The words of the song, with section marks such as [verse] and [chorus] on lines of
+            their own. Text behind a mark on its line is dropped. [intro] and [inst] need no words.
+        seconds: Greatest length in seconds. The model may end the song earlier.
+        seed: Seed of the composing. Another seed gives another song.
+        cfg: Guidance scale of the language model. Higher values follow caption and lyrics more.
+        top_k: Draw each audio code from this many of the likeliest.
+    """
+    from nodegraph.families.base import SECONDS
+    from nodegraph.families.prompts import MusicPrompt
+    from nodegraph.models.conditioning import encode_music
+
+    prompt = MusicPrompt(
+        caption, lyrics, seconds, seed=seed, cfg=cfg, top_k=top_k, on_step=ctx.progress
+    )
+    with ctx.weights(encoder) as text_model:
+        conditioning = encode_music(
+            text_model, prompt, warn=lambda message: ctx.log(message, "warning")
+        )
+    known = conditioning.entries[0].tensors.get(SECONDS)
+    return ComposedSong(conditioning, seconds if known is None else float(known[0, 1]))
+
+
 def _silence(ctx: Context, vae: Vae) -> Latent:
     from nodegraph.models.vae import encode_silence
 
@@ -205,7 +263,7 @@ def _encoded(ctx: Context, vae: Vae | None, audio: Audio, *, is_reference: bool)
     infer=music_latent,
     tags=(
         *("music", "song", "sound", "empty latent", "silence"),
-        *("EmptyAceStep1.5LatentAudio", "EmptyLatentAudio"),
+        *("EmptyAceStep1.5LatentAudio", "EmptyLatentAudio", "EmptyMiniMaxMusic3LatentAudio"),
     ),
 )
 def EmptyMusicLatent(
@@ -218,7 +276,8 @@ def EmptyMusicLatent(
     Args:
         seconds: Length in seconds, rounded to latent frames of the model.
         batch_size: Number of pieces.
-        family: The model family: ACE-Step 1.5, Stable Audio Open or Stable Audio 3.
+        family: The model family: ACE-Step 1.5, Stable Audio Open, Stable Audio 3, MiniMax Music 3
+            or LongCat-AudioDiT.
     """
     width, height = music_size(family, seconds)
     return Latent(None, width, height, batch_size)

@@ -35,7 +35,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/model_conditioning.py": "flux",
         "nodes/model_sampling.py": "auraflow flux minimax sd3",
         "nodes/revision.py": "sdxl",
-        "nodes/sound_models.py": "ace",
+        "nodes/sound_models.py": "ace minimax",
         "nodes/text.py": "flux hidream kandinsky qwen sd3 sdxl",
         "nodes/latent_transform.py": "ltx",
         "nodes/video_conditioning.py": "cosmos hunyuan ltx minimax wan",
@@ -108,7 +108,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/sampling/samplers/euler.py": "ltx",
     },
     "The size of latents of music": {
-        "nodes/_sound_facts.py": "ace ltx stableaudio",
+        "nodes/_sound_facts.py": "ace longcat ltx minimax stableaudio",
     },
     "Latent formats, which are shared by families": {
         "nodes/models.py": "flux qwen sd3 sdxl wan",

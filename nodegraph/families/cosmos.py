@@ -523,7 +523,7 @@ def _resize(image: Tensor, size: list[int], interpolation: str) -> Tensor:
 PREDICT2_SIGN = LoraSign(
     # Sana, too, has norms of queries in its cross attention.
     r"^blocks_\d+_((self|cross)_attn_(q|k|v|o|output)_proj|self_attn_[qk]_norm|adaln_modulation_)",
-    "Cosmos Predict2 or Anima",
+    "Cosmos Predict2, Anima or LongCat-AudioDiT",
 )
 
 _COMMON: dict[str, Any] = {

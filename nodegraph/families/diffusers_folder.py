@@ -89,12 +89,15 @@ def index_file(folder: Path) -> Path:
     return folder / INDEX if (folder / INDEX).is_file() or not modular.is_file() else modular
 
 
-def lacks_scheduler(folder: Path) -> bool:
-    """Whether a folder has no scheduler file because its modular pipeline makes the scheduler."""
-    named = index_file(folder)
-    if named.name != MODULAR_INDEX or (folder / SCHEDULER / SCHEDULER_FILE).is_file():
+def lacks_scheduler(folder: Path, family: Family) -> bool:
+    """Whether a folder has no scheduler file because its pipeline makes the scheduler."""
+    if (folder / SCHEDULER / SCHEDULER_FILE).is_file():
         return False
-    return named.is_file() and not _names(read_config(named), SCHEDULER)
+    if "_class_name" in family.scheduler:
+        return True
+    named = index_file(folder)
+    is_modular = named.name == MODULAR_INDEX and named.is_file()
+    return is_modular and not _names(read_config(named), SCHEDULER)
 
 
 def is_whole_model(folder: Path) -> bool:
@@ -120,7 +123,7 @@ def check_complete(folder: Path, family: Family) -> None:
     parts = [*family.denoisers, Part(family.vae, ()), *family.encoders]
     wanted = [
         named.name,
-        *([] if lacks_scheduler(folder) else [f"{SCHEDULER}/{SCHEDULER_FILE}"]),
+        *([] if lacks_scheduler(folder, family) else [f"{SCHEDULER}/{SCHEDULER_FILE}"]),
         *(f"{part.role}/{CONFIG}" for part in parts if is_due(part)),
     ]
     missing = [name for name in wanted if not (folder / name).is_file()]

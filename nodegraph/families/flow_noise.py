@@ -55,6 +55,17 @@ def _linear_quadratic(steps: int) -> Levels:
     return np.asarray((1 - gone).tolist())
 
 
+def _rising_ramp(steps: int) -> Levels:
+    # As in `_linear_quadratic`: the scheduler inverts levels in float32.
+    gone = np.float32(1) - np.linspace(1.0, 1 / steps, steps).astype(np.float32)
+    return np.asarray((1 - gone).tolist())
+
+
+def _rising_float32_ramp(steps: int) -> Levels:
+    gone = 1.0 - torch.linspace(1.0, 1 / steps, steps)
+    return np.asarray((1.0 - gone).tolist())
+
+
 _LOGIT_DEVIATION = 1.5
 """Of the logits of Ideogram 4's levels, as its pipeline has it unless it is asked for another."""
 _LEAST_LOG_SNR, _GREATEST_LOG_SNR = -6.2, 2.0
@@ -81,6 +92,8 @@ SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "open32": _open_float32_ramp,
     "open_float32": _open_in_float32,
     "linear_quadratic": _linear_quadratic,
+    "rising": _rising_ramp,
+    "rising32": _rising_float32_ramp,
     "logsnr": _log_snr_ramp,
     "logit_normal": None,
     "whole": _whole_timesteps,
@@ -88,9 +101,10 @@ SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
 """How a family's pipeline spreads noise levels before they are shifted: as each sampler does of its
 own (SD3, HiDream, Wan, Sana), evenly from 1 to 1 / steps (Flux, Qwen-Image, Chroma, Lumina 2, LTX),
 the same rounded to float32 (Z-Image), evenly from 1 to above 0 (Hunyuan-Image; ACE-Step, rounded to
-float32; MiniMax H3, also shifted in float32), as `linear_quadratic_levels` (Mochi), evenly in
-log-SNR (Stable Audio 3), as `FlowNoise.logit_normal_levels` (Ideogram 4), or evenly from 1 to
-1 / 1000, cut to whole timesteps (CogView 4)."""
+float32; MiniMax H3, also shifted in float32), as `linear_quadratic_levels` (Mochi), as Flux with
+the time the other way round (MiniMax Music 3; LongCat-AudioDiT, rounded to float32), evenly in
+log-SNR (Stable Audio 3), as `FlowNoise.logit_normal_levels` (Ideogram 4), or evenly from 1 to 1 /
+1000, cut to whole timesteps (CogView 4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "qwen-image-layered": lambda: (
         import_module("nodegraph.families.qwen_image_layered").QWEN_IMAGE_LAYERED
     ),
+    "minimax-music3": lambda: import_module("nodegraph.families.minimax_music3").MINIMAX_MUSIC3,
+    "longcat-audio": lambda: import_module("nodegraph.families.longcat_audio").LONGCAT_AUDIO,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

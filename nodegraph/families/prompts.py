@@ -20,7 +20,8 @@ Synonyms: attention or emphasis syntax. It is the common part of what ComfyUI
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import NamedTuple
 
@@ -183,6 +184,9 @@ class MusicPrompt:
         track: Of the tasks for tracks: its name, such as ``vocals``; several with commas between.
         start, end: Part of the source to generate anew, in seconds; an end of 0 is that of the
             source.
+        seed, cfg, top_k: Of models that compose before they sample: how they draw audio codes.
+        on_step: Called by these before each frame, with the frames done and the most there may be.
+            What it raises ends the composing.
     """
 
     tags: str
@@ -196,3 +200,7 @@ class MusicPrompt:
     track: str = ""
     start: float = 0.0
     end: float = 0.0
+    seed: int = 0
+    cfg: float = 1.5
+    top_k: int = 50
+    on_step: Callable[[int, int], None] | None = field(default=None, compare=False)

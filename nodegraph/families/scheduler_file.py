@@ -209,7 +209,7 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
         InvalidFile: The scheduler file is missing, damaged or of a kind that isn't sampled here.
     """
     path = folder / layout.SCHEDULER / layout.SCHEDULER_FILE
-    if layout.lacks_scheduler(folder):
+    if layout.lacks_scheduler(folder, family):
         return _published(folder, family)
     config = layout.read_config(path)
     if family.preconditioned:
@@ -231,7 +231,9 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
 
 
 def _published(folder: Path, family: Family) -> dict[str, Any]:
-    """The noise schedule that a modular pipeline makes: that of the family's single files."""
+    """The noise schedule that a pipeline makes: the family's, or that of its single files."""
+    if "_class_name" in family.scheduler:
+        return {**family.scheduler}
     denoiser = family.denoisers[0]
     config = layout.read_config(folder / denoiser.role / layout.CONFIG)
     for file in denoiser.files:

@@ -106,6 +106,12 @@ VOCABULARIES = {
         ),
         151676,
     ),
+    # Qwen3's, with marks for songs.
+    "minimax-music3": Vocabulary(
+        "MiniMax Music 3",
+        _along("qwen2/merges.txt.gz", "minimax-music3/tokenizer_config.json"),
+        151675,
+    ),
     "gemma2": Vocabulary("Gemma 2", source="Gemma 2, or of Lumina 2 or Sana"),
     "gemma3": Vocabulary("Gemma 3", source="Gemma 3, or of LTX-2"),
     "llama3": Vocabulary("Llama 3", source="Llama 3.1"),

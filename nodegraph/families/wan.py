@@ -464,7 +464,9 @@ _COMMON: dict[str, Any] = {
     "held": TokenMemory(9, 256),
     "lora_signs": (
         LoraSign(
-            r"^(vace_)?blocks_\d+_((self|cross)_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
+            r"^(vace_)?blocks_\d+_"
+            # `ffn_ff` is a name of LongCat-AudioDiT.
+            r"((self|cross)_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_(?!ff_))",
             "Wan",
         ),
     ),

@@ -141,7 +141,11 @@ def port_files(
 
     def files_of(parts: Sequence[Part]) -> list[PartFiles]:
         return [
-            _part_files(source.path, part.role, allow_pickle=allow_pickle)
+            folder_part_files(
+                source.path / part.role,
+                "vae" if part.role == family.vae else part.role,
+                allow_pickle=allow_pickle,
+            )
             for part in parts
             if not part.may_lack or (source.path / part.role / layout.CONFIG).is_file()
         ]
@@ -154,10 +158,6 @@ def port_files(
     return files_of(family.denoisers), [*files_of(family.encoders), *tokenizers], vae
 
 
-def _part_files(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
-    return folder_part_files(folder / role, role, allow_pickle=allow_pickle)
-
-
 def folder_part_files(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
     """The files of a part with weights: its configuration, and what holds them."""
     weights = layout.find_weights(folder.parent, folder.name, allow_pickle=allow_pickle)
@@ -168,8 +168,8 @@ def folder_part_files(folder: Path, role: str, *, allow_pickle: bool) -> PartFil
 def scheduler_files(source: ModelSource) -> list[Path]:
     """The files beside its weights that say what noise a model was trained on."""
     if source.is_folder:
-        own = source.path / layout.SCHEDULER / layout.SCHEDULER_FILE
-        return [] if layout.lacks_scheduler(source.path) else [own]
+        path = source.path / layout.SCHEDULER / layout.SCHEDULER_FILE
+        return [path] if path.is_file() else []
     config_path = find_original_config(source.path)
     return [] if config_path is None else [config_path]
 

@@ -237,7 +237,7 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
         for _, recipe in parts.recipes():
             index.update(_write_settings(recipe_settings(recipe), folder))
             with ctx.weights(recipe) as component:
-                index.update(_write_component(component, recipe, folder, dtype))
+                index.update(_write_component(component, recipe, family, folder, dtype))
         _write_json(folder / layout.SCHEDULER / layout.SCHEDULER_FILE, schedule)
         if issubclass(pipeline, diffusers.ModularPipeline):
             _write_json(folder / layout.MODULAR_INDEX, _modular_index(pipeline, index))
@@ -289,12 +289,13 @@ def _write_settings(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]
 
 
 def _write_component(
-    component: Component, recipe: Recipe, folder: Path, dtype: str
+    component: Component, recipe: Recipe, family: Family, folder: Path, dtype: str
 ) -> dict[str, list[str]]:
     """Write the modules and tokenizers of a component; returns their entries of the index."""
     entries = {}
     precision = PRECISIONS[_precision(dtype, recipe)]
-    for role, module in component.modules.items():
+    for loaded, module in component.modules.items():
+        role = family.vae if loaded == "vae" else loaded
         library = type(module).__module__.partition(".")[0]
         if library not in ("diffusers", "transformers"):
             raise InvalidValue(
@@ -311,7 +312,7 @@ def _write_component(
         _write_json(folder / role / CONFIG, module_config(module))
         entries[role] = [_index_library(type(module)), type(module).__name__]
     if isinstance(component, TextModel):
-        processors = {part.role: part.processor for part in get_family(component.family).tokenizers}
+        processors = {part.role: part.processor for part in family.tokenizers}
         for role, tokenizer in component.tokenizers.items():
             if processors[role]:
                 component.tokenizers[_TOKENIZER].save_pretrained(folder / role)

@@ -97,7 +97,27 @@ def test_names_and_registries_agree() -> None:
 
 
 def test_the_spreads_are_the_pipelines() -> None:
-    assert set(SPREADS) == {"own", "logit_normal", "open_float32", *RAMPS}
+    assert set(SPREADS) == {"own", "logit_normal", "open_float32", "rising", "rising32", *RAMPS}
+
+
+@pytest.mark.parametrize(
+    ("spread", "ramp"),
+    [
+        ("rising", lambda steps: np.linspace(1.0, 1.0 / steps, steps)),
+        ("rising32", lambda steps: torch.linspace(1.0, 1.0 / steps, steps).tolist()),
+    ],
+)
+def test_rising_levels_are_those_of_an_inverted_scheduler(
+    spread: str, ramp: Callable[[int], Any]
+) -> None:
+    """Such as those of MiniMax Music 3 and LongCat-AudioDiT, whose pipelines pass an even ramp."""
+    noise = FlowNoise.from_config(SD3 | {"shift": 1.0}, spread=spread)
+    reference = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, invert_sigmas=True)
+    for steps in (*SEVERAL, 30):
+        reference.set_timesteps(sigmas=ramp(steps))
+        ladder = sigmas_for("normal", noise, steps, grid=CONTINUOUS, tokens=64)
+        assert torch.equal(1.0 - ladder.sigmas, reference.sigmas)
+        assert torch.equal(-ladder.sigmas.diff(), reference.sigmas.diff())
 
 
 def test_levels_that_are_shifted_in_float32_are_minimaxs() -> None:

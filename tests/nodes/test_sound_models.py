@@ -148,7 +148,13 @@ def test_tags_and_lyrics_become_music(
 
 @pytest.mark.parametrize(
     ("family", "size"),
-    [("ace-step", (64, 250)), ("stable-audio", (216, 64)), ("stable-audio-3", (108, 256))],
+    [
+        ("ace-step", (64, 250)),
+        ("stable-audio", (216, 64)),
+        ("stable-audio-3", (108, 256)),
+        ("minimax-music3", (861, 128)),
+        ("longcat-audio", (64, 117)),
+    ],
 )
 def test_a_length_is_that_of_the_model(bench: Bench, family: str, size: tuple[int, int]) -> None:
     nodes = {"empty": {"type": "EmptyMusicLatent", "inputs": {"seconds": 10.0, "family": family}}}

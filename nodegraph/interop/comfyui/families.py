@@ -31,6 +31,7 @@ _BY_FILE: tuple[tuple[str, str, str], ...] = (
     ("qwen_image", r"qwen_?3_?vl", "qwen-image-21"),
     ("qwen_image", r"qwen_?3|ling", "qwen_image"),
     ("stable_audio", r"t5.?gemma", "stable-audio-3"),
+    ("minimax", r"music", "minimax-music3"),
     ("ltxv", r"gemma.?3", "ltx2"),
     ("ltxv", r"gemma", "ltxv"),
 )
@@ -42,6 +43,7 @@ _SOUND = (
     (r"stable.?audio.?3", "stable-audio-3"),
     (r"stable.?audio", "stable-audio"),
 )
+_COMPOSED = (r"minimax.?music.?3", "minimax-music3")
 _MODELS = (
     (r"qwen.?image.?layered", "qwen-image-layered"),
     (r"qwen.?image.?edit.?(2509|2511|plus)|edit.?plus", "qwen-image-edit-plus"),
@@ -61,6 +63,7 @@ _MODELS = (
     (r"fibo.?2", "fibo2"),
     (r"joy.?(ai.?)?image", "joyimage-edit"),
     *_SOUND,
+    _COMPOSED,
 )
 
 ONE_STACK = frozenset(("wan", "wan22-5b"))

@@ -96,8 +96,8 @@ _FORMS = (torch.int8, torch.float8_e4m3fn)
 def _kernels() -> dict[torch.dtype, Kernel]:
     """By the type of stored numbers.
 
-    Source: torchao 0.17 and 0.18, ``quantization/quantize_/workflows``: what ``quantize_`` makes for
-    ``Int8DynamicActivationInt8WeightConfig`` and ``Float8DynamicActivationFloat8WeightConfig`` by
+    Source: torchao 0.17 and 0.18, ``quantization/quantize_/workflows``: what ``quantize_`` makes
+    for ``Int8DynamicActivationInt8WeightConfig`` and ``Float8DynamicActivationFloat8WeightConfig`` by
     rows.
     """
     try:

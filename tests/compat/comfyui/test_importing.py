@@ -604,6 +604,7 @@ WITH_OTHERS = {
     "PathchSageAttentionKJ": {"allow_compile"},  # where it is used
     "RegexExtract": {"group_index"},  # of a mode that takes groups
     "LTXVDualCFGGuider": {"audio_cfg"},  # told where it differs from the other
+    "VAEDecodeAudioTiled": {"tile_size", "overlap"},  # it says that there are no tiles here
     "TextEncodeAceStepAudio1.5": _SONG_PLAN,  # of audio codes, whose lack is told
     "TextEncodeBooguEdit": {"prompt"},  # where the positive prompt is used
     "TextEncodeFibo2": {"prompt", "width", "height"},  # likewise; width and height together

@@ -407,6 +407,21 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "head_dim": 16,
         },
     ),
+    "longcat_audio": (
+        "LongCatAudioDiTTransformer",
+        {"dit_dim": 32, "dit_depth": 2, "dit_heads": 2, "dit_text_dim": 32},
+    ),
+    "minimax_music3": (
+        "MiniMaxMusic3Transformer1DModel",
+        {
+            "condition_dim": 12,
+            "num_layers": 2,
+            "num_attention_heads": 1,
+            "attention_head_dim": 64,
+            "ff_inner_dim": 48,
+            "fourier_embedding_dim": 16,
+        },
+    ),
     "cosmos_predict2": (
         "CosmosTransformer3DModel",
         {

@@ -807,6 +807,10 @@ LACKS: dict[str, set[str]] = {
     "ace-step": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "stable-audio": {"LoRA", "attention guiders", "block guiders", "img2img", "inpaint"},
     "stable-audio-3": {"single file", "LoRA", "attention guiders", "block guiders", "img2img"},
+    "longcat-audio": {
+        *("single file", "ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint")
+    },
+    "minimax-music3": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "minimax-h3": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "ltx2": {"attention guiders", "block guiders", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),

@@ -281,6 +281,27 @@ def _music_back(node: Passage) -> None:
     node.give("conditioning", MadeOutput(made, "CONDITIONING"))
 
 
+_SONG = {"caption": "caption", "lyrics": "lyrics", "seed": "seed"} | {
+    "seconds": "max_duration",
+    "cfg": "cfg_scale",
+    "top_k": "top_k",
+}
+
+
+def _song(node: Passage) -> None:
+    values = {our: node.inputs[their] for our, their in _SONG.items()}
+    name = node.add("EncodeSongPrompt", encoder=node.inputs["clip"], **values)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+    node.give("seconds", MadeOutput(name, "seconds"))
+
+
+def _song_back(node: Passage) -> None:
+    values = {their: node.inputs[our] for our, their in _SONG.items()}
+    made = node.add("MiniMaxMusic3TextEncode", clip=node.inputs["encoder"], **values)
+    node.give("conditioning", MadeOutput(made, "CONDITIONING"))
+    node.give("seconds", MadeOutput(made, "seconds"))
+
+
 _SOUND_TYPE = "type"
 _SOUND_TYPES = {"VAEDecodeAudio": "LTXVAudioVAEDecode", "VAEEncodeAudio": "LTXVAudioVAEEncode"}
 """Nodes of any sound, and those of LTX-2 with the same effect."""
@@ -295,9 +316,20 @@ def _decode_sound(node: Passage) -> None:
 
 def _decode_sound_back(node: Passage) -> None:
     kind = node.kept.get(_SOUND_TYPE, _SOUND_TYPES["VAEDecodeAudio"])
-    vae = {"vae" if kind == "VAEDecodeAudio" else "audio_vae": node.inputs["vae"]}
-    made = node.add(kind, samples=node.inputs["latent"], **vae)
+    vae = {"audio_vae" if kind.startswith("LTXV") else "vae": node.inputs["vae"]}
+    tiles = {name: node.kept[name] for name in _TILES if kind == "VAEDecodeAudioTiled"}
+    made = node.add(kind, samples=node.inputs["latent"], **vae, **tiles)
     node.give("audio", MadeOutput(made, "AUDIO"))
+
+
+_TILES = ("tile_size", "overlap")
+
+
+def _decode_sound_in_tiles(node: Passage) -> None:
+    node.tell("nodegraph decodes the sound as a whole, without seams between tiles")
+    node.keep(**{_SOUND_TYPE: node.type}, **{name: node.inputs[name].content for name in _TILES})
+    name = node.add("VAEDecodeAudio", latent=node.inputs["samples"], vae=node.inputs["vae"])
+    node.give("AUDIO", MadeOutput(name, "audio"))
 
 
 def _encode_sound(node: Passage) -> None:
@@ -320,15 +352,24 @@ _LENGTH = ("seconds", "batch_size")
 def _empty_music(node: Passage) -> None:
     """ComfyUI has one node for the models of Stable Audio; which one is known where they meet."""
     taken = {name: node.inputs[name] for name in _LENGTH}
-    if node.type == "EmptyLatentAudio":
-        taken["family"] = Signal("stable-audio")
+    if node.type in _OF_FAMILY:
+        taken["family"] = Signal(_OF_FAMILY[node.type])
     node.give("LATENT", MadeOutput(node.add("EmptyMusicLatent", **taken), "latent"))
 
 
+_OF_FAMILY = {
+    "EmptyLatentAudio": "stable-audio",
+    "EmptyMiniMaxMusic3LatentAudio": "minimax-music3",
+}
+
+
 def _empty_music_back(node: Passage) -> None:
-    is_ace = node.literal("family") == "ace-step"
+    kinds = {
+        "ace-step": "EmptyAceStep1.5LatentAudio",
+        "minimax-music3": "EmptyMiniMaxMusic3LatentAudio",
+    }
     made = node.add(
-        "EmptyAceStep1.5LatentAudio" if is_ace else "EmptyLatentAudio",
+        kinds.get(str(node.literal("family")), "EmptyLatentAudio"),
         **{name: node.inputs[name] for name in _LENGTH},
     )
     node.give("latent", MadeOutput(made, "LATENT"))
@@ -357,7 +398,24 @@ MUSIC_ENTRIES: tuple[TableEntry, ...] = (
         "lyrics_strength: FLOAT = 1.0) -> CONDITIONING",
         _first_music,
     ),
+    entry(
+        'MiniMaxMusic3TextEncode(clip: CLIP, caption: STRING = "", lyrics: STRING = "", '
+        "seed: INT = 0 @control, max_duration: FLOAT = 120.0, cfg_scale: FLOAT = 1.5, "
+        "top_k: INT = 50) -> CONDITIONING, seconds: FLOAT",
+        _song,
+        "EncodeSongPrompt",
+        _song_back,
+    ),
+    entry(
+        "EmptyMiniMaxMusic3LatentAudio(seconds: FLOAT = 120.0, batch_size: INT = 1) -> LATENT",
+        _empty_music,
+    ),
     entry("VAEDecodeAudio(samples: LATENT, vae: VAE) -> AUDIO", _decode_sound),
+    entry(
+        "VAEDecodeAudioTiled(samples: LATENT, vae: VAE, tile_size: INT = 512, "
+        "overlap: INT = 64) -> AUDIO",
+        _decode_sound_in_tiles,
+    ),
     entry("VAEEncodeAudio(audio: AUDIO, vae: VAE) -> LATENT", _encode_sound),
 )
 
