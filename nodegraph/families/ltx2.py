@@ -194,16 +194,18 @@ LTX2_LATENTS = LTX2Format(
 """LTX-2."""
 
 
+def is_later(transformer: Config) -> bool:
+    """Whether a transformer of this configuration is that of LTX-2.5."""
+    marks_frames = bool(transformer.get("use_keyframes_abs_pos_embedding"))
+    return marks_frames or not transformer.get("ff_bias", True)
+
+
 class LTX2Video(Family):
     """A transformer of a video and its sound. Each cell of the video is a token, and so is each
     latent frame of the sound."""
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
-        transformer = configs.get("transformer", {})
-        is_later = not transformer.get("ff_bias", True) or transformer.get(
-            "use_keyframes_abs_pos_embedding"
-        )
-        return "LTX-2.5" if is_later else None
+        return "LTX-2.5" if is_later(configs.get("transformer", {})) else None
 
     def trained_size(self, config: Config) -> tuple[int, int]:
         return 768, 512
@@ -252,6 +254,17 @@ class LTX2Video(Family):
         """In the pipeline's order, which sums several guidance terms."""
         return towards + (cfg - 1) * (towards - away)
 
+    def marked_tokens(self, cells: Tensor, per_frame: int) -> Tensor | None:
+        """Which tokens stand for one frame of the video: 0 or 1, shape (batch, tokens, 1).
+
+        None for LTX-2.0 and 2.3, which have no embedding for them.
+
+        Args:
+            cells: Shape (batch, tokens, channels).
+            per_frame: Tokens of a latent frame.
+        """
+        return None
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         """The velocity of the video and its sound.
 
@@ -291,6 +304,7 @@ class LTX2Video(Family):
             fps=_frame_rate(batch),
             audio_num_frames=heard.shape[1],
             video_coords=_video_positions(model, video, batch),
+            video_keyframes_mask=self.marked_tokens(cells, height * width),
             isolate_modalities=layout is None,
             use_cross_timestep=True,
             return_dict=False,
@@ -416,10 +430,30 @@ def empty_sound(frames: int, rate: float, batch: int) -> Latent:
     return Latent(None, 0, 0, batch, format=LTX2_LATENTS.name, sound=sound)
 
 
+COMMON: Config = {
+    "latent": LTX2_LATENTS,
+    "noise": "flow",
+    "spread": "ramp",
+    "mu": line_mu,
+    "multiple": 32,
+    "held": TokenMemory(15, 24, patch=1),
+    "first_picture": "frame",
+    "wide": True,
+    "guides_clean": True,
+    "takes_guides": True,
+    "sound": sound_layout,
+    "speedups": ATTENTION_CACHES,
+    # Its blocks return the sound beside the video, which no hook of the guiders knows.
+    "perturbs_attention": False,
+    "skips_blocks": False,
+    "lora_signs": (CROSS_ATTENTION_SIGN,),
+    "comfyui_type": "ltxv",
+}
+"""Of all versions."""
+
 LTX2 = LTX2Video(
     "ltx2",
     "LTX-2",
-    latent=LTX2_LATENTS,
     pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
     denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",), files=(TRANSFORMER,)),),
     encoders=(
@@ -427,21 +461,6 @@ LTX2 = LTX2Video(
         Part("connectors", ("LTX2TextConnectors",), files=(CONNECTORS,)),
     ),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma3"),),
-    noise="flow",
-    spread="ramp",
-    mu=line_mu,
-    multiple=32,
-    held=TokenMemory(15, 24, patch=1),
-    first_picture="frame",
-    wide=True,
-    guides_clean=True,
-    takes_guides=True,
-    sound=sound_layout,
-    speedups=ATTENTION_CACHES,
-    # Its blocks return the sound beside the video, which no hook of the guiders knows.
-    perturbs_attention=False,
-    skips_blocks=False,
     resolutions={"ltx2": Resolutions(768 * 512, 32)},
-    lora_signs=(CROSS_ATTENTION_SIGN,),
-    comfyui_type="ltxv",
+    **COMMON,
 )

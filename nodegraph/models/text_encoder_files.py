@@ -54,6 +54,7 @@ from nodegraph.weights.precision.storage import (
 )
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text
+from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
 from nodegraph.weights.tokenizer_files import TENSOR
 
 TEXT_ENCODER = "text_encoder"
@@ -445,10 +446,11 @@ def _tokenizer_of(
 
 def _brings(path: Path, tokenizer: Part) -> bool:
     """Whether a file holds its tokenizer beside the weights."""
-    return tokenizer.vocabulary in PACKABLE and TENSOR in header_of(path).shapes
+    brought = {TENSOR, TOKENIZER_TENSOR} & header_of(path).shapes.keys()
+    return tokenizer.vocabulary in PACKABLE and bool(brought)
 
 
-PACKABLE = ("gemma2", "gemma3")
+PACKABLE = ("gemma2", "gemma3", "gemma4")
 """Vocabularies that files may bring; others come along."""
 
 
