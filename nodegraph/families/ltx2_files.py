@@ -96,6 +96,7 @@ _KEYFRAMES = "keyframes_abs_pos_embedding"
 def _transformer_config(shapes: Shapes) -> dict[str, Any]:
     width, channels = shapes["proj_in.weight"]
     sound_width, sound_channels = shapes["audio_proj_in.weight"]
+    is_modulated = f"{_FIRST}prompt_scale_shift_table" in shapes
     config = {
         "in_channels": channels,
         "out_channels": shapes["proj_out.weight"][0],
@@ -113,13 +114,13 @@ def _transformer_config(shapes: Shapes) -> dict[str, Any]:
         # LTX-2.3 differs from 2.0 in these.
         "gated_attn": f"{_FIRST}attn1.to_gate_logits.weight" in shapes,
         "audio_gated_attn": f"{_FIRST}audio_attn1.to_gate_logits.weight" in shapes,
-        "cross_attn_mod": f"{_FIRST}prompt_scale_shift_table" in shapes,
+        "cross_attn_mod": is_modulated,
         "audio_cross_attn_mod": f"{_FIRST}audio_prompt_scale_shift_table" in shapes,
         "use_prompt_embeddings": "caption_projection.linear_1.weight" in shapes,
         # LTX-2.5 differs from 2.3 in these.
         "ff_bias": f"{_FIRST}ff.net.0.proj.bias" in shapes,
         "audio_ff_bias": f"{_FIRST}audio_ff.net.0.proj.bias" in shapes,
-        "use_prompt_adaln_single": "prompt_adaln.linear.weight" in shapes,
+        "use_prompt_adaln_single": not is_modulated or "prompt_adaln.linear.weight" in shapes,
         "use_keyframes_abs_pos_embedding": _KEYFRAMES in shapes,
     }
     if config["use_prompt_embeddings"]:
