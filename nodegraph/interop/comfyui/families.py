@@ -32,6 +32,7 @@ _BY_FILE: tuple[tuple[str, str, str], ...] = (
     ("qwen_image", r"qwen_?3|ling", "qwen_image"),
     ("stable_audio", r"t5.?gemma", "stable-audio-3"),
     ("ltxv", r"gemma.?3", "ltx2"),
+    ("ltxv", r"gemma.?4.?12b", "ltx25"),
     ("ltxv", r"gemma", "ltxv"),
 )
 """Kinds that stand for several families: what a file's name has in it, and what that means."""

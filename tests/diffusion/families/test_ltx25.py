@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import diffusers as d
@@ -18,21 +19,32 @@ import torch
 import transformers as tf
 from diffusers.pipelines.ltx2 import pipeline_ltx2_condition as condition
 from diffusers.pipelines.ltx2 import pipeline_ltx2_dfr as dfr
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion import decode_video
+from nodegraph.diffusion import decode_video, encode_prompt, load_component, sample
+from nodegraph.errors import InvalidFile
+from nodegraph.families import ltx2
+from nodegraph.families.file_tokenizers import gemma_tokenizer
 from nodegraph.families.ltx2 import LTX2
+from nodegraph.families.ltx2_files import LATER_TRANSFORMER
 from nodegraph.families.ltx25 import LTX25
 from nodegraph.families.model_step import SoundLayout
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.image_to_video import encode_first_frame, with_frame_guide
+from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.models.vae import decode_sound
+from nodegraph.models.vae_files import open_vae
 from nodegraph.sampling.composed_schedules import listed_schedule
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.inpainting import with_tensors
 from nodegraph.sampling.latent_noise import draw_sampling_noise
 from nodegraph.sampling.sampling_parts import SamplingNoise, build_sampling_parts
+from nodegraph.weights.single_files.gemma4 import GEMMA4_12B
+from tests.messages import raises
 
+from . import test_ltx2_files as files
 from .equality import NEGATIVE, PROMPT, SEED, Model, picture
 from .image_to_image import as_tensor
 from .parts import dynamic_flow
@@ -333,3 +345,172 @@ def test_versions_are_told_apart() -> None:
     newer = {"gated_attn": True}
     assert LTX2.mismatch({"transformer": newer}) is None
     assert LTX25.mismatch({"transformer": newer}) == "LTX-2"
+
+
+# The published files
+
+
+def published() -> Any:
+    """The published architecture, but for its widths."""
+    pipeline = ltx25()
+    words = pipeline.tokenizer
+    pipeline.register_modules(
+        vae=files.video_vae(newer=True),
+        text_encoder=gemma4_12b(words, files.STATES - 1, files.WIDTH),
+        connectors=files.connectors(newer=True),
+        transformer=files.transformer(newer=True, ff_bias=False, **_MARKS),
+        vocoder=files.vocoder(newer=True),
+    )
+    return pipeline
+
+
+_MARKS = {"use_keyframes_abs_pos_embedding": True}
+
+
+def published_files(pipeline: Any) -> dict[str, dict[str, Tensor]]:
+    """Tensors by the names of the files that they are published in."""
+    whole = files.checkpoint(pipeline.components)
+    model, projection = "model.diffusion_model.", "text_embedding_projection."
+    words = pipeline.tokenizer.backend_tokenizer.to_str().encode()
+    text = {
+        **_gemma_file(pipeline.text_encoder),
+        "tokenizer_json": torch.tensor(list(words), dtype=torch.uint8),
+        "hf_asset__tokenizer_config.json": torch.zeros(2, dtype=torch.uint8),
+    }
+    return {
+        "transformer": _beginning(whole, model),
+        "text_encoder": text | _beginning(whole, projection),
+        "video_vae": _beginning(whole, "vae."),
+        "audio_vae": _beginning(whole, "audio_vae.", "vocoder."),
+    }
+
+
+def _beginning(tensors: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
+    return {name: item for name, item in tensors.items() if name.startswith(names)}
+
+
+_COMFYUI_NAMES = (
+    ("model.language_model.", "model."),
+    ("model.embed_vision.multimodal_embedder.", "multi_modal_projector."),
+    ("model.embed_vision.", "vision_model."),
+    ("model.embed_audio.", "audio_projector."),
+)
+
+
+def _gemma_file(encoder: Any) -> dict[str, Tensor]:
+    renamed = {}
+    for name, item in encoder.state_dict().items():
+        for ours, theirs in _COMFYUI_NAMES:
+            if name.startswith(ours):
+                renamed[theirs + name.removeprefix(ours)] = item.contiguous()
+                break
+    return renamed
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, model_of: ModelOf) -> Path:
+    """The published files."""
+    made = tmp_path_factory.mktemp("ltx25")
+    for name, tensors in published_files(model_of(published)[0]).items():
+        save_file(tensors, made / f"{name}.safetensors")
+    return made
+
+
+def opened(folder: Path) -> dict[str, Any]:
+    """The parts that the published files hold, loaded."""
+    text, model, video, sound = (
+        str(folder / f"{name}.safetensors")
+        for name in ("text_encoder", "transformer", "video_vae", "audio_vae")
+    )
+    recipes = {
+        "model": open_denoiser(DenoiserRequest(model), []),
+        "text_encoder": open_text_encoder("ltx25", {"file": text, "file_2": model}, []),
+        "video": open_vae(video, []),
+        "sound": open_vae(sound, []),
+    }
+    return {name: load_component(recipe, "cpu") for name, recipe in recipes.items()}
+
+
+@pytest.mark.slow
+def test_every_tensor_of_the_published_files_comes_back(folder: Path, model_of: ModelOf) -> None:
+    pipeline, parts = model_of(published)[0], opened(folder)
+    for name, role in (
+        ("model", "transformer"),
+        ("text_encoder", "connectors"),
+        ("video", "vae"),
+        ("sound", "audio_vae"),
+        ("sound", "vocoder"),
+    ):
+        files.assert_holds(parts[name], role, getattr(pipeline, role))
+    text = parts["text_encoder"]
+    files.assert_holds(text, "text_encoder", pipeline.text_encoder, "model.language_model.")
+
+
+@pytest.mark.slow
+def test_a_sampling_from_the_files_is_that_from_the_folder(
+    folder: Path, model_of: ModelOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As few tokens as the connectors take: 48 layers over 1024 take seconds.
+    monkeypatch.setattr(ltx2, "_TOKENS", 128)
+    parts, model = opened(folder), model_of(published)[1]
+    latents = []
+    for network, encoder in (
+        (parts["model"], parts["text_encoder"]),
+        (model.part("model"), model.part("text_encoder")),
+    ):
+        prompt, start = encode_prompt(encoder, PROMPT), Latent(None, 64, 64, 1, frames=9)
+        options = {"seed": SEED, "steps": 2, "sampler": "euler", "schedule": "normal"}
+        latents.append(sample(network, prompt, None, start, cfg=1.0, **options))
+    ours, expected = latents
+    assert ours.samples is not None
+    assert ours.samples.std() > 1e-3
+    assert torch.equal(ours.samples, expected.samples)
+    assert torch.equal(ours.sound, expected.sound)
+    videos = [decode_video(vae, expected) for vae in (parts["video"], model.part("vae"))]
+    assert torch.equal(*videos)
+
+
+def test_the_connectors_need_the_file_of_the_transformer(tmp_path: Path) -> None:
+    tensors = published_files(published())["text_encoder"]
+    save_file(tensors, tmp_path / "gemma4.safetensors")
+    with raises(InvalidFile, expected="Gemma 4 12B, the connectors of LTX-2"):
+        open_text_encoder("ltx25", {"file": str(tmp_path / "gemma4.safetensors")}, [])
+
+
+def test_the_tokenizer_in_a_file_begins_prompts(tmp_path: Path) -> None:
+    words = gemma_words()
+    held = torch.tensor(list(words.backend_tokenizer.to_str().encode()), dtype=torch.uint8)
+    save_file({"tokenizer_json": held}, tmp_path / "words.safetensors")
+    made = gemma_tokenizer(tmp_path / "words.safetensors")
+    assert made("cat dog")["input_ids"] == [words.bos_token_id, *words("cat dog")["input_ids"]]
+
+
+@pytest.mark.slow
+def test_published_sizes_are_read_from_shapes() -> None:
+    """Of the transformer and Gemma 4; the other parts are those of LTX-2.3."""
+    with torch.device("meta"):
+        network = d.LTX2VideoTransformer3DModel(
+            rope_type="split",
+            use_prompt_embeddings=False,
+            ff_bias=False,
+            use_keyframes_abs_pos_embedding=True,
+            **{f"{stream}{name}": True for stream in _STREAMS for name in _NEWER},
+        )
+        text = tf.Gemma4UnifiedTextModel(
+            tf.Gemma4UnifiedTextConfig(
+                hidden_size=3840,
+                intermediate_size=15360,
+                num_hidden_layers=48,
+                num_attention_heads=16,
+                num_key_value_heads=8,
+                num_global_key_value_heads=1,
+                attention_k_eq_v=True,
+                final_logit_softcapping=30.0,
+            )
+        )
+    shapes = {name: tuple(item.shape) for name, item in network.state_dict().items()}
+    config = LATER_TRANSFORMER.config(shapes)
+    assert config == {name: network.config[name] for name in config}
+    shapes = {f"model.{name}": tuple(item.shape) for name, item in text.state_dict().items()}
+    found = tf.Gemma4UnifiedTextConfig(**GEMMA4_12B.config(shapes)).to_dict()
+    assert found == text.config.to_dict()
