@@ -269,6 +269,10 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     "Cosmos Predict2.5": ("crossattn_proj.0.weight",),
     "a model on the network of Cosmos Predict2": ("blocks.0.mlp.layer1.weight",),
     "a pruned MiniMax H3, whose time embedding is a table": ("adaln_t_table",),
+    "the diffusion decoder of LTX-2.5 (its file with `conv` in the name is supported)": (
+        "decoder.conv_in_x_t.weight",
+        "conv_in_x_t.weight",
+    ),
     "a version of LTX-2 that is not known here": (
         "audio_patchify_proj.weight",
         "audio_proj_in.weight",

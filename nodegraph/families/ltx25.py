@@ -10,6 +10,7 @@ ComfyUI, ``comfy/ldm/lightricks/model.py``
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nodegraph.families.base import Config, Part
@@ -40,6 +41,11 @@ class LTX25Video(LTX2Video):
         return marked
 
 
+_CONNECTORS = replace(
+    CONNECTORS,
+    name="ltx25-connectors",
+    title="the connectors of LTX-2.5, in the file of its transformer",
+)
 LTX25 = LTX25Video(
     "ltx25",
     "LTX-2.5",
@@ -47,7 +53,7 @@ LTX25 = LTX25Video(
     denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",), files=(LATER_TRANSFORMER,)),),
     encoders=(
         Part("text_encoder", ("Gemma4UnifiedForConditionalGeneration",), files=(GEMMA4_12B,)),
-        Part("connectors", ("LTX2TextConnectors",), files=(CONNECTORS,)),
+        Part("connectors", ("LTX2TextConnectors",), files=(_CONNECTORS,)),
     ),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma4"),),
     **COMMON,

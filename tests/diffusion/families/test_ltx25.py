@@ -352,9 +352,9 @@ def test_versions_are_told_apart() -> None:
 
 def published() -> Any:
     """The published architecture, but for its widths."""
-    pipeline = ltx25()
-    words = pipeline.tokenizer
+    pipeline, words = ltx25(), gemma_words(add_bos_token=True)
     pipeline.register_modules(
+        tokenizer=words,
         vae=files.video_vae(newer=True),
         text_encoder=gemma4_12b(words, files.STATES - 1, files.WIDTH),
         connectors=files.connectors(newer=True),
@@ -473,8 +473,26 @@ def test_a_sampling_from_the_files_is_that_from_the_folder(
 def test_the_connectors_need_the_file_of_the_transformer(tmp_path: Path) -> None:
     tensors = published_files(published())["text_encoder"]
     save_file(tensors, tmp_path / "gemma4.safetensors")
-    with raises(InvalidFile, expected="Gemma 4 12B, the connectors of LTX-2"):
+    with raises(InvalidFile, port="file_2"):
         open_text_encoder("ltx25", {"file": str(tmp_path / "gemma4.safetensors")}, [])
+
+
+def test_a_file_with_the_diffusion_decoder_is_named(tmp_path: Path) -> None:
+    """It denoises pixels, which takes a seed; the file of the other decoder is read."""
+    tensors = files._named("", files.video_vae(newer=True), files._original_vae)
+    encoder = _beginning(tensors, "encoder.", "per_channel_statistics.")
+    decoder = {
+        "decoder.conv_in.weight": torch.zeros(32, 128),
+        "decoder.conv_in_x_t.weight": torch.zeros(32, 48),
+    }
+    path = tmp_path / "vae.safetensors"
+    save_file(encoder | decoder, path)
+    with raises(InvalidFile):
+        open_vae(str(path), [])
+    with_prefix = {f"vae.{name}": item for name, item in (encoder | decoder).items()}
+    save_file(with_prefix, path)
+    with raises(InvalidFile):
+        open_vae(str(path), [])
 
 
 def test_the_tokenizer_in_a_file_begins_prompts(tmp_path: Path) -> None:
