@@ -271,7 +271,7 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     "a pruned MiniMax H3, whose time embedding is a table": ("adaln_t_table",),
     "the diffusion decoder of LTX-2.5 (its file with `conv` in the name is supported)": (
         "decoder.conv_in_x_t.weight",
-        "conv_in_x_t.weight",
+        "vae.decoder.conv_in_x_t.weight",
     ),
     "a version of LTX-2 that is not known here": (
         "audio_patchify_proj.weight",
