@@ -3,14 +3,18 @@
 The transformer denoises a video and its sound together. Gemma 3 reads the prompt, and two small
 connector networks turn its layers into the embeddings for the video and for the sound.
 
+LTX-2.5's network is 2.3's, without biases in the layers behind the attention of the video. It adds
+a learned embedding to tokens that stand for one frame instead of eight. Gemma 4 12B reads prompts.
+
 Sources: diffusers, ``pipelines/ltx2`` and ``models/transformers/transformer_ltx2.py``;
-https://huggingface.co/Lightricks/LTX-2
+https://huggingface.co/Lightricks/LTX-2; ComfyUI, ``comfy/ldm/lightricks/model.py``
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
@@ -37,6 +41,7 @@ from nodegraph.families.ltx import LTXFormat
 from nodegraph.families.ltx2_files import (
     AUDIO_VAE,
     CONNECTORS,
+    LATER_TRANSFORMER,
     SPATIAL,
     TEMPORAL,
     TRANSFORMER,
@@ -46,6 +51,7 @@ from nodegraph.families.ltx2_files import (
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.single_files.gemma4 import GEMMA4_12B
 from nodegraph.weights.single_files.language import GEMMA3
 
 if TYPE_CHECKING:
@@ -317,6 +323,24 @@ class LTX2Video(Family):
         return layout.join(output, tokens.transpose(1, 2))
 
 
+class LTX25Video(LTX2Video):
+    """LTX-2 with an embedding for tokens of one frame, as the first latent frame's are."""
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        """See `Family.mismatch`."""
+        return None if is_later(configs.get("transformer", {})) else "LTX-2"
+
+    def marked_tokens(self, cells: Tensor, per_frame: int) -> Tensor | None:
+        """Those of the first latent frame, which stands for one frame of the video.
+
+        Frame guides behind the video aren't marked, although they may stand for one frame, too:
+        the embedding is for frames that the network makes.
+        """
+        marked = torch.zeros(len(cells), cells.shape[1], 1, device=cells.device)
+        marked[:, :per_frame] = 1
+        return marked
+
+
 def _with_guides(video: Tensor, batch: Batch) -> Tensor:
     """A video with the guides of full strength, which have no noise."""
     if _STRENGTHS not in batch:
@@ -462,5 +486,23 @@ LTX2 = LTX2Video(
     ),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma3"),),
     resolutions={"ltx2": Resolutions(768 * 512, 32)},
+    **COMMON,
+)
+
+_CONNECTORS = replace(
+    CONNECTORS,
+    name="ltx25-connectors",
+    title="the connectors of LTX-2.5, in the file of its transformer",
+)
+LTX25 = LTX25Video(
+    "ltx25",
+    "LTX-2.5",
+    pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline", "LTX2DFRPipeline"),
+    denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",), files=(LATER_TRANSFORMER,)),),
+    encoders=(
+        Part("text_encoder", ("Gemma4UnifiedForConditionalGeneration",), files=(GEMMA4_12B,)),
+        Part("connectors", ("LTX2TextConnectors",), files=(_CONNECTORS,)),
+    ),
+    tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma4"),),
     **COMMON,
 )

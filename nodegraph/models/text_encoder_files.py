@@ -350,7 +350,7 @@ def find_text_encoder(
 def _joined_encoders(
     family: Family,
     paths: Mapping[str, Path],
-    found: Mapping[str, EncoderCandidate],
+    candidates: Mapping[str, EncoderCandidate],
     allow_pickle: bool,
 ) -> dict[str, EncoderCandidate]:
     """The parts that lie in several of the files together, by role.
@@ -360,7 +360,7 @@ def _joined_encoders(
 
     Args:
         paths: Of all files and folders, by port.
-        found: The parts that one of them holds by itself.
+        candidates: The parts that one of them holds by itself.
     """
     files = {port: path for port, path in paths.items() if not path.is_dir()}
     if len(files) < 2:
@@ -372,7 +372,7 @@ def _joined_encoders(
     }
     joined = {}
     for part in family.encoders:
-        words = None if part.role in found else _words_in(part, shapes, path)
+        words = None if part.role in candidates else _words_in(part, shapes, path)
         if words is not None:
             own = PartFiles(part.role, among, among)
             joined[part.role] = EncoderCandidate(port, path, own, words)

@@ -251,9 +251,9 @@ def resolve_language_models(
             language_models.add(node.name)
         elif family := writer_family(file):
             node.inputs["family"] = family
-            asked = [reader for reader, _ in readers if reader.type == "GenerateText"]
-            for reader in asked if family in RAW_WRITERS else ():
-                reader.inputs["chat"] = False
+            for reader, _ in readers:
+                if family in RAW_WRITERS and reader.type == "GenerateText":
+                    reader.inputs["chat"] = False
     return language_models
 
 

@@ -27,9 +27,8 @@ from nodegraph.diffusion import decode_video, encode_prompt, load_component, sam
 from nodegraph.errors import InvalidFile
 from nodegraph.families import ltx2
 from nodegraph.families.file_tokenizers import gemma_tokenizer
-from nodegraph.families.ltx2 import LTX2
+from nodegraph.families.ltx2 import LTX2, LTX25
 from nodegraph.families.ltx2_files import LATER_TRANSFORMER
-from nodegraph.families.ltx25 import LTX25
 from nodegraph.families.model_step import SoundLayout
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.image_to_video import encode_first_frame, with_frame_guide
