@@ -458,14 +458,12 @@ def test_a_sampling_from_the_files_is_that_from_the_folder(
         (model.part("model"), model.part("text_encoder")),
     ):
         prompt, start = encode_prompt(encoder, PROMPT), Latent(None, 64, 64, 1, frames=9)
-        options = {"seed": SEED, "steps": 2, "sampler": "euler", "schedule": "normal"}
+        options: Any = {"seed": SEED, "steps": 2, "sampler": "euler", "schedule": "normal"}
         latents.append(sample(network, prompt, None, start, cfg=1.0, **options))
-    ours, expected = latents
-    assert ours.samples is not None
-    assert ours.samples.std() > 1e-3
-    assert torch.equal(ours.samples, expected.samples)
-    assert torch.equal(ours.sound, expected.sound)
-    videos = [decode_video(vae, expected) for vae in (parts["video"], model.part("vae"))]
+    assert all(each.samples is not None and each.sound is not None for each in latents)
+    results: list[Any] = [(each.samples, each.sound) for each in latents]
+    assert_equal(*results)
+    videos = [decode_video(vae, latents[1]) for vae in (parts["video"], model.part("vae"))]
     assert torch.equal(*videos)
 
 
