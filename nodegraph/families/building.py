@@ -24,7 +24,6 @@ from threading import Lock
 from types import MethodType
 from typing import Any
 
-import tokenizers
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -36,13 +35,7 @@ from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.vocabulary import read_clip_vocabulary
 from nodegraph.weights.lazy import diffusers, stand_ins, transformers
 from nodegraph.weights.single_files.base import fault_text
-from nodegraph.weights.tokenizer_files import (
-    SUFFIX,
-    TENSOR,
-    merges_of,
-    read_pieces,
-    unpack_tokenizer,
-)
+from nodegraph.weights.tokenizer_files import SUFFIX, unpack_tokenizer
 from nodegraph.weights.weight_files import check_weights_fit, read_tensors, refuse_misfits
 
 _CACHED = ("_get_device_freqs", "_compute_video_freqs", "_compute_condition_freqs")
@@ -385,30 +378,6 @@ def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
         except Exception as error:
             # The library under it raises bare exceptions.
             raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error
-
-
-def sentencepiece_tokenizer(file: Path) -> Any:
-    """Gemma's tokenizer, from the file of a text encoder that holds it.
-
-    Raises:
-        InvalidFile: It doesn't, or is damaged.
-    """
-    with building_from(file):
-        (model,) = read_tensors([file], "float32", prefix=TENSOR).values()
-        pieces = read_pieces(model.numpy().tobytes())
-        tokenizer = transformers.GemmaTokenizer(
-            vocab={piece.text: number for number, piece in enumerate(pieces)},
-            merges=merges_of(pieces),
-            add_bos_token=True,
-        )
-        whole = [piece for piece in pieces if piece.is_whole]
-        tokenizer.add_tokens(
-            [
-                tokenizers.AddedToken(piece.text, normalized=False, special=piece.is_control)
-                for piece in whole
-            ]
-        )
-    return tokenizer
 
 
 def clip_tokenizer(merges: Path, padding: str) -> Any:

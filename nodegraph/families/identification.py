@@ -273,8 +273,11 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
     "Cosmos Predict2.5": ("crossattn_proj.0.weight",),
     "a model on the network of Cosmos Predict2": ("blocks.0.mlp.layer1.weight",),
-    "LTX-2.5": ("keyframes_abs_pos_embedding",),
     "a pruned MiniMax H3, whose time embedding is a table": ("adaln_t_table",),
+    "the diffusion decoder of LTX-2.5 (its file with `conv` in the name is supported)": (
+        "decoder.conv_in_x_t.weight",
+        "vae.decoder.conv_in_x_t.weight",
+    ),
     "a version of LTX-2 that is not known here": (
         "audio_patchify_proj.weight",
         "audio_proj_in.weight",

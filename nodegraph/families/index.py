@@ -115,6 +115,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     ),
     "minimax-music3": lambda: import_module("nodegraph.families.minimax_music3").MINIMAX_MUSIC3,
     "longcat-audio": lambda: import_module("nodegraph.families.longcat_audio").LONGCAT_AUDIO,
+    "ltx25": lambda: import_module("nodegraph.families.ltx2").LTX25,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -3,14 +3,18 @@
 The transformer denoises a video and its sound together. Gemma 3 reads the prompt, and two small
 connector networks turn its layers into the embeddings for the video and for the sound.
 
+LTX-2.5's network is 2.3's, without biases in the layers behind the attention of the video. It adds
+a learned embedding to tokens that stand for one frame instead of eight. Gemma 4 12B reads prompts.
+
 Sources: diffusers, ``pipelines/ltx2`` and ``models/transformers/transformer_ltx2.py``;
-https://huggingface.co/Lightricks/LTX-2
+https://huggingface.co/Lightricks/LTX-2; ComfyUI, ``comfy/ldm/lightricks/model.py``
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
@@ -37,6 +41,7 @@ from nodegraph.families.ltx import LTXFormat
 from nodegraph.families.ltx2_files import (
     AUDIO_VAE,
     CONNECTORS,
+    LATER_TRANSFORMER,
     SPATIAL,
     TEMPORAL,
     TRANSFORMER,
@@ -46,6 +51,7 @@ from nodegraph.families.ltx2_files import (
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.single_files.gemma4 import GEMMA4_12B
 from nodegraph.weights.single_files.language import GEMMA3
 
 if TYPE_CHECKING:
@@ -194,16 +200,18 @@ LTX2_LATENTS = LTX2Format(
 """LTX-2."""
 
 
+def is_later(transformer: Config) -> bool:
+    """Whether a transformer of this configuration is that of LTX-2.5."""
+    marks_frames = bool(transformer.get("use_keyframes_abs_pos_embedding"))
+    return marks_frames or not transformer.get("ff_bias", True)
+
+
 class LTX2Video(Family):
     """A transformer of a video and its sound. Each cell of the video is a token, and so is each
     latent frame of the sound."""
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
-        transformer = configs.get("transformer", {})
-        is_later = not transformer.get("ff_bias", True) or transformer.get(
-            "use_keyframes_abs_pos_embedding"
-        )
-        return "LTX-2.5" if is_later else None
+        return "LTX-2.5" if is_later(configs.get("transformer", {})) else None
 
     def trained_size(self, config: Config) -> tuple[int, int]:
         return 768, 512
@@ -252,6 +260,17 @@ class LTX2Video(Family):
         """In the pipeline's order, which sums several guidance terms."""
         return towards + (cfg - 1) * (towards - away)
 
+    def marked_tokens(self, cells: Tensor, per_frame: int) -> Tensor | None:
+        """Which tokens stand for one frame of the video: 0 or 1, shape (batch, tokens, 1).
+
+        None for LTX-2.0 and 2.3, which have no embedding for them.
+
+        Args:
+            cells: Shape (batch, tokens, channels).
+            per_frame: Tokens of a latent frame.
+        """
+        return None
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         """The velocity of the video and its sound.
 
@@ -291,6 +310,7 @@ class LTX2Video(Family):
             fps=_frame_rate(batch),
             audio_num_frames=heard.shape[1],
             video_coords=_video_positions(model, video, batch),
+            video_keyframes_mask=self.marked_tokens(cells, height * width),
             isolate_modalities=layout is None,
             use_cross_timestep=True,
             return_dict=False,
@@ -301,6 +321,24 @@ class LTX2Video(Family):
             return output
         tokens = of_sound.float().view(len(x), -1, layout.channels, layout.bands)
         return layout.join(output, tokens.transpose(1, 2))
+
+
+class LTX25Video(LTX2Video):
+    """LTX-2 with an embedding for tokens of one frame, as the first latent frame's are."""
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        """See `Family.mismatch`."""
+        return None if is_later(configs.get("transformer", {})) else "LTX-2"
+
+    def marked_tokens(self, cells: Tensor, per_frame: int) -> Tensor | None:
+        """Those of the first latent frame, which stands for one frame of the video.
+
+        Frame guides behind the video aren't marked, although they may stand for one frame, too:
+        the embedding is for frames that the network makes.
+        """
+        marked = torch.zeros(len(cells), cells.shape[1], 1, device=cells.device)
+        marked[:, :per_frame] = 1
+        return marked
 
 
 def _with_guides(video: Tensor, batch: Batch) -> Tensor:
@@ -416,10 +454,30 @@ def empty_sound(frames: int, rate: float, batch: int) -> Latent:
     return Latent(None, 0, 0, batch, format=LTX2_LATENTS.name, sound=sound)
 
 
+COMMON: Config = {
+    "latent": LTX2_LATENTS,
+    "noise": "flow",
+    "spread": "ramp",
+    "mu": line_mu,
+    "multiple": 32,
+    "held": TokenMemory(15, 24, patch=1),
+    "first_picture": "frame",
+    "wide": True,
+    "guides_clean": True,
+    "takes_guides": True,
+    "sound": sound_layout,
+    "speedups": ATTENTION_CACHES,
+    # Its blocks return the sound beside the video, which no hook of the guiders knows.
+    "perturbs_attention": False,
+    "skips_blocks": False,
+    "lora_signs": (CROSS_ATTENTION_SIGN,),
+    "comfyui_type": "ltxv",
+}
+"""Of all versions."""
+
 LTX2 = LTX2Video(
     "ltx2",
     "LTX-2",
-    latent=LTX2_LATENTS,
     pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
     denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",), files=(TRANSFORMER,)),),
     encoders=(
@@ -427,21 +485,24 @@ LTX2 = LTX2Video(
         Part("connectors", ("LTX2TextConnectors",), files=(CONNECTORS,)),
     ),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma3"),),
-    noise="flow",
-    spread="ramp",
-    mu=line_mu,
-    multiple=32,
-    held=TokenMemory(15, 24, patch=1),
-    first_picture="frame",
-    wide=True,
-    guides_clean=True,
-    takes_guides=True,
-    sound=sound_layout,
-    speedups=ATTENTION_CACHES,
-    # Its blocks return the sound beside the video, which no hook of the guiders knows.
-    perturbs_attention=False,
-    skips_blocks=False,
     resolutions={"ltx2": Resolutions(768 * 512, 32)},
-    lora_signs=(CROSS_ATTENTION_SIGN,),
-    comfyui_type="ltxv",
+    **COMMON,
+)
+
+_CONNECTORS = replace(
+    CONNECTORS,
+    name="ltx25-connectors",
+    title="the connectors of LTX-2.5, in the file of its transformer",
+)
+LTX25 = LTX25Video(
+    "ltx25",
+    "LTX-2.5",
+    pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline", "LTX2DFRPipeline"),
+    denoisers=(Part("transformer", ("LTX2VideoTransformer3DModel",), files=(LATER_TRANSFORMER,)),),
+    encoders=(
+        Part("text_encoder", ("Gemma4UnifiedForConditionalGeneration",), files=(GEMMA4_12B,)),
+        Part("connectors", ("LTX2TextConnectors",), files=(_CONNECTORS,)),
+    ),
+    tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma4"),),
+    **COMMON,
 )

@@ -1,7 +1,7 @@
 """The parts of LTX-2 in files without a configuration. Imports no torch.
 
 A published file holds the transformer, both VAEs, the vocoder and the connectors; Gemma 3 has a
-file of its own. LTX-2.0 and 2.3 are read. Later versions have other tensors, and are refused.
+file of its own. LTX-2.5 has a file for each part, and Gemma 4 for Gemma 3.
 
 Source: diffusers, ``loaders/single_file_utils.py`` and ``scripts/convert_ltx2_to_diffusers.py``,
 also for what no tensor shows.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -89,11 +89,14 @@ _LAYER_NAMES: Table = (
     ),
 )
 _FIRST = "transformer_blocks.0."
+_KEYFRAMES = "keyframes_abs_pos_embedding"
+"""The embedding by which LTX-2.5 marks tokens of one frame."""
 
 
 def _transformer_config(shapes: Shapes) -> dict[str, Any]:
     width, channels = shapes["proj_in.weight"]
     sound_width, sound_channels = shapes["audio_proj_in.weight"]
+    is_modulated = f"{_FIRST}prompt_scale_shift_table" in shapes
     config = {
         "in_channels": channels,
         "out_channels": shapes["proj_out.weight"][0],
@@ -111,16 +114,21 @@ def _transformer_config(shapes: Shapes) -> dict[str, Any]:
         # LTX-2.3 differs from 2.0 in these.
         "gated_attn": f"{_FIRST}attn1.to_gate_logits.weight" in shapes,
         "audio_gated_attn": f"{_FIRST}audio_attn1.to_gate_logits.weight" in shapes,
-        "cross_attn_mod": f"{_FIRST}prompt_scale_shift_table" in shapes,
+        "cross_attn_mod": is_modulated,
         "audio_cross_attn_mod": f"{_FIRST}audio_prompt_scale_shift_table" in shapes,
         "use_prompt_embeddings": "caption_projection.linear_1.weight" in shapes,
+        # LTX-2.5 differs from 2.3 in these.
+        "ff_bias": f"{_FIRST}ff.net.0.proj.bias" in shapes,
+        "audio_ff_bias": f"{_FIRST}audio_ff.net.0.proj.bias" in shapes,
+        "use_prompt_adaln_single": not is_modulated or "prompt_adaln.linear.weight" in shapes,
+        "use_keyframes_abs_pos_embedding": _KEYFRAMES in shapes,
     }
     if config["use_prompt_embeddings"]:
         config["caption_channels"] = shapes["caption_projection.linear_1.weight"][1]
     return config
 
 
-def _is_known_version(shapes: Shapes) -> bool:
+def _is_early_version(shapes: Shapes) -> bool:
     """Whether it is 2.0 or 2.3. Later ones lack biases, or the modulation of prompts by time."""
     if f"{_FIRST}ff.net.0.proj.weight" not in shapes:
         # A damaged file: what is missing is told when it is loaded.
@@ -130,22 +138,34 @@ def _is_known_version(shapes: Shapes) -> bool:
     return has_bias and (not is_modulated or "prompt_adaln.linear.weight" in shapes)
 
 
-TRANSFORMER = denoiser_layout(
-    "ltx2-transformer",
-    "the transformer of LTX-2",
-    "LTX2VideoTransformer3DModel",
-    marks=(
-        ("patchify_proj.weight", "audio_patchify_proj.weight"),
-        ("proj_in.weight", "audio_proj_in.weight"),
-    ),
-    names=OriginalNames(_LAYER_NAMES),
-    config=_transformer_config,
-    scheduler=LTX_SCHEDULER,
-    fits=_is_known_version,
-    # LTX-2.5
-    without=("keyframes_abs_pos_embedding",),
-    unused=("video_embeddings_connector.", "audio_embeddings_connector."),
+def _transformer(
+    name: str,
+    title: str,
+    *marks: str,
+    without: tuple[str, ...] = (),
+    fits: Callable[[Shapes], bool] | None = None,
+) -> FileLayout:
+    return denoiser_layout(
+        name,
+        title,
+        "LTX2VideoTransformer3DModel",
+        marks=(
+            ("patchify_proj.weight", "audio_patchify_proj.weight", *marks),
+            ("proj_in.weight", "audio_proj_in.weight", *marks),
+        ),
+        names=OriginalNames(_LAYER_NAMES),
+        config=_transformer_config,
+        scheduler=LTX_SCHEDULER,
+        fits=fits,
+        without=without,
+        unused=("video_embeddings_connector.", "audio_embeddings_connector."),
+    )
+
+
+TRANSFORMER = _transformer(
+    "ltx2-transformer", "the transformer of LTX-2", without=(_KEYFRAMES,), fits=_is_early_version
 )
+LATER_TRANSFORMER = _transformer("ltx25-transformer", "the transformer of LTX-2.5", _KEYFRAMES)
 
 # The VAE of videos
 

@@ -114,6 +114,7 @@ VOCABULARIES = {
     ),
     "gemma2": Vocabulary("Gemma 2", source="Gemma 2, or of Lumina 2 or Sana"),
     "gemma3": Vocabulary("Gemma 3", source="Gemma 3, or of LTX-2"),
+    "gemma4": Vocabulary("Gemma 4", source="Gemma 4, or of LTX-2.5"),
     "llama3": Vocabulary("Llama 3", source="Llama 3.1"),
 }
 """By the name that parts of families know them by, and folders under `TOKENIZER_FOLDER`."""

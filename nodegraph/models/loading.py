@@ -37,7 +37,6 @@ from nodegraph.families.building import (
     diffusers_module,
     library_class,
     move_with_tables,
-    sentencepiece_tokenizer,
     transformers_module,
 )
 from nodegraph.families.checkpoint_parts import (
@@ -55,6 +54,7 @@ from nodegraph.families.components import (
     Denoiser,
     TextModel,
 )
+from nodegraph.families.file_tokenizers import gemma_tokenizer
 from nodegraph.families.helper_networks import DEPTH_ANYTHING, SAM
 from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
 from nodegraph.families.registry import get_family
@@ -472,7 +472,7 @@ def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
     if files == [MERGES]:
         return clip_tokenizer(MERGES, part.padding)
     if files and file_suffix(files[0]) == SAFETENSORS:
-        return sentencepiece_tokenizer(files[0])
+        return gemma_tokenizer(files[0])
     if files:
         return build_tokenizer(part.classes, files)
     raise missing_tokenizer_error(part, recipe.source)

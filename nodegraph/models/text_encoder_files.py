@@ -44,7 +44,7 @@ from nodegraph.models.model_sources import file_shapes, find_path
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.file_kinds import GGUF, PartFiles, file_suffix
 from nodegraph.weights.gguf_files import check_gguf_installed
-from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.joined_files import header_of, joined_shapes
 from nodegraph.weights.precision.storage import (
     AUTO,
     STORAGE,
@@ -54,6 +54,7 @@ from nodegraph.weights.precision.storage import (
 )
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text
+from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
 from nodegraph.weights.tokenizer_files import TENSOR
 
 TEXT_ENCODER = "text_encoder"
@@ -318,18 +319,24 @@ def find_text_encoder(
     """The files of a text encoder, by role; arguments and errors as of `open_text_encoder`."""
     known = _readable(family)
     candidates: dict[str, EncoderCandidate] = {}
+    paths: dict[str, Path] = {}
+    unused = []
     for port, name in names.items():
         if not name.strip():
             continue
         with at_port(port):
-            path = find_path(name, folders)
+            paths[port] = path = find_path(name, folders)
             by_role = encoders_in(known, port, path, allow_pickle)
         if not by_role:
-            raise no_encoder(known, port, path, allow_pickle)
+            unused.append(port)
         for role, item in by_role.items():
             if role in candidates:
                 raise duplicate_error(known, role, candidates[role], item)
             candidates[role] = item
+    joined = _joined_encoders(known, paths, candidates, allow_pickle)
+    if unused and not joined:
+        raise no_encoder(known, unused[0], paths[unused[0]], allow_pickle)
+    candidates |= joined
     _check_whole(known, candidates)
     tokenizers = [
         PartFiles(tokenizer.role, _tokenizer_of(candidates[encoder.role], tokenizer, folders))
@@ -338,6 +345,38 @@ def find_text_encoder(
     ]
     encoders = [candidates[part.role].files for part in known.encoders if part.role in candidates]
     return FoundEncoders(known, tuple(encoders), tuple(tokenizers))
+
+
+def _joined_encoders(
+    family: Family,
+    paths: Mapping[str, Path],
+    candidates: Mapping[str, EncoderCandidate],
+    allow_pickle: bool,
+) -> dict[str, EncoderCandidate]:
+    """The parts that lie in several of the files together, by role.
+
+    LTX-2.5 has the projections of its connectors beside the text encoder, and their layers beside
+    the transformer.
+
+    Args:
+        paths: Of all files and folders, by port.
+        candidates: The parts that one of them holds by itself.
+    """
+    files = {port: path for port, path in paths.items() if not path.is_dir()}
+    if len(files) < 2:
+        return {}
+    port, path = next(iter(files.items()))
+    among = [*dict.fromkeys(files.values())]
+    shapes = {
+        name: shape for file in among for name, shape in file_shapes(file, allow_pickle).items()
+    }
+    joined = {}
+    for part in family.encoders:
+        words = None if part.role in candidates else _words_in(part, shapes, path)
+        if words is not None:
+            own = PartFiles(part.role, among, among)
+            joined[part.role] = EncoderCandidate(port, path, own, words)
+    return joined
 
 
 def _model_folder(encoders: FoundEncoders) -> Path | None:
@@ -396,9 +435,9 @@ def text_encoder_stamp(encoders: FoundEncoders, device: str) -> str:
 
 def _own(part: Part, files: PartFiles) -> Iterator[StoredTensor]:
     alone = not any(path.name == layout.CONFIG for path in files.files)
+    beginnings = standalone_names(part, joined_shapes(files.weights)) if alone else ("",)
     for path in files.weights:
         header = header_of(path)
-        beginnings = standalone_names(part, header.shapes) if alone else ("",)
         for name, shape in header.shapes.items():
             if name.startswith(beginnings):
                 yield name, shape, header.dtypes.get(name, "")
@@ -445,10 +484,11 @@ def _tokenizer_of(
 
 def _brings(path: Path, tokenizer: Part) -> bool:
     """Whether a file holds its tokenizer beside the weights."""
-    return tokenizer.vocabulary in PACKABLE and TENSOR in header_of(path).shapes
+    brought = {TENSOR, TOKENIZER_TENSOR} & header_of(path).shapes.keys()
+    return tokenizer.vocabulary in PACKABLE and bool(brought)
 
 
-PACKABLE = ("gemma2", "gemma3")
+PACKABLE = ("gemma2", "gemma3", "gemma4")
 """Vocabularies that files may bring; others come along."""
 
 

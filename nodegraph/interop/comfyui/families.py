@@ -33,6 +33,7 @@ _BY_FILE: tuple[tuple[str, str, str], ...] = (
     ("stable_audio", r"t5.?gemma", "stable-audio-3"),
     ("minimax", r"music", "minimax-music3"),
     ("ltxv", r"gemma.?3", "ltx2"),
+    ("ltxv", r"gemma.?4.?12b", "ltx25"),
     ("ltxv", r"gemma", "ltxv"),
 )
 """Kinds that stand for several families: what a file's name has in it, and what that means."""

@@ -9,6 +9,7 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from nodegraph.families.index import INDEX
@@ -33,9 +34,12 @@ _ALIKE = (
 )
 """Families whose text encoders there are of one kind, or look the same."""
 
-_PARTS_IN_MODEL = frozenset(("ace-step", "stable-audio", "stable-audio-3"))
+_PARTS_IN_MODEL = frozenset(("ace-step", "ltx25", "stable-audio", "stable-audio-3"))
 """Families whose text encoder has a part in the file of the diffusion model."""
 
+_WRITING = frozenset(("GenerateText", "EnhancePrompt"))
+"""Nodes by which language models write."""
+_PROMPT_PORTS = ("positive", "guider")
 _MODEL = frozenset(("model", "on_true", "on_false"))
 _PROMPTS = frozenset(
     (
@@ -194,14 +198,15 @@ def resolve_music(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
     nodes = list(graph.nodes.values())
     vaes = [node.inputs.get("vae") for node in nodes if node.type == "VAEDecodeAudio"]
     for sampling in nodes:
-        if "model" not in sampling.inputs or "positive" not in sampling.inputs:
+        if "model" not in sampling.inputs:
             continue
         models = [
             node.inputs.get("model")
             for node in _upstream(graph, sampling.inputs["model"], _MODEL)
             if node.type == "LoadDiffusionModel"
         ]
-        for node in _upstream(graph, sampling.inputs["positive"], _PROMPTS):
+        prompts = (_upstream(graph, sampling.inputs.get(port), _PROMPTS) for port in _PROMPT_PORTS)
+        for node in chain.from_iterable(prompts):
             if node.type == "EncodeMusicPrompt" and vaes and vaes.count(vaes[0]) == len(vaes):
                 node.inputs.setdefault("vae", vaes[0])
             is_encoder = node.type == "LoadTextEncoder"
@@ -240,7 +245,7 @@ def resolve_language_models(
             for port, value in reader.inputs.items()
             if isinstance(value, MadeOutput) and value.node == node.name
         ]
-        if not readers or any(reader.type != "GenerateText" for reader, _ in readers):
+        if not readers or any(reader.type not in _WRITING for reader, _ in readers):
             continue
         file = _file_name(node.inputs.get("file"), ask_block)
         if is_language_model(file):
@@ -250,8 +255,8 @@ def resolve_language_models(
             language_models.add(node.name)
         elif family := writer_family(file):
             node.inputs["family"] = family
-            if family in RAW_WRITERS:
-                for reader, _ in readers:
+            for reader, _ in readers:
+                if family in RAW_WRITERS and reader.type == "GenerateText":
                     reader.inputs["chat"] = False
     return language_models
 

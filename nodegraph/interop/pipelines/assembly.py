@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-import tokenizers
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.building import building_from, diffusers_module, quiet, transformers_module
 from nodegraph.families.checkpoint_parts import recipe_parts
 from nodegraph.families.components import Autoencoder, Component, TextModel
+from nodegraph.families.file_tokenizers import json_tokenizer
 from nodegraph.interop.pipelines.classes import Pipeline, PipelineClass
 from nodegraph.interop.pipelines.pipeline_recipes import GENERATION, LIBRARY
 from nodegraph.interop.pipelines.schedulers import CLASS
@@ -36,7 +36,6 @@ from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.precision.module_quantization import apply_storage
 from nodegraph.weights.precision.storage import recipe_storage
-from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
 from nodegraph.weights.weight_files import PRECISIONS, read_tensors
 
 
@@ -142,30 +141,12 @@ def _made(recipe: PipelineComponent) -> Any:
                 setattr(module, _GENERATION, transformers.GenerationConfig.from_pretrained(folder))
             return module
     if _name(recipe) == TOKENIZER and _weights(recipe):
-        return _tokenizer_in_file(kind, Path(recipe.files[0].path))
+        return json_tokenizer(kind, Path(recipe.files[0].path))
     return _from_copies(kind, recipe)
 
 
 def _has_config(recipe: PipelineComponent) -> bool:
     return any(Path(file.path).name == layout.CONFIG for file in recipe.files)
-
-
-def _tokenizer_in_file(kind: Any, path: Path) -> Any:
-    """A tokenizer from the file of a language model that holds it."""
-    with building_from(path):
-        (held,) = read_tensors([path], "float32", prefix=TOKENIZER_TENSOR).values()
-        try:
-            words = tokenizers.Tokenizer.from_str(held.numpy().tobytes().decode("utf-8"))
-        except Exception as error:
-            # The library raises bare exceptions.
-            raise ValueError(f"its tokenizer is damaged: {error}") from error
-        known = words.get_vocab(with_added_tokens=True)
-        ends = {name: mark for name, mark in _ENDS.items() if mark in known}
-        return kind(tokenizer_object=words, **ends)
-
-
-_ENDS = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"}
-"""Tokens of Gemma."""
 
 
 def _from_copies(kind: Any, recipe: PipelineComponent) -> Any:

@@ -97,8 +97,8 @@ def _kernels() -> dict[torch.dtype, Kernel]:
     """By the type of stored numbers.
 
     Source: torchao 0.17 and 0.18, ``quantization/quantize_/workflows``: what ``quantize_`` makes
-    for ``Int8DynamicActivationInt8WeightConfig`` and ``Float8DynamicActivationFloat8WeightConfig`` by
-    rows.
+    for ``Int8DynamicActivationInt8WeightConfig`` and, by rows, for
+    ``Float8DynamicActivationFloat8WeightConfig``.
     """
     try:
         from torchao.float8.inference import Float8MMConfig

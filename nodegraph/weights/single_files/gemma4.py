@@ -178,3 +178,32 @@ def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
 GEMMA4 = FileLayout(
     "gemma4", "Gemma 4", "Gemma4ForConditionalGeneration", _matches, _config, _convert
 )
+
+_SEEN_PATCHES = f"{_SIGHT}patch_dense.weight"
+"""Of the 12B, which projects patches of an image without an encoder."""
+_LANGUAGE = (f"{_TEXT}embed_tokens.", f"{_TEXT}layers.", f"{_TEXT}norm.")
+_UNKNOWN_ENTRIES = ("vocab_size_per_layer_input", "hidden_size_per_layer_input")
+"""Of the other sizes' configurations."""
+
+
+def _is_12b(shapes: Shapes) -> bool:
+    names = _named(shapes)
+    without_patches = {name: shape for name, shape in names.items() if name != _SEEN_PATCHES}
+    return _matches(without_patches) and {_PATCHES, _LAYER_WIDTH}.isdisjoint(names)
+
+
+def _config_12b(shapes: Shapes) -> dict[str, Any]:
+    config = _text_config(_named(shapes))
+    return {name: value for name, value in config.items() if name not in _UNKNOWN_ENTRIES}
+
+
+def _convert_12b(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    """The weights of the language model alone, which reads no images for prompts."""
+    named = ((_plain(name), item) for name, item in tensors.items() if not name.startswith(_ASSETS))
+    return {name.removeprefix(_TEXT): item for name, item in named if name.startswith(_LANGUAGE)}
+
+
+GEMMA4_12B = FileLayout(
+    "gemma4-12b", "Gemma 4 12B", "Gemma4UnifiedTextModel", _is_12b, _config_12b, _convert_12b
+)
+"""Source: transformers, ``models/gemma4_unified``, and google/gemma-4-12B-it."""

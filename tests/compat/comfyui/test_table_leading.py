@@ -329,8 +329,8 @@ def test_several_references_are_appended_to_both_prompts(
         ("ovis_2.5.safetensors", "ovis", "ovis-image"),
         ("gemma_3_12B_it.safetensors", "ltxv", "ltx2"),
         ("t5xxl_fp16.safetensors", "ltxv", "ltx"),
-        # LTX-2.5's
-        ("gemma4-12b-with-proj.safetensors", "ltxv", "ltxv"),
+        ("gemma4-12b-with-proj-ltx-2.5-bf16.safetensors", "ltxv", "ltx25"),
+        ("gemma4_e2b_it_int8_convrot.safetensors", "ltxv", "ltxv"),
     ],
 )
 def test_text_encoders_of_2026_are_of_their_family(file: str, kind: str, family: str) -> None:

@@ -101,18 +101,21 @@ def transformer(heads: int = 2, **more: Any) -> Any:
     )
 
 
-def connectors(layers: int = 2) -> Any:
+def connectors(layers: int = 2, **more: Any) -> Any:
+    usual = {
+        "video_connector_num_attention_heads": 2,
+        "video_connector_attention_head_dim": 8,
+        "video_connector_num_layers": 1,
+        "audio_connector_num_attention_heads": 2,
+        "audio_connector_attention_head_dim": 8,
+        "audio_connector_num_layers": 1,
+    }
     return LTX2TextConnectors(
         caption_channels=_WIDTH,
         text_proj_in_factor=layers + 1,
-        video_connector_num_attention_heads=2,
-        video_connector_attention_head_dim=8,
-        video_connector_num_layers=1,
-        audio_connector_num_attention_heads=2,
-        audio_connector_attention_head_dim=8,
-        audio_connector_num_layers=1,
         rope_double_precision=False,
         rope_type="split",
+        **{**usual, **more},
     )
 
 

@@ -813,6 +813,7 @@ LACKS: dict[str, set[str]] = {
     "minimax-music3": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "minimax-h3": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "ltx2": {"attention guiders", "block guiders", "inpaint"},
+    "ltx25": {"attention guiders", "block guiders", "inpaint"},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }
 """What each family has not. img2img and inpaint are pipelines of diffusers that its results are

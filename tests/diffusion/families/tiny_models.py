@@ -15,6 +15,7 @@ from .test_flux2 import flux2, flux2_klein
 from .test_hidream import hidream
 from .test_hunyuan_image import hunyuan
 from .test_ltx2 import ltx2
+from .test_ltx25 import ltx25
 from .test_lumina2 import lumina2
 from .test_pixart import pixart_sigma
 from .test_qwen_image import qwen_image
@@ -64,6 +65,7 @@ _GIVEN: Mapping[str, Tiny] = {
     "z-image": Tiny(z_image),
     "flux2-klein": Tiny(flux2_klein),
     "ltx2": Tiny(ltx2, frames=9),
+    "ltx25": Tiny(ltx25, frames=9),
     # Steps over sigma would begin at 4096, which rounds away last bits.
     "cogvideox": Tiny(cogvideox, "ddim"),
     "sana-video": Tiny(sana_video, "dpmpp_2m", 5),

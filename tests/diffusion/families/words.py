@@ -66,13 +66,13 @@ def qwen_words() -> Any:
     return found
 
 
-def gemma_words() -> Any:
+def gemma_words(**more: Any) -> Any:
     merges = [("c", "a"), ("ca", "t"), ("d", "o"), ("do", "g")]
     words = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     words += [f"<0x{byte:02X}>" for byte in range(256)]
     words += ["▁", *(chr(code) for code in range(33, 127)), *(a + b for a, b in merges)]
     vocabulary = {word: place for place, word in enumerate(words)}
-    return tf.GemmaTokenizer(vocab=vocabulary, merges=merges, model_max_length=4096)
+    return tf.GemmaTokenizer(vocab=vocabulary, merges=merges, model_max_length=4096, **more)
 
 
 def llama_words() -> Any:
