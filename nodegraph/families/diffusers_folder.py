@@ -152,6 +152,7 @@ _NEEDS = {
     "CLIPTokenizer": _TWO_FILES,
     "Qwen2Tokenizer": f"{_ONE_FILE}, or {_TWO_FILES}",
     "ByT5Tokenizer": _NAMED,
+    "ChatGLMTokenizer": "tokenizer.model",
     "CLIPImageProcessor": IMAGE_PROCESSOR,
     "SiglipImageProcessor": IMAGE_PROCESSOR,
     "Qwen2VLImageProcessorPil": IMAGE_PROCESSOR,

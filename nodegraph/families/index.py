@@ -102,6 +102,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "cogview4": lambda: import_module("nodegraph.families.cogview4").COGVIEW4,
     "cogvideox": lambda: import_module("nodegraph.families.cogvideox").COGVIDEOX,
     "minimax-h3": lambda: import_module("nodegraph.families.minimax_h3").MINIMAX_H3,
+    "kolors": lambda: import_module("nodegraph.families.kolors").KOLORS,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 
