@@ -264,7 +264,6 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
         "txt_in.individual_token_refiner.blocks.0.norm1.weight",
         "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
     ),
-    "Hunyuan-DiT": ("mlp_t5.0.weight",),
     "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
     "Cosmos Predict2.5": ("crossattn_proj.0.weight",),
     "a model on the network of Cosmos Predict2": ("blocks.0.mlp.layer1.weight",),

@@ -103,6 +103,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "cogvideox": lambda: import_module("nodegraph.families.cogvideox").COGVIDEOX,
     "minimax-h3": lambda: import_module("nodegraph.families.minimax_h3").MINIMAX_H3,
     "kolors": lambda: import_module("nodegraph.families.kolors").KOLORS,
+    "hunyuan-dit": lambda: import_module("nodegraph.families.hunyuan_dit").HUNYUAN_DIT,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -219,7 +219,10 @@ def test_prompts_are_cut_as_sentencepiece_cuts_them(tmp_path: Path) -> None:
             minloglevel=2,
         )
         file = tmp_path / "tokenizer.model"
-        expected, found = ChatGLMTokenizer(str(file)), build_tokenizer(("ChatGLMTokenizer",), [file])
+        expected, found = (
+            ChatGLMTokenizer(str(file)),
+            build_tokenizer(("ChatGLMTokenizer",), [file]),
+        )
         for text in texts:
             assert found(text)["input_ids"] == expected(text)["input_ids"], text
 
@@ -311,9 +314,7 @@ def test_a_file_of_its_unet_is_the_folders(tmp_path: Path) -> None:
     assert all(torch.equal(item, found[name]) for name, item in own.state_dict().items())
     schedule, published_one = loaded.scheduler_config, scheduler().config
     names = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "steps_offset")
-    assert {name: schedule[name] for name in names} == {
-        name: published_one[name] for name in names
-    }
+    assert {name: schedule[name] for name in names} == {name: published_one[name] for name in names}
     inputs = {
         "encoder_hidden_states": torch.randn(1, 5, 32),
         "added_cond_kwargs": {"text_embeds": torch.randn(1, 32), "time_ids": torch.ones(1, 6)},
