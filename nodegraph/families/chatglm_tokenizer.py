@@ -41,9 +41,9 @@ def chatglm_tokenizer(files: Sequence[Path]) -> Any:
     Each text gets the two marks ``[gMASK]`` and ``sop`` before it.
 
     Args:
-        files: Of the tokenizer's folder: one of them is the SentencePiece model. Others are ignored.
+        files: Of the tokenizer's folder. All but the SentencePiece model are ignored.
     Raises:
-        ValueError: There is none, or it is no SentencePiece model, or one of another algorithm than byte pairs.
+        ValueError: There is no such model, it is damaged, or it does not merge byte pairs.
     """
     file = next((file for file in files if file.name == VOCABULARY), None)
     if file is None:

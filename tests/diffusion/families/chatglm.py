@@ -6,6 +6,7 @@ Python merge the pairs in its place.
 
 from __future__ import annotations
 
+import itertools
 import struct
 import sys
 import warnings
@@ -99,11 +100,12 @@ class _Processor:
         words = " ".join(filter(None, text.split(" ")))
         parts = list((_SPACE + words.replace(" ", _SPACE)) if words else "")
         while True:
-            joined = [(self._score(a + b), -at) for at, (a, b) in enumerate(zip(parts, parts[1:]))]
-            best = max(joined, default=(0, 0))
-            if not best[0]:
+            pairs = [a + b for a, b in itertools.pairwise(parts)]
+            best = max(pairs, key=self._score, default="")
+            if not self._score(best):
                 return [piece for part in parts for piece in self._known(part)]
-            parts[-best[1] : 2 - best[1]] = ["".join(parts[-best[1] : 2 - best[1]])]
+            at = pairs.index(best)
+            parts[at : at + 2] = [best]
 
     def _score(self, piece: str) -> int:
         """Higher for words that come first; 0 for none."""

@@ -3,8 +3,8 @@
 Text to image, odd sizes, batches, guidance of 0, 1 and 7.3, negative and long prompts, sizes as
 conditioning, bfloat16, and image to image at any strength.
 
-Compared by DDIM, which the pipeline takes in place of its DDPM: that draws noise in each step from
-the generator of the first latent, and nodegraph from one for each step.
+Most are compared by DDIM, which the pipeline takes in place of its published DDPM and which draws
+no noise; DDPM has a test of its own.
 """
 
 from __future__ import annotations
@@ -129,15 +129,18 @@ def hunyuan_dit_sizes() -> Any:
 
 
 def hunyuan_dit_ddpm() -> Any:
-    """With the published scheduler, and no variances beside the velocities."""
+    """With the published scheduler."""
     return _pipeline(network(), schedule(d.DDPMScheduler))
 
 
-@pytest.mark.parametrize("build", [hunyuan_dit, hunyuan_dit_sizes])
+@pytest.mark.parametrize(
+    "build", [hunyuan_dit, pytest.param(hunyuan_dit_sizes, marks=pytest.mark.slow)]
+)
 def test_hunyuan_dit_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     assert_like_stock(model_of(build), sampler="ddim", **AS_ASKED)
 
 
+@pytest.mark.slow
 def test_guidance_batches_and_long_prompts_are_diffusers(model_of: ModelOf) -> None:
     """At 0 and 1 the pipeline reads the positive prompt alone; here that is 1."""
     pipeline, model = model_of(hunyuan_dit)
@@ -157,7 +160,7 @@ def test_guidance_batches_and_long_prompts_are_diffusers(model_of: ModelOf) -> N
 @pytest.mark.parametrize(
     "denoise",
     [
-        0.5,
+        pytest.param(0.5, marks=pytest.mark.slow),
         pytest.param(0.13, marks=pytest.mark.slow),
         pytest.param(0.99, marks=pytest.mark.slow),
     ],
@@ -190,6 +193,7 @@ def test_pictures_of_pictures_are_diffusers(model_of: ModelOf, denoise: float) -
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 def test_sizes_as_conditioning_are_diffusers(model_of: ModelOf) -> None:
     pipeline, model = model_of(hunyuan_dit_sizes)
     sizes = {
@@ -216,14 +220,17 @@ def test_sizes_as_conditioning_are_diffusers(model_of: ModelOf) -> None:
     assert_same(found, expected)
 
 
-def test_one_step_of_ddpm_is_diffusers(model_of: ModelOf) -> None:
-    """A step that ends without noise: the published scheduler draws none there."""
+@pytest.mark.parametrize("steps", [1, 5])
+def test_the_published_scheduler_is_diffusers(model_of: ModelOf, steps: int) -> None:
+    """It draws noise in each step."""
     pipeline, model = model_of(hunyuan_dit_ddpm)
-    found = model.make(64, 64, cfg=4.0, steps=1, sampler="ddpm")
-    called: dict[str, Any] = {"width": 64, "height": 64, "guidance_scale": 4.0, "steps": 1}
-    assert_same(found, stock(pipeline, **called, **AS_ASKED))
+    both: dict[str, Any] = {"negative": NEGATIVE, "batch": 2, "steps": steps}
+    found = model.make(64, 64, cfg=4.0, sampler="ddpm", **both)
+    called: dict[str, Any] = {"width": 64, "height": 64, "guidance_scale": 4.0}
+    assert_same(found, stock(pipeline, **both, **called, **AS_ASKED))
 
 
+@pytest.mark.slow
 def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
     found, expected = in_bfloat16(model_of(hunyuan_dit), sampler="ddim", **AS_ASKED)
     assert torch.equal(found.latents, expected.latents.float())
@@ -328,6 +335,7 @@ def test_a_file_of_its_transformer_is_the_folders(
     assert loaded.scheduler_config["beta_end"] == (0.03 if sizes else 0.018)
 
 
+@pytest.mark.slow
 def test_a_published_file_has_the_published_sizes() -> None:
     """Those of the model DiT-g/2, 40 blocks 1408 wide."""
     with torch.device("meta"):
@@ -349,6 +357,7 @@ def test_a_published_file_has_the_published_sizes() -> None:
     assert {name: tuple(item.shape) for name, item in again.state_dict().items()} == shapes
 
 
+@pytest.mark.slow
 def test_its_file_samples_as_its_folder(model_of: ModelOf, tmp_path: Path) -> None:
     _, model = model_of(hunyuan_dit)
     file = tmp_path / "dit.safetensors"

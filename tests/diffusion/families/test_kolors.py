@@ -33,7 +33,7 @@ from .chatglm import (
     sentencepiece_at_hand,
     sentencepiece_model,
 )
-from .checks import assert_like_stock, assert_refuses, assert_samples_by
+from .checks import assert_like_stock, assert_samples_by
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, stock
 from .parts import unet, vae
@@ -81,6 +81,7 @@ def test_kolors_is_diffusers(model_of: ModelOf) -> None:
     assert_like_stock(model_of(kolors))
 
 
+@pytest.mark.slow
 def test_guidance_batches_and_long_prompts_are_diffusers(model_of: ModelOf) -> None:
     """At 0 and 1 the pipeline reads the positive prompt alone; here that is 1."""
     pipeline, model = model_of(kolors)
@@ -115,7 +116,7 @@ def image_to_image(pipeline: Any) -> Any:
 @pytest.mark.parametrize(
     ("denoise", "negative"),
     [
-        (0.5, NEGATIVE),
+        pytest.param(0.5, NEGATIVE, marks=pytest.mark.slow),
         pytest.param(0.5, None, marks=pytest.mark.slow),
         pytest.param(0.13, NEGATIVE, marks=pytest.mark.slow),
         pytest.param(0.99, NEGATIVE, marks=pytest.mark.slow),
@@ -141,6 +142,7 @@ def test_pictures_from_pictures_are_diffusers(
     assert_same(found, stock(image_to_image(pipeline), **called))
 
 
+@pytest.mark.slow
 def test_sizes_as_conditioning_are_diffusers(model_of: ModelOf) -> None:
     pipeline, model = model_of(kolors)
     sizes = {
@@ -166,6 +168,7 @@ def test_sizes_as_conditioning_are_diffusers(model_of: ModelOf) -> None:
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
     """The pipeline's latents are bfloat16 after its first step, and here before it, too."""
     pipeline, model = model_of(kolors)
@@ -191,6 +194,7 @@ def test_prompts_are_cut_as_diffusers_tokenizer_cuts_them(model_of: ModelOf, tex
     assert found["attention_mask"] == expected["attention_mask"]
 
 
+@pytest.mark.slow
 def test_prompts_are_cut_as_sentencepiece_cuts_them(tmp_path: Path) -> None:
     """Vocabularies that the package itself made, with its options."""
     package = pytest.importorskip("sentencepiece")
@@ -294,6 +298,7 @@ def as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+@pytest.mark.slow
 def test_a_file_of_its_unet_is_the_folders(tmp_path: Path) -> None:
     """With heads of the published width, which no tensor shows."""
     torch.manual_seed(0)

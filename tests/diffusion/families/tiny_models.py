@@ -13,6 +13,7 @@ from .test_cogvideox import cogvideox
 from .test_flux import chroma, flux, sd3
 from .test_flux2 import flux2, flux2_klein
 from .test_hidream import hidream
+from .test_hunyuan_dit import hunyuan_dit
 from .test_hunyuan_image import hunyuan
 from .test_ltx2 import ltx2
 from .test_lumina2 import lumina2
@@ -65,6 +66,8 @@ _GIVEN: Mapping[str, Tiny] = {
     "ltx2": Tiny(ltx2, frames=9),
     # Steps over sigma would begin at 4096, which rounds away last bits.
     "cogvideox": Tiny(cogvideox, "ddim"),
+    # Its own, ddpm, draws noise in each step.
+    "hunyuan-dit": Tiny(hunyuan_dit, "ddim"),
 }
 
 
