@@ -25,6 +25,7 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.latent_formats import SDXL as SDXL_LATENTS
+from nodegraph.families.layer_names import BLOCK_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -225,13 +226,16 @@ HUNYUAN_DIT = HunyuanDiT(
     "Hunyuan-DiT",
     latent=SDXL_LATENTS,
     pipelines=("HunyuanDiTPipeline",),
-    denoisers=(Part("transformer", (_CLASS,), files=(_FILE, _ORIGINAL_FILE)),),
+    denoisers=(Part("transformer", (_CLASS,), files=(_ORIGINAL_FILE, _FILE)),),
     encoders=(Part("text_encoder", ("BertModel",)), Part("text_encoder_2", ("T5EncoderModel",))),
     tokenizers=(Part("tokenizer", ("BertTokenizer",)), Part("tokenizer_2", ("T5Tokenizer",))),
     multiple=16,
     held=TokenMemory(16, 256),
     tells_sizes=True,
     speedups=ATTENTION_CACHES,
+    # Guiders know neither the class of its attention nor that of its blocks.
+    perturbs_attention=False,
+    skips_blocks=False,
     # Source: `SUPPORTED_SHAPE` of diffusers' pipeline, those that are wider than high.
     resolutions={
         "hunyuan-dit": Resolutions(
@@ -240,4 +244,12 @@ HUNYUAN_DIT = HunyuanDiT(
             ((1024, 1024), (1280, 1280), (1024, 768), (1152, 864), (1280, 960), (1280, 768)),
         )
     },
+    lora_signs=(
+        LoraSign(
+            r"^blocks_\d+_(attn1_Wqkv$|attn2_(q|kv)_proj$|attn[12]_out_proj$|skip_linear$"
+            r"|default_modulation_|norm1_linear$|ff_net_)",
+            "Hunyuan-DiT",
+        ),
+        BLOCK_ATTENTION_SIGN,
+    ),
 )

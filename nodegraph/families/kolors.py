@@ -104,8 +104,8 @@ KOLORS = _Kolors(
     encoders=(Part("text_encoder", ("ChatGLMModel",)),),
     tokenizers=(Part("tokenizer", ("ChatGLMTokenizer",)),),
     encoder_settings={"force_zeros_for_empty_prompt": False},
-    records_attention=False,
-    text_width=4096,
+    # Of the attention, which adapters change; the prompts themselves are 4096 wide.
+    text_width=2048,
     tells_sizes=True,
     resolutions={"kolors": Resolutions(1024 * 1024, 64)},
 )

@@ -52,6 +52,7 @@ REFINER_ATTENTION_SIGN = LoraSign(
 CROSS_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana, PixArt, Cosmos, Anima or CogView 4"
 )
+BLOCK_ATTENTION_SIGN = LoraSign(r"^blocks_\d+_attn[12]_", "Wan or Hunyuan-DiT")
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"
 )

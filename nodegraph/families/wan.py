@@ -34,7 +34,7 @@ from nodegraph.families.image_conditioning import (
     check_video_size,
     with_first_frame,
 )
-from nodegraph.families.layer_names import LoraSign
+from nodegraph.families.layer_names import BLOCK_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.wan_inputs import (
     by_image,
@@ -458,9 +458,10 @@ _COMMON: dict[str, Any] = {
     "held": TokenMemory(9, 256),
     "lora_signs": (
         LoraSign(
-            r"^(vace_)?blocks_\d+_((self|cross)_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
+            r"^(vace_)?blocks_\d+_((self|cross)_attn_([qkvo]$|norm_|k_img|v_img)|ffn_)",
             "Wan",
         ),
+        BLOCK_ATTENTION_SIGN,
     ),
     "speedups": ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
 }

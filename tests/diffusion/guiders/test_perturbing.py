@@ -132,6 +132,7 @@ REFUSED: Mapping[str, tuple[type, ...]] = {
     "minimax-h3": (),
     "qwen-image-21": (SkippedLayers,),
     "hunyuan-video-15": (SkippedLayers,),
+    "hunyuan-dit": (),
 }
 """Families that aren't led in all of these ways, and those in which they are."""
 RECIPE = DiffusionModel("sd1", (RecipeFile("unet", "nowhere", "0" * 64),))
