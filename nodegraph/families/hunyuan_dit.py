@@ -25,7 +25,7 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.latent_formats import SDXL as SDXL_LATENTS
-from nodegraph.families.layer_names import BLOCK_ATTENTION_SIGN, LoraSign
+from nodegraph.families.layer_names import BLOCK_ATTENTION_SIGN, DIT_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -251,5 +251,6 @@ HUNYUAN_DIT = HunyuanDiT(
             "Hunyuan-DiT",
         ),
         BLOCK_ATTENTION_SIGN,
+        DIT_SIGN,
     ),
 )

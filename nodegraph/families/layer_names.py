@@ -35,7 +35,7 @@ DOUBLE_STREAM_SIGN = LoraSign(r"^(double|single)_blocks_|^single_transformer_blo
 DIT_SIGN = LoraSign(
     # `mlp_layer1` is a name of Cosmos Predict2.
     r"^blocks_\d+_(attn_|mlp_(?!layer)|cross_attn_(q_linear|kv_linear|proj))",
-    "Sana, PixArt or MiniMax H3",
+    "Sana, PixArt, MiniMax H3 or Hunyuan-DiT",
 )
 REFINED_SIGN = LoraSign(
     # The names that it doesn't take are those of ACE-Step and ERNIE-Image.
