@@ -33,7 +33,6 @@ from torch.overrides import TorchFunctionMode
 from nodegraph.core.digests import import_verified
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.chatglm_tokenizer import chatglm_tokenizer
 from nodegraph.families.vocabulary import read_clip_vocabulary
 from nodegraph.weights.lazy import diffusers, stand_ins, transformers
 from nodegraph.weights.single_files.base import fault_text
@@ -368,6 +367,9 @@ def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
         InvalidFile: They are damaged.
     """
     if classes[0] == "ChatGLMTokenizer":
+        # No other model needs it.
+        from nodegraph.families.chatglm_tokenizer import chatglm_tokenizer
+
         with building_from(files[0].parent):
             return chatglm_tokenizer(files)
     with TemporaryDirectory() as alone, building_from(files[0].parent):

@@ -215,10 +215,10 @@ def _rotary_positions(x: Tensor, config: Config) -> tuple[Tensor, Tensor]:
     patch = config["patch_size"]
     grid = x.shape[-2] // patch, x.shape[-1] // patch
     region = get_resize_crop_region_for_grid(grid, _BASE_CELLS // patch)
-    found: tuple[Tensor, Tensor] = get_2d_rotary_pos_embed(
+    positions: tuple[Tensor, Tensor] = get_2d_rotary_pos_embed(
         config["attention_head_dim"], region, grid, device=x.device, output_type="pt"
     )
-    return found
+    return positions
 
 
 HUNYUAN_DIT = HunyuanDiT(
