@@ -85,7 +85,16 @@ def chatglm_tokenizer(files: Sequence[Path]) -> Any:
         single=f"{' '.join(_PREFIX)} $A",
         special_tokens=[(mark, words[mark]) for mark in _PREFIX],
     )
-    return transformers.PreTrainedTokenizerFast(
+
+    class ChatGLMTokenizer(transformers.PreTrainedTokenizerFast):  # type: ignore[name-defined, misc]
+        def save_pretrained(self, folder: str | Path, **_: Any) -> tuple[str, ...]:
+            """Write the SentencePiece model, as diffusers' class of this name reads it."""
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            (Path(folder) / VOCABULARY).write_bytes(content)
+            return (str(Path(folder) / VOCABULARY),)
+
+    ChatGLMTokenizer.__module__ = "diffusers.pipelines.kolors.tokenizer"
+    return ChatGLMTokenizer(
         tokenizer_object=core, pad_token=unknown, unk_token=unknown, padding_side="left"
     )
 
