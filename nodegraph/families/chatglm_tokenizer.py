@@ -86,7 +86,7 @@ def chatglm_tokenizer(files: Sequence[Path]) -> Any:
         special_tokens=[(mark, words[mark]) for mark in _PREFIX],
     )
 
-    class ChatGLMTokenizer(transformers.PreTrainedTokenizerFast):  # type: ignore[name-defined, misc]
+    class ChatGLMTokenizer(transformers.PreTrainedTokenizerFast):  # type: ignore[misc]
         def save_pretrained(self, folder: str | Path, **_: Any) -> tuple[str, ...]:
             """Write the SentencePiece model, as diffusers' class of this name reads it."""
             Path(folder).mkdir(parents=True, exist_ok=True)
