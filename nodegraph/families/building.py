@@ -359,6 +359,12 @@ def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
     Raises:
         InvalidFile: They are damaged.
     """
+    if classes[0] == "ChatGLMTokenizer":
+        # No other model needs it.
+        from nodegraph.families.chatglm_tokenizer import chatglm_tokenizer
+
+        with building_from(files[0].parent):
+            return chatglm_tokenizer(files)
     with TemporaryDirectory() as alone, building_from(files[0].parent):
         for file in files:
             if file.suffix == SUFFIX:
@@ -414,6 +420,7 @@ _OWN = {
     "AceStepAudioTokenDetokenizer": "diffusers.pipelines.ace_step.modeling_ace_step",
     "AceStepAudioTokenizer": "diffusers.pipelines.ace_step.modeling_ace_step",
     "AceStepConditionEncoder": "diffusers.pipelines.ace_step.modeling_ace_step",
+    "ChatGLMModel": "diffusers.pipelines.kolors.text_encoder",
     "ItemTransformer": "nodegraph.families.items.transformer",
     "MoleculeTransformer": "nodegraph.families.items.transformer",
     "MotionTransformer": "nodegraph.families.items.transformer",
@@ -530,6 +537,8 @@ def quiet() -> Iterator[None]:
     with _LOADING, warnings.catch_warnings():
         # `AutoencoderOobleck` of diffusers is built with an old function of torch.
         warnings.filterwarnings("ignore", ".*weight_norm", FutureWarning)
+        # `ChatGLMModel` of diffusers compiles a function as torch no longer wants it.
+        warnings.filterwarnings("ignore", ".*jit.script", DeprecationWarning)
         levels = [logger.get_verbosity() for logger in loggers]
         bars = transformers.utils.logging.is_progress_bar_enabled()
         for logger in loggers:

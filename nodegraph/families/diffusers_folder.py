@@ -35,6 +35,7 @@ _PROCESSORS = (IMAGE_PROCESSOR, "processor_config.json")
 _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
+    "vocab.txt",
     "tokenizer.json",
     _NAMED,
     "special_tokens_map.json",
@@ -149,7 +150,7 @@ def _names(index: Mapping[str, Any], role: str) -> bool:
 def has_tokenizer(folder: Path) -> bool:
     """Whether a folder holds what a tokenizer, or a processor of images, is made of."""
     both = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
-    single = ("tokenizer.json", "spiece.model", "tokenizer.model")
+    single = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.txt")
     return both or any((folder / name).is_file() for name in (*single, *_PROCESSORS))
 
 
@@ -162,7 +163,9 @@ _ONE_FILE, _TWO_FILES = "tokenizer.json", "vocab.json with merges.txt"
 _NEEDS = {
     "CLIPTokenizer": _TWO_FILES,
     "Qwen2Tokenizer": f"{_ONE_FILE}, or {_TWO_FILES}",
+    "BertTokenizer": "vocab.txt",
     "ByT5Tokenizer": _NAMED,
+    "ChatGLMTokenizer": "tokenizer.model",
     "CLIPImageProcessor": IMAGE_PROCESSOR,
     "SiglipImageProcessor": IMAGE_PROCESSOR,
     "Qwen2VLImageProcessorPil": IMAGE_PROCESSOR,

@@ -265,7 +265,6 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
         "txt_in.individual_token_refiner.blocks.0.norm1.weight",
         "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
     ),
-    "Hunyuan-DiT": ("mlp_t5.0.weight",),
     "the transformer of NucleusMoE-Image without its noise schedule": (
         "transformer_blocks.0.encoder_proj.weight",
     ),

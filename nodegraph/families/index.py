@@ -116,6 +116,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "minimax-music3": lambda: import_module("nodegraph.families.minimax_music3").MINIMAX_MUSIC3,
     "longcat-audio": lambda: import_module("nodegraph.families.longcat_audio").LONGCAT_AUDIO,
     "ltx25": lambda: import_module("nodegraph.families.ltx2").LTX25,
+    "kolors": lambda: import_module("nodegraph.families.kolors").KOLORS,
+    "hunyuan-dit": lambda: import_module("nodegraph.families.hunyuan_dit").HUNYUAN_DIT,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

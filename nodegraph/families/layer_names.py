@@ -35,7 +35,7 @@ DOUBLE_STREAM_SIGN = LoraSign(r"^(double|single)_blocks_|^single_transformer_blo
 DIT_SIGN = LoraSign(
     # `mlp_layer1` is a name of Cosmos Predict2, `attn_out` one of PRX.
     r"^blocks_\d+_(attn_(?!out$)|mlp_(?!layer)|cross_attn_(q_linear|kv_linear|proj))",
-    "Sana, PixArt or MiniMax H3",
+    "Sana, PixArt, MiniMax H3 or Hunyuan-DiT",
 )
 REFINED_SIGN = LoraSign(
     # The names that it doesn't take are those of ACE-Step and ERNIE-Image.
@@ -55,6 +55,7 @@ CROSS_ATTENTION_SIGN = LoraSign(
 IMAGE_STREAM_SIGN = LoraSign(
     r"^transformer_blocks_\d+_img_(mlp|mod)_", "Qwen-Image or NucleusMoE-Image"
 )
+BLOCK_ATTENTION_SIGN = LoraSign(r"^blocks_\d+_attn[12]_", "Wan or Hunyuan-DiT")
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"
 )

@@ -38,6 +38,7 @@ from nodegraph.weights.single_files.unet import (
     TIME_EMBED_WIDTH,
     added_condition_width,
     has_added_conditions,
+    projects_text,
     unet_layout,
 )
 
@@ -171,7 +172,9 @@ SDXL = StableDiffusionXL(
         _unet(
             "sdxl",
             "Stable Diffusion XL",
-            lambda unet: has_added_conditions(unet) and not _is_refiner(unet),
+            lambda unet: (
+                has_added_conditions(unet) and not (_is_refiner(unet) or projects_text(unet))
+            ),
         ),
     ),
     encoders=(

@@ -34,7 +34,7 @@ from nodegraph.families.image_conditioning import (
     check_video_size,
     with_first_frame,
 )
-from nodegraph.families.layer_names import LoraSign
+from nodegraph.families.layer_names import BLOCK_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.wan_inputs import (
@@ -466,9 +466,10 @@ _COMMON: dict[str, Any] = {
         LoraSign(
             r"^(vace_)?blocks_\d+_"
             # `ffn_ff` is a name of LongCat-AudioDiT.
-            r"((self|cross)_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_(?!ff_))",
+            r"((self|cross)_attn_([qkvo]$|norm_|k_img|v_img)|ffn_(?!ff_))",
             "Wan",
         ),
+        BLOCK_ATTENTION_SIGN,
     ),
     "speedups": ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
 }

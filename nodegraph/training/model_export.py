@@ -303,7 +303,9 @@ def _write_component(
                 port="model",
                 expected="a model with a pipeline in diffusers",
             )
-        is_diffusers = library == "diffusers"
+        # A pipeline of diffusers may bring a model of transformers, as that of Kolors.
+        bases = (base.__module__ for base in type(module).__mro__)
+        is_diffusers = not any(base.startswith("transformers.") for base in bases)
         stored = {key: _stored(item, precision) for key, item in merged_tensors(module)}
         tensors = unfold_weight_norms(module, stored)
         (folder / role).mkdir(parents=True)
@@ -317,8 +319,15 @@ def _write_component(
             if processors[role]:
                 component.tokenizers[_TOKENIZER].save_pretrained(folder / role)
             tokenizer.save_pretrained(folder / role)
-            entries[role] = ["transformers", processors[role] or type(tokenizer).__name__]
+            name = processors[role] or type(tokenizer).__name__
+            entries[role] = [_tokenizer_library(type(tokenizer)), name]
     return entries
+
+
+def _tokenizer_library(kind: type) -> str:
+    """As `_index_library`; what prepares images is of transformers, whoever defines it here."""
+    is_diffusers = kind.__module__.startswith("diffusers.")
+    return _index_library(kind) if is_diffusers else "transformers"
 
 
 def _index_library(kind: type) -> str:

@@ -139,9 +139,13 @@ def _json(content: Any) -> str:
 TENSOR = "spiece_model"
 """Name of the tensor that holds one, as ComfyUI writes it."""
 
-_CONTROL, _USER_DEFINED = 3, 4
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
+BPE = 2
+"""Algorithm of SentencePiece models that merge pairs; see `Normalization`."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _PIECES, _TEXT, _SCORE, _KIND = 1, 1, 2, 3
+_TRAINER, _ALGORITHM, _BYTE_FALLBACK = 2, 3, 35
+_NORMALIZER, _CHARSMAP, _DUMMY_PREFIX, _EXTRA_SPACES = 3, 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +156,40 @@ class Piece:
         score: By which words are merged, highest first.
         is_control: Whether it stands for no text.
         is_whole: Whether it is never cut, wherever it stands in a text.
+        is_unknown: Whether it stands for what the vocabulary has not.
+        is_mergeable: Whether pairs are merged into it: no byte, mark or unused word.
     """
 
     text: str
     score: float
     is_control: bool
     is_whole: bool
+    is_unknown: bool = False
+    is_mergeable: bool = True
+
+    @property
+    def is_user_defined(self) -> bool:
+        """Whether it is found in texts before anything is merged."""
+        return self.is_whole and not self.is_control
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """How a model changes a text before it cuts it.
+
+    Attributes:
+        algorithm: `BPE`, or 1 for the most probable words.
+        byte_fallback: Whether unknown characters become their bytes in UTF-8.
+        charsmap: Replacements of characters, compiled; empty for none.
+        begins_with_space: Whether a text gets a space before it.
+        collapses_spaces: Whether spaces around it are dropped, and several in it become one.
+    """
+
+    algorithm: int
+    byte_fallback: bool
+    charsmap: bytes
+    begins_with_space: bool
+    collapses_spaces: bool
 
 
 def read_pieces(model: bytes) -> list[Piece]:
@@ -196,7 +228,37 @@ def _piece(message: bytes) -> Piece:
         struct.unpack("<f", fields[_SCORE])[0] if _SCORE in fields else 0.0,
         kind == _CONTROL,
         kind in (_CONTROL, _USER_DEFINED),
+        kind == _UNKNOWN,
+        kind in (_NORMAL, _USER_DEFINED),
     )
+
+
+def read_normalization(model: bytes) -> Normalization:
+    """How a model changes texts.
+
+    Raises:
+        ValueError: It is no such model.
+    """
+    try:
+        parts = {field: item for field, item in _fields(model) if field != _PIECES}
+        trainer: dict[int, Any] = dict(_fields(_message(parts, _TRAINER)))
+        normalizer: dict[int, Any] = dict(_fields(_message(parts, _NORMALIZER)))
+    except (IndexError, TypeError) as error:
+        raise ValueError(f"it is not a SentencePiece model: {error}") from error
+    return Normalization(
+        int(trainer.get(_ALGORITHM, 1)),
+        bool(trainer.get(_BYTE_FALLBACK, False)),
+        bytes(normalizer.get(_CHARSMAP, b"")),
+        bool(normalizer.get(_DUMMY_PREFIX, True)),
+        bool(normalizer.get(_EXTRA_SPACES, True)),
+    )
+
+
+def _message(parts: dict[int, bytes | int], field: int) -> bytes:
+    part = parts.get(field, b"")
+    if isinstance(part, int):
+        raise ValueError(f"it is not a SentencePiece model: its field {field} is a number")
+    return part
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:

@@ -168,7 +168,10 @@ def _unet_target(parts: Mapping[str, LayerParts], families: _SignedFamilies) -> 
     classes = _classes(families.names)
     if name is None:
         return AdapterTarget(families.title, classes, frozenset(families.names))
-    return AdapterTarget(get_family(name).title, classes, frozenset((name,)))
+    # Of Kolors the attention is as wide as that of Stable Diffusion XL.
+    alike = (each for each in families.names if INDEX[each].text_width == width)
+    names = (name,) if has_second else alike
+    return AdapterTarget(get_family(name).title, classes, frozenset(names))
 
 
 def context_width(parts: Mapping[str, LayerParts]) -> int | None:

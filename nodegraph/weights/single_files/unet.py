@@ -28,6 +28,8 @@ _ADDED_EMBEDDINGS = ("label_emb.0.0.weight", "add_embedding.linear_1.weight")
 """Tensors that tell a UNet, by their original names and those of diffusers."""
 _GUIDED = "time_embedding.cond_proj.weight"
 """Of one that was distilled from guidance."""
+_TEXT_PROJECTION = "encoder_hid_proj.weight"
+"""Of one that brings embeddings of prompts to the width of its attention."""
 HEAD_WIDTH = 64
 """Of attention heads where a family has no number of them."""
 NORM_GROUPS = 32
@@ -119,6 +121,11 @@ def has_added_conditions(unet: Shapes) -> bool:
     return any(name in unet for name in _ADDED_EMBEDDINGS)
 
 
+def projects_text(unet: Shapes) -> bool:
+    """Whether a UNet projects the embeddings of its prompts, as that of Kolors."""
+    return _TEXT_PROJECTION in unet
+
+
 def added_condition_width(unet: Shapes) -> int:
     """How many numbers that are."""
     return _of(unet, _ADDED_EMBEDDINGS)[1]
@@ -184,6 +191,9 @@ def _added_embedding_config(unet: Shapes) -> dict[str, Any]:
         }
     if _GUIDED in unet:
         config["time_cond_proj_dim"] = unet[_GUIDED][1]
+    if _TEXT_PROJECTION in unet:
+        config["encoder_hid_dim"] = unet[_TEXT_PROJECTION][1]
+        config["encoder_hid_dim_type"] = "text_proj"
     return config
 
 

@@ -281,6 +281,20 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "rope_freq_dim": 2,
         },
     ),
+    "hunyuan_dit": (
+        "HunyuanDiT2DModel",
+        {
+            **_HEADS,
+            "in_channels": 4,
+            "patch_size": 2,
+            "sample_size": 8,
+            "hidden_size": 32,
+            "num_layers": 6,
+            "cross_attention_dim": 24,
+            "cross_attention_dim_t5": 32,
+            "pooled_projection_dim": 20,
+        },
+    ),
     "mochi": (
         "MochiTransformer3DModel",
         {

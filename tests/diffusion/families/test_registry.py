@@ -799,6 +799,8 @@ LACKS: dict[str, set[str]] = {
     "prx": {"ComfyUI", "attention guiders", "img2img", "inpaint"},
     "prx-dc": {"ComfyUI", "attention guiders", "img2img", "inpaint"},
     "nucleusmoe-image": {"ComfyUI", "attention guiders", "img2img", "inpaint", "single file"},
+    "kolors": {"ComfyUI", "inpaint"},
+    "hunyuan-dit": {"ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},

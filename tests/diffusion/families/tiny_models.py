@@ -13,6 +13,7 @@ from .test_cogvideox import cogvideox
 from .test_flux import chroma, flux, sd3
 from .test_flux2 import flux2, flux2_klein
 from .test_hidream import hidream
+from .test_hunyuan_dit import hunyuan_dit
 from .test_hunyuan_image import hunyuan
 from .test_ltx2 import ltx2
 from .test_ltx25 import ltx25
@@ -70,6 +71,8 @@ _GIVEN: Mapping[str, Tiny] = {
     "cogvideox": Tiny(cogvideox, "ddim"),
     "sana-video": Tiny(sana_video, "dpmpp_2m", 5),
     "sana-video-720p": Tiny(sana_video_720p, "dpmpp_2m", 9),
+    # Its own, ddpm, draws noise in each step.
+    "hunyuan-dit": Tiny(hunyuan_dit, "ddim"),
 }
 
 

@@ -135,6 +135,7 @@ REFUSED: Mapping[str, tuple[type, ...]] = {
     "prx-dc": (SkippedLayers,),
     "nucleusmoe-image": (SkippedLayers,),
     "hunyuan-video-15": (SkippedLayers,),
+    "hunyuan-dit": (),
 }
 """Families that aren't led in all of these ways, and those in which they are."""
 RECIPE = DiffusionModel("sd1", (RecipeFile("unet", "nowhere", "0" * 64),))
