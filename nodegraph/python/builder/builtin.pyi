@@ -146,17 +146,19 @@ _schedule_: TypeAlias = Literal['standard_static', 'standard_uniform', 'looped_u
 
 _below: TypeAlias = Literal['caption', 'label', 'tags', 'name', 'split', 'nothing']
 
+_family: TypeAlias = Literal['ace-step', 'stable-audio', 'stable-audio-3', 'minimax-music3', 'longcat-audio']
+
 _task: TypeAlias = Literal['text2music', 'repaint', 'cover', 'extract', 'lego', 'complete']
 
 _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bottom', 'elongation', 'confidence']
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'minimax-h3', 'nucleusmoe-image']
+_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -168,7 +170,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image']
+_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -383,6 +385,10 @@ class _CameraMotion(BuiltNode):
 class _CannyEdges(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
+
+class _CaptionForLayers(OneOutput[str]):
+    @property
+    def text(self) -> Out[str]: ...
 
 class _CaptionImage(BuiltNode):
     @property
@@ -768,6 +774,10 @@ class _EmptyLatent(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
+class _EmptyLayeredLatent(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
+
 class _EmptyMusicLatent(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
@@ -791,6 +801,12 @@ class _EncodePrompt(OneOutput[Conditioning]):
 class _EncodePromptApart(OneOutput[Conditioning]):
     @property
     def conditioning(self) -> Out[Conditioning]: ...
+
+class _EncodeSongPrompt(BuiltNode):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+    @property
+    def seconds(self) -> Out[float]: ...
 
 class _EnhancePrompt(OneOutput[str]):
     @property
@@ -3189,6 +3205,27 @@ class BuiltinNodes:
         high: High threshold: minimum gradient per pixel to start an edge.
         """
 
+    def CaptionForLayers(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        language: Literal['en', 'zh'] | Link[str] = 'en',
+        max_tokens: int | Link[int] = 512,
+    ) -> _CaptionForLayers:
+        """Describe an image as the prompts of Qwen-Image-Layered do.
+
+        The pipeline of diffusers does this where the prompt is empty. Link the text to EncodePrompt.
+        The most likely words are used, so the text has no seed.
+
+        encoder: The text encoder of Qwen-Image-Layered, with its language model head.
+        image: The image that is split into layers. Alpha is ignored.
+        language: Language of the question, and usually of the description: English or Chinese.
+        max_tokens: Maximum number of tokens of the description.
+        """
+
     def CaptionImage(
         self,
         _name: str | None = None,
@@ -4732,6 +4769,30 @@ class BuiltinNodes:
         multiple_of: Round width and height down to a multiple of this, for example when they are linked.
         """
 
+    def EmptyLayeredLatent(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        width: int | Link[int] = 640,
+        height: int | Link[int] = 640,
+        layers: int | Link[int] = 4,
+        batch_size: int | Link[int] = 1,
+        multiple_of: int | Link[int] = 1,
+    ) -> _EmptyLayeredLatent:
+        """Empty latent of a layered image, for Qwen-Image-Layered.
+
+        The model also generates the whole image, as the first latent frame. To get the layers, remove
+        it with CutLatentFrames (start 1), split the others with LatentFramesToBatch, and decode them
+        with VAEDecode.
+
+        width: Size of the image, in pixels. The model was trained on about 640 x 640 and 1024 x 1024.
+        height: Size of the image, in pixels. The model was trained on about 640 x 640 and 1024 x 1024.
+        layers: Number of layers.
+        batch_size: Number of layered images.
+        multiple_of: Round width and height down to a multiple of this, for example when they are linked.
+        """
+
     def EmptyMusicLatent(
         self,
         _name: str | None = None,
@@ -4739,13 +4800,13 @@ class BuiltinNodes:
         *,
         seconds: float | Link[float] = 60.0,
         batch_size: int | Link[int] = 1,
-        family: Literal['ace-step', 'stable-audio', 'stable-audio-3'] | Link[str] = 'ace-step',
+        family: _family | Link[str] = 'ace-step',
     ) -> _EmptyMusicLatent:
         """Empty latent of music or sound: its length for the model that generates it.
 
         seconds: Length in seconds, rounded to latent frames of the model.
         batch_size: Number of pieces.
-        family: The model family: ACE-Step 1.5, Stable Audio Open or Stable Audio 3.
+        family: The model family: ACE-Step 1.5, Stable Audio Open, Stable Audio 3, MiniMax Music 3 or LongCat-AudioDiT.
         """
 
     def EmptyVideoLatent(
@@ -4881,6 +4942,33 @@ class BuiltinNodes:
         llama: Text for Llama 3.
         qwen: Text for Qwen2.5-VL.
         syntax: As for EncodePrompt, except for AND.
+        """
+
+    def EncodeSongPrompt(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        caption: str | Link[str] = '',
+        lyrics: str | Link[str] = '',
+        seconds: float | Link[float] = 60.0,
+        seed: int | Link[int] = 0,
+        cfg: float | Link[float] = 1.5,
+        top_k: int | Link[int] = 50,
+    ) -> _EncodeSongPrompt:
+        """Compose a song with the language model of MiniMax Music 3, as conditioning for a KSampler.
+
+        Link its length to an EmptyMusicLatent of family minimax-music3. The language model writes 25
+        frames per second, so a song takes far longer than a prompt of other models.
+
+        encoder: The text encoder of the model to sample.
+        caption: Description of the music: genre, tempo, mood, voice, instruments and arrangement.
+        lyrics: The words of the song, with section marks such as [verse] and [chorus] on lines of their own. Text behind a mark on its line is dropped. [intro] and [inst] need no words.
+        seconds: Greatest length in seconds. The model may end the song earlier.
+        seed: Seed of the composing. Another seed gives another song.
+        cfg: Guidance scale of the language model. Higher values follow caption and lyrics more.
+        top_k: Draw each audio code from this many of the likeliest.
         """
 
     def EnhancePrompt(
@@ -5543,8 +5631,8 @@ class BuiltinNodes:
         Use it with LoadLanguageModel, or with ConnectLanguageModel for a model on a server. These text
         encoders work too if their file includes the language model head: those of Qwen-Image,
         Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, ERNIE-Image, Ideogram 4, Anima and Z-Image.
-        So do those of Bria FIBO 2, JoyImage Edit, Flux.2, Lumina 2, Sana, HiDream, HunyuanImage and
-        LTX-2.
+        So do those of Bria FIBO 2, JoyImage Edit, Flux.2, Flux.3 Klein, Lumina 2, Sana, HiDream,
+        HunyuanImage and LTX-2.
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
@@ -6723,7 +6811,7 @@ class BuiltinNodes:
         model: str | Link[str],
         second: str | Link[str] = '',
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
-        family: _family | Link[str] = 'auto',
+        family: _family_ | Link[str] = 'auto',
         shift: float | Link[float] = 0.0,
         prediction_type: Literal['auto', 'epsilon', 'v_prediction', 'sample'] | Link[str] = 'auto',
         zero_terminal_snr: Literal['auto', 'on', 'off'] | Link[str] = 'auto',
@@ -7058,7 +7146,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        family: _family_ | Link[str],
+        family: _family__ | Link[str],
         file: str | Link[str],
         file_2: str | Link[str] = '',
         file_3: str | Link[str] = '',
@@ -8808,7 +8896,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        family: _family__ | Link[str] = 'sdxl',
+        family: _family___ | Link[str] = 'sdxl',
         aspect: _aspect | Link[str] = '1:1',
         portrait: bool | Link[bool] = False,
         megapixels: float | Link[float] = 0.0,

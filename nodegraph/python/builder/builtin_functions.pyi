@@ -43,17 +43,19 @@ _schedule_: TypeAlias = Literal['standard_static', 'standard_uniform', 'looped_u
 
 _below: TypeAlias = Literal['caption', 'label', 'tags', 'name', 'split', 'nothing']
 
+_family: TypeAlias = Literal['ace-step', 'stable-audio', 'stable-audio-3', 'minimax-music3', 'longcat-audio']
+
 _task: TypeAlias = Literal['text2music', 'repaint', 'cover', 'extract', 'lego', 'complete']
 
 _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bottom', 'elongation', 'confidence']
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'minimax-h3', 'nucleusmoe-image']
+_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -65,7 +67,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image']
+_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -242,6 +244,10 @@ class _DreamBooth(NamedTuple):
     text_encoder: TextEncoder
     weights: TrainedWeights
     losses: Plot
+
+class _EncodeSongPrompt(NamedTuple):
+    conditioning: Conditioning
+    seconds: float
 
 class _FilterDataset(NamedTuple):
     matching: Dataset
@@ -1276,6 +1282,25 @@ class BuiltinFunctions:
         image: Any image.
         low: Low threshold: minimum gradient per pixel to continue an edge. Lower values find more edges.
         high: High threshold: minimum gradient per pixel to start an edge.
+        """
+
+    def CaptionForLayers(
+        self,
+        *,
+        encoder: TextEncoder,
+        image: Picture,
+        language: Literal['en', 'zh'] = 'en',
+        max_tokens: int = 512,
+    ) -> str:
+        """Describe an image as the prompts of Qwen-Image-Layered do.
+
+        The pipeline of diffusers does this where the prompt is empty. Link the text to EncodePrompt.
+        The most likely words are used, so the text has no seed.
+
+        encoder: The text encoder of Qwen-Image-Layered, with its language model head.
+        image: The image that is split into layers. Alpha is ignored.
+        language: Language of the question, and usually of the description: English or Chinese.
+        max_tokens: Maximum number of tokens of the description.
         """
 
     def CaptionImage(
@@ -2681,18 +2706,40 @@ class BuiltinFunctions:
         multiple_of: Round width and height down to a multiple of this, for example when they are linked.
         """
 
+    def EmptyLayeredLatent(
+        self,
+        *,
+        width: int = 640,
+        height: int = 640,
+        layers: int = 4,
+        batch_size: int = 1,
+        multiple_of: int = 1,
+    ) -> Latent:
+        """Empty latent of a layered image, for Qwen-Image-Layered.
+
+        The model also generates the whole image, as the first latent frame. To get the layers, remove
+        it with CutLatentFrames (start 1), split the others with LatentFramesToBatch, and decode them
+        with VAEDecode.
+
+        width: Size of the image, in pixels. The model was trained on about 640 x 640 and 1024 x 1024.
+        height: Size of the image, in pixels. The model was trained on about 640 x 640 and 1024 x 1024.
+        layers: Number of layers.
+        batch_size: Number of layered images.
+        multiple_of: Round width and height down to a multiple of this, for example when they are linked.
+        """
+
     def EmptyMusicLatent(
         self,
         *,
         seconds: float = 60.0,
         batch_size: int = 1,
-        family: Literal['ace-step', 'stable-audio', 'stable-audio-3'] = 'ace-step',
+        family: _family = 'ace-step',
     ) -> Latent:
         """Empty latent of music or sound: its length for the model that generates it.
 
         seconds: Length in seconds, rounded to latent frames of the model.
         batch_size: Number of pieces.
-        family: The model family: ACE-Step 1.5, Stable Audio Open or Stable Audio 3.
+        family: The model family: ACE-Step 1.5, Stable Audio Open, Stable Audio 3, MiniMax Music 3 or LongCat-AudioDiT.
         """
 
     def EmptyVideoLatent(
@@ -2818,6 +2865,31 @@ class BuiltinFunctions:
         llama: Text for Llama 3.
         qwen: Text for Qwen2.5-VL.
         syntax: As for EncodePrompt, except for AND.
+        """
+
+    def EncodeSongPrompt(
+        self,
+        *,
+        encoder: TextEncoder,
+        caption: str = '',
+        lyrics: str = '',
+        seconds: float = 60.0,
+        seed: int = 0,
+        cfg: float = 1.5,
+        top_k: int = 50,
+    ) -> _EncodeSongPrompt:
+        """Compose a song with the language model of MiniMax Music 3, as conditioning for a KSampler.
+
+        Link its length to an EmptyMusicLatent of family minimax-music3. The language model writes 25
+        frames per second, so a song takes far longer than a prompt of other models.
+
+        encoder: The text encoder of the model to sample.
+        caption: Description of the music: genre, tempo, mood, voice, instruments and arrangement.
+        lyrics: The words of the song, with section marks such as [verse] and [chorus] on lines of their own. Text behind a mark on its line is dropped. [intro] and [inst] need no words.
+        seconds: Greatest length in seconds. The model may end the song earlier.
+        seed: Seed of the composing. Another seed gives another song.
+        cfg: Guidance scale of the language model. Higher values follow caption and lyrics more.
+        top_k: Draw each audio code from this many of the likeliest.
         """
 
     def EnhancePrompt(
@@ -3416,8 +3488,8 @@ class BuiltinFunctions:
         Use it with LoadLanguageModel, or with ConnectLanguageModel for a model on a server. These text
         encoders work too if their file includes the language model head: those of Qwen-Image,
         Qwen-Image 2.1, Krea 2, Ovis-Image, LongCat-Image, ERNIE-Image, Ideogram 4, Anima and Z-Image.
-        So do those of Bria FIBO 2, JoyImage Edit, Flux.2, Lumina 2, Sana, HiDream, HunyuanImage and
-        LTX-2.
+        So do those of Bria FIBO 2, JoyImage Edit, Flux.2, Flux.3 Klein, Lumina 2, Sana, HiDream,
+        HunyuanImage and LTX-2.
 
         encoder: A text encoder with a language model head, or a language model.
         prompt: The prompt for the language model.
@@ -4470,7 +4542,7 @@ class BuiltinFunctions:
         model: str,
         second: str = '',
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] = 'auto',
-        family: _family = 'auto',
+        family: _family_ = 'auto',
         shift: float = 0.0,
         prediction_type: Literal['auto', 'epsilon', 'v_prediction', 'sample'] = 'auto',
         zero_terminal_snr: Literal['auto', 'on', 'off'] = 'auto',
@@ -4763,7 +4835,7 @@ class BuiltinFunctions:
     def LoadTextEncoder(
         self,
         *,
-        family: _family_,
+        family: _family__,
         file: str,
         file_2: str = '',
         file_3: str = '',
@@ -6329,7 +6401,7 @@ class BuiltinFunctions:
     def Resolution(
         self,
         *,
-        family: _family__ = 'sdxl',
+        family: _family___ = 'sdxl',
         aspect: _aspect = '1:1',
         portrait: bool = False,
         megapixels: float = 0.0,
