@@ -465,7 +465,7 @@ _COMMON: dict[str, Any] = {
     "lora_signs": (
         LoraSign(
             r"^(vace_)?blocks_\d+_"
-            # `ffn_ff` is a name of LongCat-AudioDiT.
+            # LongCat-AudioDiT has layers called ffn_ff.
             r"((self|cross)_attn_([qkvo]$|norm_|k_img|v_img)|ffn_(?!ff_))",
             "Wan",
         ),
