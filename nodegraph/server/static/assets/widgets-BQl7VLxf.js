@@ -1,0 +1,1 @@
+import"./WidgetField-mhIfBCS4.js";import"./FileWidget-D8ih5Kov.js";

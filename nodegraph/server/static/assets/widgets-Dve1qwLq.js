@@ -1,1 +1,0 @@
-import"./WidgetField-Cqo0J8sA.js";import"./FileWidget-CkyndS4Q.js";
