@@ -34,7 +34,7 @@ from nodegraph.core.ports import (
     WorkflowMetadata,
     port_type,
 )
-from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
+from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud, Voxels
 from nodegraph.core.training_values import (
     Augmentation,
     Dataset,
@@ -145,6 +145,7 @@ __all__ = [
     "Vae",
     "Value",
     "Video",
+    "Voxels",
     "Widget",
     "WorkflowDocument",
     "WorkflowMetadata",

@@ -37,7 +37,7 @@ from nodegraph.core.ports import (
     RawLink,
     Subgraph,
 )
-from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud, Voxels
 from nodegraph.core.spec import OF_PACK, BodySpec
 from nodegraph.core.training_values import Dataset, Example, TrainedWeights
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named_type, union_of
@@ -108,6 +108,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "Audio": _tensors_of(Audio, waveform=(2, True)),
     "Mesh": _tensors_of(Mesh, vertices=(2, True), faces=(2, False)),
     "PointCloud": _tensors_of(PointCloud, points=(2, True)),
+    "Voxels": _tensors_of(Voxels, values=(3, True)),
     "Molecule": _tensors_of(
         Molecule, elements=(1, False), bonds=(2, False), orders=(1, False), coordinates=(3, True)
     ),
@@ -134,6 +135,7 @@ _SHAPES = {
     "Audio": "Audio (waveform: float tensor [channels, samples])",
     "Mesh": "Mesh (vertices: float tensor [vertices, 3], faces: integers [faces, 3])",
     "PointCloud": "PointCloud (points: float tensor [points, 3])",
+    "Voxels": "Voxels (values: float tensor [depth, height, width])",
 }
 
 
@@ -187,6 +189,7 @@ _NAMED: Mapping[Any, str] = {
     Audio: "Audio",
     Mesh: "Mesh",
     PointCloud: "PointCloud",
+    Voxels: "Voxels",
     Molecule: "Molecule",
     Plot: "Plot",
     TrainedWeights: "TrainedWeights",

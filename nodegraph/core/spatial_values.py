@@ -1,4 +1,4 @@
-"""Values on links that lie in space: meshes, point clouds and molecules.
+"""Values on links that lie in space: meshes, point clouds, voxels and molecules.
 
 They never import torch; see `nodegraph.core.values`.
 """
@@ -44,6 +44,18 @@ class PointCloud:
 
     points: Tensor
     colors: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Voxels:
+    """Regular grid of numbers in space, for example densities or occupancy.
+
+    Attributes:
+        values: float32, shape (depth, height, width): z, y, x in the axes of `Mesh`. Higher numbers
+            are further inside a solid.
+    """
+
+    values: Tensor
 
 
 @dataclass(frozen=True, slots=True)

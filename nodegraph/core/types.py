@@ -78,6 +78,7 @@ BUILT_IN = (
     TypeInfo("Audio", "#c9c46b", (), "float32 [channels, samples] in -1..1, and their rate."),
     TypeInfo("Mesh", "#8fb58c", (), "A surface of triangles, with colors or a texture."),
     TypeInfo("PointCloud", "#6fb3a8", (), "Points in space, with colors."),
+    TypeInfo("Voxels", "#a3b86c", (), "A grid of numbers in space, higher inside solids."),
     TypeInfo("Molecule", "#c58fb0", (), "Atoms, their positions, and bonds."),
     TypeInfo("TrainedWeights", "#8f9be0", (), "The result of a training."),
     TypeInfo("Plot", "#e08fa0", (), "Series of numbers over common axes."),

@@ -31,6 +31,7 @@ from nodegraph.api import (
     Range,
     Seed,
     Video,
+    Voxels,
     port_type,
 )
 from nodegraph.core.annotations import read_annotation, widget
@@ -58,6 +59,7 @@ from tests.messages import raises
         (Audio, "Audio", None),
         (Mesh, "Mesh", None),
         (PointCloud, "PointCloud", None),
+        (Voxels, "Voxels", None),
         (Molecule, "Molecule", None),
         (Plot, "Plot", None),
         (Dataset, "Dataset", None),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph import Audio, Dataset, Example, Mesh, Molecule, Plot, PointCloud
+from nodegraph import Audio, Dataset, Example, Mesh, Molecule, Plot, PointCloud, Voxels
 from nodegraph.core.annotations import describe_type, is_of_type
 from nodegraph.core.digests import digest_value
 from nodegraph.core.types import parse_type
@@ -23,13 +23,14 @@ CONFORMERS = torch.zeros(0, 3, 3)
         (Audio(ROWS, 8000), "Audio"),
         (Mesh(ROWS, PAIRS), "Mesh"),
         (PointCloud(ROWS), "PointCloud"),
+        (Voxels(CONFORMERS), "Voxels"),
         (Molecule(WHOLE, PAIRS, WHOLE, CONFORMERS), "Molecule"),
         (Plot(), "Plot"),
         (Dataset((Example(CONFORMERS),)), "Dataset"),
     ],
 )
 def test_a_value_is_of_its_type_and_of_no_other(value: Any, name: str) -> None:
-    kinds = ("Audio", "Mesh", "PointCloud", "Molecule", "Plot", "Dataset")
+    kinds = ("Audio", "Mesh", "PointCloud", "Voxels", "Molecule", "Plot", "Dataset")
     assert [kind for kind in kinds if is_of_type(value, parse_type(kind))] == [name]
 
 
@@ -41,6 +42,7 @@ def test_a_value_is_of_its_type_and_of_no_other(value: Any, name: str) -> None:
         (Audio([[0.0]], 8000), "Audio"),  # type: ignore[arg-type]
         (Mesh(ROWS, ROWS), "Mesh"),
         (PointCloud(LINE), "PointCloud"),
+        (Voxels(ROWS), "Voxels"),
         (Molecule(LINE, PAIRS, WHOLE, CONFORMERS), "Molecule"),
         (Molecule(WHOLE, PAIRS, WHOLE, ROWS), "Molecule"),
         (Dataset(("apple.png",)), "Dataset"),  # type: ignore[arg-type]
@@ -58,6 +60,7 @@ def test_what_lies_in_space_is_named_by_its_content() -> None:
         Mesh(ROWS, PAIRS, ROWS),
         Mesh(ROWS, PAIRS, uv=ROWS),
     ]
-    values = [*meshes, PointCloud(ROWS), Molecule(WHOLE, PAIRS, WHOLE, CONFORMERS)]
+    molecule = Molecule(WHOLE, PAIRS, WHOLE, CONFORMERS)
+    values = [*meshes, PointCloud(ROWS), Voxels(ROWS), molecule]
     assert len({digest_value(value) for value in values}) == len(values)
     assert digest_value(Mesh(ROWS.clone(), PAIRS)) == digest_value(meshes[0])

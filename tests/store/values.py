@@ -20,7 +20,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.plots import Plot, Series
 from nodegraph.core.ports import PORT_ATTRIBUTE, Serializer, port_type
-from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
+from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud, Voxels
 from nodegraph.core.training_values import Augmentation, Dataset, Example, LabeledBox
 from nodegraph.core.values import (
     Audio,
@@ -263,6 +263,7 @@ def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             Mesh, tensors(), tensors(), st.none() | tensors(), st.none() | tensors(), st.none()
         ),
         st.builds(PointCloud, tensors(), st.none() | tensors()),
+        st.builds(Voxels, tensors()),
         st.builds(Plot, TEXT, TEXT, TEXT, st.lists(SERIES, max_size=2)),
         st.builds(
             Molecule,

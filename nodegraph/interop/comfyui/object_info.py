@@ -98,6 +98,7 @@ _CATEGORIES: Mapping[str, str] = {
     "values": "utils",
     "text": "utils/string",
     "audio_video": "video",
+    "shapes": "3d",
     **dict.fromkeys(("pack_nodes", "pack_images", "pipes", "efficiency", "easy_use"), "packs"),
     "regions": "ImpactPack/SEGS",
     "detailers": "ImpactPack/Detailer",

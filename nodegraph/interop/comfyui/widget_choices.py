@@ -54,6 +54,7 @@ CHOICES: Mapping[str, str] = {
     "format.bit_depth": "8-bit|16-bit",
     "SaveAudioAdvanced.format": "flac|mp3|opus",
     "SaveImageAdvanced.format": "png|exr",
+    "VoxelToMesh.algorithm": "surface net|basic",
     "SaveText.format": "txt|csv|md|json",
     "SaveVideo.format": "auto|mp4|mkv|webm",
     "SaveVideo.codec": "auto|h264",

@@ -95,6 +95,16 @@ def check_mesh(mesh: Mesh) -> None:
     _check_colors(mesh.colors, count, "mesh")
     if mesh.texture is not None and (mesh.uv is None or mesh.uv.shape != (count, 2)):
         raise InvalidValue("a texture needs a texture coordinate (uv) for each vertex", port="mesh")
+    texture = mesh.texture
+    if texture is not None and (texture.shape[2:] != (3,) or not texture.numel()):
+        raise InvalidValue(
+            "this is not a texture",
+            port="mesh",
+            given=f"shape {tuple(texture.shape)}",
+            expected="(height, width, 3), at least one pixel",
+        )
+    if mesh.uv is not None and not mesh.uv.isfinite().all():
+        raise NumericalError("some texture coordinates are NaN or infinity", port="mesh")
 
 
 def check_points(cloud: PointCloud) -> None:

@@ -48,7 +48,7 @@ _VALUES = ("Audio", "Conditioning", "ControlNet", "DiffusionModel", "ImageEncode
 LIVE: Mapping[str, str] = {
     **dict.fromkeys(("Image", "Mask"), "_Picture"),
     **{name: f"_values.{name}" for name in (*_VALUES, "TextEncoder", "Vae", "Video")},
-    **{name: f"_spatial_values.{name}" for name in ("Mesh", "Molecule", "PointCloud")},
+    **{name: f"_spatial_values.{name}" for name in ("Mesh", "Molecule", "PointCloud", "Voxels")},
     "Dataset": "_training_values.Dataset",
     "Plot": "_plots.Plot",
     "TrainedWeights": "_training_values.TrainedWeights",
@@ -295,7 +295,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from torch import Tensor
 
 from nodegraph.core.plots import Plot
-from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud, Voxels
 from nodegraph.core.training_values import Dataset, Preprocessor, TrainedWeights
 from nodegraph.core.values import (
     Audio,
@@ -314,6 +314,7 @@ _VALUE_CLASSES: Mapping[str, str] = {
     **{name: name for name in ("Audio", "Conditioning", "ControlNet", "Dataset", "DiffusionModel")},
     **{name: name for name in ("ImageEncoder", "Latent", "Mesh", "Molecule", "Plot", "PointCloud")},
     **{name: name for name in ("Preprocessor", "TextEncoder", "TrainedWeights", "Vae", "Video")},
+    "Voxels": "Voxels",
     **LITERALS,
     "Image": "Tensor",
     "Mask": "Tensor",

@@ -574,16 +574,17 @@ _WINDOWS = {
     *("cond_retain_index_list", "latent_retain_index_list"),
     *("causal_window_fix", "split_conds_to_windows"),
 }
+SIDES = {"width", "height"}
 WITH_OTHERS = {
     "AIO_Preprocessor": {"resolution"},  # with a preprocessor
     "BuildJsonPromptIdeogram": {"aesthetics", "lighting", "medium"},  # with a style
     "ColorToRGBInt": {"color"},  # where an output is used
     "ContextWindowsManual": _WINDOWS,  # over frames
-    "CreateBoundingBoxes": {"width", "height"},  # without an image
+    "CreateBoundingBoxes": SIDES,  # without an image
     "CustomCombo": {"index"},  # what is chosen says it, too
     "GrowMaskWithBlur": {"tapered_corners"},  # where it grows
     "Image Resize": {"resize_width", "resize_height"},  # of the other mode
-    "ImageResizeKJ": {"width", "height"},  # without linked ones
+    "ImageResizeKJ": SIDES,  # without linked ones
     "ImageResizeKJv2": {"pad_color"},  # where it pads
     "ImpactSEGSRangeFilter": {"mode"},  # where an output is used
     **dict.fromkeys(("ImpactSimpleDetectorSEGS", "ImpactSimpleDetectorSEGSPipe"), SECOND),
@@ -594,6 +595,7 @@ WITH_OTHERS = {
     "KSampler Config (rgthree)": {"sampler_name", "scheduler"},  # where a sampler takes them
     "mxSlider": {"Xf"},  # of fractions
     "mxSlider2D": {"Xf", "Yf"},  # likewise
+    **dict.fromkeys(("Save3DAdvanced", "Preview3DAdvanced"), SIDES),  # outputs
     "SetDefaultImageForSEGS": {"override"},  # of regions that have images
     "StringConstantMultiline": {"strip_newlines"},  # of several lines
     "easy anythingIndexSwitch": {"index"},  # where inputs are linked
