@@ -104,6 +104,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "sana-video": lambda: import_module("nodegraph.families.sana_video").SANA_VIDEO,
     "sana-video-720p": lambda: import_module("nodegraph.families.sana_video").SANA_VIDEO_720,
     "minimax-h3": lambda: import_module("nodegraph.families.minimax_h3").MINIMAX_H3,
+    "glm-image": lambda: import_module("nodegraph.families.glm_image").GLM_IMAGE,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

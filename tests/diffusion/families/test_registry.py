@@ -794,6 +794,7 @@ LACKS: dict[str, set[str]] = {
     "joyimage-edit": {"inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
     "cogview4": {"ComfyUI", "img2img", "inpaint"},
+    "glm-image": {"single file", "ComfyUI", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},
