@@ -231,6 +231,7 @@ def test_prior_tokens_are_diffusers(model_of: ModelOf, width: int, height: int, 
     assert len(tokens.unique()) > 1
 
 
+@pytest.mark.slow
 def test_prior_tokens_follow_the_seed_alone(model_of: ModelOf) -> None:
     """The global generator neither changes them, nor is it changed."""
     _, model = model_of(glm_image)
