@@ -17,7 +17,6 @@ from nodegraph.families.image_conditioning import (
     CONTROL_IMAGE,
     INPAINT_MASK,
     MASKED_IMAGE,
-    VIDEO_CELLS,
     VIDEO_CONDITIONS,
 )
 from nodegraph.families.latent_formats import LatentFormat
@@ -84,9 +83,6 @@ SHARED = (
     *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE, SECONDS),
 )
 """Tensors that prompts without them take from the first positive prompt."""
-
-OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, *VIDEO_CELLS)
-"""Tensors of a fitted prompt that have one value per latent cell."""
 
 CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE, TIME_IDS, SCORE, NULL_EMBEDDING)
 """Tensors of a prompt that do not come from its text."""
@@ -193,6 +189,7 @@ class Family(ABC):
         preconditioned: Whether `predict` takes latent + sigma · noise at any noise level and
             returns the clean latent; its ``noise`` is then ``discrete``.
         needs_image: Whether its prompts need a reference image. Training has none.
+        needs_seed: Whether its prompts depend on a sampling's seed. Training and tiles have none.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
         scheduler: Entries that the pipeline overrides in the scheduler's configuration.
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
@@ -269,6 +266,7 @@ class Family(ABC):
     noise: Literal["discrete", "flow"] = "discrete"
     preconditioned: bool = False
     needs_image: bool = False
+    needs_seed: bool = False
     scheduler: Config = field(default_factory=dict)
     spread: str = "own"
     mu: Mu | None = None

@@ -69,7 +69,7 @@ def root_mu(config: Mapping[str, Any], tokens: int, steps: int) -> float:
     return float(side * config.get("max_shift", 0.75) + config.get("base_shift", 0.25))
 
 
-def _shift(config: Mapping[str, Any], tokens: int) -> float:
+def shift_factor(config: Mapping[str, Any], tokens: int) -> float:
     """Return the factor on sigma / (1 - sigma) by which noise levels are shifted."""
     if not config.get("use_dynamic_shifting", False):
         return float(config.get("shift", 1.0))
@@ -183,12 +183,12 @@ class CogView4(Family):
         return with_control_image(fitted, entry, request, follows=follows)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        shift = _shift(model.scheduler_config, self.tokens(x.shape))
+        shift = shift_factor(model.scheduler_config, self.tokens(x.shape))
         control = [batch[CONTROL_IMAGE]] if CONTROL_IMAGE in batch else []
         output: Tensor = model.module(
             hidden_states=torch.cat([x, *control], 1),
             encoder_hidden_states=batch["embeddings"],
-            timestep=_unshifted(moment, shift).expand(len(x)),
+            timestep=unshifted_timestep(moment, shift).expand(len(x)),
             original_size=batch[ORIGINAL_SIZE],
             target_size=batch[TARGET_SIZE],
             crop_coords=batch[CROP],
@@ -197,7 +197,7 @@ class CogView4(Family):
         return output
 
 
-def _unshifted(moment: Moment, shift: float) -> Tensor:
+def unshifted_timestep(moment: Moment, shift: float) -> Tensor:
     """Return the timestep without the shift; float32, shaped as the moment's."""
     level = moment.timestep.float() / moment.training_timesteps
     timestep = level / (shift - (shift - 1) * level) * moment.training_timesteps

@@ -84,6 +84,10 @@ def _whole_timesteps(steps: int) -> Levels:
     return np.linspace(1000, 1.0, steps).astype(np.int64).astype(np.float32) / 1000
 
 
+def _open_whole_timesteps(steps: int) -> Levels:
+    return np.linspace(1000, 1.0, steps + 1)[:-1].astype(np.int64).astype(np.float32) / 1000
+
+
 SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "own": None,
     "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
@@ -97,14 +101,15 @@ SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
     "logsnr": _log_snr_ramp,
     "logit_normal": None,
     "whole": _whole_timesteps,
+    "open_whole": _open_whole_timesteps,
 }
 """How a family's pipeline spreads noise levels before they are shifted: as each sampler does of its
 own (SD3, HiDream, Wan, Sana), evenly from 1 to 1 / steps (Flux, Qwen-Image, Chroma, Lumina 2, LTX),
 the same rounded to float32 (Z-Image), evenly from 1 to above 0 (Hunyuan-Image; ACE-Step, rounded to
 float32; MiniMax H3, also shifted in float32), as `linear_quadratic_levels` (Mochi), as Flux with
 the time the other way round (MiniMax Music 3; LongCat-AudioDiT, rounded to float32), evenly in
-log-SNR (Stable Audio 3), as `FlowNoise.logit_normal_levels` (Ideogram 4), or evenly from 1 to 1 /
-1000, cut to whole timesteps (CogView 4)."""
+log-SNR (Stable Audio 3), as `FlowNoise.logit_normal_levels` (Ideogram 4), or evenly from 1 to
+1 / 1000, cut to whole timesteps (CogView 4; GLM-Image, to above that)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ def mask_name(index: int) -> str:
     return f"pictures {index} mask"
 
 
+PRIOR_TOKENS = "prior_tokens"
+"""Tensor of a fitted prompt: image tokens of a language model for each cell, int64, (1, 1, height,
+width); -1 for none."""
+
 MASK_MULTIPLE = 64
 """Pixels that sides of what a UNet is shown are multiples of where masks say which part is led: it
 is halved thrice, and diffusers tells the grids of its layers from the proportions alone."""
@@ -443,6 +447,9 @@ MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
 CONTROL_IMAGE = "beside"
 """Tensor of a prompt for control-image models: the latent of the control image, shape
 (1, channels, height, width)."""
+
+OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, PRIOR_TOKENS, *VIDEO_CELLS)
+"""Tensors of a fitted prompt that have one value per latent cell."""
 
 
 def with_masked_image(

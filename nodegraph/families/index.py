@@ -118,6 +118,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "ltx25": lambda: import_module("nodegraph.families.ltx2").LTX25,
     "kolors": lambda: import_module("nodegraph.families.kolors").KOLORS,
     "hunyuan-dit": lambda: import_module("nodegraph.families.hunyuan_dit").HUNYUAN_DIT,
+    "glm-image": lambda: import_module("nodegraph.families.glm_image").GLM_IMAGE,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -314,6 +314,8 @@ class SamplingRequest:
             without sound.
         guides: Frame guides of the latent, whose shape then includes them.
         frames_at_once: Latent frames of the video that the model sees at once; None: all.
+        seed: Of the first item's noise, 0 to 2**64 - 1. None in training, and for tiles, which are
+            no pictures of their own.
     """
 
     side: Lead
@@ -325,6 +327,7 @@ class SamplingRequest:
     sound: SoundLayout | None = None
     guides: GuideLayout | None = None
     frames_at_once: int | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from nodegraph.core.values import Area, ConditioningEntry, Control
-from nodegraph.families.base import OVER_CELLS
 from nodegraph.families.image_conditioning import (
     CONDITION_CLIP,
     CONDITION_VIDEO,
     CONDITION_VIDEO_MASK,
     CONTROL_LATENTS,
+    OVER_CELLS,
     mask_names,
 )
 from nodegraph.media.images.masks import resize_mask

@@ -161,8 +161,7 @@ class Denoising:
         # Asked once: diffusers looks through all modules of a model to tell either.
         self._device = model.device
         self._dtype = torch.float32 if self._family.wide else model.dtype
-        self._latent = latent
-        self._training_timesteps = noise.timesteps
+        self._latent, self._training_timesteps = latent, noise.timesteps
         self._original = original_of(latent, shape, added=parts.noise.added)
         self._guidance = Guidance(
             model,
@@ -175,6 +174,7 @@ class Denoising:
             extra_models=extra_models,
             sound=sound,
             guides=joined.guides,
+            seed=(parts.noise.seed + latent.noise_indices[0]) % 2**64,
         )
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])

@@ -85,7 +85,7 @@ def with_timesteps(
         if grid == "common_finite" and single[0] >= 1:
             single[0] = noise.common.sigma_at(FIRST_FINITE)
         return np.append(single, np.float32(0)), single * np.float32(noise.timesteps)
-    levels = np.array(levels, dtype=np.float64)
+    levels = levels.copy()  # in their own precision, in which diffusers cuts the timesteps, too
     if abs(levels[0] - 1) < BELOW_ONE:
         # where nothing is left of the image, the log-SNR that these samplers need is infinite
         levels[0] -= BELOW_ONE

@@ -144,6 +144,7 @@ class Guidance:
         inpaint_tensors: The latent's own masked image, for models that fill one.
         extra_models: What the guider wants in memory besides the model, by its recipe.
         sound, guides: Of the latent; see `SamplingRequest`.
+        seed: See `SamplingRequest`.
     Attributes:
         unguided: The negative side's output when the model was last asked; where there is no such
             side, the guided one.
@@ -164,6 +165,7 @@ class Guidance:
         extra_models: Mapping[Recipe, Any] | None = None,
         sound: SoundLayout | None = None,
         guides: GuideLayout | None = None,
+        seed: int | None = None,
     ) -> None:
         self._layout = None if choice.tiling is None else TileLayout(choice.tiling)
         self._between = WindowCallback()
@@ -201,6 +203,7 @@ class Guidance:
             sound,
             guides,
             frames_at_once(choice.windows, shape, family.latent.temporal),
+            seed,
         )
         if self._layout is not None:
             self._layout.fitting = fitting

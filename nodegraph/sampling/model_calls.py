@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import OVER_CELLS
 from nodegraph.families.components import Denoiser
 from nodegraph.families.family_plugins import check_prediction
-from nodegraph.families.image_conditioning import mask_names
+from nodegraph.families.image_conditioning import OVER_CELLS, mask_names
 from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import get_family
 from nodegraph.families.speed_options import FASTEST, SEPARATE, TOGETHER

@@ -52,6 +52,7 @@ class PromptFitter:
             read. None if no prompt has some.
         sound: Position of the sound in the latent; see `SamplingRequest`.
         frames_at_once: Of the video; see `SamplingRequest`.
+        seed: See `SamplingRequest`.
         masked: Whether images lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
     """
@@ -72,6 +73,7 @@ class PromptFitter:
     sound: SoundLayout | None = None
     guides: GuideLayout | None = None
     frames_at_once: int | None = None
+    seed: int | None = None
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -109,6 +111,7 @@ class PromptFitter:
             self.sound,
             self.guides,
             self.frames_at_once,
+            self.seed,
         )
         tensors = self.family.fit(self.model, entry, request)
         if entry.references and not reference_latents(tensors):

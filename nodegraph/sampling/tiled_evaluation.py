@@ -205,6 +205,7 @@ class TileLayout:
             first=crop.unlimited_entry(whole.first),
             controls=ActiveControls(whole.family, whole.model, size, shape),
             inpaint_tensors=crop.tensors(whole.inpaint_tensors),
+            seed=None,
         )
         return _Part(crop, fitting)
 

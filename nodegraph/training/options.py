@@ -58,6 +58,13 @@ def check_trainable(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae
             given=family.name,
             hint="Train a model of another family.",
         )
+    if family.needs_seed:
+        raise InvalidValue(
+            f"models of {family.title} cannot be trained, as training has no prior tokens",
+            port="model",
+            given=family.name,
+            hint="Train a model of another family.",
+        )
     if any(file.role == _SECOND for file in model.files):
         raise InvalidValue(
             f"a {family.title} with two experts cannot be trained",

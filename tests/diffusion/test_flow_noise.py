@@ -81,6 +81,12 @@ def of_cogview4(steps: int) -> Any:
     return np.linspace(1000, 1.0, steps).astype(np.int64).astype(np.float32) / 1000
 
 
+def of_glm_image(steps: int) -> Any:
+    """As the pipeline has them in its call."""
+    levels = np.linspace(1000, 1.0, steps + 1)[:-1]
+    return levels.astype(np.int64).astype(np.float32) / 1000
+
+
 RAMPS: dict[str, Callable[[int], Any]] = {
     "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
     "ramp32": lambda steps: torch.linspace(1.0, 1 / steps, steps).tolist(),
@@ -89,6 +95,7 @@ RAMPS: dict[str, Callable[[int], Any]] = {
     "linear_quadratic": of_mochi,
     "logsnr": lambda steps: logsnr_sigma_schedule(steps, -6.2, 2.0),
     "whole": of_cogview4,
+    "open_whole": of_glm_image,
 }
 
 

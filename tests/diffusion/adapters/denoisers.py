@@ -355,6 +355,20 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "condition_dim": 8,
         },
     ),
+    "glm-image": (
+        "GlmImageTransformer2DModel",
+        {
+            "in_channels": 4,
+            "out_channels": 4,
+            "num_layers": 2,
+            "num_attention_heads": 2,
+            "attention_head_dim": 16,
+            "text_embed_dim": 24,
+            "time_embed_dim": 16,
+            "condition_dim": 8,
+            "prior_vq_quantizer_codebook_size": 16,
+        },
+    ),
     "ideogram4": (
         "Ideogram4Transformer2DModel",
         {

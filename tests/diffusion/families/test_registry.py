@@ -801,6 +801,7 @@ LACKS: dict[str, set[str]] = {
     "nucleusmoe-image": {"ComfyUI", "attention guiders", "img2img", "inpaint", "single file"},
     "kolors": {"ComfyUI", "inpaint"},
     "hunyuan-dit": {"ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint"},
+    "glm-image": {"single file", "ComfyUI", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},
