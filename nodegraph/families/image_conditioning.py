@@ -193,8 +193,8 @@ LAST_FRAME = "last_frame"
 """Tensor of a prompt whose film shows an image in its last frame, too; shape (1,)."""
 
 CONTROL_LATENTS = "control_latents"
-"""Tensor of a prompt for Wan's Fun control: latents of a control video, (1, channels, frames,
-height, width). A first image is a film beside it."""
+"""Tensor of a prompt for Fun control models: latents of a control video, (1, channels, frames,
+height, width). In those of Wan a first image is a film beside it."""
 REFERENCE_LATENT = "reference_latent"
 """Tensor of a prompt for Wan's Fun control: the latent of a reference image, (1, channels, 1,
 height, width)."""
@@ -267,7 +267,7 @@ def unused_image_error(request: SamplingRequest) -> InvalidValue:
 def check_control_latents(
     latents: Tensor | None, request: SamplingRequest, *, takes_latents: bool
 ) -> None:
-    """Refuse a model of Fun control without its control video, and others with one.
+    """Refuse a Fun control model without its control video, and others with one.
 
     Args:
         latents: The tensor `CONTROL_LATENTS` of the prompt.
@@ -282,7 +282,8 @@ def check_control_latents(
         lack="the model follows a control video, and the conditioning has none",
         lack_hint="Put a ControlVideoConditioning between the prompt and the sampler.",
         excess="the model follows no control video, and the conditioning has one",
-        excess_hint="Load a Fun control model of Wan, or remove the ControlVideoConditioning.",
+        excess_hint="Load a Fun control model of this family, or remove the "
+        "ControlVideoConditioning.",
     )
     if latents is not None:
         _check_cells(tuple(latents.shape[2:]), tuple(request.shape[2:]), request, _CONTROL)
