@@ -60,6 +60,7 @@ NEED_MODELS = frozenset(
         "ForegroundMask",
         "ImageConditioning",
         "ImageToVideoConditioning",
+        "AnimationConditioning",
         "VaceConditioning",
         "ControlVideoConditioning",
         "TrackConditioning",

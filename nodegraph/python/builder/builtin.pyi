@@ -240,6 +240,14 @@ class _AmplifyAudio(OneOutput[Audio]):
     @property
     def audio(self) -> Out[Audio]: ...
 
+class _AnimationConditioning(BuiltNode):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+    @property
+    def latent(self) -> Out[Latent]: ...
+    @property
+    def next_start(self) -> Out[int]: ...
+
 class _ApplyControlNet(BuiltNode):
     @property
     def positive(self) -> Out[Conditioning]: ...
@@ -2575,6 +2583,47 @@ class BuiltinNodes:
         audio: The audio to change.
         decibels: Gain. 6 doubles the sample values, -6 halves them.
         normalize: First scale the audio so that its loudest sample is 1.
+        """
+
+    def AnimationConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        pose: Link[Image] | _Picture | Sequence[_Picture],
+        face: Link[Image] | _Picture | Sequence[_Picture],
+        frames: int | Link[int] = 77,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
+        image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
+        background: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
+        previous: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+        start: int | Link[int] = 0,
+        overlap: int | Link[int] = 1,
+    ) -> _AnimationConditioning:
+        """Animate a character by the poses and the face of a video, for Wan Animate.
+
+        The latent is empty and has the size of the image. Generate a long video in segments: link the
+        decoded frames of one segment as `previous` of the next, and its `next_start` as `start`. Each
+        segment but the first begins with `overlap` frames of the one before; ImageFromBatch removes
+        them.
+
+        conditioning: The prompt. A negative prompt does not need this node: its face is black.
+        vae: The VAE of the model.
+        image: One image of the character, of the size of the video. Use ResizeImage before this node.
+        pose: The whole video of poses, of the same size, for example skeletons.
+        face: The whole video of the face, of 512 x 512 pixels for the published model.
+        frames: Number of frames of the segment: a multiple of 4 plus 1. A shorter pose or face video runs backwards after its end.
+        encoder: The text encoder of the model, if it includes the image encoder.
+        image_encoder: The image encoder that sees the character, from a file of its own: clip_vision_h.
+        background: The whole video that the character is put into, of the same size. Link `mask`, too.
+        mask: A mask for each frame of the background: white is generated, black is kept.
+        previous: Frames of the segment before, of the same size. Leave it open for the first segment.
+        start: Frame of the whole videos that the segment begins at.
+        overlap: Number of frames that the segment has in common with the one before: 1 or 5.
         """
 
     def ApplyControlNet(
