@@ -62,6 +62,7 @@ NEED_MODELS = frozenset(
         "ForegroundMask",
         "ImageConditioning",
         "ImageToVideoConditioning",
+        "AnimationConditioning",
         "VaceConditioning",
         "ControlVideoConditioning",
         "TrackConditioning",

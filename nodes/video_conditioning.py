@@ -212,7 +212,7 @@ def VaceConditioning(
     validate=check_control_video,
     estimate=encode_controlling_estimate,
     tags=(
-        *("wan", "fun control", "WanFunControlToVideo", "Wan22FunControlToVideo"),
+        *("wan", "cogvideox", "fun control", "WanFunControlToVideo", "Wan22FunControlToVideo"),
         *("video to video", "canny", "depth", "reference image"),
     ),
 )
@@ -226,16 +226,18 @@ def ControlVideoConditioning(
     image_encoder: ImageEncoder | None = None,
     reference: Image | None = None,
 ) -> FirstPicture:
-    """Set the control video, and optionally the first frame, for a Fun control model of Wan.
+    """Set the control video for a Fun control model of Wan or CogVideoX.
 
-    The latent is empty and has the size of the control video.
+    For Wan, optionally also the first frame. The latent is empty and has the size of the control
+    video.
 
     Args:
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
         video: Frames to follow, such as edges, depth or poses. Use ResizeImage before this node.
-        frames: Number of frames: a multiple of 4 plus 1.
-        image: One image of the same size that the video starts with.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 for CogVideoX, or
+            one more for 1.0.
+        image: One image of the same size that the video starts with, for Wan.
         image_encoder: The image encoder that sees this image, from a file of its own:
             clip_vision_h. Models of Wan 2.1 need it.
         reference: One image of the same size with the look of the video, for the models of Wan 2.2

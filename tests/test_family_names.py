@@ -38,8 +38,9 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/sound_models.py": "ace minimax",
         "nodes/text.py": "flux hidream kandinsky qwen sd3 sdxl",
         "nodes/latent_transform.py": "ltx",
-        "nodes/video_conditioning.py": "cosmos hunyuan ltx minimax wan",
+        "nodes/video_conditioning.py": "cogvideox cosmos hunyuan ltx minimax wan",
         "nodes/video_latent.py": "ltx wan",
+        "nodes/character_animation.py": "wan",
     },
     "Error messages and examples of the API name models that work": {
         "nodegraph/client/shapes/models.py": "flux sd1 sdxl stablediffusion",
@@ -47,6 +48,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/adapters/recipes.py": "wan",
         "nodegraph/models/facts.py": "stablediffusion",
         "nodegraph/models/image_to_video.py": "hunyuan ltx wan",
+        "nodegraph/models/character_animation.py": "wan",
         "nodegraph/models/prompt_preprocessing.py": "cogview stablediffusion",
         "nodegraph/models/speed/speed_support.py": "stablediffusion",
         "nodegraph/perception/language_model.py": "qwen",

@@ -1,8 +1,10 @@
-"""CogVideoX and CogVideoX 1.5: videos from prompts, first images or videos. Imports no torch.
+"""CogVideoX and CogVideoX 1.5: videos from prompts, first images, videos or control videos. Imports
+no torch.
 
 Source: Yang et al. 2024, arXiv:2408.06072; https://github.com/zai-org/CogVideo. What no tensor
-shows is from diffusers' ``CogVideoXPipeline``, ``CogVideoXImageToVideoPipeline`` and
-``CogVideoXTransformer3DModel``, and from the published configurations.
+shows is from diffusers' ``CogVideoXPipeline``, ``CogVideoXImageToVideoPipeline``,
+``CogVideoXFunControlPipeline`` and ``CogVideoXTransformer3DModel``, and from the published
+configurations.
 """
 
 from __future__ import annotations
@@ -25,7 +27,13 @@ from nodegraph.families.base import (
 from nodegraph.families.cogvideox_vae import COGVIDEOX_LATENTS
 from nodegraph.families.image_conditioning import (
     CONDITION_CLIP,
+    CONTROL_LATENTS,
     FILM_AND_MASK,
+    REFERENCE_LATENT,
+    VACE_CONTEXT,
+    check_control_latents,
+    check_reference,
+    check_vace_context,
     check_video_size,
     missing_image_error,
     unused_image_error,
@@ -113,7 +121,7 @@ def _output_channels(shapes: Shapes) -> int:
 
 
 def _is_known(shapes: Shapes) -> bool:
-    """Whether it is a model of 5B or 1.5 for prompts or for first images.
+    """Whether it is a model of 5B or 1.5 for prompts, first images or control videos.
 
     Those for masked videos take more channels. 2B has another scale of latents and other noise,
     which only its folder says: a VAE's file would be read with the scale of 5B.
@@ -143,8 +151,8 @@ COGVIDEOX_FILE = denoiser_layout(
 class CogVideoX(Family):
     """A transformer led by T5, without a mask of the padding. It predicts v.
 
-    Latents of a first image lie beside the noise, with zeros after them. Positions are sines in
-    2B, and rotate queries and keys in the others.
+    Latents of a first image lie beside the noise, with zeros after them, or those of a control
+    video. Positions are sines in 2B, and rotate queries and keys in the others.
     """
 
     def channels(self, config: Config) -> int:
@@ -174,8 +182,13 @@ class CogVideoX(Family):
         _check_pairs(config, request)
         _check_learned_size(config, request)
         check_video_size(fitted, request)
-        first = fitted.pop(CONDITION_CLIP, None)
-        takes_image = config["in_channels"] > config["out_channels"]
+        check_vace_context(fitted.get(VACE_CONTEXT), request, takes_context=False)
+        check_reference(fitted.get(REFERENCE_LATENT), request, takes_reference=False)
+        first, control = (fitted.pop(name, None) for name in (CONDITION_CLIP, CONTROL_LATENTS))
+        follows_video = _follows_video(config)
+        _check_control_pairs(config, control, request)
+        check_control_latents(control, request, takes_latents=follows_video)
+        takes_image = config["in_channels"] > config["out_channels"] and not follows_video
         if first is None and takes_image:
             raise missing_image_error(request)
         if first is not None and not takes_image:
@@ -183,6 +196,8 @@ class CogVideoX(Family):
         if first is not None:
             missing = request.shape[2] - first.shape[2]
             fitted[FILM_AND_MASK] = torch.nn.functional.pad(first, (0, 0, 0, 0, 0, missing))
+        if control is not None:
+            fitted[FILM_AND_MASK] = control
         return fitted
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
@@ -201,6 +216,18 @@ class CogVideoX(Family):
         )[0]
         # Guidance adds up in float32, as the pipelines do.
         return output.float().transpose(1, 2).contiguous()
+
+
+def _follows_video(config: Config) -> bool:
+    """Whether it is a Fun control model.
+
+    Those take as many channels as the models for first images. But they have neither the learned
+    positions of 5B's, as they make videos of many sizes, nor the offset of 1.5's.
+    """
+    is_for_images = (
+        config["use_learned_positional_embeddings"] or config.get("ofs_embed_dim") is not None
+    )
+    return config["in_channels"] > config["out_channels"] and not is_for_images
 
 
 def _rotations(config: Config, x: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -253,6 +280,24 @@ def _check_pairs(config: Config, request: SamplingRequest) -> None:
         )
 
 
+def _check_control_pairs(config: Config, control: Tensor | None, request: SamplingRequest) -> None:
+    """Refuse control videos of an odd number of latent frames for 1.5, as the pipeline does.
+
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    step = config.get("patch_size_t") or 1
+    if control is None or control.shape[2] % step == 0:
+        return
+    raise InvalidValue(
+        "CogVideoX 1.5 follows control videos of an even number of latent frames",
+        port=request.side,
+        given=f"{control.shape[2]} latent frames",
+        expected=f"{control.shape[2] - 1} or {control.shape[2] + 1}",
+        hint="Set `frames` of the ControlVideoConditioning to a multiple of 8.",
+    )
+
+
 def _check_learned_size(config: Config, request: SamplingRequest) -> None:
     """Refuse other sizes than the one whose positions a model has learned.
 
@@ -279,12 +324,14 @@ COGVIDEOX = CogVideoX(
         "CogVideoXPipeline",
         "CogVideoXImageToVideoPipeline",
         "CogVideoXVideoToVideoPipeline",
+        "CogVideoXFunControlPipeline",
     ),
     denoisers=(Part("transformer", ("CogVideoXTransformer3DModel",), files=(COGVIDEOX_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     multiple=16,
     first_picture="clip",
+    control_videos=True,
     held=TokenMemory(16, _TOKENS),
     speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
     lora_signs=(

@@ -43,7 +43,7 @@ def check_takes_control_videos(family: Family) -> None:
             f"{family.title} takes no control videos",
             port="conditioning",
             given=family.name,
-            hint="Load a model of Wan VACE, or a Fun control model of Wan.",
+            hint="Load a model of Wan VACE, or a Fun control model of Wan or CogVideoX.",
         )
 
 

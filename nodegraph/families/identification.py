@@ -245,7 +245,10 @@ def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identific
 
 _MARKS: Mapping[str, tuple[str, ...]] = {
     "the layers of Wan VACE without its model": ("vace_patch_embedding.weight",),
-    "Wan Animate": ("face_adapter.fuser_blocks.0.k_norm.weight", "pose_patch_embedding.weight"),
+    "an unknown Wan Animate": (
+        "face_adapter.fuser_blocks.0.k_norm.weight",
+        "pose_patch_embedding.weight",
+    ),
     "Wan S2V": ("casual_audio_encoder.encoder.final_linear.weight",),
     "HuMo": ("audio_proj.audio_proj_glob_1.layer.bias",),
     "an unknown camera-controlled Wan": ("control_adapter.conv.weight",),

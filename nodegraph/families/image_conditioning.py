@@ -197,8 +197,8 @@ LAST_FRAME = "last_frame"
 """Tensor of a prompt whose film shows an image in its last frame, too; shape (1,)."""
 
 CONTROL_LATENTS = "control_latents"
-"""Tensor of a prompt for Wan's Fun control: latents of a control video, (1, channels, frames,
-height, width). A first image is a film beside it."""
+"""Tensor of a prompt for Fun control models: latents of a control video, (1, channels, frames,
+height, width). In those of Wan a first image is a film beside it."""
 REFERENCE_LATENT = "reference_latent"
 """Tensor of a prompt for Wan's Fun control: the latent of a reference image, (1, channels, 1,
 height, width)."""
@@ -214,12 +214,21 @@ further frames before it."""
 VACE_STRENGTH = "vace_strength"
 """Tensor of a prompt: the factor of what VACE's layers add; shape (1,)."""
 
+POSE_LATENTS = "pose_latents"
+"""Tensor of a prompt for Wan Animate: latents of a video of poses, (1, channels, frames, height,
+width). Its film begins with the character's image, and has one latent frame more."""
+FACE_VIDEO = "face_video"
+"""Tensor of a prompt for Wan Animate: a video of a face in -1..1, (1, 3, frames, side, side)."""
+
 VIDEO_CONDITIONS = (
     *(FIRST_FRAME, LAST_FRAME, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONDITION_CLIP, IMAGE_EMBEDS),
     *(VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS, REFERENCE_LATENT, CAMERA_POSES),
+    *(POSE_LATENTS, FACE_VIDEO),
 )
 """Tensors of a prompt for a video that do not come from its text."""
-VIDEO_CELLS = (FIRST_FRAME, FILM_AND_MASK, VACE_CONTEXT, REFERENCE_LATENT, CAMERA_RAYS)
+VIDEO_CELLS = (
+    *(FIRST_FRAME, FILM_AND_MASK, VACE_CONTEXT, REFERENCE_LATENT, CAMERA_RAYS, POSE_LATENTS),
+)
 """Tensors of a fitted prompt for a video that have one value per latent cell."""
 
 _HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
@@ -271,7 +280,7 @@ def unused_image_error(request: SamplingRequest) -> InvalidValue:
 def check_control_latents(
     latents: Tensor | None, request: SamplingRequest, *, takes_latents: bool
 ) -> None:
-    """Refuse a model of Fun control without its control video, and others with one.
+    """Refuse a Fun control model without its control video, and others with one.
 
     Args:
         latents: The tensor `CONTROL_LATENTS` of the prompt.
@@ -286,7 +295,8 @@ def check_control_latents(
         lack="the model follows a control video, and the conditioning has none",
         lack_hint="Put a ControlVideoConditioning between the prompt and the sampler.",
         excess="the model follows no control video, and the conditioning has one",
-        excess_hint="Load a Fun control model of Wan, or remove the ControlVideoConditioning.",
+        excess_hint="Load a Fun control model of this family, or remove the "
+        "ControlVideoConditioning.",
     )
     if latents is not None:
         _check_cells(tuple(latents.shape[2:]), tuple(request.shape[2:]), request, _CONTROL)
@@ -364,6 +374,32 @@ def check_vace_context(
     if context is not None:
         size = tuple(context.shape[2:])
         _check_cells(size, tuple(request.shape[2:]), request, "VaceConditioning")
+
+
+def check_animation(
+    size: tuple[int, ...] | None, request: SamplingRequest, *, takes_animation: bool
+) -> None:
+    """Refuse a model of Wan Animate without poses and a face, and others with them.
+
+    Args:
+        size: Frames, height and width of the poses in latent cells; None without poses.
+        takes_animation: Whether it is such a model.
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    _check_presence(
+        size is not None,
+        request,
+        is_due=takes_animation,
+        lack="the model is Wan Animate, and the conditioning has no poses and no face",
+        lack_hint="Put an AnimationConditioning between the prompt and the sampler.",
+        excess="the model is not Wan Animate, and the conditioning is for one",
+        excess_hint="Load a model of Wan Animate, or remove the AnimationConditioning.",
+    )
+    if size is not None:
+        # One latent frame more is sampled, for the character's image.
+        wanted = request.shape[2] - 1, *request.shape[3:]
+        _check_cells(size, wanted, request, "AnimationConditioning", "video of poses")
 
 
 def _check_presence(

@@ -1,4 +1,4 @@
-"""Wan 2.1 and 2.2: videos from prompts, first images or control videos. Imports no torch.
+"""Wan 2.1 and 2.2: videos from prompts, first images, control videos or poses. Imports no torch.
 
 Source: Wan Team 2025, arXiv:2503.20314; https://github.com/Wan-Video/Wan2.2; of VACE, Jiang et al.
 2025, arXiv:2503.07598. What no tensor shows
@@ -9,7 +9,7 @@ families' default size.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
@@ -37,6 +37,18 @@ from nodegraph.families.image_conditioning import (
 from nodegraph.families.layer_names import BLOCK_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.position_limits import PositionLimits
+from nodegraph.families.wan_animate import (
+    ANIMATE_LAYERS,
+    BLUR_KERNELS,
+    CLASS_NAME,
+    MARK,
+    ORIGINAL_MARK,
+    animate_config,
+    animation_inputs,
+    fit_animation,
+    flat_biases,
+    is_animate,
+)
 from nodegraph.families.wan_inputs import (
     by_image,
     check_embeddings,
@@ -207,6 +219,13 @@ _FUN = _Kind(
     ("ref_conv.weight", "control_adapter.conv.weight"),
     (f"{_REFERENCE}.weight", f"{_CAMERA}.conv.weight"),
 )
+_ANIMATE = _Kind(
+    CLASS_NAME,
+    (*_LAYERS, *ANIMATE_LAYERS),
+    lambda shapes: animate_config(shapes, _config(shapes)),
+    (ORIGINAL_MARK,),
+    (MARK,),
+)
 
 
 def _layout(
@@ -267,16 +286,19 @@ _FUN_RELATIVES = (
     f"{_REFERENCE}.",
     f"{_CAMERA}.",
 )
-_RELATIVES = (
-    # Animate, with a face and a pose
-    "face_adapter.",
-    "motion_encoder.",
-    "pose_patch_embedding.",
+_UNKNOWN = (
     # by sound
     "audio_",
     "casual_audio_encoder.",
     # others that are shown more than a film
     "patch_embedding_",
+)
+_RELATIVES = (
+    # Animate, with a face and a pose
+    "face_adapter.",
+    "motion_encoder.",
+    "pose_patch_embedding.",
+    *_UNKNOWN,
 )
 """What names begin with in models that are made from Wan's and work in another way."""
 
@@ -315,6 +337,19 @@ WAN_FUN_FILE = _layout(
     # With a camera, a first image; else a control video and a first image. Wan 2.2's have masks.
     extra=lambda shapes: (16, 20) if f"{_CAMERA}.conv.weight" in shapes else (32, 36),
     settings=_boundary,
+)
+_ANIMATE_FILE = _layout(
+    *("wan-animate", "Wan Animate"),
+    channels=16,
+    shift=5.0,
+    without=("vace_", *_FUN_RELATIVES, *_UNKNOWN),
+    kind=_ANIMATE,
+    extra=lambda _: (20,),
+    unused=BLUR_KERNELS,
+)
+WAN_ANIMATE_FILE = replace(
+    _ANIMATE_FILE,
+    convert=lambda tensors, config: _ANIMATE_FILE.convert(flat_biases(tensors), config),
 )
 WAN22_5B_FUN_FILE = _layout(
     *("wan22-5b-fun", "Wan 2.2 5B Fun"),
@@ -356,6 +391,10 @@ class WanFamily(Family):
     def channels(self, config: Config) -> int:
         return int(config["out_channels"])
 
+    def leading_frames(self, config: Config, frames: int) -> int:
+        # Animate has the character's image in a frame of its own.
+        return int(is_animate(config))
+
     def trained_size(self, config: Config) -> tuple[int, int]:
         return self.landscape
 
@@ -381,6 +420,7 @@ class WanFamily(Family):
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
         fitted.pop(LATE_CFG, None)
+        fit_animation(fitted, model.config, request)
         check_video_size(fitted, request)
         takes_context = "vace_layers" in model.config
         check_vace_context(fitted.get(VACE_CONTEXT), request, takes_context=takes_context)
@@ -412,6 +452,7 @@ class WanFamily(Family):
             encoder_hidden_states_image=by_image(model.config, batch.get(IMAGE_EMBEDS)),
             return_dict=False,
             **vace_inputs(model.config, batch),
+            **animation_inputs(batch),
         )[0]
         return output[:, :, before:]
 
@@ -478,8 +519,8 @@ WAN = WanFamily(
     "wan",
     "Wan",
     latent=WAN_LATENTS,
-    pipelines=(*_PIPELINES, "WanVACEPipeline"),
-    denoisers=_experts(WAN_FILE, WAN_VACE_FILE, WAN_FUN_FILE),
+    pipelines=(*_PIPELINES, "WanVACEPipeline", "WanAnimatePipeline"),
+    denoisers=_experts(WAN_FILE, WAN_VACE_FILE, WAN_FUN_FILE, WAN_ANIMATE_FILE),
     multiple=16,
     first_picture="film",
     control_videos=True,

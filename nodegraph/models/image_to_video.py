@@ -339,7 +339,7 @@ def encode_control_video(
     image: Tensor | None = None,
     reference: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """What a Fun control model of Wan takes of a control video, a first and a reference image.
+    """What a Fun control model takes of a control video, a first and a reference image.
 
     Source: https://github.com/aigc-apps/VideoX-Fun.
 
@@ -349,17 +349,25 @@ def encode_control_video(
         video: float32 in 0..1, shape (frames, height, width, 3), of the video's size. Of a shorter
             one, the latent frames after its end are zeros.
         frames: Of the video.
-        image: The first image, shape (1, height, width, 3).
+        image: The first image, shape (1, height, width, 3); of Wan alone.
         reference: An image of what the video shows, as `image`.
     Returns:
         Tensors for the prompts, by name.
     Raises:
-        InvalidValue: The family takes no control videos, sizes differ, or the VAE can't work on
-            that size or number of frames.
+        InvalidValue: The family takes no control videos, or no images with them, sizes differ, or
+            the VAE can't work on that size or number of frames.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
     _check_controlled(conditioning, autoencoder, frames)
+    family = get_family(conditioning.family or "")
     for port, shown in (("image", image), ("reference", reference)):
+        if shown is not None and family.first_picture == "clip":
+            # Beside the noise there are channels for the control video alone.
+            raise InvalidValue(
+                f"{family.title} follows a control video without images",
+                port=port,
+                hint=f"Remove the link of `{port}`.",
+            )
         if shown is not None and shown.shape != (1, *video.shape[1:]):
             raise InvalidValue(
                 f"the {'first' if port == 'image' else port} image and the control video differ "
@@ -369,10 +377,10 @@ def encode_control_video(
                 expected=f"1 of {video.shape[2]} x {video.shape[1]} pixels",
                 hint="Use ResizeImage before this node.",
             )
-    step = latent_format(autoencoder).temporal
-    count = (min(len(video), frames) - 1) // step * step + 1
+    formats = latent_format(autoencoder)
+    count = formats.nearest_frames(min(len(video), frames))[0]
     control = _encoded(autoencoder, video[:count])
-    cells = (frames - 1) // step + 1
+    cells = formats.latent_frames(frames)
     latents = control.new_zeros(*control.shape[:2], cells, *control.shape[3:])
     latents[:, :, : control.shape[2]] = control
     tensors = {CONTROL_LATENTS: latents}

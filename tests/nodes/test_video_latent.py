@@ -14,7 +14,7 @@ from transformers import CLIPVisionModelWithProjection
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_ltx2 import ltx2
 from tests.diffusion.families.test_ltx2_files import ltx20, upsampler, write_files
-from tests.diffusion.families.video_models import wan, wan_i2v, wan_vace
+from tests.diffusion.families.video_models import wan, wan_animate, wan_i2v, wan_vace
 from tests.nodes.conftest import Bench, link
 
 
@@ -190,6 +190,48 @@ def test_reference_images_of_vace_are_cut_off_after_sampling(
     assert result["decode.video"].frames.shape == (5, 32, 48, 3)
     nodes["control"]["inputs"]["frames"] = 6
     [problem] = bench.problems(nodes, "control")
+    assert (problem.port, problem.expected) == ("frames", "5 or 9")
+
+
+def test_a_character_is_animated_in_two_segments(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    nodes = graph(saved(tmp_path_factory, wan_animate))
+    shown = {
+        "conditioning": link("prompt"),
+        "vae": link("load.vae"),
+        "encoder": link("load.text_encoder"),
+        "image": link("picture"),
+        "pose": link("picture"),
+        "face": link("face"),
+        "frames": 5,
+    }
+    nodes |= {
+        "picture": {"type": "Picture", "inputs": {"width": 48, "height": 32}},
+        "face": {"type": "Picture", "inputs": {"width": 16, "height": 16}},
+        "first": {"type": "AnimationConditioning", "inputs": shown},
+        "frames": {"type": "ImagesFromVideo", "inputs": {"video": link("decode.video")}},
+        "second": {
+            "type": "AnimationConditioning",
+            "inputs": {
+                **shown,
+                "previous": link("frames.image"),
+                "start": link("first.next_start"),
+            },
+        },
+    }
+    sampled = {"positive": link("first.conditioning"), "latent": link("first.latent")}
+    nodes["sample"]["inputs"] |= sampled
+    result = bench.run(nodes, "decode", "first", "second")
+    assert result["decode.video"].frames.shape == (5, 32, 48, 3)
+    assert (result["first.next_start"], result["second.next_start"]) == (4, 8)
+    films = [
+        result[f"{name}.conditioning"].entries[0].tensors["film"] for name in ("first", "second")
+    ]
+    assert not torch.equal(*films)
+    del nodes["first"]["inputs"]["encoder"]
+    nodes["first"]["inputs"]["frames"] = 6
+    [problem] = bench.problems(nodes, "first")
     assert (problem.port, problem.expected) == ("frames", "5 or 9")
 
 

@@ -300,11 +300,16 @@ def _hooks(module: nn.Module) -> list[Any]:
     ]
 
 
+_ADDING = ("vace_layers", "inject_face_latents_blocks")
+"""Entries of configurations of networks with layers that add to what their blocks return."""
+
+
 def _put_on(module: Any, caching: StepCaching) -> None:
-    if isinstance(caching, (FirstBlock, Magnitude)) and "vace_layers" in module.config:
+    adds = any(name in module.config for name in _ADDING)
+    if isinstance(caching, (FirstBlock, Magnitude)) and adds:
         # The cached change of the skipped blocks holds what its layers add between them already.
         raise InvalidValue(
-            f"{CACHE_TITLES[cache_name(caching)]} skips blocks that control layers add to",
+            f"{CACHE_TITLES[cache_name(caching)]} skips blocks that other layers add to",
             port="model",
             expected=f"{CACHE_TITLES['taylorseer']} or {CACHE_TITLES['broadcast']}",
         )

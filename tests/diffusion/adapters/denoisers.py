@@ -463,6 +463,26 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "extra_pos_embed_type": None,
         },
     ),
+    "wan-animate": (
+        "WanAnimateTransformer3DModel",
+        {
+            **_HEADS,
+            "text_dim": 32,
+            "freq_dim": 32,
+            "ffn_dim": 64,
+            "num_layers": 1,
+            "rope_max_seq_len": 64,
+            "image_dim": 16,
+            "added_kv_proj_dim": 32,
+            "motion_encoder_channel_sizes": {"16": 8, "8": 8, "4": 12},
+            "motion_encoder_size": 16,
+            "motion_style_dim": 8,
+            "motion_dim": 4,
+            "motion_encoder_dim": 12,
+            "face_encoder_hidden_dim": 8,
+            "inject_face_latents_blocks": 1,
+        },
+    ),
     "wan-fun": (
         "WanFunTransformer3DModel",
         {

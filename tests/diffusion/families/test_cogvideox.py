@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,18 @@ from nodegraph.diffusion import encode_video, load_component
 from nodegraph.errors import InvalidValue
 from nodegraph.families.cogvideox_vae import COGVIDEOX_LATENTS
 from nodegraph.families.identification import identify_tensors
+from nodegraph.families.image_conditioning import CONTROL_LATENTS, REFERENCE_LATENT
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
-from nodegraph.models.image_to_video import encode_first_frame
+from nodegraph.models.image_to_video import (
+    ControlVideo,
+    encode_control_video,
+    encode_first_frame,
+    encode_vace,
+)
 from nodegraph.sampling.inpainting import with_tensors
+from tests.messages import raises
 
 from .checks import assert_refuses, assert_samples_by
 from .conftest import Pair
@@ -43,6 +51,7 @@ HOMES = (
     "diffusers.pipelines.cogvideo.pipeline_cogvideox",
     "diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video",
     "diffusers.pipelines.cogvideo.pipeline_cogvideox_video2video",
+    "diffusers.pipelines.cogvideo.pipeline_cogvideox_fun_control",
     "diffusers.schedulers.scheduling_dpm_cogvideox",
 )
 
@@ -65,11 +74,13 @@ def as_nodegraph_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def transformer(*, rotary: bool, frames: int | None = None, image: bool = False) -> Any:
+def transformer(
+    *, rotary: bool, frames: int | None = None, image: bool = False, follows: bool = False
+) -> Any:
     return d.CogVideoXTransformer3DModel(
         num_attention_heads=2,
         attention_head_dim=16,
-        in_channels=32 if image else 16,
+        in_channels=32 if image or follows else 16,
         out_channels=16,
         time_embed_dim=16,
         ofs_embed_dim=16 if image and frames else None,
@@ -141,6 +152,19 @@ def one_five_image() -> Any:
     network = transformer(rotary=True, frames=2, image=True)
     coder = vae(inverts=True)
     return d.CogVideoXImageToVideoPipeline(**parts(network, coder, schedule(shift=1.0)))
+
+
+def fun_control(*, rotary: bool = True, frames: int | None = None) -> Any:
+    network = transformer(rotary=rotary, frames=frames, follows=True)
+    return d.CogVideoXFunControlPipeline(**parts(network, vae(), schedule(shift=1.0)))
+
+
+def fun_control_2b() -> Any:
+    return fun_control(rotary=False)
+
+
+def fun_control_one_five() -> Any:
+    return fun_control(frames=2)
 
 
 def unpack(found: Made) -> Callable[[Tensor], Tensor]:
@@ -367,7 +391,7 @@ def test_other_samplers(model_of: ModelOf) -> None:
     assert_samples_by(model, {**named, "cogvideox_dpm": "simple", "ddpm": "normal"})
 
 
-@pytest.mark.parametrize("build", [five_b, five_b_image, one_five, one_five_image])
+@pytest.mark.parametrize("build", [five_b, five_b_image, fun_control, one_five, one_five_image])
 def test_a_transformer_in_one_file_is_read(tmp_path: Path, build: Callable[[], Any]) -> None:
     network = build().transformer
     tensors = dict(network.state_dict())
@@ -385,3 +409,115 @@ def test_a_transformer_in_one_file_is_read(tmp_path: Path, build: Callable[[], A
             assert loaded.config[name] == value, name
     for name, item in loaded.state_dict().items():
         assert torch.equal(item, tensors[f"model.diffusion_model.{name}"]), name
+
+
+def led(model: Model, video: Tensor, frames: int) -> Callable[[Conditioning], Conditioning]:
+    def change(prompt: Conditioning) -> Conditioning:
+        return with_tensors(prompt, encode_control_video(model.part("vae"), prompt, video, frames))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("build", "width", "frames", "batch", "prompt", "negative", "cfg"),
+    [
+        pytest.param(fun_control, 64, 9, 1, PROMPT, None, 6.0, id="5b"),
+        pytest.param(
+            fun_control, 80, 17, 3, LONG, NEGATIVE, 7.3, id="5b-batch", marks=pytest.mark.slow
+        ),
+        pytest.param(fun_control, 48, 8, 1, PROMPT, "", 1.0, id="5b-1", marks=pytest.mark.slow),
+        pytest.param(fun_control, 48, 1, 1, PROMPT, None, 0.0, id="5b-0", marks=pytest.mark.slow),
+        pytest.param(fun_control_2b, 80, 9, 1, PROMPT, NEGATIVE, 6.0, id="2b"),
+        pytest.param(fun_control_one_five, 80, 16, 1, PROMPT, NEGATIVE, 6.0, id="1.5"),
+        pytest.param(
+            fun_control_one_five, 64, 8, 2, PROMPT, None, 3.0, id="1.5-two", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_videos_of_control_videos_are_those_of_diffusers(
+    model_of: ModelOf,
+    build: Callable[[], Any],
+    width: int,
+    frames: int,
+    batch: int,
+    prompt: str,
+    negative: str | None,
+    cfg: float,
+) -> None:
+    pipeline, model = model_of(build)
+    video = film(frames, width)
+    both = {"batch": batch, "prompt": prompt, "negative": negative, "steps": 3}
+    change = led(model, video, frames)
+    found = model.make(width, 64, frames=frames, cfg=cfg, sampler="ddim", change=change, **both)
+    called = {"width": width, "height": 64, "guidance_scale": cfg}
+    called["control_video"] = [[to_pil(frame[None]) for frame in video]] * batch
+    assert_same(found, by_stock(pipeline, **both, **called), unpack(found), pixels=batch == 1)
+
+
+@pytest.mark.slow
+def test_control_videos_in_bfloat16_are_those_of_diffusers(model_of: ModelOf) -> None:
+    _, model = model_of(fun_control)
+    pipeline = d.CogVideoXFunControlPipeline.from_pretrained(model.folder, dtype=torch.bfloat16)
+    pipeline.set_progress_bar_config(disable=True)
+    coarse, video = Model(model.folder, "bfloat16"), film(9)
+    options: dict[str, Any] = {"negative": NEGATIVE, "steps": 3}
+    change = led(coarse, video, 9)
+    found = coarse.make(64, 64, frames=9, cfg=6.0, sampler="ddim", change=change, **options)
+    called = {"width": 64, "height": 64, "guidance_scale": 6.0}
+    called["control_video"] = [to_pil(frame[None]) for frame in video]
+    expected = by_stock(pipeline, **options, **called)
+    assert torch.equal(found.latents, unpack(found)(expected.latents).float())
+
+
+def test_a_short_control_video_ends_in_zeros(model_of: ModelOf) -> None:
+    _, model = model_of(fun_control)
+    prompt, coder = model.encode(PROMPT), model.part("vae")
+    assert prompt is not None
+    latents = encode_control_video(coder, prompt, film(12), 17)[CONTROL_LATENTS]
+    assert latents.shape == (1, 16, 5, 8, 8)
+    assert torch.equal(latents[:, :, :3], encode_video(coder, film(9)).samples)
+    assert not latents[:, :, 3:].any()
+
+
+def test_control_videos_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(fun_control)
+    with pytest.raises(InvalidValue, match="follows a control video, and the conditioning has non"):
+        model.make(64, 64, frames=9, cfg=1.0)
+    with pytest.raises(InvalidValue, match=r"another size or length.*expected: \(3, 8, 8\)"):
+        model.make(64, 64, frames=9, cfg=1.0, change=led(model, film(9, 80), 9))
+    _, one = model_of(fun_control_one_five)
+    with pytest.raises(InvalidValue, match=r"1\.5 follows control videos of an even number"):
+        one.make(64, 64, frames=9, cfg=1.0, change=led(one, film(9), 9))
+
+
+@pytest.mark.parametrize("build", [cogvideox, five_b_image, one_five_image])
+def test_other_models_refuse_control_videos(model_of: ModelOf, build: Callable[[], Any]) -> None:
+    _, model = model_of(build)
+    change = led(model, film(8), 8)
+    with pytest.raises(InvalidValue, match="follows no control video, and the conditioning has o"):
+        model.make(64, 64, frames=8, cfg=1.0, change=change)
+
+
+@pytest.mark.parametrize("port", ["image", "reference"])
+def test_control_videos_have_no_images_beside_them(model_of: ModelOf, port: str) -> None:
+    _, model = model_of(fun_control)
+    prompt, coder = model.encode(PROMPT), model.part("vae")
+    assert prompt is not None
+    with raises(InvalidValue, port=port):
+        encode_control_video(coder, prompt, film(9), 9, **{port: film(1)})
+
+
+def test_control_models_refuse_other_conditions(model_of: ModelOf) -> None:
+    _, model = model_of(fun_control)
+    prompt, coder = model.encode(PROMPT), model.part("vae")
+    assert prompt is not None
+    follows = encode_control_video(coder, prompt, film(9), 9)
+    others = {
+        "is text-to-video, and the cond": encode_first_frame(coder, prompt, film(1), 9),
+        "is not Wan VACE": encode_vace(coder, prompt, ControlVideo(64, 64, 9)),
+        "takes no reference image": {REFERENCE_LATENT: torch.zeros(1, 16, 1, 8, 8)},
+    }
+    for message, tensors in others.items():
+        both = partial(with_tensors, tensors={**follows, **tensors})
+        with pytest.raises(InvalidValue, match=message):
+            model.make(64, 64, frames=9, cfg=1.0, change=both)

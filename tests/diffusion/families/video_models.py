@@ -202,6 +202,39 @@ def wan_i2v(taken: int = 36, **more: Any) -> Any:
     return d.WanImageToVideoPipeline(*parts)
 
 
+def wan_animate() -> Any:
+    """Animate's, which reads faces of 16 x 16 pixels here."""
+    like = wan_i2v()
+    net = d.WanAnimateTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        text_dim=32,
+        freq_dim=32,
+        ffn_dim=64,
+        num_layers=2,
+        image_dim=16,
+        added_kv_proj_dim=32,
+        rope_max_seq_len=64,
+        motion_encoder_channel_sizes={"16": 8, "8": 8, "4": 12},
+        motion_encoder_size=16,
+        motion_style_dim=8,
+        motion_dim=4,
+        motion_encoder_dim=12,
+        face_encoder_hidden_dim=8,
+        face_encoder_num_heads=2,
+        inject_face_latents_blocks=2,
+    )
+    return d.WanAnimatePipeline(
+        like.tokenizer,
+        like.text_encoder,
+        like.vae,
+        like.scheduler,
+        like.image_processor,
+        like.image_encoder,
+        net,
+    )
+
+
 def wan_flf() -> Any:
     """Wan 2.1's for videos between two images, each of which gives 5 tokens here."""
     return wan_i2v(pos_embed_seq_len=10)

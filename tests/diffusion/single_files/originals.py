@@ -307,6 +307,41 @@ def _hunyuan_video_15_comfyui(tensors: Mapping[str, Tensor]) -> Tensors:
     return renamed
 
 
+_CONVS = "motion_encoder.enc.net_app.convs"
+_ANIMATE: Pairs = [
+    (r"^face_adapter\.(\d+)", r"face_adapter.fuser_blocks.\1"),
+    (r"(fuser_blocks\.\d+)\.to_q", r"\1.linear1_q"),
+    (r"(fuser_blocks\.\d+)\.to_out", r"\1.linear2"),
+    (r"(fuser_blocks\.\d+)\.norm_([qk])", r"\1.\2_norm"),
+    (r"^face_encoder\.(conv\w+)", r"face_encoder.\1.conv"),
+    (r"motion_encoder\.motion_synthesis_weight", "motion_encoder.dec.direction.weight"),
+    (r"motion_encoder\.motion_network", "motion_encoder.enc.fc"),
+    (r"motion_encoder\.conv_in\.act_fn", f"{_CONVS}.0.1"),
+    (r"motion_encoder\.conv_in", f"{_CONVS}.0.0"),
+    (r"motion_encoder\.conv_out", f"{_CONVS}.8"),
+    *((rf"motion_encoder\.res_blocks\.{at}\.", f"{_CONVS}.{at + 1}.") for at in range(7)),
+    (r"(convs\.\d\.conv1)\.act_fn", r"\1.1"),
+    (r"(convs\.\d\.conv1)\.weight", r"\1.0.weight"),
+    (r"(convs\.\d\.conv2)\.act_fn", r"\1.2"),
+    (r"(convs\.\d\.conv2)\.weight", r"\1.1.weight"),
+    (r"(convs\.\d)\.conv_skip", r"\1.skip.1"),
+]
+
+
+def _wan_animate(tensors: Mapping[str, Tensor]) -> Tensors:
+    """With the kernels of blurs, and biases of activations in four dimensions."""
+    own = {name: item for name, item in tensors.items() if name.startswith(("face_", "motion_"))}
+    faces = _written(own, fused={"linear1_kv": ("to_k", "to_v")}, pairs=_ANIMATE)
+    kernels = {
+        f"{_CONVS}.{at}.{layer}.0.kernel": torch.ones(4, 4)
+        for at in range(1, 8)
+        for layer in ("conv2", "skip")
+    }
+    flat = {name for name in faces if name.startswith(_CONVS) and name.endswith(".bias")}
+    faces |= {name: faces[name].view(1, -1, 1, 1) for name in flat}
+    return {**_WAN({k: v for k, v in tensors.items() if k not in own}), **faces, **kernels}
+
+
 def _same(tensors: Mapping[str, Tensor]) -> Tensors:
     return dict(tensors)
 
@@ -317,6 +352,7 @@ WRITERS: Mapping[str, Callable[[Mapping[str, Tensor]], Tensors]] = {
     "sana": _SANA,
     "pixart-sigma": _PIXART,
     "wan": _WAN,
+    "wan-animate": _wan_animate,
     "ltx": _LTX,
     "hidream": _same,
     "flux2": _FLUX2,
