@@ -123,6 +123,9 @@ class Video:
 class VisionModel:
     """A model that sees: what it is made of, not its weights."""
 
+class Voxels:
+    """A grid of numbers in space, higher inside solids."""
+
 class Mask(Image):
     """float32 [batch, height, width] in 0..1."""
 
@@ -154,7 +157,7 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
@@ -170,7 +173,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit']
+_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -241,6 +244,14 @@ class _AllPrompts(OneOutput[list[str]]):
 class _AmplifyAudio(OneOutput[Audio]):
     @property
     def audio(self) -> Out[Audio]: ...
+
+class _AnimationConditioning(BuiltNode):
+    @property
+    def conditioning(self) -> Out[Conditioning]: ...
+    @property
+    def latent(self) -> Out[Latent]: ...
+    @property
+    def next_start(self) -> Out[int]: ...
 
 class _ApplyControlNet(BuiltNode):
     @property
@@ -1448,6 +1459,10 @@ class _MergeTextEncoders(OneOutput[TextEncoder]):
     @property
     def text_encoder(self) -> Out[TextEncoder]: ...
 
+class _MeshFromVoxels(OneOutput[Mesh]):
+    @property
+    def mesh(self) -> Out[Mesh]: ...
+
 class _MeshTurntable(OneOutput[Video]):
     @property
     def video(self) -> Out[Video]: ...
@@ -2316,6 +2331,10 @@ class _Vignette(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
 
+class _VoxelsFromMask(OneOutput[Voxels]):
+    @property
+    def voxels(self) -> Out[Voxels]: ...
+
 class _WarpImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
@@ -2591,6 +2610,47 @@ class BuiltinNodes:
         audio: The audio to change.
         decibels: Gain. 6 doubles the sample values, -6 halves them.
         normalize: First scale the audio so that its loudest sample is 1.
+        """
+
+    def AnimationConditioning(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        pose: Link[Image] | _Picture | Sequence[_Picture],
+        face: Link[Image] | _Picture | Sequence[_Picture],
+        frames: int | Link[int] = 77,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
+        image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
+        background: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
+        previous: Link[Image] | _Picture | Sequence[_Picture] | None = None,
+        start: int | Link[int] = 0,
+        overlap: int | Link[int] = 1,
+    ) -> _AnimationConditioning:
+        """Animate a character by the poses and the face of a video, for Wan Animate.
+
+        The latent is empty and has the size of the image. Generate a long video in segments: link the
+        decoded frames of one segment as `previous` of the next, and its `next_start` as `start`. Each
+        segment but the first begins with `overlap` frames of the one before; ImageFromBatch removes
+        them.
+
+        conditioning: The prompt. A negative prompt does not need this node: its face is black.
+        vae: The VAE of the model.
+        image: One image of the character, of the size of the video. Use ResizeImage before this node.
+        pose: The whole video of poses, of the same size, for example skeletons.
+        face: The whole video of the face, of 512 x 512 pixels for the published model.
+        frames: Number of frames of the segment: a multiple of 4 plus 1. A shorter pose or face video runs backwards after its end.
+        encoder: The text encoder of the model, if it includes the image encoder.
+        image_encoder: The image encoder that sees the character, from a file of its own: clip_vision_h.
+        background: The whole video that the character is put into, of the same size. Link `mask`, too.
+        mask: A mask for each frame of the background: white is generated, black is kept.
+        previous: Frames of the segment before, of the same size. Leave it open for the first segment.
+        start: Frame of the whole videos that the segment begins at.
+        overlap: Number of frames that the segment has in common with the one before: 1 or 5.
         """
 
     def ApplyControlNet(
@@ -3838,15 +3898,16 @@ class BuiltinNodes:
         image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
         reference: Link[Image] | _Picture | Sequence[_Picture] | None = None,
     ) -> _ControlVideoConditioning:
-        """Set the control video, and optionally the first frame, for a Fun control model of Wan.
+        """Set the control video for a Fun control model of Wan or CogVideoX.
 
-        The latent is empty and has the size of the control video.
+        For Wan, optionally also the first frame. The latent is empty and has the size of the control
+        video.
 
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
         video: Frames to follow, such as edges, depth or poses. Use ResizeImage before this node.
-        frames: Number of frames: a multiple of 4 plus 1.
-        image: One image of the same size that the video starts with.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 for CogVideoX, or one more for 1.0.
+        image: One image of the same size that the video starts with, for Wan.
         image_encoder: The image encoder that sees this image, from a file of its own: clip_vision_h. Models of Wan 2.1 need it.
         reference: One image of the same size with the look of the video, for the models of Wan 2.2 and of 2.1 V1.1.
         """
@@ -7611,6 +7672,24 @@ class BuiltinNodes:
         base: The original text encoder of `second`, to add only the difference.
         weight: Weight of the second text encoder.
         first_weight: Weight of the first text encoder, in place of 1 - weight (or of 1, with a base).
+        """
+
+    def MeshFromVoxels(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        voxels: Link[Voxels] | _spatial_values.Voxels | Sequence[_spatial_values.Voxels],
+        threshold: float | Link[float] = 0.6,
+        algorithm: Literal['surface_net', 'blocks'] | Link[str] = 'surface_net',
+    ) -> _MeshFromVoxels:
+        """Make a closed mesh around the voxels above a threshold.
+
+        The longest side of the grid spans -1 to 1.
+
+        voxels: Grid of numbers, of at most 512 per side.
+        threshold: Numbers above it are inside.
+        algorithm: Surface nets give a smooth surface. Blocks give each voxel as a cube.
         """
 
     def MeshTurntable(
@@ -11519,6 +11598,20 @@ class BuiltinNodes:
         radius: Start of the transition: 0 is the center, 1 the corners.
         softness: Width of the transition. If it ends beyond the corners, the corners are less dark.
         color: Color of the corners.
+        """
+
+    def VoxelsFromMask(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
+    ) -> _VoxelsFromMask:
+        """Stack the masks of a batch to a grid of voxels.
+
+        The first mask is in front, and the top of the masks is up.
+
+        mask: Slices of the solid, for example of a scan. 1 is inside.
         """
 
     def WarpImage(

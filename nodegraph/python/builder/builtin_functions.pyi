@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from torch import Tensor
 
 from nodegraph.core.plots import Plot
-from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud, Voxels
 from nodegraph.core.training_values import Dataset, Preprocessor, TrainedWeights
 from nodegraph.core.values import (
     Audio,
@@ -51,7 +51,7 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
@@ -67,7 +67,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit']
+_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -86,6 +86,11 @@ _kind_: TypeAlias = Literal['any', 'bell', 'drum', 'bird', 'engine', 'plucked st
 _attention: TypeAlias = Literal['auto', 'math', 'sliced', 'flash', 'efficient', 'cudnn', 'sage', 'flash_attn', 'xformers']
 
 _schedule__: TypeAlias = Literal['constant', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial']
+
+class _AnimationConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
+    next_start: int
 
 class _ApplyControlNet(NamedTuple):
     positive: Conditioning
@@ -726,6 +731,45 @@ class BuiltinFunctions:
         audio: The audio to change.
         decibels: Gain. 6 doubles the sample values, -6 halves them.
         normalize: First scale the audio so that its loudest sample is 1.
+        """
+
+    def AnimationConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        vae: Vae,
+        image: Picture,
+        pose: Picture,
+        face: Picture,
+        frames: int = 77,
+        encoder: TextEncoder | None = None,
+        image_encoder: ImageEncoder | None = None,
+        background: Picture | None = None,
+        mask: Picture | None = None,
+        previous: Picture | None = None,
+        start: int = 0,
+        overlap: int = 1,
+    ) -> _AnimationConditioning:
+        """Animate a character by the poses and the face of a video, for Wan Animate.
+
+        The latent is empty and has the size of the image. Generate a long video in segments: link the
+        decoded frames of one segment as `previous` of the next, and its `next_start` as `start`. Each
+        segment but the first begins with `overlap` frames of the one before; ImageFromBatch removes
+        them.
+
+        conditioning: The prompt. A negative prompt does not need this node: its face is black.
+        vae: The VAE of the model.
+        image: One image of the character, of the size of the video. Use ResizeImage before this node.
+        pose: The whole video of poses, of the same size, for example skeletons.
+        face: The whole video of the face, of 512 x 512 pixels for the published model.
+        frames: Number of frames of the segment: a multiple of 4 plus 1. A shorter pose or face video runs backwards after its end.
+        encoder: The text encoder of the model, if it includes the image encoder.
+        image_encoder: The image encoder that sees the character, from a file of its own: clip_vision_h.
+        background: The whole video that the character is put into, of the same size. Link `mask`, too.
+        mask: A mask for each frame of the background: white is generated, black is kept.
+        previous: Frames of the segment before, of the same size. Leave it open for the first segment.
+        start: Frame of the whole videos that the segment begins at.
+        overlap: Number of frames that the segment has in common with the one before: 1 or 5.
         """
 
     def ApplyControlNet(
@@ -1855,15 +1899,16 @@ class BuiltinFunctions:
         image_encoder: ImageEncoder | None = None,
         reference: Picture | None = None,
     ) -> _ControlVideoConditioning:
-        """Set the control video, and optionally the first frame, for a Fun control model of Wan.
+        """Set the control video for a Fun control model of Wan or CogVideoX.
 
-        The latent is empty and has the size of the control video.
+        For Wan, optionally also the first frame. The latent is empty and has the size of the control
+        video.
 
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
         video: Frames to follow, such as edges, depth or poses. Use ResizeImage before this node.
-        frames: Number of frames: a multiple of 4 plus 1.
-        image: One image of the same size that the video starts with.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, a multiple of 8 for CogVideoX, or one more for 1.0.
+        image: One image of the same size that the video starts with, for Wan.
         image_encoder: The image encoder that sees this image, from a file of its own: clip_vision_h. Models of Wan 2.1 need it.
         reference: One image of the same size with the look of the video, for the models of Wan 2.2 and of 2.1 V1.1.
         """
@@ -5254,6 +5299,22 @@ class BuiltinFunctions:
         base: The original text encoder of `second`, to add only the difference.
         weight: Weight of the second text encoder.
         first_weight: Weight of the first text encoder, in place of 1 - weight (or of 1, with a base).
+        """
+
+    def MeshFromVoxels(
+        self,
+        *,
+        voxels: Voxels,
+        threshold: float = 0.6,
+        algorithm: Literal['surface_net', 'blocks'] = 'surface_net',
+    ) -> Mesh:
+        """Make a closed mesh around the voxels above a threshold.
+
+        The longest side of the grid spans -1 to 1.
+
+        voxels: Grid of numbers, of at most 512 per side.
+        threshold: Numbers above it are inside.
+        algorithm: Surface nets give a smooth surface. Blocks give each voxel as a cube.
         """
 
     def MeshTurntable(
@@ -8758,6 +8819,18 @@ class BuiltinFunctions:
         radius: Start of the transition: 0 is the center, 1 the corners.
         softness: Width of the transition. If it ends beyond the corners, the corners are less dark.
         color: Color of the corners.
+        """
+
+    def VoxelsFromMask(
+        self,
+        *,
+        mask: Picture,
+    ) -> Voxels:
+        """Stack the masks of a batch to a grid of voxels.
+
+        The first mask is in front, and the top of the masks is up.
+
+        mask: Slices of the solid, for example of a scan. 1 is inside.
         """
 
     def WarpImage(
