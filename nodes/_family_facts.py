@@ -68,7 +68,7 @@ def check_references_to_video(inputs: HookInputs) -> Iterator[Finding]:
     """Find text encoders of other families, a lack of references, and wrong frame counts."""
     family = FAMILIES.get(inputs.fact("encoder", "family") or "")
     if family is not None:
-        yield from check_findings(check_reads_references, "encoder", family)
+        yield from check_findings(check_reads_references, "encoder", family, code="wrong-family")
     if not is_linked(inputs, "images") and not is_linked(inputs, "videos"):
         yield Finding(
             "images",
@@ -83,14 +83,14 @@ def check_edit_encoder(inputs: HookInputs) -> Iterator[Finding]:
     """Find text encoders that take no images."""
     family = FAMILIES.get(inputs.fact("encoder", "family") or "")
     if family is not None:
-        yield from check_findings(check_reads_images, "encoder", family)
+        yield from check_findings(check_reads_images, "encoder", family, code="wrong-family")
 
 
 def check_music_encoder(inputs: HookInputs) -> Iterator[Finding]:
     """Find text encoders of families that generate no music."""
     family = FAMILIES.get(inputs.fact("encoder", "family") or "")
     if family is not None:
-        yield from check_findings(check_generates_music, "encoder", family)
+        yield from check_findings(check_generates_music, "encoder", family, code="wrong-family")
 
 
 def check_frame_port(inputs: HookInputs) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ def _prompt_findings(
         finding
         for check in checks
         if not any(map(_passes(check), families))
-        for finding in check_findings(check, "conditioning", family)
+        for finding in check_findings(check, "conditioning", family, code="wrong-family")
     ]
     yield from findings or otherwise(inputs)
 

@@ -303,16 +303,20 @@ def _findings(check: Callable[..., Any], inputs: HookInputs, *ports: str) -> Ite
         yield from check_findings(check, ports[0], *values)
 
 
-def check_findings(check: Callable[..., Any], port: str, *values: Any) -> Iterator[Finding]:
+def check_findings(
+    check: Callable[..., Any], port: str, *values: Any, code: str = "invalid-input"
+) -> Iterator[Finding]:
     """Findings of a check of some values.
 
     Args:
         port: Port of the finding if the check names none.
+        code: Kind of the problem.
     """
     try:
         check(*values)
     except InvalidValue as error:
         problem = error.problem
+        port = problem.port or port
         yield Finding(
-            problem.port or port, problem.message, problem.given, problem.expected, problem.hint
+            port, problem.message, problem.given, problem.expected, problem.hint, code=code
         )

@@ -404,8 +404,8 @@ def test_shapes_that_say_nothing_sensible_are_refused(
     "vae",
     [
         pytest.param(
-            lambda: original.wan(d.AutoencoderKLQwenImage(base_dim=8, z_dim=16, input_channels=4)),
-            id="images with a fourth channel",
+            lambda: original.wan(d.AutoencoderKLQwenImage(base_dim=8, z_dim=16, input_channels=5)),
+            id="images with a fifth channel",
         ),
         pytest.param(
             lambda: original.wan(d.AutoencoderKLWan(base_dim=8, out_channels=12)),

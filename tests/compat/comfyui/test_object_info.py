@@ -27,11 +27,14 @@ LINKS: Mapping[str, Mapping[str, Any]] = {
     "ConvertArrayToString": {"array": Source("AnImage", 0)},
     "ConvertDictionaryToString": {"dictionary": Source("AnImage", 0)},
     "CreateHookKeyframesFromFloats": {"floats_strength": [1.0, 0.5]},
+    "Flux3LayoutPrompt": {"element": Source("boxes", 2)},
     "LoraSave": {"model_diff": Source("less", 0), "text_encoder_diff": None},
     "ImpactSwitch": {"input1": Source("AnImage", 0)},
     "TextGenerate": {"video": None},
 }
 """What else has to be linked, or must not be."""
+BOXES = supplied(TABLE["CreateBoundingBoxes"]).nodes["node"]
+"""Drawn boxes, which `LINKS` names."""
 LESS = supplied(TABLE["ModelMergeSubtract"]).nodes["node"]
 """A difference of two models, which `LINKS` names."""
 
@@ -82,8 +85,9 @@ def refused(node_type: str, values: Mapping[str, Any]) -> str:
     graph = with_sampler(supplied(TABLE[node_type], **values, **LINKS.get(node_type, {})))
     node = graph.nodes["node"]
     inputs = {name: value for name, value in node.inputs.items() if value is not None}
-    less = {"less": replace(LESS, id="less")} if node_type == "LoraSave" else {}
-    graph = ForeignGraph({**graph.nodes, **less, "node": replace(node, inputs=inputs)})
+    linked = {"LoraSave": {"less": LESS}, "Flux3LayoutPrompt": {"boxes": BOXES}}
+    more = {name: replace(each, id=name) for name, each in linked.get(node_type, {}).items()}
+    graph = ForeignGraph({**graph.nodes, **more, "node": replace(node, inputs=inputs)})
     outcomes = (each for each in imported(graph).placeholders if each.type == node_type)
     return next((each.untranslated_reason for each in outcomes), "")
 
