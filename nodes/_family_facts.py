@@ -16,6 +16,7 @@ from nodegraph.families.family_checks import (
     check_generates_music,
     check_reads_images,
     check_reads_references,
+    check_song_text,
     check_starts_with_image,
     check_takes_control_videos,
     check_takes_keyframes,
@@ -87,10 +88,15 @@ def check_edit_encoder(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_music_encoder(inputs: HookInputs) -> Iterator[Finding]:
-    """Find text encoders of families that generate no music."""
+    """Find text encoders of families that generate no music, and texts that these need."""
     family = FAMILIES.get(inputs.fact("encoder", "family") or "")
-    if family is not None:
-        yield from check_findings(check_generates_music, "encoder", family, code="wrong-family")
+    if family is None:
+        return
+    yield from check_findings(check_generates_music, "encoder", family, code="wrong-family")
+    for port in ("tags", "lyrics"):
+        text = inputs.literals.get(port)
+        if text is not None:
+            yield from check_findings(check_song_text, port, family, port, text)
 
 
 def check_frame_port(inputs: HookInputs) -> Iterator[Finding]:

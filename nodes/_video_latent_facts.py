@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.families.family_checks import check_one_video
+from nodegraph.families.family_checks import check_one_sound, check_one_video
 from nodegraph.families.registry import get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 
@@ -21,6 +21,14 @@ def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
         yield error_to_finding("latent", error)
     yield from check_tiles(inputs)
     yield from _room(inputs, "latent")
+
+
+def check_decoded_sound(inputs: HookInputs) -> Iterator[Finding]:
+    """Find batches of sounds."""
+    try:
+        check_one_sound(inputs.fact("latent", "batch") or 1)
+    except InvalidValue as error:
+        yield error_to_finding("latent", error)
 
 
 def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from nodegraph import Advanced, Audio, Context, Latent, MultipleOf, Range, Vae, 
 from ._memory import decode_video_estimate, encode_video_estimate
 from ._sampling_facts import check_empty_latent
 from ._sound_facts import empty_audio_facts
-from ._video_latent_facts import check_decoded_video, check_encoded_video
+from ._video_latent_facts import check_decoded_sound, check_decoded_video, check_encoded_video
 
 Side = Annotated[int, Range(16, 16384, step=16), MultipleOf(16)]
 Frames = Annotated[int, Range(1, 100_000)]
@@ -134,6 +134,7 @@ def VAEEncodeVideo(
     label="VAE decode audio",
     lane="gpu",
     numerics=True,
+    validate=check_decoded_sound,
     tags=("ltx", "sound", "music", "vocoder", "LTXVAudioVAEDecode"),
 )
 def VAEDecodeAudio(ctx: Context, vae: Vae, latent: Latent) -> Audio:

@@ -20,7 +20,7 @@ from nodegraph.families.image_conditioning import (
 )
 from nodegraph.families.registry import get_family
 
-_MASKS = ("mask", "plain_mask", "glyph_mask")
+_MASKS = ("mask", "mask_2", "plain_mask", "glyph_mask")
 """Tensors of a prompt that say which tokens are looked at."""
 _LENGTHENED = ("embeddings", "mask")
 """Tensors of a prompt that grow where another is put after it; (1, tokens, …)."""
@@ -102,6 +102,10 @@ def average(
         masks = {*mask_names(entry.tensors), *mask_names(other.tensors)}
         for name in entry.tensors.keys() & other.tensors.keys() - set(CONDITION_TENSORS) - masks:
             pair = entry.tensors[name], other.tensors[name]
+            if share in (0.0, 1.0):
+                # Also its tokens and its length, which no number lies between.
+                blended_tensors[name] = pair[int(share)]
+                continue
             if pair[0].shape != pair[1].shape:
                 pair = _matched(family, *pair)
             blended_tensors[name] = _between(name, *pair, share, method)
@@ -259,8 +263,6 @@ def _between(name: str, tensor: Tensor, other: Tensor, share: float, method: Met
         return torch.maximum(tensor, other)  # what one of the two looks at is looked at
     if not tensor.is_floating_point():
         return tensor
-    if share in (0.0, 1.0):
-        return other if share else tensor
     if method == "spherical":
         return _slerp(tensor, other, share)
     return torch.lerp(tensor, other, share)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.prompt_media import MediaReader
-from nodegraph.families.prompts import MusicPrompt
+from nodegraph.families.prompts import MusicPrompt, SongReader
 
 
 def check_starts_with_image(family: Family) -> None:
@@ -140,6 +140,27 @@ def check_one_video(batch: int) -> None:
             expected="a batch of 1",
             hint="Select one with LatentFromBatch.",
         )
+
+
+def check_one_sound(batch: int) -> None:
+    """Refuse to decode no sound, or several sounds at once; on port ``latent``."""
+    if batch != 1:
+        raise InvalidValue(
+            "a latent with one sound is needed",
+            port="latent",
+            given=f"a batch of {batch}" if batch else "no sound",
+            expected="a batch of 1 with sound",
+            hint="Select one with LatentFromBatch."
+            if batch
+            else "Sample it with a model that also generates sound.",
+        )
+
+
+def check_song_text(family: Family, port: str, text: str) -> None:
+    """Refuse tags or lyrics that a family's text encoder cannot compose a song from; on their
+    port."""
+    if isinstance(family, SongReader):
+        family.check_song_text(port, text)
 
 
 def check_frame_inside(frame: int, frames: int) -> int:

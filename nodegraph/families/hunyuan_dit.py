@@ -4,7 +4,7 @@ Source: Li et al. 2024, arXiv:2405.08748; diffusers' ``HunyuanDiTPipeline`` and 
 Tencent Hunyuan.
 
 Source of the original names: diffusers' ``scripts/convert_hunyuandit_to_diffusers.py``; of the
-schedules, which no tensor shows: ComfyUI ``comfy/supported_models.py``, `HunyuanDiT` (1.2) and
+schedules, which no tensor shows: ComfyUI ``comfy/supported_models.py``, ``HunyuanDiT`` (1.2) and
 ``HunyuanDiT1`` (1.0 and 1.1).
 """
 
@@ -236,7 +236,7 @@ HUNYUAN_DIT = HunyuanDiT(
     # Guiders know neither the class of its attention nor that of its blocks.
     perturbs_attention=False,
     skips_blocks=False,
-    # Source: SUPPORTED_SHAPE of diffusers' pipeline, those that are wider than high.
+    # Source: ``SUPPORTED_SHAPE`` of diffusers' pipeline, those that are wider than high.
     resolutions={
         "hunyuan-dit": Resolutions(
             1024 * 1024,

@@ -32,11 +32,12 @@ from nodegraph.families.minimax_music3_files import (
 from nodegraph.families.minimax_music3_song import (
     FRAMES_PER_SECOND,
     MAX_FRAMES,
+    check_text,
     compose,
     song_tokens,
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.prompts import MusicPrompt
+from nodegraph.families.prompts import MusicPrompt, SongReader
 from nodegraph.families.stable_audio import StableAudioFormat, check_no_sound
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory
@@ -109,7 +110,7 @@ MINIMAX_MUSIC3_LATENTS = MiniMaxMusic3Format(
 """MiniMax Music 3."""
 
 
-class MiniMaxMusic3(Family):
+class MiniMaxMusic3(Family, SongReader):
     """A flow transformer of latent frames beside the frames that a language model composed.
 
     Its time goes from noise to sound: the timestep is 0 for noise, and it predicts latent - noise.
@@ -133,6 +134,9 @@ class MiniMaxMusic3(Family):
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         """Encode a description of eight seconds without words."""
         return self.encode_music(model, MusicPrompt(text, _INSTRUMENTAL, _PLAIN_SECONDS), warn)
+
+    def check_song_text(self, port: str, text: str) -> None:
+        check_text(port, text)
 
     def encode_music(
         self,

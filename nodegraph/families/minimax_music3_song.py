@@ -84,22 +84,27 @@ def plain_lyrics(lyrics: str) -> str:
     return "[start]\n" + re.sub(r"\[[^\]]+\]", lambda match: match[0].lower(), text)
 
 
+def check_text(port: str, text: str) -> None:
+    """Refuse empty tags or lyrics; see `SongReader.check_song_text`."""
+    if not text.strip():
+        raise InvalidValue(
+            f"MiniMax Music 3 needs {'a caption' if port == 'tags' else 'lyrics'}",
+            port=port,
+            given="an empty text",
+            hint="For music without words, write sections such as [intro] and [inst]."
+            if port == "lyrics"
+            else "Describe genre, mood, voice and instruments.",
+        )
+
+
 def song_tokens(tokenizer: Any, prompt: MusicPrompt) -> Tensor:
     """Token ids of a prompt, and those without its words for guidance; int64, (2, tokens).
 
     Raises:
         InvalidValue: Tags or lyrics are empty, or both together are too long.
     """
-    for port, text in (("tags", prompt.tags), ("lyrics", prompt.lyrics)):
-        if not text.strip():
-            raise InvalidValue(
-                f"MiniMax Music 3 needs {'a caption' if port == 'tags' else 'lyrics'}",
-                port=port,
-                given="an empty text",
-                hint="For music without words, write sections such as [intro] and [inst]."
-                if port == "lyrics"
-                else "Describe genre, mood, voice and instruments.",
-            )
+    check_text("tags", prompt.tags)
+    check_text("lyrics", prompt.lyrics)
     text = (
         f"<|im_start|><|caption_start|>{plain_caption(prompt.tags)}<|caption_end|>"
         f"<|lyrics_start|>{plain_lyrics(prompt.lyrics)}<|lyrics_end|><|im_end|><|audio_start|>"

@@ -20,6 +20,7 @@ Synonyms: attention or emphasis syntax. It is the common part of what ComfyUI
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
@@ -166,6 +167,20 @@ def _append(spans: list[WeightedText], text: str, weight: float) -> None:
 MUSIC_TASKS = ("text2music", "repaint", "cover", "extract", "lego", "complete")
 """What to do: generate music from words alone, a part of a source anew, its cover, one of its
 tracks, a track to add to it, or tracks that complete it."""
+
+
+class SongReader(ABC):
+    """A family whose text encoder composes a song from tags and lyrics, and needs both."""
+
+    @abstractmethod
+    def check_song_text(self, port: str, text: str) -> None:
+        """Refuse a text without words.
+
+        Args:
+            port: ``tags`` or ``lyrics``, which the text is for.
+        Raises:
+            InvalidValue: On this port.
+        """
 
 
 @dataclass(frozen=True, slots=True)

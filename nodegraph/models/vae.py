@@ -16,7 +16,7 @@ from torch import Tensor
 from nodegraph.core.values import Audio, Latent
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Autoencoder
-from nodegraph.families.family_checks import check_is_image, check_one_video
+from nodegraph.families.family_checks import check_is_image, check_one_sound, check_one_video
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import get_latent_format
 from nodegraph.media.audio.transforms import resample
@@ -241,16 +241,8 @@ def decode_sound(autoencoder: Autoencoder, latent: Latent) -> Audio:
     """
     latents = latent_format(autoencoder)
     sound = latent.samples if latents.is_sound else latent.sound
-    if sound is None or len(sound) != 1:
-        raise InvalidValue(
-            "a latent with one sound is needed",
-            port="latent",
-            given="no sound" if sound is None else f"a batch of {len(sound)}",
-            expected="a batch of 1 with sound",
-            hint="Sample it with a model that also generates sound."
-            if sound is None
-            else "Select one with LatentFromBatch.",
-        )
+    check_one_sound(0 if sound is None else len(sound))
+    assert sound is not None
     _check_format(autoencoder, latent)
     _check_finite(sound, "the latent has NaN or infinity", port="latent")
     placed = sound.to(autoencoder.device)

@@ -127,6 +127,28 @@ def test_an_average_of_all_of_one_is_that_one_bit_for_bit(method: Any) -> None:
     assert torch.equal(embedded(average(one, other, 1.0, method)), embedded(other))
 
 
+@pytest.mark.parametrize(("share", "index"), [(0.0, 0), (1.0, 1)])
+@pytest.mark.parametrize("name", ["mask", "mask_2", "plain_mask", "glyph_mask", "t5_ids"])
+def test_an_average_of_all_of_one_reads_no_token_of_the_other(
+    name: str, share: float, index: int
+) -> None:
+    items = torch.tensor([[1, 1, 0]]), torch.tensor([[3, 0, 0, 0]])
+    prompts = [
+        family("hunyuan-dit", embeddings=torch.ones(1, item.shape[1], 8), **{name: item})
+        for item in items
+    ]
+    found = average(*prompts, share).entries[0].tensors
+    assert torch.equal(found[name], items[index])
+    assert found["embeddings"].shape == (1, items[index].shape[1], 8)
+
+
+def test_an_average_of_prompts_for_two_encoders_reads_the_tokens_of_both() -> None:
+    masks = torch.tensor([[1, 0, 0]]), torch.tensor([[1, 1, 0]])
+    prompts = (family("hunyuan-dit", embeddings=torch.ones(1, 2, 8), mask_2=mask) for mask in masks)
+    found = average(*prompts, 0.5).entries[0].tensors
+    assert torch.equal(found["mask_2"], masks[1])
+
+
 def test_a_spherical_average_of_equal_or_silent_vectors_is_the_linear_one() -> None:
     one = torch.tensor([[[1.0, 0], [0, 0], [1, 0]]])
     other = torch.tensor([[[1.0, 0], [0, 2], [-1, 0]]])

@@ -11,6 +11,8 @@ import pytest
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_anima import anima
 from tests.diffusion.families.test_joyimage import joyimage_edit
+from tests.diffusion.families.test_longcat_audio import longcat_audio
+from tests.diffusion.families.test_minimax_music3 import minimax_music3
 from tests.diffusion.families.test_z_image import z_image
 from tests.nodes.conftest import Bench, link
 
@@ -160,3 +162,25 @@ def test_several_videos_are_not_decoded_at_once(bench: Bench, folder_of: Folders
     nodes = graph(folder_of(joyimage_edit), video(frames=9, batch_size=3), decode=decode)
     [problem] = bench.problems(nodes, "decode")
     assert (problem.node, problem.given) == ("decode", "a batch of 3")
+
+
+def test_several_sounds_are_not_decoded_at_once(bench: Bench, folder_of: Folders) -> None:
+    music = {"family": "longcat-audio", "seconds": 1.0, "batch_size": 3}
+    decode = {"type": "VAEDecodeAudio", "inputs": {"vae": VAE, "latent": link("sample")}}
+    nodes = graph(
+        folder_of(longcat_audio), {"type": "EmptyMusicLatent", "inputs": music}, decode=decode
+    )
+    [problem] = bench.problems(nodes, "decode")
+    assert (problem.node, problem.given) == ("decode", "a batch of 3")
+
+
+@pytest.mark.parametrize("missing", ["tags", "lyrics"])
+def test_a_song_without_tags_or_lyrics_is_not_composed(
+    bench: Bench, folder_of: Folders, missing: str
+) -> None:
+    texts = {"tags": "calm piano", "lyrics": "[intro] la", missing: " "}
+    song = {"encoder": link("load.text_encoder"), "seconds": 1.0, **texts}
+    load = {"type": "LoadModel", "inputs": {"model": folder_of(minimax_music3)}}
+    nodes = {"load": load, "song": {"type": "EncodeMusicPrompt", "inputs": song}}
+    [problem] = bench.problems(nodes, "song")
+    assert (problem.port, problem.given) == (missing, "an empty text")

@@ -121,7 +121,7 @@ def check_supported(family: Family, ability: str) -> None:
     raise InvalidValue(
         f"{family.title} does not support {CACHE_TITLES[ability]}: {_reason(ability)}",
         port=_PORTS.get(ability, "model"),
-        expected=f"one of these: {others}",
+        expected=f"one of these: {others}" if others else None,
     )
 
 

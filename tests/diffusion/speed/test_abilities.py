@@ -137,3 +137,9 @@ def test_a_recipe_is_checked_whole() -> None:
     with raises(InvalidValue, port="model"):
         check_recipe(with_caching(RECIPE, FirstBlock()), "cpu")
     check_recipe(with_caching(RECIPE, Taylor()), "cpu")
+
+
+def test_a_family_that_nothing_speeds_up_is_not_offered_an_empty_list() -> None:
+    with pytest.raises(InvalidValue) as caught:
+        check_supported(FAMILIES["longcat-audio"], "fused")
+    assert caught.value.problem.expected is None
