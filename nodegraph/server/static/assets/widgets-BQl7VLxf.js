@@ -1,1 +1,0 @@
-import"./WidgetField-mhIfBCS4.js";import"./FileWidget-D8ih5Kov.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-DGFlU9m4.js";import"./FileWidget-ut_6n4mW.js";
