@@ -146,7 +146,7 @@ def preprocess_images(
     return image_features(processor, brought)
 
 
-_MOST_RATIO = 200
+_ENCODER_RATIO = 200
 """Source: transformers, ``models/qwen2_vl/image_processing_pil_qwen2_vl.py``."""
 
 
@@ -157,12 +157,12 @@ def image_features(processor: Any, pictures: Sequence[Any]) -> tuple[dict[str, T
         InvalidValue: An image is too narrow for the encoder; on port ``images``.
     """
     for width, height in (item.size for item in pictures):
-        if max(width, height) > _MOST_RATIO * min(width, height):
+        if max(width, height) > _ENCODER_RATIO * min(width, height):
             raise InvalidValue(
                 "an image is too narrow for the text encoder",
                 port="images",
                 given=f"{width} x {height} pixels",
-                expected=f"a longer side of at most {_MOST_RATIO} times the shorter one",
+                expected=f"a longer side of at most {_ENCODER_RATIO} times the shorter one",
                 hint="Put a CropImage before this node.",
             )
     features = dict(processor(images=list(pictures), return_tensors="pt"))

@@ -180,6 +180,7 @@ def test_facts_come_from_the_header_alone(models: Path) -> None:
         "takes_scale": False,
         "needs_negative": True,
         "held_step": (832.0, 0.0, 0.11),
+        "positions": (),
         "held_decoding": (96, 0.0, 0.0),
         "held_encoding": (160, 0.0, 0.0),
     }

@@ -398,6 +398,7 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
         "takes_scale": False,
         "needs_negative": True,
         "held_step": (832.0, 0.0, 0.11),
+        "positions": (),
         "held_decoding": (24, 0.0, 0.0),
         "held_encoding": (40, 0.0, 0.0),
     }

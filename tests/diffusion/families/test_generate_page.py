@@ -40,9 +40,9 @@ def test_an_image_is_made(family: str, session: Session, tmp_path: Path) -> None
     folder = tmp_path / "model"
     TINY[family].build().save_pretrained(folder)
     workflow = Workflow.from_dict(WORKFLOWS[family])
-    workflow = workflow.with_inputs({"load.model": str(folder)})
+    small = {"size.width": 64, "size.height": 64, "sample.steps": 2}
+    workflow = workflow.with_inputs({"load.model": str(folder), **small})
 
     assert session.check(workflow) == []
-    small = {"size.width": 64, "size.height": 64, "sample.steps": 2}
-    image = session.run(workflow.with_inputs(small), targets=["decode"]).image("decode")
+    image = session.run(workflow, targets=["decode"]).image("decode")
     assert min(image.size) >= 32

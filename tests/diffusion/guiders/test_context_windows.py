@@ -411,14 +411,6 @@ def test_a_first_image_in_the_latent_conditions_windows_that_show_it(
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_video_may_be_longer_than_the_model_has_positions_for() -> None:
-    model, x = cosmos(), video("cosmos", 8)
-    with raises(InvalidValue, port="latent"):
-        guided(model, GuiderChoice(text(1, "cosmos")), x)
-    found = guided(model, in_windows(GuiderChoice(text(1, "cosmos"))), x)["guided"]
-    assert found.shape == x.shape
-
-
 def parts(
     windows: WindowedEvaluation | None, sampler: str = "euler", family: str = "wan", **more: Any
 ) -> SamplingParts:
@@ -468,6 +460,14 @@ def test_every_sampler_walks_windows(sampler: str) -> None:
     found = sampled(wan(), parts(windows, sampler))
     assert found.isfinite().all()
     assert not torch.equal(found, sampled(wan(), parts(None, sampler)))
+
+
+def test_a_video_may_be_longer_than_the_model_has_positions_for() -> None:
+    of = {"family": "cosmos", "cfg": 1.0, "steps": 1}
+    with raises(InvalidValue, port="latent"):
+        sampled(cosmos(), parts(None, **of), frames=8)
+    found = sampled(cosmos(), parts(SHORT, **of), frames=8)
+    assert found.shape[2] == 8
 
 
 def test_each_item_of_a_batch_is_as_if_it_were_alone() -> None:

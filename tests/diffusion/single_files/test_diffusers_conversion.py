@@ -94,7 +94,9 @@ def test_a_published_diffusion_model(name: str) -> None:
         tensors |= {"pos_embed": torch.zeros(1), "y_embedder.y_embedding": torch.zeros(1)}
     layout = LAYOUTS[small.layout]
     found = layout.convert(tensors, layout.config(shapes_of(tensors)))
-    assert_equal(found, convert_by_diffusers(small.kind, tensors, module.config))
+    expected = convert_by_diffusers(small.kind, tensors, module.config)
+    # The kernels of Wan Animate's blurs are fixed numbers, which its converter passes on.
+    assert_equal(found, {k: item for k, item in expected.items() if not k.endswith(".kernel")})
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
