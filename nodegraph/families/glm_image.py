@@ -326,7 +326,8 @@ def _generated(writer: Any, settings: Config, ids: Tensor, size: _PriorSize, see
         [1, size.preview_rows, size.preview_columns],
     ]
     device = writer.device
-    generator = torch.Generator(device).manual_seed(seed)
+    # On the CPU, as all noise is drawn: a seed has the same numbers on each device.
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         tokens = writer.generate(
             input_ids=ids.to(device),
@@ -350,9 +351,9 @@ def _sampling_with(generator: torch.Generator) -> Callable[..., Any]:
     from transformers import LogitsProcessorList
 
     def draw(_: Tensor, scores: Tensor) -> Tensor:
-        chances = torch.nn.functional.softmax(scores, dim=-1)
+        chances = torch.nn.functional.softmax(scores, dim=-1).cpu()
         drawn = torch.multinomial(chances, 1, generator=generator)
-        return torch.zeros_like(scores).scatter_(1, drawn, 1.0)
+        return torch.zeros_like(scores).scatter_(1, drawn.to(scores.device), 1.0)
 
     def decode(
         model: Any, input_ids: Tensor, logits_processor: Sequence[Any], **options: Any
