@@ -18,7 +18,7 @@ from nodegraph.families.cosmos import PREDICT2_SIGN
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.prompts import MusicPrompt
-from nodegraph.families.stable_audio import check_no_sound
+from nodegraph.families.stable_audio import check_tags_alone
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory
 from nodegraph.weights.single_files.language import UMT5, UMT5_GGUF, UMT5_ORIGINAL
@@ -123,9 +123,7 @@ class LongCatAudio(Family):
         silence: Tensor | None = None,
     ) -> ConditioningEntry:
         """See `Family.encode_music`; the model reads tags alone."""
-        check_no_sound(self.title, source, reference)
-        if prompt.lyrics.strip() and warn is not None:
-            warn(f"{self.title} reads no lyrics")
+        check_tags_alone(self.title, prompt, source, reference, warn)
         return self.encode(model, prompt.tags, warn)
 
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:

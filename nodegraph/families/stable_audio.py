@@ -293,6 +293,22 @@ def check_no_sound(title: str, source: Tensor | None, reference: Tensor | None) 
         )
 
 
+def check_tags_alone(
+    title: str,
+    prompt: MusicPrompt,
+    source: Tensor | None,
+    reference: Tensor | None,
+    warn: Warn | None,
+) -> None:
+    """Check a prompt of a family that reads tags alone: warn of lyrics, and refuse sounds.
+
+    Errors are those of `check_no_sound`.
+    """
+    check_no_sound(title, source, reference)
+    if prompt.lyrics.strip() and warn is not None:
+        warn(f"{title} reads no lyrics")
+
+
 class StableAudio(Family):
     """A transformer of latent frames that attends to a text and two times.
 
@@ -330,9 +346,7 @@ class StableAudio(Family):
         silence: Tensor | None = None,
     ) -> ConditioningEntry:
         """See `Family.encode_music`; the model reads tags and the length alone."""
-        check_no_sound(self.title, source, reference)
-        if prompt.lyrics.strip() and warn is not None:
-            warn(f"{self.title} reads no lyrics")
+        check_tags_alone(self.title, prompt, source, reference, warn)
         return self._encoded(model, prompt.tags, prompt.seconds, warn)
 
     def _encoded(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.families.base import SECONDS, Config, Family, Part, Warn, encoded
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.prompts import MusicPrompt
-from nodegraph.families.stable_audio import StableAudioFormat, check_no_sound
+from nodegraph.families.stable_audio import StableAudioFormat, check_tags_alone
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory
 from nodegraph.weights.single_files.base import FileLayout, Tensors
@@ -148,9 +148,7 @@ class StableAudio3(Family):
         silence: Tensor | None = None,
     ) -> ConditioningEntry:
         """See `Family.encode_music`; the model reads tags and the length alone."""
-        check_no_sound(self.title, source, reference)
-        if prompt.lyrics.strip() and warn is not None:
-            warn(f"{self.title} reads no lyrics")
+        check_tags_alone(self.title, prompt, source, reference, warn)
         return _encoded(model, prompt.tags, prompt.seconds, warn)
 
     def fit(

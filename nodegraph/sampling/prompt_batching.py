@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -14,6 +13,7 @@ from torch import Tensor
 from nodegraph.core.digests import digest_value
 from nodegraph.core.values import Recipe
 from nodegraph.families.speed_options import SEPARATE, TOGETHER
+from nodegraph.weights.numerics import write_first
 
 MARGIN = 0.02
 """Share of the time that separate prompts have to spare, as clocks are not that exact."""
@@ -43,7 +43,7 @@ class MeasuredBatching:
         label: Names the model.
         profile: Names the device and the versions of libraries.
         measure: Measures both ways.
-        tell: Is told what was measured.
+        tell: Is called with a text of what was measured.
     """
 
     def __init__(
@@ -183,20 +183,6 @@ def _noted(path: Path) -> str | None:
 
 
 def _note(path: Path, note: Mapping[str, object]) -> None:
-    """Note a choice; of several processes that do so at once, the first counts."""
-    own = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        own.write_text(json.dumps(note), encoding="utf-8")
-        try:
-            os.link(own, path)
-        except OSError:
-            # Another was first, the note is damaged, or the file system has no links.
-            if _noted(path) is None:
-                own.replace(path)
-        finally:
-            own.unlink(missing_ok=True)
-    except OSError as error:
-        import logging  # seldom needed
-
-        logging.getLogger(__name__).warning("how prompts share batches cannot be noted: %s", error)
+    """Note a choice; see `write_first`."""
+    failure = "how prompts share batches cannot be noted: %s"
+    write_first(path, note, lambda: _noted(path) is not None, failure)

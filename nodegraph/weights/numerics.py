@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -90,27 +90,39 @@ def _note_of(folder: Path) -> Path:
 def _note_once(folder: Path, speedup: float) -> float:
     """Note a measurement, and return the one that counts: of several processes the first."""
     path = _note_of(folder)
-    own = path.with_suffix(f".{os.getpid()}")
     speedup = round(speedup, 2)
     note = {"profile": LibraryNumerics().profile("cpu"), "speedup": speedup}
+    what = "the measured precision of the CPU cannot be noted: %s"
+    write_first(path, note, lambda: noted_speedup(folder) is not None, what)
+    known = noted_speedup(folder)
+    return _UNWRITTEN.setdefault(path, speedup) if known is None else known
+
+
+def write_first(
+    path: Path, note: Mapping[str, object], is_noted: Callable[[], bool], failure: str
+) -> None:
+    """Write a note of a measurement; of several processes that do so at once, the first counts.
+
+    Args:
+        is_noted: Whether the file has a note that can be read.
+        failure: What is logged if the note cannot be written, with a place for the error.
+    """
+    own = path.with_suffix(f".{os.getpid()}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(json.dumps(note), encoding="utf-8")
         try:
             os.link(own, path)
         except OSError:
             # Another process was first, the note is damaged, or the file system has no links.
-            if noted_speedup(folder) is None:
+            if not is_noted():
                 own.replace(path)
         finally:
             own.unlink(missing_ok=True)
     except OSError as error:
         import logging  # a check that measures nothing has no use for it
 
-        what = "the measured precision of the CPU cannot be noted: %s"
-        logging.getLogger(__name__).warning(what, error)
-    known = noted_speedup(folder)
-    return _UNWRITTEN.setdefault(path, speedup) if known is None else known
+        logging.getLogger(__name__).warning(failure, error)
 
 
 def bfloat16_speedup() -> float:
