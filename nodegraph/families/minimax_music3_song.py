@@ -142,7 +142,7 @@ class CodeSampling:
         return away + (towards - away) * self.cfg
 
     def keep_likeliest(self, logits: Tensor, by: Tensor) -> Tensor:
-        """Set logits to minus infinity but for the codes that are likeliest by others."""
+        """Keep the logits of the codes that other logits rank highest; set all others to -inf."""
         count = min(self.top_k, by.shape[-1])
         least = torch.topk(by, count, dim=-1).values[..., -1, None]
         return logits.masked_fill(by < least, -float("inf"))

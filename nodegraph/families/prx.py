@@ -194,7 +194,7 @@ def _prx(name: str, title: str, latent: LatentFormat, patch: int) -> Prx:
         multiple=cell,
         size=512,
         held=TokenMemory(16, _MOST_TOKENS, patch=patch),
-        # The network has none of diffusers' hooks for caches, and an attention of its own.
+        # The network has no hooks of diffusers for caches, and its attention is another class.
         speedups=frozenset(),
         perturbs_attention=False,
         block_stacks=("blocks",),

@@ -156,7 +156,7 @@ Source: ``chi_prompt`` in the configurations of https://github.com/NVlabs/Sana.
 
 @dataclass(frozen=True)
 class Sana(Family):
-    """A transformer led by Gemma 2.
+    """A transformer that is conditioned on Gemma 2.
 
     Prompts to lead to are read after the instruction, those to lead away from alone; as nobody
     knows what a prompt is for when it is encoded, both are done.

@@ -392,7 +392,7 @@ class WanFamily(Family):
         return int(config["out_channels"])
 
     def leading_frames(self, config: Config, frames: int) -> int:
-        # Animate has the character's image in a frame of its own.
+        # Animate has the character's image in a separate frame.
         return int(is_animate(config))
 
     def trained_size(self, config: Config) -> tuple[int, int]:

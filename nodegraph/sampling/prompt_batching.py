@@ -79,7 +79,7 @@ class MeasuredBatching:
         return known
 
     def state(self) -> dict[str, Tensor]:
-        """What was decided, so that a resumed sampling goes on in the same way."""
+        """The choices, so that a resumed sampling continues in the same way."""
         decided = enumerate(self._separate.items())
         return {f"{_STATE}{at:04}.{name}": torch.tensor(item) for at, (name, item) in decided}
 
