@@ -16,6 +16,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodegraph.errors import InvalidValue
+from nodegraph.families import latent_colours as colours
 from nodegraph.families.base import (
     RATE,
     Config,
@@ -124,7 +125,14 @@ def _statistics(vae: Any, latents: Tensor) -> tuple[Tensor, Tensor] | None:
     return mean[:, :, :frames], deviation[:, :, :frames]
 
 
-COSMOS_LATENTS = CosmosFormat("cosmos", 16, temporal=8, autoencoders=("AutoencoderKLCosmos",))
+COSMOS_LATENTS = CosmosFormat(
+    "cosmos",
+    16,
+    temporal=8,
+    autoencoders=("AutoencoderKLCosmos",),
+    rgb=colours.COSMOS,
+    rgb_bias=colours.COSMOS_BIAS,
+)
 """Cosmos 1.0."""
 
 

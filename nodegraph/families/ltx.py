@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from nodegraph.families import latent_colours as colours
 from nodegraph.families.base import (
     ATTENTION_CACHES,
     BLOCK_CACHES,
@@ -352,6 +353,8 @@ LTX_LATENTS = LTXFormat(
     temporal=8,
     autoencoders=("AutoencoderKLLTXVideo",),
     files=(LTX_VAE,),
+    rgb=colours.LTX,
+    rgb_bias=colours.LTX_BIAS,
 )
 """LTX-Video."""
 
