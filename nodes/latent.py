@@ -100,8 +100,9 @@ def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
     """Set the part of a latent that sampling changes (inpainting).
 
     Args:
-        latent: The latent of an image.
-        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent.
+        latent: The latent of an image, or a latent of sound for CombineSoundLatent.
+        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent. For
+            sound, its rows from top to bottom are the time.
     """
     if mask.ndim != 3 or mask.shape[0] not in (1, latent.batch_size):
         raise InvalidValue(
@@ -112,7 +113,9 @@ def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
         )
     if not mask.isfinite().all():
         raise InvalidValue("the mask contains NaN or infinity", port="mask")
-    return replace(latent, noise_mask=mask)
+    from nodegraph.sampling.latents.combination import with_noise_mask
+
+    return with_noise_mask(latent, mask)
 
 
 @node(
@@ -129,7 +132,7 @@ def ClearNoiseMask(latent: Latent) -> Latent:
     left = latent.leftover
     if left is not None and left.original is not None:
         left = replace(left, original=None)
-    return replace(latent, noise_mask=None, leftover=left, gradual=0.0)
+    return replace(latent, noise_mask=None, leftover=left, gradual=0.0, sound_mask=None)
 
 
 @node(

@@ -476,6 +476,10 @@ def mask_and_video(
     return torch.cat([shown, film], 1)
 
 
+KEPT_SOUND, SOUND_MASK = "kept_sound", "sound_mask"
+"""Tensors of a sound of which a mask keeps a part: its latents without noise, shape (1 or batch,
+channels, length, bands), and the mask, (1 or batch, length), 1 where it is denoised."""
+
 MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
 """Tensors of a prompt for inpainting models: the latent of the masked image, and the mask as
 `Family.inpaint_mask` returns it."""

@@ -31,6 +31,8 @@ from nodegraph.families.base import (
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
+    KEPT_SOUND,
+    SOUND_MASK,
     check_video_size,
     denoise_mask,
     with_first_frame,
@@ -246,6 +248,8 @@ class LTX2Video(Family):
         if layout is not None:
             numbers = [layout.frames, layout.length, layout.channels, layout.bands]
             fitted = {**fitted, _SOUND: torch.tensor([numbers])}
+        kept = {name: request.masked_image.get(name) for name in (KEPT_SOUND, SOUND_MASK)}
+        fitted |= {name: item for name, item in kept.items() if item is not None}
         if guides is None:
             return fitted
         guided = {_STRENGTHS: guides.strengths[None], _GUIDES: guides.clean}
@@ -294,13 +298,16 @@ class LTX2Video(Family):
             if _STRENGTHS in batch:
                 mask = mask * (1 - batch[_STRENGTHS][0].to(mask)).view(-1, 1, 1)
             of_video = timestep.unsqueeze(-1) * mask.flatten()
+        of_heard = timestep
+        if KEPT_SOUND in batch:
+            heard, of_heard = _with_kept_sound(heard, timestep, batch)
         of_cells, of_sound = model.module(
             hidden_states=cells.to(model.dtype),
             audio_hidden_states=heard.to(model.dtype),
             encoder_hidden_states=batch["embeddings"],
             audio_encoder_hidden_states=batch[_SOUND_EMBEDDINGS],
             timestep=of_video,
-            audio_timestep=timestep,
+            audio_timestep=of_heard,
             sigma=timestep,
             encoder_attention_mask=batch["mask"],
             audio_encoder_attention_mask=batch["mask"],
@@ -339,6 +346,17 @@ class LTX25Video(LTX2Video):
         marked = torch.zeros(len(cells), cells.shape[1], 1, device=cells.device)
         marked[:, :per_frame] = 1
         return marked
+
+
+def _with_kept_sound(heard: Tensor, timestep: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The tokens of a sound whose kept ones have no noise, and the timestep of each.
+
+    So a video follows a sound. Source: https://github.com/Lightricks/LTX-2, where the timestep of a
+    token is its mask times sigma (``timesteps_from_mask``), and a kept token is clean.
+    """
+    mask = batch[SOUND_MASK].to(heard)
+    clean = batch[KEPT_SOUND].to(heard).transpose(1, 2).flatten(2)
+    return torch.where(mask.unsqueeze(-1) == 0, clean, heard), timestep.unsqueeze(-1) * mask
 
 
 def _with_guides(video: Tensor, batch: Batch) -> Tensor:

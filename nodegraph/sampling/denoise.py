@@ -170,7 +170,7 @@ class Denoising:
             width=latent.width,
             height=latent.height,
             shape=shape,
-            inpaint_tensors=noise_mask_tensors(self._family, latent, self._original),
+            inpaint_tensors=noise_mask_tensors(family, latent, self._original, sound),
             extra_models=extra_models,
             sound=sound,
             guides=joined.guides,

@@ -7423,8 +7423,8 @@ class BuiltinFunctions:
     ) -> Latent:
         """Set the part of a latent that sampling changes (inpainting).
 
-        latent: The latent of an image.
-        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent.
+        latent: The latent of an image, or a latent of sound for CombineSoundLatent.
+        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent. For sound, its rows from top to bottom are the time.
         """
 
     def SetPrediction(
