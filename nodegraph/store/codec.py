@@ -217,13 +217,13 @@ class TensorReader:
         if start == end:
             tensor = torch.empty(shape, dtype=dtype)
         else:
-            found = torch.frombuffer(
+            flat = torch.frombuffer(
                 self._data,
                 dtype=dtype,
                 count=(end - start) // dtype.itemsize,
                 offset=self._start + start,
             )
-            tensor = aligned_tensor(found).reshape(shape)
+            tensor = aligned_tensor(flat).reshape(shape)
         if device != "cpu":
             tensor = _moved(tensor, device)
         return tensor_of_kind(tensor, kind[0]) if kind else tensor

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from nodegraph_nodes._sound_facts import music_size
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
@@ -25,7 +26,7 @@ from nodegraph.diffusion import (
 )
 from nodegraph.families.sampler_names import CFG_PP_SAMPLERS, allowed_schedules
 from nodegraph.models.conditioning import with_references
-from nodegraph.models.vae import decode_video
+from nodegraph.models.vae import decode_sound, decode_video
 from nodegraph.residency import ResidencyManager
 from nodegraph.sampling.denoise import Denoising
 from tests.accelerator.card import Card, real_card
@@ -39,7 +40,7 @@ from tests.diffusion.families.test_flux2 import flux2
 from tests.diffusion.families.test_hunyuan_image import hunyuan
 from tests.diffusion.families.test_inpainting import filled, flux_fill, sd1_fill
 from tests.diffusion.families.test_qwen_image_edit import edit_plus, edited
-from tests.diffusion.families.tiny_models import TINY, Tiny
+from tests.diffusion.families.tiny_models import TINY, TINY_SOUND, Tiny
 from tests.diffusion.families.video_models import wan
 from tests.diffusion.stand_in import ONE_OF_EACH, run
 from tests.diffusion.test_samplers import SD1, make
@@ -119,6 +120,45 @@ def test_a_family_goes_the_whole_way_there(
     assert there.part("model").family == family
     for part in there.loaded.values():
         move_component(part, "cpu")
+    assert card.is_empty()
+
+
+def heard(model: Model, tiny: Tiny) -> Sequence[Tensor]:
+    """A second of sound by prompts, decoded."""
+    family = FAMILIES[model.part("model").family]
+    width, height = music_size(family.name, 1.0)
+    latent, options = Latent(None, width, height), {"sampler": tiny.sampler, "cfg": 3.0}
+    made = model.make(width, height, latent=latent, negative=NEGATIVE, **options)
+    sound = replace(latent, samples=made.latents, format=family.latent.name)
+    return made.latents, decode_sound(model.part("vae"), sound).waveform
+
+
+@pytest.mark.parametrize("family", quick("stable-audio-3", of=TINY_SOUND))
+def test_a_family_of_sound_goes_the_whole_way_there(
+    model_of: ModelOf,  # noqa: F811
+    card: Card,
+    family: str,
+) -> None:
+    """Also with its layers brought there one by one."""
+    tiny = TINY_SOUND[family]
+    _, model = model_of(tiny.build)
+    expected = heard(model, tiny)
+    there = Model(model.folder, device="cuda:0")
+    for one, other in zip(heard(there, tiny), expected, strict=True):
+        card.assert_as_on_cpu(one, other)
+    for part in there.loaded.values():
+        move_component(part, "cpu")
+    assert card.is_empty()
+    with ExitStack() as small:
+        there = Model(model.folder)
+        for name in ("model", "text_encoder"):
+            part = small_footprint(model.part(name), "cuda:0")
+            there.loaded[name] = small.enter_context(part)
+        there.loaded["vae"] = model.part("vae")
+        found, _ = heard(there, tiny)
+    # where sigma begins at hundreds, other last bits grow
+    card.assert_as_on_cpu(found, expected[0], rounding=3e-4)
+    del there, part, found
     assert card.is_empty()
 
 
