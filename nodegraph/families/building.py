@@ -77,12 +77,13 @@ def _forget(layer: nn.Module) -> None:
     Rotary positions of Qwen-Image, LongCat-AudioDiT and others keep results, and modules, for good,
     on whatever device. Computed anew they take a few small operations for each evaluation.
     """
-    for name, plain in _cached_methods(type(layer)).items():
+    kind: Any = type(layer)
+    for name, plain in _cached_methods(kind).items():
         setattr(layer, name, MethodType(plain, layer))
 
 
 @functools.cache
-def _cached_methods(kind: type) -> dict[str, Callable[..., Any]]:
+def _cached_methods(kind: Any) -> dict[str, Callable[..., Any]]:
     """Methods of a class of diffusers that cache their results, by name, without the cache."""
     if not kind.__module__.startswith("diffusers.models."):
         return {}
