@@ -219,7 +219,7 @@ class StableCascade(_Stage):
 class StableCascadeDecoder(_Stage):
     """Stage B: a UNet that sees the latent of stage C, and the pooled prompt.
 
-    A negative prompt without a latent gets zeros in its place.
+    A prompt without a latent gets zeros in its place; the first positive one needs it.
     """
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
@@ -230,7 +230,7 @@ class StableCascadeDecoder(_Stage):
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
         tensors, channels = entry.tensors, int(model.config["effnet_in_channels"])
-        shown = tensors.get(STAGE_C)
+        shown = tensors.get(STAGE_C, tensors.get(NO_STAGE_C))
         if shown is None and request.side == "positive":
             raise InvalidValue(
                 "stage B of Stable Cascade needs the latent of stage C, and the conditioning has "
@@ -239,7 +239,7 @@ class StableCascadeDecoder(_Stage):
                 hint="Put a StageBConditioning between the prompt and the sampler.",
             )
         if shown is None:
-            shown = tensors.get(NO_STAGE_C, torch.zeros(1, 1, channels, 1, 1))
+            shown = torch.zeros(1, 1, channels, 1, 1)
         if shown.shape[2] != channels or shown.shape[1] not in (1, request.shape[0]):
             raise InvalidValue(
                 "the latent of stage C does not fit the latent of stage B",

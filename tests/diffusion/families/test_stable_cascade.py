@@ -9,7 +9,6 @@ with CLIP.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import diffusers as d
@@ -20,9 +19,10 @@ from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import P
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
+from nodegraph.models.conditioning import with_stage_c
 
 from .conftest import Pair
-from .equality import NEGATIVE, PROMPT, SEED, Made, Model, assert_same, stock
+from .equality import NEGATIVE, PROMPT, SEED, Made, assert_same
 from .parts import clip_text
 from .words import clip_words
 
@@ -145,3 +145,65 @@ def test_stage_c_is_diffusers(model_of: ModelOf) -> None:
             negative_prompt=negative,
         )
         assert_same(found, expected)
+
+
+SHOWN = torch.randn(3, 16, 3, 4, generator=torch.Generator().manual_seed(5))
+"""Latents of stage C."""
+
+
+def following(latents: Tensor) -> Callable[[Conditioning], Conditioning]:
+    """Give prompts a latent of stage C."""
+    latent = Latent(latents, 128, 128, len(latents), format="stable-cascade")
+    return lambda prompt: with_stage_c(prompt, latent)
+
+
+def decoder(pipeline: Any, latents: Tensor, *, steps: int = 3, **options: Any) -> Made:
+    """What stage B makes of latents of stage C by the stock pipeline."""
+
+    def run(kind: str) -> Tensor:
+        generators = [torch.Generator().manual_seed(SEED + item) for item in range(len(latents))]
+        with torch.no_grad():
+            answer = pipeline(
+                latents,
+                options.get("prompt", PROMPT),
+                num_inference_steps=steps,
+                generator=generators,
+                output_type=kind,
+                **{name: item for name, item in options.items() if name != "prompt"},
+            )
+        return torch.as_tensor(answer.images)
+
+    return Made(run("latent"), lambda: run("pt"))
+
+
+@pytest.mark.parametrize(
+    ("batch", "negative", "cfg"),
+    [
+        (1, None, 4.5),
+        pytest.param(1, NEGATIVE, 7.3, marks=pytest.mark.slow),
+        pytest.param(3, NEGATIVE, 1.1, marks=pytest.mark.slow),
+        pytest.param(3, None, 1.0, marks=pytest.mark.slow),
+    ],
+)
+def test_stage_b_is_diffusers(
+    model_of: ModelOf, batch: int, negative: str | None, cfg: float
+) -> None:
+    """With a latent of stage C for each image. Pixels are brought to -1..1 and back, which may
+    round their last bit."""
+    pipeline, model = model_of(stable_cascade_decoder)
+    shown = SHOWN[:batch]
+    # Of 3 and 4 cells the pipeline makes 32 and 42.
+    found = model.make(
+        168,
+        128,
+        batch=batch,
+        negative=negative,
+        cfg=cfg,
+        sampler="ddpm",
+        steps=3,
+        change=following(shown),
+    )
+    expected = decoder(pipeline, shown, guidance_scale=cfg, negative_prompt=negative)
+    assert_same(found, expected)
+    if batch == 1:
+        torch.testing.assert_close(found.pixels, expected.pixels, rtol=0, atol=2**-23)
