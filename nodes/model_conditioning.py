@@ -110,6 +110,6 @@ def StageBConditioning(conditioning: Conditioning, latent: Latent) -> Conditioni
             does not need this node.
         latent: The latent of stage C: one image, or as many as stage B samples.
     """
-    from nodegraph.models.conditioning import with_stage_c
+    from nodegraph.families.stable_cascade_prompts import with_stage_c
 
     return with_stage_c(conditioning, latent)

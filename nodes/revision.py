@@ -96,11 +96,8 @@ def ReviseConditioning(
         adds: Add the image embedding to that of the prompt, or to that of a previous node of this
             type, instead of replacing it.
     """
-    from nodegraph.models.conditioning import (
-        STAGE_C_FAMILY,
-        with_image_prompt,
-        with_pooled_image,
-    )
+    from nodegraph.families.stable_cascade_prompts import STAGE_C_FAMILY, with_image_prompt
+    from nodegraph.models.conditioning import with_pooled_image
     from nodegraph.models.ip_adapters.image_prompts import embed_images
 
     with ctx.weights(image_encoder, calls_only=True) as eyes:

@@ -39,6 +39,7 @@ from nodegraph.families.stable_cascade_files import (
 )
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import CodingMemory, StepMemory, unet_memory
+from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import SingleFile
 
 if TYPE_CHECKING:
@@ -113,8 +114,12 @@ STAGE_B_LATENTS = PaellaFormat(
 class _Stage(Family):
     """What both stages have in common: a UNet of a continuous time, led by a CLIP text encoder."""
 
-    def channels(self, config: Config) -> int:
-        return int(config.get("in_channels", self.latent.channels))
+    def recognises(self, shapes: Shapes) -> bool:
+        """Files with either stage have the same prefixes."""
+        files = self.denoisers[0].files
+        return super().recognises(shapes) and any(
+            layout.prefix(shapes) is not None for layout in files
+        )
 
     def step_memory(self, config: Config) -> StepMemory:
         patch = int(config.get("patch_size") or 1)
@@ -307,7 +312,7 @@ _SIGN = LoraSign(
 
 STABLE_CASCADE = StableCascade(
     "stable-cascade",
-    "Stable Cascade (stage C)",
+    "Stable Cascade stage C",
     latent=STAGE_C_LATENTS,
     pipelines=("StableCascadePriorPipeline",),
     denoisers=(Part("prior", (UNET_CLASS,), files=(STAGE_C_FILE,)),),
@@ -321,7 +326,7 @@ STABLE_CASCADE = StableCascade(
 )
 STABLE_CASCADE_DECODER = StableCascadeDecoder(
     "stable-cascade-decoder",
-    "Stable Cascade (stage B)",
+    "Stable Cascade stage B",
     latent=STAGE_B_LATENTS,
     pipelines=("StableCascadeDecoderPipeline",),
     denoisers=(Part("decoder", (UNET_CLASS,), files=(STAGE_B_FILE,)),),

@@ -149,6 +149,8 @@ def _unet_config(shapes: Shapes) -> dict[str, Any]:
         "effnet_in_channels": width_of("effnet_mapper.0.weight"),
         "pixel_mapper_in_channels": width_of("pixels_mapper.0.weight"),
         "kernel_size": shapes["down_blocks.0.0.depthwise.weight"][-1],
+        # As diffusers has it; it counts in training alone.
+        "dropout": [0.1] * levels,
         "self_attn": True,
         "timestep_conditioning_type": [name for name in _CONDITIONS if name in mappers],
         "switch_level": [False] * (levels - 1) if resampled else None,
@@ -209,6 +211,7 @@ STAGE_B_FILE = unet_layout(
 # The text encoder
 
 _PROJECTION = "text_projection"
+_POSITIONS = "transformer.text_model.embeddings.position_embedding.weight"
 ENCODER_PREFIX = "text_encoder.clip_g."
 """Before the names of its tensors in files with a whole stage."""
 CLIP_G = clip_layout("CLIP-G", "CLIPTextModelWithProjection", kind="bigG")
@@ -229,7 +232,7 @@ def _convert_encoder(tensors: Tensors, config: Config) -> dict[str, Tensor]:
 WHOLE_CLIP_G = replace(
     CLIP_G,
     name="stable-cascade-clip-g",
-    matches=lambda shapes: _PROJECTION in shapes and CLIP_G.matches(_plain(shapes)),
+    matches=lambda shapes: {_PROJECTION, _POSITIONS} <= shapes.keys(),
     config=lambda shapes: CLIP_G.config(_plain(shapes)),
     convert=_convert_encoder,
     prefixes=(ENCODER_PREFIX,),

@@ -22,12 +22,6 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.components import TextModel
 from nodegraph.families.family_checks import check_reads_references
-from nodegraph.families.image_conditioning import (
-    IMAGE_PROMPT,
-    NO_IMAGE_PROMPT,
-    NO_STAGE_C,
-    STAGE_C,
-)
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.prompt_media import MediaReader, PromptMedia
 from nodegraph.families.prompts import MUSIC_TASKS, MusicPrompt
@@ -43,9 +37,8 @@ from nodegraph.models.prompt_syntax import PromptPart, joint_parts, prompt_parts
 from nodegraph.weights.weight_files import read_tensors
 
 _FAMILY = "sdxl"
-STAGE_C_FAMILY = "stable-cascade"
-"""Family of stage C of Stable Cascade, and name of its latent format."""
-_STAGES = (STAGE_C_FAMILY, "stable-cascade-decoder")
+_WITH_IMAGES = (_FAMILY, "stable-cascade")
+"""Families whose prompts may be images of an image encoder."""
 _POOLED = "pooled"
 _NOISE = NoiseSchedule.from_config(
     {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}
@@ -94,93 +87,13 @@ def with_pooled_image(
     return replace(conditioning, entries=tuple(map(shown, conditioning.entries)))
 
 
-def with_image_prompt(
-    conditioning: Conditioning,
-    embeddings: Tensor,
-    strength: float,
-    *,
-    noise: float = 0.0,
-    adds: bool = False,
-) -> Conditioning:
-    """Prompts for stage C of Stable Cascade that show it images beside the text.
-
-    Args:
-        embeddings: What an image encoder says, float32, (images, width).
-        strength: Factor of them.
-        noise: Must be 0: stage C was not trained on embeddings with noise.
-        adds: Whether images that the prompt brought before stay.
-    Raises:
-        InvalidValue: There is noise; on port ``noise``.
-    """
-    if noise:
-        raise InvalidValue(
-            "stage C of Stable Cascade takes image embeddings without noise",
-            port="noise",
-            given=f"{noise:g}",
-            expected="0",
-        )
-    images = embeddings[None] * strength
-
-    def shown(entry: ConditioningEntry) -> ConditioningEntry:
-        before = entry.tensors.get(IMAGE_PROMPT) if adds else None
-        both = images if before is None else torch.cat([before, images], 1)
-        tensors = {IMAGE_PROMPT: both, NO_IMAGE_PROMPT: torch.zeros_like(both)}
-        return replace(entry, tensors={**entry.tensors, **tensors})
-
-    return replace(conditioning, entries=tuple(map(shown, conditioning.entries)))
-
-
-def with_stage_c(conditioning: Conditioning, latent: Latent) -> Conditioning:
-    """Prompts for stage B of Stable Cascade that follow a latent of stage C.
-
-    Args:
-        latent: Of one image, or of as many as stage B samples.
-    Raises:
-        InvalidValue: The prompt is of other models, on port ``conditioning``; or the latent is
-            empty or of another format, on port ``latent``.
-    """
-    check_stages(conditioning.family)
-    if latent.samples is None or latent.format not in (None, STAGE_C_FAMILY):
-        raise InvalidValue(
-            "stage B of Stable Cascade follows a sampled latent of stage C",
-            port="latent",
-            given="an empty latent"
-            if latent.samples is None
-            else f"a latent of format {latent.format}",
-            expected=f"a latent of format {STAGE_C_FAMILY}",
-            hint="Sample stage C first, and link its latent.",
-        )
-    shown = latent.samples[None]
-    tensors = {STAGE_C: shown, NO_STAGE_C: torch.zeros_like(shown)}
-    entries = tuple(
-        replace(entry, tensors={**entry.tensors, **tensors}) for entry in conditioning.entries
-    )
-    return replace(conditioning, entries=entries)
-
-
-def check_stages(family: str | None) -> None:
-    """Refuse prompts of models without a stage B.
-
-    Raises:
-        InvalidValue: On port ``conditioning``.
-    """
-    if family in (None, *_STAGES) or family not in FAMILIES:
-        return
-    raise InvalidValue(
-        "only stage B of Stable Cascade follows the latent of another stage",
-        port="conditioning",
-        given=get_family(family).title,
-        hint="Encode the prompt with the text encoder of Stable Cascade.",
-    )
-
-
 def check_pooled_image(family: str | None) -> None:
     """Refuse prompts of models that can't be led so.
 
     Raises:
         InvalidValue: On port ``conditioning``.
     """
-    if family is not None and family in FAMILIES and family not in (_FAMILY, STAGE_C_FAMILY):
+    if family is not None and family in FAMILIES and family not in _WITH_IMAGES:
         raise InvalidValue(
             "image embeddings can be a prompt of Stable Diffusion XL or Stable Cascade only",
             port="conditioning",

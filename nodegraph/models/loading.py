@@ -409,8 +409,8 @@ def _autoencoder(recipe: Vae) -> Autoencoder:
             "the model has no VAE: another model continues from its latents",
             port="vae",
             given=f"latents of format {recipe.family}",
-            hint="Of Stable Cascade, put the latent of stage C into a StageBConditioning, and "
-            "decode that of stage B with the VAE of stage B.",
+            hint="Put its latent into a StageBConditioning, and decode the latent of stage B with "
+            "the VAE of that model.",
         )
     autoencoder = Autoencoder(_modules(recipe), recipe.family)
     if settings := recipe_settings(recipe):

@@ -9,20 +9,30 @@ with CLIP.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import diffusers as d
+import numpy as np
 import pytest
 import torch
 import transformers as tf
 from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
+from diffusers.pipelines.stable_cascade import (
+    pipeline_stable_cascade,
+    pipeline_stable_cascade_prior,
+)
+from diffusers.schedulers import scheduling_ddpm_wuerstchen
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.models.conditioning import with_stage_c
+from nodegraph.diffusion import encode_image
+from nodegraph.families.components import Component
+from nodegraph.families.stable_cascade_prompts import with_image_prompt, with_stage_c
+from nodegraph.models.ip_adapters.image_prompts import embed_images
 
 from .conftest import Pair
-from .equality import NEGATIVE, PROMPT, SEED, Made, assert_same
+from .equality import NEGATIVE, PROMPT, SEED, Made, Model, assert_same, picture
 from .parts import clip_text
 from .words import clip_words
 
@@ -207,3 +217,129 @@ def test_stage_b_is_diffusers(
     assert_same(found, expected)
     if batch == 1:
         torch.testing.assert_close(found.pixels, expected.pixels, rtol=0, atol=2**-23)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+def test_any_number_of_steps_is_diffusers(model_of: ModelOf, steps: int) -> None:
+    pipeline, model = model_of(stable_cascade)
+    found = model.make(512, 256, cfg=1.0, sampler="ddpm", steps=steps)
+    called: dict[str, Any] = {"width": 512, "height": 256, "num_inference_steps": steps}
+    assert_same(found, prior(pipeline, guidance_scale=1.0, **called))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cfg", [1.0, 4.0])
+def test_images_as_prompts_are_diffusers(model_of: ModelOf, cfg: float) -> None:
+    pipeline, model = model_of(stable_cascade)
+    images = [picture(40, 32), picture(32, 48)]
+    pixels = [torch.from_numpy(np.array(image))[None].float() / 255 for image in images]
+    encoder = Component({"image_encoder": pipeline.image_encoder}, "clip")
+    shown = [embed_images(encoder, item, reads_patches=False)[0][0] for item in pixels]
+
+    def seeing(prompt: Conditioning) -> Conditioning:
+        for item in shown:
+            prompt = with_image_prompt(prompt, item, 1.0, adds=True)
+        return prompt
+
+    found = model.make(
+        512, 512, negative=NEGATIVE, cfg=cfg, sampler="ddpm", steps=3, change=seeing, batch=2
+    )
+    expected = prior(
+        pipeline,
+        images=images,
+        width=512,
+        height=512,
+        guidance_scale=cfg,
+        negative_prompt=NEGATIVE,
+        batch=2,
+    )
+    assert_same(found, expected)
+
+
+@pytest.mark.slow
+def test_both_stages_are_diffusers(model_of: ModelOf) -> None:
+    """As ``StableCascadeCombinedPipeline`` has them, one after the other."""
+    pipelines, models = zip(
+        *(model_of(each) for each in (stable_cascade, stable_cascade_decoder)), strict=True
+    )
+    latents = models[0].make(256, 256, cfg=4.0, sampler="ddpm", steps=3).latents
+    expected_latents = prior(pipelines[0], width=256, height=256, guidance_scale=4.0).latents
+    found = models[1].make(256, 256, cfg=1.1, sampler="ddpm", steps=3, change=following(latents))
+    assert_same(found, decoder(pipelines[1], expected_latents, guidance_scale=1.1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("denoise", [0.13, 0.5, 0.99])
+def test_stage_b_of_images_is_diffusers(model_of: ModelOf, denoise: float) -> None:
+    """diffusers has no such pipeline: its own one walks the last times from a noised latent."""
+    pipeline, model = model_of(stable_cascade_decoder)
+    pixels = torch.from_numpy(np.array(picture(168, 128)))[None].float() / 255
+    latent = encode_image(model.part("vae"), pixels)
+    assert latent.samples is not None
+    with torch.no_grad():
+        encoded = pipeline.vqgan.encode(pixels.movedim(-1, 1)).latents / 0.43
+    torch.testing.assert_close(latent.samples, encoded, rtol=1e-5, atol=1e-5)
+    options: dict[str, Any] = {"steps": 8, "change": following(SHOWN[:1])}
+    found = model.make(168, 128, latent=latent, denoise=denoise, cfg=1.1, sampler="ddpm", **options)
+    scheduler, walked = pipeline.scheduler, int(8 * denoise)
+    usual = scheduler.set_timesteps
+
+    def late(steps: int, **how: Any) -> None:
+        usual(steps, **how)
+        scheduler.timesteps = scheduler.timesteps[steps - walked :]
+
+    late(8)
+    noise = torch.randn(1, 4, 32, 42, generator=torch.Generator().manual_seed(SEED))
+    noised = scheduler.add_noise(latent.samples, noise, scheduler.timesteps[:1])
+    generator = torch.Generator().manual_seed(SEED)
+    torch.randn(1, 4, 32, 42, generator=generator)  # the noise that was added
+    scheduler.set_timesteps = late
+    try:
+        with torch.no_grad():
+            expected = pipeline(
+                SHOWN[:1],
+                PROMPT,
+                num_inference_steps=8,
+                guidance_scale=1.1,
+                latents=noised,
+                generator=generator,
+                output_type="latent",
+            ).images
+    finally:
+        del scheduler.set_timesteps
+    assert_same(found, Made(expected, lambda: expected))
+
+
+@pytest.mark.slow
+def test_bfloat16_is_diffusers(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are rounded to bfloat16, too. Noise is drawn in float32 here, so the pipelines get such
+    noise."""
+
+    def drawn(shape: Any, generator: Any, device: Any, dtype: Any) -> Tensor:
+        return torch.cat(
+            [torch.randn((1, *shape[1:]), generator=each).to(dtype) for each in generator]
+        )
+
+    for module in (scheduling_ddpm_wuerstchen, pipeline_stable_cascade_prior):
+        monkeypatch.setattr(module, "randn_tensor", drawn)
+    monkeypatch.setattr(pipeline_stable_cascade, "randn_tensor", drawn)
+    loaded = []
+    for build in (stable_cascade, stable_cascade_decoder):
+        pipeline, model = model_of(build)
+        # diffusers saves folders of stage B that it does not find the autoencoder's class for.
+        parts = {
+            name: deepcopy(part).bfloat16() if isinstance(part, torch.nn.Module) else part
+            for name, part in pipeline.components.items()
+        }
+        half = type(pipeline)(**parts)
+        half.set_progress_bar_config(disable=True)
+        loaded.append((half, Model(model.folder, "bfloat16")))
+    (first, stage_c), (second, stage_b) = loaded
+    expected = prior(first, width=256, height=256, guidance_scale=4.0)
+    found = stage_c.make(256, 256, cfg=4.0, sampler="ddpm", steps=3)
+    assert torch.equal(found.latents, expected.latents.float())
+    change = following(found.latents)
+    decoded = decoder(second, expected.latents, guidance_scale=1.1)
+    found = stage_b.make(256, 256, cfg=1.1, sampler="ddpm", steps=3, change=change)
+    assert torch.equal(found.latents, decoded.latents.float())
