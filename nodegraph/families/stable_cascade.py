@@ -337,7 +337,8 @@ STABLE_CASCADE_DECODER = StableCascadeDecoder(
         {
             "decoder": "model.diffusion_model.",
             "text_encoder": ENCODER_PREFIX,
-            "vqgan": "vae.",
+            # By its name in folders, and by that in recipes.
+            **dict.fromkeys(("vqgan", "vae"), "vae."),
         },
         "stable-cascade-v1",
     ),
