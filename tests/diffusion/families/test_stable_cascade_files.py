@@ -21,7 +21,9 @@ from torch import Tensor
 from nodegraph.diffusion import load_component, open_model
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.stable_cascade_files import PAELLA_FILE, STAGE_B_FILE, STAGE_C_FILE
+from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.derived_components import derive
 
 from .conftest import Pair
 from .test_stable_cascade import (
@@ -215,3 +217,28 @@ def test_a_file_with_a_whole_stage_is_the_folders(
         assert all(
             torch.equal(item, vae[name]) for name, item in pipeline.vqgan.state_dict().items()
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stem", "names"),
+    [
+        ("prior.down_blocks.0.2.attention.to_q", ("lora_A", "lora_B")),
+        ("lora_prior_unet_down_blocks_0_2_attention_attn_to_q", ("lora_down", "lora_up")),
+        ("diffusion_model.down_blocks.0.2.attention.attn.to_q", ("lora_A", "lora_B")),
+    ],
+)
+def test_loras_change_what_they_name(
+    model_of: ModelOf, stem: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """In the names of diffusers, of kohya's scripts, and of ComfyUI."""
+    pipeline, model = model_of(stable_cascade)
+    down, up = torch.randn(2, 64), torch.randn(64, 2)
+    file = tmp_path / "cascade.safetensors"
+    save_file({f"{stem}.{names[0]}.weight": down, f"{stem}.{names[1]}.weight": up}, file)
+    recipe = OpenedAdapter(file).apply_to(open_model(str(model.folder), []).model, 0.5).recipe
+    assert recipe is not None
+    derived = derive(model.part("model"), recipe)
+    x, layer = torch.randn(3, 64), "down_blocks.0.2.attention.to_q"
+    found, own = (each.get_submodule(layer)(x) for each in (derived.module, pipeline.prior))
+    torch.testing.assert_close(found, own + 0.5 * x @ down.T @ up.T, rtol=1e-4, atol=1e-4)
