@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import diffusers as d
@@ -26,10 +29,13 @@ from diffusers.schedulers import scheduling_ddpm_wuerstchen
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion import encode_image
+from nodegraph.diffusion import encode_image, open_model
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.components import Component
+from nodegraph.families.identification import identify_folder
 from nodegraph.families.stable_cascade_prompts import with_image_prompt, with_stage_c
 from nodegraph.models.ip_adapters.image_prompts import embed_images
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Made, Model, assert_same, picture
@@ -343,3 +349,101 @@ def test_bfloat16_is_diffusers(model_of: ModelOf, monkeypatch: pytest.MonkeyPatc
     decoded = decoder(second, expected.latents, guidance_scale=1.1)
     found = stage_b.make(256, 256, cfg=1.1, sampler="ddpm", steps=3, change=change)
     assert torch.equal(found.latents, decoded.latents.float())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("convention", ["diffusers", "comfyui"])
+def test_other_samplers_sample_both_stages(model_of: ModelOf, convention: str) -> None:
+    for build, size, change in (
+        (stable_cascade, (512, 256), lambda prompt: prompt),
+        (stable_cascade_decoder, (168, 128), following(SHOWN[:1])),
+    ):
+        _, model = model_of(build)
+        for sampler, schedule in (
+            ("euler_ancestral", "simple"),
+            ("dpmpp_2m", "karras"),
+            ("ddim", "normal"),
+            ("pndm", "normal"),
+            ("tcd", "simple"),
+        ):
+            if convention == "comfyui" and sampler in ("pndm", "tcd"):
+                continue
+            made = model.make(
+                *size,
+                cfg=3.0,
+                steps=4,
+                sampler=sampler,
+                schedule=schedule,
+                convention=convention,
+                change=change,
+            )
+            assert torch.isfinite(made.latents).all()
+            assert made.latents.std() > 1e-4
+
+
+def test_what_does_not_fit_is_refused(model_of: ModelOf) -> None:
+    _, stage_c = model_of(stable_cascade)
+    _, stage_b = model_of(stable_cascade_decoder)
+    prompt = stage_c.encode(PROMPT)
+    assert prompt is not None
+    with raises(InvalidValue):
+        stage_b.make(128, 128, cfg=1.0)
+    with raises(InvalidValue):
+        stage_b.make(128, 128, cfg=1.0, batch=3, change=following(SHOWN[:2]))
+    with raises(InvalidValue):
+        stage_b.make(132, 128, cfg=1.0, change=following(SHOWN[:1]))
+    with raises(InvalidValue):
+        with_stage_c(prompt, Latent(None, 128, 128))
+    with raises(InvalidValue):
+        with_stage_c(prompt, Latent(torch.zeros(1, 4, 32, 32), 128, 128, format="sd"))
+    with raises(InvalidValue):
+        with_stage_c(replace(prompt, family="flux"), Latent(SHOWN, 128, 128, 3))
+    with raises(InvalidValue):
+        with_image_prompt(prompt, torch.zeros(1, 24), 1.0, noise=0.5)
+    with raises(InvalidValue):
+        wide = with_image_prompt(prompt, torch.zeros(1, 7), 1.0)
+        stage_c.make(256, 256, cfg=1.0, change=lambda _: wide)
+    with raises(InvalidValue):
+        stage_c.part("vae")
+
+
+@pytest.mark.slow
+def test_images_are_not_sampled_one_by_one_after_several(model_of: ModelOf) -> None:
+    _, model = model_of(stable_cascade_decoder)
+    single = Model(model.folder, loaded=dict(model.loaded))
+    single.loaded["model"] = replace(model.part("model"), one_by_one=True)
+    with raises(InvalidValue):
+        single.make(128, 128, cfg=1.0, batch=2, change=following(SHOWN[:2]))
+    found = single.make(128, 128, cfg=1.0, batch=2, sampler="ddpm", change=following(SHOWN[:1]))
+    assert torch.isfinite(found.latents).all()
+
+
+def test_a_prompt_of_stage_c_leads_stage_b(model_of: ModelOf) -> None:
+    """Both have the same text encoder, so that a workflow encodes its prompt once."""
+    _, stage_c = model_of(stable_cascade)
+    _, stage_b = model_of(stable_cascade_decoder)
+    prompt = stage_c.encode(PROMPT)
+    assert prompt is not None
+    found = stage_b.make(
+        128, 128, cfg=1.0, sampler="ddpm", change=lambda _: following(SHOWN[:1])(prompt)
+    )
+    assert torch.isfinite(found.latents).all()
+
+
+def test_a_scheduler_of_a_table_is_refused(model_of: ModelOf, tmp_path: Path) -> None:
+    _, model = model_of(stable_cascade)
+    folder = tmp_path / "prior"
+    copytree(model.folder, folder)
+    d.DDPMScheduler().save_pretrained(folder / "scheduler")
+    with raises(InvalidFile):
+        open_model(str(folder), [])
+
+
+def test_a_wuerstchen_is_told(model_of: ModelOf) -> None:
+    for name, role in (
+        ("StableCascadePriorPipeline", "prior"),
+        ("StableCascadeDecoderPipeline", "decoder"),
+    ):
+        found = identify_folder(name, {role: {"in_channels": 4}})
+        assert found.family is None
+        assert "Würstchen" in found.refusal
