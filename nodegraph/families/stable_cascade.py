@@ -73,8 +73,8 @@ class PaellaFormat(LatentFormat):
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         """See `LatentFormat.encode`."""
-        latents: Tensor = vae.encode(pixels / 2 + 0.5).latents
-        return latents / vae.config.scale_factor
+        latents: Tensor = vae.encode(pixels / 2 + 0.5).latents / vae.config.scale_factor
+        return latents
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         """See `LatentFormat.decode`."""
@@ -91,9 +91,10 @@ class PaellaFormat(LatentFormat):
         return self.decoding(config)
 
 
-def _width(config: Mapping[str, Any]) -> float:
+def _width(config: Mapping[str, Any]) -> int:
     """Of the autoencoder's blocks of the largest size."""
-    return int(config.get("embed_dim", 384)) / 2 ** (int(config.get("levels", 2)) - 1)
+    width, levels = int(config.get("embed_dim", 384)), int(config.get("levels", 2))
+    return width >> (levels - 1)
 
 
 STAGE_C_LATENTS = StageCFormat(
