@@ -140,12 +140,12 @@ def image_encoder_state(inputs: HookInputs) -> str:
 
 
 def check_revised(inputs: HookInputs) -> Iterator[Finding]:
-    """Find prompts of models other than Stable Diffusion XL."""
+    """Find prompts of models other than Stable Diffusion XL and stage C of Stable Cascade."""
     prompt_family = inputs.fact("conditioning", "family")
-    if prompt_family is not None and prompt_family != "sdxl" and prompt_family in FAMILIES:
+    if prompt_family in FAMILIES and prompt_family not in ("sdxl", "stable-cascade"):
         yield Finding(
             "conditioning",
-            "image embeddings replace the pooled prompt of Stable Diffusion XL only",
+            "image embeddings are a prompt of Stable Diffusion XL and Stable Cascade only",
             FAMILIES[prompt_family].title,
             hint="Use ApplyIPAdapter or ReferenceLatents for other models.",
             code="wrong-family",

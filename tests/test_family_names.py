@@ -32,7 +32,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/latent_frames.py": "kandinsky qwen",
         "nodes/mask_make.py": "chroma",
         "nodes/media_conditioning.py": "minimax",
-        "nodes/model_conditioning.py": "flux",
+        "nodes/model_conditioning.py": "flux stablecascade",
         "nodes/model_sampling.py": "auraflow flux minimax sd3",
         "nodes/revision.py": "sdxl",
         "nodes/sound_models.py": "ace minimax",
@@ -91,10 +91,12 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/_training_facts.py": "sd1 stablediffusion",
     },
     "Nodes of one model: its image prompts, its schedule": {
-        "nodegraph/models/conditioning.py": "sdxl stablediffusion",
+        "nodegraph/models/conditioning.py": "sdxl stablecascade stablediffusion",
+        "nodes/_conditioning_facts.py": "stablecascade",
+        "nodes/revision.py": "stablecascade",
         "nodegraph/models/ip_adapters/image_prompts.py": "flux",
         "nodegraph/weights/single_files/clip.py": "flux",
-        "nodes/_ip_adapter_facts.py": "flux sdxl stablediffusion",
+        "nodes/_ip_adapter_facts.py": "flux sdxl stablecascade stablediffusion",
         "nodes/schedule_lists.py": "flux ideogram ltx",
     },
     "Says of which model diffusers ships ratios for MagCache": {

@@ -17,6 +17,8 @@ from nodegraph.families.image_conditioning import (
     CONTROL_IMAGE,
     INPAINT_MASK,
     MASKED_IMAGE,
+    NO_STAGE_TENSORS,
+    STAGE_TENSORS,
     VIDEO_CONDITIONS,
 )
 from nodegraph.families.latent_formats import LatentFormat
@@ -80,11 +82,13 @@ SECONDS = "seconds"
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, RATE, *VIDEO_CONDITIONS),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
-    *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE, SECONDS),
+    *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE, SECONDS, *NO_STAGE_TENSORS),
 )
 """Tensors that prompts without them take from the first positive prompt."""
 
-CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE, TIME_IDS, SCORE, NULL_EMBEDDING)
+CONDITION_TENSORS = (
+    *(*SHARED, LATE_CFG, GUIDANCE, TIME_IDS, SCORE, NULL_EMBEDDING, *STAGE_TENSORS),
+)
 """Tensors of a prompt that do not come from its text."""
 
 ATTENTION_CACHES = frozenset({"taylorseer", "broadcast"})

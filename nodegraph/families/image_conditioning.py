@@ -488,6 +488,14 @@ CONTROL_IMAGE = "beside"
 """Tensor of a prompt for control-image models: the latent of the control image, shape
 (1, channels, height, width)."""
 
+STAGE_C, NO_STAGE_C = "stage_c", "no_stage_c"
+"""Tensors of a prompt for stage B of Stable Cascade: latents of stage C, (1, images, channels,
+height, width), and zeros of that shape for negative prompts."""
+IMAGE_PROMPT, NO_IMAGE_PROMPT = "image_prompt", "no_image_prompt"
+"""Tensors of a prompt for stage C of Stable Cascade: what CLIP says of images, (1, images, width),
+and zeros of that shape for prompts without images."""
+STAGE_TENSORS, NO_STAGE_TENSORS = (STAGE_C, IMAGE_PROMPT), (NO_STAGE_C, NO_IMAGE_PROMPT)
+
 OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, PRIOR_TOKENS, *VIDEO_CELLS)
 """Tensors of a fitted prompt that have one value per latent cell."""
 

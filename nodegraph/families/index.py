@@ -119,6 +119,10 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "kolors": lambda: import_module("nodegraph.families.kolors").KOLORS,
     "hunyuan-dit": lambda: import_module("nodegraph.families.hunyuan_dit").HUNYUAN_DIT,
     "glm-image": lambda: import_module("nodegraph.families.glm_image").GLM_IMAGE,
+    "stable-cascade": lambda: import_module("nodegraph.families.stable_cascade").STABLE_CASCADE,
+    "stable-cascade-decoder": lambda: (
+        import_module("nodegraph.families.stable_cascade").STABLE_CASCADE_DECODER
+    ),
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

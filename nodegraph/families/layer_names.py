@@ -28,7 +28,8 @@ class LoraSign(NamedTuple):
 
 
 UNET_SIGN = LoraSign(
-    r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
+    # Names with two numbers are those of Stable Cascade.
+    r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_(?!\d+_\d)|^mid_block_",
     "Stable Diffusion 1.x, 2.x or XL",
 )
 DOUBLE_STREAM_SIGN = LoraSign(r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux")

@@ -83,6 +83,7 @@ SCHEDULER_CLASSES = (
             "DDIMScheduler",
             "DDPMParallelScheduler",
             "DDPMScheduler",
+            "DDPMWuerstchenScheduler",
             "DEISMultistepScheduler",
             "DPMSolverMultistepInverseScheduler",
             "DPMSolverMultistepScheduler",
@@ -103,7 +104,7 @@ SCHEDULER_CLASSES = (
     )
 )
 """Classes of diffusers whose files describe what is sampled here: a variance for each of a number
-of training timesteps. Flow matching, EDM and cascades aren't among them."""
+of training timesteps, or of a continuous time. Flow matching and EDM aren't among them."""
 
 _CLASSES = {"discrete": SCHEDULER_CLASSES, "flow": FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES}
 
@@ -149,6 +150,7 @@ _NUMBERS: Mapping[str, tuple[float, float, float]] = {
     "timestep_scaling": (0, 1e9, 10.0),
     "clip_sample_range": (0, 1e9, 1.0),
     "snr_shift_scale": (0, 1e9, 3.0),
+    **dict.fromkeys(("s", "scaler"), (0, 1e3, 1.0)),
 }
 """By key: what a number has to lie between, and what a missing one means."""
 _FLOW_NUMBERS: Mapping[str, tuple[float, float, float]] = {

@@ -37,6 +37,8 @@ from nodegraph.models.prompt_syntax import PromptPart, joint_parts, prompt_parts
 from nodegraph.weights.weight_files import read_tensors
 
 _FAMILY = "sdxl"
+_WITH_IMAGES = (_FAMILY, "stable-cascade")
+"""Families whose prompts may be images of an image encoder."""
 _POOLED = "pooled"
 _NOISE = NoiseSchedule.from_config(
     {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}
@@ -91,9 +93,9 @@ def check_pooled_image(family: str | None) -> None:
     Raises:
         InvalidValue: On port ``conditioning``.
     """
-    if family is not None and family in FAMILIES and family != _FAMILY:
+    if family is not None and family in FAMILIES and family not in _WITH_IMAGES:
         raise InvalidValue(
-            "image embeddings can replace the pooled prompt of Stable Diffusion XL only",
+            "image embeddings can be a prompt of Stable Diffusion XL or Stable Cascade only",
             port="conditioning",
             given=get_family(family).title,
             hint="Use ApplyIPAdapter or ReferenceLatents with other models.",

@@ -154,7 +154,8 @@ def port_files(
         PartFiles(part.role, layout.tokenizer_files(source.path / part.role))
         for part in family.tokenizers
     ]
-    vae = files_of([Part(family.vae, ()), *sound_parts(family.latent)])
+    own = [Part(family.vae, ())] if family.latent.autoencoders else []
+    vae = files_of([*own, *sound_parts(family.latent)])
     return files_of(family.denoisers), [*files_of(family.encoders), *tokenizers], vae
 
 

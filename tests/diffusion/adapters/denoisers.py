@@ -63,6 +63,20 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
         addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=6 * 8 + 48,
     ),
+    "stable_cascade": (
+        "StableCascadeUNet",
+        {
+            "conditioning_dim": 64,
+            "block_out_channels": (64, 64),
+            "num_attention_heads": (1, 1),
+            "down_num_layers_per_block": (1, 1),
+            "up_num_layers_per_block": (1, 1),
+            "clip_text_in_channels": 32,
+            "clip_text_pooled_in_channels": 32,
+            "clip_image_in_channels": 24,
+            "switch_level": (False,),
+        },
+    ),
     "sd3": (
         "SD3Transformer2DModel",
         {

@@ -802,6 +802,8 @@ LACKS: dict[str, set[str]] = {
     "kolors": {"ComfyUI", "inpaint"},
     "hunyuan-dit": {"ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint"},
     "glm-image": {"single file", "ComfyUI", "img2img", "inpaint"},
+    "stable-cascade": {"attention guiders", "block guiders", "img2img", "inpaint"},
+    "stable-cascade-decoder": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},
