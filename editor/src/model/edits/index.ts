@@ -25,8 +25,8 @@ export {
   setLabel,
   setMode,
   setNote,
-  setType,
 } from "./nodes";
 export * from "./parameters";
 export { clearGraph, type RemoveOptions, removeItems, removeNodes } from "./remove";
 export { addReroute, moveReroute, removeReroute } from "./reroutes";
+export { retype } from "./retype";
