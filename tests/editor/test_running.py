@@ -227,14 +227,14 @@ def test_what_lacks_is_quiet_until_somebody_asks_and_then_has_its_mend(tab: Edit
     editor.page.get_by_role("menuitem", name="Add KSampler").click()
     # What just came is quiet.
     expect(editor.cards).to_have_count(3)
-    expect(editor.card("sample")).to_contain_text("inputs open")
+    expect(editor.card("ksampler")).to_contain_text("inputs open")
     expect(card).not_to_contain_text("missing")
     editor.click_card("decode")
     # Another type keeps the links that fit it.
     editor.page.keyboard.press("Shift+F2")
     editor.page.keyboard.type("decode video")
     editor.page.keyboard.press("Enter")
-    expect(card).to_contain_text("Decode video")
+    expect(card).to_contain_text("VAE decode video")
     expect(card).not_to_contain_text("open")
 
 

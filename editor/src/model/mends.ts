@@ -4,7 +4,7 @@ import { converterBetween, fit, giverOf } from "./compat";
 import { addNode, connect, disconnect, retype, setInput, shortLink } from "./edits";
 import { edgeId } from "./graph";
 import type { Json } from "./json";
-import { layoutOf } from "./layout";
+import { layoutOf, type Point } from "./layout";
 import { linkOf } from "./links";
 import { nodeOf, type Scope } from "./scope";
 import { type InputSpec, inputOf, labelOf, type NodeTypes, typeOf } from "./spec";
@@ -20,9 +20,9 @@ interface Offer {
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** One edit, or what opens where a person has to choose. */
+/** One edit, which puts a new node where it is told; or what opens where a person has to choose. */
 export type Mend = Offer &
-  ({ readonly edit: (workflow: Workflow) => Workflow } | { readonly opens: Choice });
+  ({ readonly edit: (workflow: Workflow, at?: Point) => Workflow } | { readonly opens: Choice });
 
 export interface Situation {
   readonly workflow: Workflow;
@@ -139,9 +139,10 @@ function addGiver(finding: Finding, { workflow, scope, node, types }: Situation)
   const giver = giverOf(types, { type: input.type, port: `${spec.type}.${input.name}` });
   const output = giver?.outputs.find((item) => fit(types, item, input).fits);
   if (!giver || !output) return [];
-  const add = (w: Workflow) => {
+  const add = (w: Workflow, at?: Point) => {
     const { x, y } = layoutOf(w, scope).positions.get(node) ?? { x: 0, y: 0 };
-    const added = addNode(w, scope, { type: giver.type, at: { x: x - GIVER_LEFT, y } });
+    const place = at ?? { x: x - GIVER_LEFT, y };
+    const added = addNode(w, scope, { type: giver.type, at: place });
     const link = shortLink(giver, { node: added.name, port: output.name });
     return connect(added.workflow, scope, link, { node, port: input.name });
   };

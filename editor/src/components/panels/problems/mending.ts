@@ -3,6 +3,7 @@ import { create } from "zustand";
 import type { Finding } from "@/api/schema";
 import {
   boundsOfItems,
+  freePlace,
   screenCenter,
   screenPoint,
   visibleCenter,
@@ -98,8 +99,10 @@ interface Spot {
 }
 
 function apply(mend: Mend, spot: Spot): void {
-  if ("edit" in mend) edit("panels.edit.mend", mend.edit);
-  else if (mend.opens === "models") useUi.getState().openDialog("missing");
+  if ("edit" in mend) {
+    const at = boundsOfItems([spot.node]) ? freePlace(spot.node, "left") : undefined;
+    edit("panels.edit.mend", (workflow) => mend.edit(workflow, at));
+  } else if (mend.opens === "models") useUi.getState().openDialog("missing");
   else {
     focusNode(spot);
     if (mend.opens === "types") openTypes(spot.node);
