@@ -1,5 +1,15 @@
 /** Undo, the clipboard, selecting, and what is done to selected nodes. */
-import { Clipboard, Copy, CopyPlus, Redo2, Replace, Scissors, Trash2, Undo2 } from "lucide-react";
+import {
+  BookmarkPlus,
+  Clipboard,
+  Copy,
+  CopyPlus,
+  Redo2,
+  Replace,
+  Scissors,
+  Trash2,
+  Undo2,
+} from "lucide-react";
 import { openTypes } from "@/components/panels/problems/mending";
 import { t } from "@/i18n";
 import {
@@ -347,6 +357,17 @@ export const commands: readonly Command[] = [
     run: (context) => {
       const [node] = selected(context).nodes;
       if (node !== undefined) openTypes(node);
+    },
+  },
+  {
+    id: "nodes.presets",
+    label: "editing.presets",
+    group: "nodes",
+    icon: BookmarkPlus,
+    when: () => inGraph() && selected().nodes.length === 1,
+    run: (context) => {
+      const [node] = selected(context).nodes;
+      if (node !== undefined) useUi.getState().openDialog("nodePresets", { node });
     },
   },
   {

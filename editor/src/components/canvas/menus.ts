@@ -135,7 +135,9 @@ function cardItems(item: Item, { workflow, scope }: Scene): readonly MenuEntry[]
     ...enter,
     ...commandItems(isNode ? ["run-to-here"] : []),
     ...(isNode ? [...viewItems(item.name), ...pictureItems(), "separator" as const] : []),
-    ...commandItems(single && isNode ? ["nodes.link", "nodes.rename", "nodes.replace"] : []),
+    ...commandItems(
+      single && isNode ? ["nodes.link", "nodes.rename", "nodes.replace", "nodes.presets"] : [],
+    ),
     ...(item.kind === "end" ? [] : [colorItems()]),
     ...commandItems(
       isNode ? ["nodes.collapse", "nodes.mute", "nodes.bypass", "nodes.always", "-"] : ["-"],

@@ -16,6 +16,7 @@ export { setInput } from "./inputs";
 export { connect, disconnect, moveLink, shortLink } from "./links";
 export * from "./looks";
 export { clearPrecision, type Meta, setMeta, setRequirement } from "./meta";
+export { nodePreset, withPreset } from "./nodePresets";
 export {
   addNode,
   freeNodeName,
