@@ -138,7 +138,7 @@ function lackingIn({ code, message, node_type: type }: Finding, packs: readonly 
 /** Show what the run told of it, besides the message. */
 function tellFailure(finding: Finding): void {
   const job = jobOfFailure(useJobs.getState(), activeDocument().id, finding);
-  if (job !== null) useUi.getState().openDialog("failure", { job: job.id });
+  if (job !== null) useUi.getState().openDialog("failure", { job: job.id, finding });
 }
 
 function detailOf({ given, expected, hint }: Finding, types: NodeTypes | null): string {

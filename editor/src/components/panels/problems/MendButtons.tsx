@@ -10,11 +10,13 @@ import { mendsFor } from "./mending";
 interface Props {
   readonly finding: Finding;
   readonly tabIndex?: number;
+  /** Before it is mended: what shows the problem may close. */
+  readonly onMend?: () => void;
 }
 
 const MOST = 2;
 
-export function MendButtons({ finding, tabIndex = 0 }: Props) {
+export function MendButtons({ finding, tabIndex = 0, onMend }: Props) {
   const types = useCatalogue((catalogue) => catalogue.types);
   const workflow = useActive((_document, found) => found);
   const mends = useMemo(() => mendsFor(finding, types, workflow), [finding, types, workflow]);
@@ -27,6 +29,7 @@ export function MendButtons({ finding, tabIndex = 0 }: Props) {
       tabIndex={tabIndex}
       onClick={(event) => {
         event.stopPropagation();
+        onMend?.();
         run();
       }}
     >
