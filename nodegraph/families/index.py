@@ -93,6 +93,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "hunyuan-video-15": lambda: (
         import_module("nodegraph.families.hunyuan_video_15").HUNYUAN_VIDEO_15
     ),
+    "hunyuan-video": lambda: import_module("nodegraph.families.hunyuan_video").HUNYUAN_VIDEO,
     "kandinsky5-image": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_IMAGE,
     "kandinsky5-video": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_VIDEO,
     "kandinsky5-edit": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_EDIT,

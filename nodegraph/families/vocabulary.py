@@ -116,6 +116,8 @@ VOCABULARIES = {
     "gemma3": Vocabulary("Gemma 3", source="Gemma 3, or of LTX-2"),
     "gemma4": Vocabulary("Gemma 4", source="Gemma 4, or of LTX-2.5"),
     "llama3": Vocabulary("Llama 3", source="Llama 3.1"),
+    # Llama 3's, with words for images and for padding.
+    "llava-llama3": Vocabulary("LLaVA Llama 3", source="HunyuanVideo"),
 }
 """By the name that parts of families know them by, and folders under `TOKENIZER_FOLDER`."""
 
