@@ -505,6 +505,10 @@ class Family(ABC):
         """
         return ()
 
+    def initial_noise(self, noise: Tensor, first: ConditioningEntry) -> Tensor:
+        """Return the noise that a sampling starts from; `first` is the first positive prompt."""
+        return noise
+
     @abstractmethod
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         """Return the model's output: noise, velocity or another prediction type of its schedule.

@@ -91,6 +91,7 @@ VOCABULARIES = {
     ),
     # What makes images ready is found as what splits prompts up.
     "clip-pictures": Vocabulary("CLIP", _along("clip-pictures/preprocessor_config.json")),
+    "clip-336-pictures": Vocabulary("CLIP", _along("clip-336-pictures/preprocessor_config.json")),
     "siglip-pictures": Vocabulary("SigLIP", _along("siglip-pictures/preprocessor_config.json")),
     "qwen2.5-vl-pictures": Vocabulary(
         "Qwen2.5-VL", _along("qwen2.5-vl-pictures/preprocessor_config.json")
