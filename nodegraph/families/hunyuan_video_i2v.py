@@ -32,6 +32,7 @@ from nodegraph.families.image_conditioning import (
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.qwen_image_edit import check_one_image
 from nodegraph.weights.lazy import torch
+from nodegraph.weights.single_files.clip import LLAVA_VISION
 from nodegraph.weights.single_files.language import LLAVA_LLAMA3
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ _ANSWER = 4
 """Tokens from the prompt's end to the header of the answer, which are left out."""
 _LAYER = -3
 
+_VISION, _PROCESSOR = "vision_model", "image_processor"
+"""Roles of LLaVA's vision model, if the text encoder is Llama alone, and of what prepares images
+for it."""
+_SIDE = 336
+"""Pixels per side of an image for the vision model."""
 _IMAGE_STATES, _STRIDE = "image_states", "image_stride"
 """Tensors of a prompt: the encoder's states of an image, (1, tokens, width), and of how many of
 them one is used if that does not depend on the model, int64 of shape (1,)."""
@@ -101,7 +107,7 @@ class HunyuanVideoI2V(HunyuanVideo):
         if not _sees(model):
             return super().encode_apart(model, texts, warn)
         for_llama, for_clip = texts
-        black = torch.zeros(_IMAGE_TOKENS, _IMAGE_TOKENS, 3)
+        black = torch.zeros(_SIDE, _SIDE, 3)
         states = _prompt_states(model, for_llama, black, warn)
         stride = torch.tensor([_STRIDE_WITHOUT_IMAGE])
         return encoded({**states, _STRIDE: stride, "pooled": pooled_prompt(model, for_clip)})
@@ -156,7 +162,7 @@ class HunyuanVideoI2V(HunyuanVideo):
 
 def _sees(model: TextModel) -> bool:
     """Return whether a text encoder comes with LLaVA's vision model."""
-    return "image_encoder" in model.modules or _is_llava(model)
+    return _VISION in model.modules or _is_llava(model)
 
 
 def _is_llava(model: TextModel) -> bool:
@@ -218,17 +224,25 @@ def _with_image(model: TextModel, taken: dict[str, Tensor], image: Tensor) -> di
     from nodegraph.media.images.images import to_pil
 
     drawn = to_pil(image).convert("RGB")
-    processor = model.tokenizers["image_processor"]
+    processor = model.tokenizers.get(_PROCESSOR) or _image_processor()
     pixels = processor(drawn, return_tensors="pt")["pixel_values"]
     if _is_llava(model):
         return {**taken, "pixel_values": pixels}
     encoder = model.modules["text_encoder"]
     ids = taken.pop("input_ids").to(encoder.device)
-    eyes = model.modules["image_encoder"]
+    eyes = model.modules[_VISION]
     features = eyes(pixels.to(eyes.device)).to(encoder.device, encoder.dtype)
     embeds = encoder.get_input_embeddings()(ids)
     embeds[:, _IMAGE_AT : _IMAGE_AT + _IMAGE_TOKENS] = features
     return {**taken, "inputs_embeds": embeds}
+
+
+def _image_processor() -> Any:
+    """Return the published image processor, for text encoders from a part of a folder."""
+    import transformers
+
+    size = {"height": _SIDE, "width": _SIDE}
+    return transformers.CLIPImageProcessor(size={"shortest_edge": _SIDE}, crop_size=size)
 
 
 def _family(
@@ -247,11 +261,17 @@ def _family(
                 files=(LLAVA_LLAMA3,),
             ),
             CLIP_PART,
+            Part(_VISION, ("LlavaVisionModel",), optional=True, files=(LLAVA_VISION,)),
         ),
         tokenizers=(
             Part("tokenizer", ("PreTrainedTokenizerFast",), vocabulary="llava-llama3"),
             Part("tokenizer_2", ("CLIPTokenizer",), vocabulary="clip-l"),
-            Part("image_processor", ("CLIPImageProcessor",), vocabulary="clip-336-pictures"),
+            Part(
+                _PROCESSOR,
+                ("CLIPImageProcessor",),
+                optional=True,
+                vocabulary="clip-336-pictures",
+            ),
         ),
         condition=condition,
         stride=stride,

@@ -309,6 +309,44 @@ CLIP_VISION_PROJECTED = FileLayout(
     _convert_projected,
 )
 
+_PROJECTOR = "multi_modal_projector.linear_1.weight"
+_READ_LAYERS = 23
+"""Of CLIP's 24, of which LLaVA reads the last but one; files may lack the last."""
+
+
+def _llava_config(shapes: Shapes) -> dict[str, Any]:
+    """The configuration of LLaVA's vision model, without layers that it does not read."""
+    config = _vit_h_config(shapes)
+    layers = config["num_hidden_layers"]
+    read = layers if layers == _READ_LAYERS else layers - 1
+    return {
+        "vision_config": {**config, "num_hidden_layers": read, "hidden_act": "quick_gelu"},
+        # Of the language model, only the width counts.
+        "text_config": {
+            **{"model_type": "llama", "hidden_size": shapes[_PROJECTOR][0]},
+            **{"num_attention_heads": 1, "num_key_value_heads": 1},
+        },
+    }
+
+
+def _convert_llava(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    unread = f"{LEVEL}encoder.layers.{config['vision_config']['num_hidden_layers']}."
+    return {
+        name: item
+        for name, item in tensors.items()
+        if not (name.endswith("position_ids") or name.startswith(unread))
+    }
+
+
+LLAVA_VISION = FileLayout(
+    "llava-vision",
+    "LLaVA's vision model",
+    "LlavaVisionModel",
+    lambda shapes: _MARK in shapes and _PROJECTOR in shapes,
+    _llava_config,
+    _convert_llava,
+)
+
 _PROBE = LEVEL + "head.probe"
 _UP, _DOWN = "redux_up.weight", "redux_down.weight"
 

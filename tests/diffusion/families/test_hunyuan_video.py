@@ -20,9 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning
-from nodegraph.diffusion import encode_video, load_component
+from nodegraph.diffusion import encode_prompt, encode_video, load_component
 from nodegraph.errors import InvalidValue
 from nodegraph.families.identification import identify_tensors
+from nodegraph.models.conditioning import encode_prompts_per_encoder
 from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.image_to_video import encode_first_frame
 from nodegraph.sampling.inpainting import with_tensors
@@ -34,8 +35,12 @@ from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Made, Model, assert_same, picture, stock
 from .image_to_image import as_tensor
 from .language import llama_text
+from .language_files import llava_llama3, text_file
 from .late_start import late_start
 from .parts import clip_text, flow
+from .test_text_encoder_files import loaded
+from .text_files import clip, clip_file, write
+from .text_files import clip_words as full_clip_words
 from .words import clip_words, llava_words
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
@@ -250,7 +255,41 @@ def test_a_file_of_other_names_is_loaded_whole(tmp_path: Path, names: str, chann
     file = tmp_path / "hunyuan.safetensors"
     save_file({name: item.contiguous() for name, item in tensors.items()}, file)
     shapes = {name: tuple(item.shape) for name, item in tensors.items()}
-    assert identify_tensors(shapes).title == "the transformer of HunyuanVideo"
+    assert identify_tensors(shapes).title.startswith("the transformer of HunyuanVideo")
     loaded = load_component(open_denoiser(DenoiserRequest(str(file)), []), "cpu").module
     for name, item in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], item), name
+
+
+def encoder_files(folder: Path, *templates: str) -> Path:
+    """Text encoders as ComfyUI's, and the tokenizer that no file holds."""
+    write(folder / "clip_l.safetensors", clip_file(clip()))
+    write(folder / "llava_llama3.safetensors", text_file(llava_llama3()))
+    llava_words(*templates).save_pretrained(folder / "tokenizers" / "llava-llama3")
+    return folder
+
+
+@pytest.mark.slow
+def test_text_encoders_from_files_are_diffusers(tmp_path: Path) -> None:
+    template = DEFAULT_PROMPT_TEMPLATE["template"]
+    files = encoder_files(tmp_path, template)
+    model = loaded("hunyuan-video", "clip_l", "llava_llama3", models=files)
+    encoder, words = llava_llama3(), llava_words(template)
+    own = {"text_encoder": encoder.model, "tokenizer": words, "text_encoder_2": clip()}
+    pipeline = d.HunyuanVideoPipeline(
+        **own, tokenizer_2=full_clip_words(), vae=None, transformer=None, scheduler=None
+    )
+    embeddings, pooled, mask = pipeline.encode_prompt(PROMPT, device="cpu", dtype=torch.float32)
+    (entry,) = encode_prompt(model, PROMPT).entries
+    assert torch.equal(entry.embeddings, embeddings)
+    assert torch.equal(entry.tensors["pooled"], pooled)
+    assert torch.equal(entry.tensors["mask"], mask)
+
+
+def test_a_prompt_for_each_encoder(model_of: ModelOf) -> None:
+    _, model = model_of(hunyuan_video)
+    encoder = model.part("text_encoder")
+    (apart,) = encode_prompts_per_encoder(encoder, ["a red cat", "a dog"]).entries
+    (one,), (two,) = (encode_prompt(encoder, text).entries for text in ("a red cat", "a dog"))
+    assert torch.equal(apart.embeddings, one.embeddings)
+    assert torch.equal(apart.tensors["pooled"], two.tensors["pooled"])

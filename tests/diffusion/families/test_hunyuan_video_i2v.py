@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import diffusers as d
@@ -13,19 +14,25 @@ from diffusers.pipelines.hunyuan_video import pipeline_hunyuan_video_image2video
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning
-from nodegraph.diffusion import encode_prompt
+from nodegraph.diffusion import encode_prompt, load_component
 from nodegraph.errors import InvalidValue
 from nodegraph.models.conditioning import encode_edit
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.image_to_video import encode_first_frame
 from nodegraph.sampling.inpainting import with_tensors
+from tests.diffusion.single_files.originals import WRITERS
 from tests.messages import raises
 
-from .checks import assert_samples_by
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Made, Model, assert_same, picture, stock
 from .image_to_image import as_tensor
 from .language import llama_text
-from .test_hunyuan_video import guided, parts, transformer
+from .language_files import llava_llama3
+from .test_hunyuan_video import encoder_files, guided, parts, transformer
+from .test_text_encoder_files import loaded
+from .text_files import clip, named, write
+from .text_files import clip_words as full_clip_words
+from .words import llava_words
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
@@ -142,3 +149,110 @@ def test_videos_are_those_of_diffusers(
         torch.testing.assert_close(found.pixels[:, 4:], expected.pixels, rtol=0, atol=0)
         found.latents = found.latents[:, :, 1:]
     assert_same(found, expected, pixels=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [3, 23])
+def test_a_vision_model_from_a_file_sees_the_same(tmp_path: Path, layers: int) -> None:
+    """As in ComfyUI, whose text encoder is Llama alone. Of 24 layers, files may lack the last."""
+    files = encoder_files(tmp_path, TEMPLATE)
+    words = llava_words(TEMPLATE)
+    config = eyes_config()
+    config.num_hidden_layers = layers + (layers == 23)
+    torch.manual_seed(5)
+    whole = tf.LlavaForConditionalGeneration(
+        tf.LlavaConfig(
+            vision_config=config,
+            text_config=llava_llama3().config,
+            image_token_index=words.convert_tokens_to_ids("<image>"),
+            pad_token_id=words.pad_token_id,
+        )
+    ).eval()
+    whole.model.language_model = llava_llama3().model
+    eyes = named(whole.model.vision_tower, "vision_model.")
+    eyes |= named(whole.model.multi_modal_projector, "multi_modal_projector.")
+    kept = {name: item for name, item in eyes.items() if ".layers.23." not in name}
+    write(files / "llava_llama3_vision.safetensors", kept)
+    names = ("clip_l", "llava_llama3", "llava_llama3_vision")
+    model = loaded("hunyuan-video-i2v", *names, models=files)
+    stock_model = d.HunyuanVideoImageToVideoPipeline(
+        *(whole, words, None, None, None, clip(), full_clip_words()),
+        image_processor=tf.CLIPImageProcessor(
+            size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}
+        ),
+    )
+    with torch.no_grad():
+        expected, pooled, mask = stock_model.encode_prompt(
+            picture(80, 64), PROMPT, device="cpu", dtype=torch.float32, image_embed_interleave=1
+        )
+    (entry,) = encode_edit(model, PROMPT, [frames_of(1, 80)]).entries
+    found = entry.tensors
+    assert torch.equal(torch.cat([found["image_states"], found["embeddings"]], 1), expected)
+    assert torch.equal(found["mask"], mask[:, 576:])
+    assert torch.equal(found["pooled"], pooled)
+
+
+@pytest.mark.slow
+def test_a_text_encoder_without_vision_model_reads_prompts(tmp_path: Path) -> None:
+    """As those for videos of prompts."""
+    files = encoder_files(tmp_path, TEMPLATE)
+    model, plain = (
+        loaded(family, "clip_l", "llava_llama3", models=files)
+        for family in ("hunyuan-video-i2v", "hunyuan-video")
+    )
+    (found,), (expected,) = (encode_prompt(each, PROMPT).entries for each in (model, plain))
+    assert found.tensors.keys() == expected.tensors.keys()
+    assert torch.equal(found.embeddings, expected.embeddings)
+    with raises(InvalidValue, port="encoder"):
+        encode_edit(model, PROMPT, [frames_of(1)])
+
+
+def test_what_does_not_fit_is_refused(model_of: ModelOf) -> None:
+    _, model = model_of(hunyuan_video_i2v)
+    _, first = model_of(hunyuan_video_i2v_v1)
+    for each in (model, first):
+        with raises(InvalidValue, port="positive"):
+            each.make(64, 64, frames=5, cfg=1.0)
+    encoder = model.part("text_encoder")
+    with raises(InvalidValue, port="images"):
+        encode_edit(encoder, PROMPT, [frames_of(2)])
+    with raises(InvalidValue, port="text"):
+        encode_edit(encoder, "an <image>", [frames_of(1)])
+
+
+def test_other_samplers(model_of: ModelOf) -> None:
+    _, model = model_of(hunyuan_video_i2v)
+    found = made(model, 64, 5, cfg=1.0, sampler="dpmpp_2m", schedule="normal", steps=3)
+    assert torch.isfinite(found.latents).all()
+    kept = encode_first_frame(
+        model.part("vae"), encode_prompt(model.part("text_encoder"), ""), frames_of(1), 5
+    )
+    assert torch.equal(found.latents[:, :, :1], kept["first_frame"])
+
+
+@pytest.mark.slow
+def test_several_videos_are_those_of_their_seeds(model_of: ModelOf) -> None:
+    """The pipeline fails with several videos of an image. Rows of a batch differ in last bits."""
+    _, model = model_of(hunyuan_video_i2v)
+    both = made(model, 64, 5, cfg=1.0, batch=2)
+    one, two = (made(model, 64, 5, cfg=1.0, seed=SEED + item) for item in range(2))
+    apart = torch.cat([one.latents, two.latents])
+    torch.testing.assert_close(both.latents, apart, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [hunyuan_video_i2v, hunyuan_video_i2v_v1])
+def test_files_of_the_transformer_are_told_by_the_family(
+    model_of: ModelOf, tmp_path: Path, build: Callable[[], Any]
+) -> None:
+    """No tensor shows whether a transformer of 16 channels replaces the first frame."""
+    network = build().transformer.eval()
+    tensors = WRITERS["hunyuan-video"](network.state_dict())
+    file = write(tmp_path / "i2v.safetensors", {k: v.contiguous() for k, v in tensors.items()})
+    family = "hunyuan-video-i2v" + ("-v1" if build is hunyuan_video_i2v_v1 else "")
+    request = DenoiserRequest(str(file), family=family)
+    loaded_network = load_component(open_denoiser(request, []), "cpu")
+    assert loaded_network.family == family
+    assert loaded_network.config["image_condition_type"] == network.config.image_condition_type
+    found = loaded_network.module.state_dict()
+    assert all(torch.equal(found[name], item) for name, item in network.state_dict().items())
