@@ -158,9 +158,7 @@ def transformer_layout(
     )
 
 
-HUNYUAN_VIDEO_FILE = transformer_layout(
-    "hunyuan-video-transformer", "HunyuanVideo", None, (16, 32)
-)
+HUNYUAN_VIDEO_FILE = transformer_layout("hunyuan-video-transformer", "HunyuanVideo", None, (16, 32))
 
 _CHAT = (
     "<|start_header_id|>system<|end_header_id|>\n\nDescribe the video by detailing the following "

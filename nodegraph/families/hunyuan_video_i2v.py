@@ -195,7 +195,9 @@ def _prompt_states(
     taken = {name: _with_image_tokens(item) for name, item in tokens.items()}
     mask = taken["attention_mask"]
     taken["position_ids"] = (mask.cumsum(-1) - 1).masked_fill(mask == 0, 1)
-    (states,) = layer_states(model.modules["text_encoder"], _with_image(model, taken, image), [_LAYER])
+    (states,) = layer_states(
+        model.modules["text_encoder"], _with_image(model, taken, image), [_LAYER]
+    )
     kept = _prompt_places(tokens["input_ids"][0], tokenizer)
     return {
         "embeddings": states[:, kept + _IMAGE_TOKENS - 1],

@@ -323,8 +323,10 @@ def _llava_config(shapes: Shapes) -> dict[str, Any]:
         "vision_config": {**config, "num_hidden_layers": read, "hidden_act": "quick_gelu"},
         # Of the language model, only the width counts.
         "text_config": {
-            **{"model_type": "llama", "hidden_size": shapes[_PROJECTOR][0]},
-            **{"num_attention_heads": 1, "num_key_value_heads": 1},
+            "model_type": "llama",
+            "hidden_size": shapes[_PROJECTOR][0],
+            "num_attention_heads": 1,
+            "num_key_value_heads": 1,
         },
     }
 

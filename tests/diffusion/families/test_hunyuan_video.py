@@ -222,9 +222,7 @@ def test_videos_of_a_first_image_are_those_of_diffusers(
     change = shown(model, image, frames)
     found = model.make(width, 64, frames=frames, cfg=cfg, negative=negative, change=change)
     called = {"width": width, "height": 64, "num_frames": frames, "true_cfg_scale": cfg}
-    expected = stock(
-        pipeline, out="frames", negative=negative, image=picture(width, 64), **called
-    )
+    expected = stock(pipeline, out="frames", negative=negative, image=picture(width, 64), **called)
     assert_same(found, expected)
 
 
