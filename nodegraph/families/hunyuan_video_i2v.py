@@ -128,12 +128,12 @@ class HunyuanVideoI2V(HunyuanVideo):
         image, stride = fitted.pop(_IMAGE_STATES, None), fitted.pop(_STRIDE, None)
         if image is None:
             return fitted
-        seen = image[:, :: self.stride if stride is None else int(stride)]
+        shown = image[:, :: self.stride if stride is None else int(stride)]
         mask = fitted["mask"]
         return {
             **fitted,
-            "embeddings": torch.cat([seen, fitted["embeddings"]], 1),
-            "mask": torch.cat([mask.new_ones(seen.shape[:2]), mask], 1),
+            "embeddings": torch.cat([shown, fitted["embeddings"]], 1),
+            "mask": torch.cat([mask.new_ones(shown.shape[:2]), mask], 1),
         }
 
     def with_image(

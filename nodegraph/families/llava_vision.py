@@ -1,7 +1,7 @@
 """The vision model of LLaVA without its language model: images as tokens of a prompt.
 
-Source: Liu et al. 2024, arXiv:2310.03744, and transformers' ``LlavaModel.get_image_features``, whose
-parts compute here.
+Source: Liu et al. 2024, arXiv:2310.03744, and transformers' ``LlavaModel.get_image_features``, of
+which it has the parts.
 """
 
 from __future__ import annotations
