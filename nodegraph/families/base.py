@@ -188,7 +188,7 @@ class Family(ABC):
             autoencoder.
         preconditioned: Whether `predict` takes latent + sigma · noise at any noise level and
             returns the clean latent; its ``noise`` is then ``discrete``.
-        needs_image: Whether its prompts need a reference image. Training has none.
+        needs_image: Whether its prompts need an image, which training has none of.
         needs_seed: Whether its prompts depend on a sampling's seed. Training and tiles have none.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
         scheduler: Entries that the pipeline overrides in the scheduler's configuration.

@@ -277,6 +277,7 @@ def _family(
         ),
         condition=condition,
         stride=stride,
+        needs_image=True,
         **more,
         **COMMON,
     )

@@ -245,6 +245,8 @@ _MARK = LEVEL + "embeddings.class_embedding"
 _HEADS = 16
 """Of every published one, whatever its width."""
 _IMAGE_PROJECTION = "visual_projection.weight"
+_PROJECTOR = "multi_modal_projector.linear_1.weight"
+"""Of LLaVA's vision model, which brings what CLIP sees to words."""
 _WIDTH_OF_L = 1024
 
 
@@ -281,7 +283,11 @@ CLIP_VISION = FileLayout(
     "clip-vision",
     "CLIP's vision model",
     "CLIPVisionModel",
-    lambda shapes: _MARK in shapes and not any(name.startswith("text_model.") for name in shapes),
+    lambda shapes: (
+        _MARK in shapes
+        and _PROJECTOR not in shapes
+        and not any(name.startswith("text_model.") for name in shapes)
+    ),
     _vit_h_config,
     _convert,
 )
@@ -309,7 +315,6 @@ CLIP_VISION_PROJECTED = FileLayout(
     _convert_projected,
 )
 
-_PROJECTOR = "multi_modal_projector.linear_1.weight"
 _READ_LAYERS = 23
 """Of CLIP's 24, of which LLaVA reads the last but one; files may lack the last."""
 
