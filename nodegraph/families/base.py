@@ -192,7 +192,7 @@ class Family(ABC):
             autoencoder.
         preconditioned: Whether `predict` takes latent + sigma · noise at any noise level and
             returns the clean latent; its ``noise`` is then ``discrete``.
-        needs_image: Whether its prompts need a reference image. Training has none.
+        needs_image: Whether its prompts need an image, which training has none of.
         needs_seed: Whether its prompts depend on a sampling's seed. Training and tiles have none.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
         scheduler: Entries that the pipeline overrides in the scheduler's configuration.
@@ -508,6 +508,10 @@ class Family(ABC):
         Samplings that need no other tensors may share a batch. Empty if no batch can be shared.
         """
         return ()
+
+    def initial_noise(self, noise: Tensor, first: ConditioningEntry) -> Tensor:
+        """Return the noise that a sampling starts from; `first` is the first positive prompt."""
+        return noise
 
     @abstractmethod
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:

@@ -449,6 +449,7 @@ _OWN = {
     "PaellaVQModel": "diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model",
     "LTX2LatentUpsamplerModel": "diffusers.pipelines.ltx2.latent_upsampler",
     "T5GemmaEncoder": "nodegraph.families.prx",
+    "LlavaVisionModel": "nodegraph.families.llava_vision",
     "QwenImageBlockwiseControlNet": "nodegraph.families.qwen_image_controls",
     "QwenImageFunControlNet": "nodegraph.families.qwen_image_controls",
 }

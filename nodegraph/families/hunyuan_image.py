@@ -123,7 +123,7 @@ REFINER_LAYERS: Table = (
     (f"{_REFINER}.ff.net.2", f"{_REFINED}.mlp.fc2"),
     (f"{_REFINER}.norm_out.linear", f"{_REFINED}.adaLN_modulation.1"),
 )
-"""Of what refines a prompt, as HunyuanVideo 1.5 has it, too."""
+"""Of what refines a prompt, as HunyuanVideo has it, too."""
 
 _LAYERS: Table = (
     ("transformer_blocks.*.attn.{to_q,to_k,to_v}", "double_blocks.*.img_attn_qkv"),
@@ -277,18 +277,21 @@ class HunyuanImage(Family):
         return output
 
 
-def chat_states(model: TextModel, chat: str, before: int, warn: Warn | None) -> dict[str, Tensor]:
-    """What Qwen 2.5-VL makes of a prompt: ``embeddings`` and the ``mask`` of tokens that are there.
+def chat_states(
+    model: TextModel, chat: str, before: int, warn: Warn | None, *, tokens: int = TEXT_TOKENS
+) -> dict[str, Tensor]:
+    """What a language model makes of a prompt: ``embeddings`` and the ``mask`` of its tokens.
 
     Args:
         chat: The prompt in its template.
         before: Tokens of the template before the prompt, which are cut off.
+        tokens: Tokens of the prompt, at most. Shorter ones are padded.
     """
     from nodegraph.families.text_encoders import layer_states, tokenize_padded
 
-    tokens = tokenize_padded(model.tokenizers["tokenizer"], chat, TEXT_TOKENS + before, warn)
-    (states,) = layer_states(model.modules["text_encoder"], tokens, [_LAYER])
-    return {"embeddings": states[:, before:], "mask": tokens["attention_mask"][:, before:]}
+    padded = tokenize_padded(model.tokenizers["tokenizer"], chat, tokens + before, warn)
+    (states,) = layer_states(model.modules["text_encoder"], padded, [_LAYER])
+    return {"embeddings": states[:, before:], "mask": padded["attention_mask"][:, before:]}
 
 
 def glyph_states(model: TextModel, line: str, length: int, warn: Warn | None) -> dict[str, Tensor]:

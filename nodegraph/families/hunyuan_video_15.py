@@ -103,7 +103,10 @@ _COMFYUI = (
     ("_attn_proj", "_attn.proj"),
     ("_attn_q_norm", "_attn.norm.query_norm"),
     ("_attn_k_norm", "_attn.norm.key_norm"),
+    (".q_norm", ".norm.query_norm"),
+    (".k_norm", ".norm.key_norm"),
     ("_mod.linear", "_mod.lin"),
+    (".modulation.linear", ".modulation.lin"),
     ("mlp.fc1", "mlp.0"),
     ("mlp.fc2", "mlp.2"),
     ("_embedder.mlp.0", "_embedder.in_layer"),
@@ -114,10 +117,11 @@ _COMFYUI = (
     ("_in.mlp.2", "_in.out_layer"),
 )
 """Parts of original names, and how ComfyUI calls them inside: ``comfy/supported_models.py``,
-``HunyuanVideo.process_unet_state_dict``."""
+``HunyuanVideo.process_unet_state_dict``. HunyuanVideo 1.0 has the same."""
 
 
-def _in_comfyui(name: str) -> str:
+def comfyui_name(name: str) -> str:
+    """Return the name of a layer in ComfyUI's network, by its original name."""
     for original, new in _COMFYUI:
         if original in name:
             return name.replace(original, new)
@@ -128,9 +132,9 @@ _ALL_LAYERS: Table = (
     *_LAYERS,
     *_JOINED,
     *(
-        (here, _in_comfyui(original))
+        (here, comfyui_name(original))
         for here, original in (*_LAYERS, *_JOINED)
-        if _in_comfyui(original) != original
+        if comfyui_name(original) != original
     ),
 )
 
@@ -252,7 +256,7 @@ class HunyuanVideo15(Family):
             fitted.pop(IMAGE_EMBEDS, None)
             return fitted
         _check_embeddings(model.config, fitted.get(IMAGE_EMBEDS), request)
-        fitted[FILM_AND_MASK] = _clip_and_mask(first, request)
+        fitted[FILM_AND_MASK] = clip_and_mask(first, request)
         return fitted
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
@@ -276,7 +280,7 @@ class HunyuanVideo15(Family):
         return output
 
 
-def _clip_and_mask(first: Tensor, request: SamplingRequest) -> Tensor:
+def clip_and_mask(first: Tensor, request: SamplingRequest) -> Tensor:
     """Latents of the first frames with zeros after them, and a channel that is 1 at those frames.
 
     Args:

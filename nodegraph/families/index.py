@@ -93,6 +93,13 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "hunyuan-video-15": lambda: (
         import_module("nodegraph.families.hunyuan_video_15").HUNYUAN_VIDEO_15
     ),
+    "hunyuan-video": lambda: import_module("nodegraph.families.hunyuan_video").HUNYUAN_VIDEO,
+    "hunyuan-video-i2v": lambda: (
+        import_module("nodegraph.families.hunyuan_video_i2v").HUNYUAN_VIDEO_I2V
+    ),
+    "hunyuan-video-i2v-v1": lambda: (
+        import_module("nodegraph.families.hunyuan_video_i2v").HUNYUAN_VIDEO_I2V_V1
+    ),
     "kandinsky5-image": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_IMAGE,
     "kandinsky5-video": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_VIDEO,
     "kandinsky5-edit": lambda: import_module("nodegraph.families.kandinsky5").KANDINSKY5_EDIT,

@@ -91,6 +91,7 @@ VOCABULARIES = {
     ),
     # What makes images ready is found as what splits prompts up.
     "clip-pictures": Vocabulary("CLIP", _along("clip-pictures/preprocessor_config.json")),
+    "clip-336-pictures": Vocabulary("CLIP", _along("clip-336-pictures/preprocessor_config.json")),
     "siglip-pictures": Vocabulary("SigLIP", _along("siglip-pictures/preprocessor_config.json")),
     "qwen2.5-vl-pictures": Vocabulary(
         "Qwen2.5-VL", _along("qwen2.5-vl-pictures/preprocessor_config.json")
@@ -116,6 +117,8 @@ VOCABULARIES = {
     "gemma3": Vocabulary("Gemma 3", source="Gemma 3, or of LTX-2"),
     "gemma4": Vocabulary("Gemma 4", source="Gemma 4, or of LTX-2.5"),
     "llama3": Vocabulary("Llama 3", source="Llama 3.1"),
+    # Llama 3's, with words for images and for padding.
+    "llava-llama3": Vocabulary("LLaVA Llama 3", source="HunyuanVideo"),
 }
 """By the name that parts of families know them by, and folders under `TOKENIZER_FOLDER`."""
 

@@ -191,7 +191,7 @@ class Denoising:
         if drawn.brownian_seed is not None:
             self._sampler.use_brownian_noise(drawn.brownian_seed, shape)
         shuffled = shuffle_noise(drawn.first, guider.windows, family, parts.noise, latent)
-        self._noise = self._placed(shuffled)
+        self._noise = self._placed(self._guidance.initial_noise(shuffled))
         self._added = parts.noise.added
         smooth = noise_levels.comfyui_progress is not None
         self._mask = mask_in_cells(latent, shape, smooth=smooth, sound=sound)

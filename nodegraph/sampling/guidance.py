@@ -209,12 +209,21 @@ class Guidance:
             self._layout.fitting = fitting
         self._sides = {side: fitting.prompts(side, item) for side, item in conditionings.items()}
         with_same_windows(self._sides)
-        self.first_frame: Tensor | None = first.tensors.get(FIRST_FRAME)
+        self._first = first
         self._guider = self._composed(
             model, choice, fitting, extra_models or {}, is_guided=is_guided
         )
         self._guides = guides
         self.unguided: Tensor | None = None
+
+    @property
+    def first_frame(self) -> Tensor | None:
+        """The first latent frames that a video keeps."""
+        return self._first.tensors.get(FIRST_FRAME)
+
+    def initial_noise(self, noise: Tensor) -> Tensor:
+        """What a sampling starts from: noise, into which some families mix the first image."""
+        return self._family.initial_noise(noise, self._first)
 
     def _is_guided(self, choice: GuiderChoice, sampler: str | None) -> bool:
         """Whether a negative side is evaluated.

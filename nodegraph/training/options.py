@@ -53,7 +53,7 @@ def check_trainable(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae
         )
     if family.needs_image:
         raise InvalidValue(
-            f"models of {family.title} cannot be trained, as training shows them no image to edit",
+            f"models of {family.title} cannot be trained, as training shows them no image",
             port="model",
             given=family.name,
             hint="Train a model of another family.",

@@ -24,11 +24,13 @@ from nodegraph.diffusion import (
     open_model,
     small_footprint,
 )
+from nodegraph.families.image_conditioning import CONDITION_CLIP, FIRST_FRAME
 from nodegraph.families.sampler_names import CFG_PP_SAMPLERS, allowed_schedules
 from nodegraph.models.conditioning import with_references
 from nodegraph.models.vae import decode_sound, decode_video
 from nodegraph.residency import ResidencyManager
 from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.inpainting import with_tensors
 from tests.accelerator.card import Card, real_card
 from tests.accelerator.fixtures import MIB, has_real_card, needs_pretending
 from tests.accelerator.pretend import PretendAccelerator
@@ -76,9 +78,14 @@ def as_it_is(prompt: Conditioning) -> Conditioning:
     return prompt
 
 
-def seeing(latent: Latent) -> Callable[[Conditioning], Conditioning]:
-    """What shows a model an image beside its prompt."""
-    return lambda prompt: with_references(prompt, latent)
+def seeing(family: str, latent: Latent) -> Callable[[Conditioning], Conditioning]:
+    """What shows a model an image beside its prompt, or the first one of its video."""
+    kind, samples = FAMILIES[family].first_picture, latent.samples
+    if not kind:
+        return lambda prompt: with_references(prompt, latent)
+    assert samples is not None
+    first = {FIRST_FRAME if kind == "frame" else CONDITION_CLIP: samples[:, :, :1]}
+    return lambda prompt: with_tensors(prompt, first)
 
 
 def whole_way(model: Model, tiny: Tiny) -> Sequence[Tensor]:
@@ -87,7 +94,8 @@ def whole_way(model: Model, tiny: Tiny) -> Sequence[Tensor]:
     vae, is_film = model.part("vae"), tiny.frames > 1
     start = encode_video(vae, drawn) if is_film else encode_image(vae, drawn)
     options = {"steps": 4, "denoise": 0.5, "sampler": tiny.sampler, "cfg": 3.0}
-    change = seeing(start) if FAMILIES[model.part("model").family].needs_image else as_it_is
+    family = model.part("model").family
+    change = seeing(family, start) if FAMILIES[family].needs_image else as_it_is
     negative = model.encode(NEGATIVE)
     assert negative is not None
     made = model.make(SIDE, SIDE, latent=start, change=change, away=change(negative), **options)
@@ -313,7 +321,7 @@ def test_a_family_makes_it_with_little_memory(
         options = {"sampler": tiny.sampler, "cfg": 3.0, "frames": tiny.frames, "steps": 1}
         if FAMILIES[family].needs_image:
             seen = encode_image(model.part("vae"), as_tensor(picture(SIDE, SIDE)))
-            options["change"] = seeing(seen)
+            options["change"] = seeing(family, seen)
         found, expected = (each.make(SIDE, SIDE, **options) for each in (there, model))
     # prompts are evaluated one by one, which moves last bits
     card.assert_as_on_cpu(found.latents, expected.latents, rounding=1e-5)

@@ -100,6 +100,7 @@ def test_sizes_are_those_that_models_like(family: str, aspect: Any, size: Any) -
 
 def test_every_size_is_one_that_its_family_takes() -> None:
     several = {f"hunyuan-video-15-{lines}p" for lines in (480, 720)}
+    several |= {f"hunyuan-video-{lines}p" for lines in (540, 720)}
     assert set(CHOICES) - several - {"tiny", "flux-kontext"} <= set(BUILT_IN)
     for family in CHOICES:
         trained = resolutions_of(family)

@@ -57,6 +57,10 @@ _MODELS = (
     (r"wan.?2.2.*5b", "wan22-5b"),
     (r"cosmos.?predict.?2(?![._]5)", "cosmos-predict2"),
     (r"(^|[^a-z])wan.?2", "wan"),
+    (r"hunyuan.?video.?v2.?replace", "hunyuan-video-i2v"),
+    (r"hunyuan.?video.?(custom|foley|avatar)", ""),
+    (r"hunyuan.?video.?image.?to.?video", "hunyuan-video-i2v-v1"),
+    (r"hunyuan.?video.?t2v|skyreels.?(v1|hunyuan)", "hunyuan-video"),
     (r"longcat.?image.?edit", "longcat-image-edit"),
     (r"longcat.?image", "longcat-image"),
     (r"kandinsky.?5.*i2i", "kandinsky5-edit"),
@@ -70,8 +74,8 @@ _MODELS = (
 ONE_STACK = frozenset(("wan", "wan22-5b"))
 """Families whose models have one stack of blocks, so that numbers of "single" ones say nothing."""
 
-_EDITING = ("qwen-image-edit", "longcat-image-edit")
-"""Families whose diffusion models look as those of families that don't edit."""
+_EDITING = ("qwen-image-edit", "longcat-image-edit", "hunyuan-video-i2v")
+"""Families whose diffusion models look as those of families without images."""
 
 _WRITERS = (
     (r"qwen_?3_?vl.?4b", "krea2"),

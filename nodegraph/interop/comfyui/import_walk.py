@@ -36,6 +36,7 @@ from nodegraph.interop.comfyui.literal_tags import (
     with_tag,
 )
 from nodegraph.interop.comfyui.postprocess import (
+    add_vision_models,
     attach_first_frames,
     resolve_families,
     resolve_file_names,
@@ -156,6 +157,7 @@ class ImportWalk:
         if self._referenced_inputs:
             resolve_file_names(self.builder.since(before), self.builder, self.graph.nodes)
         attach_first_frames(self.builder)
+        add_vision_models(self.builder)
         resolve_families(self.builder, self.scope.ask_block)
         resolve_music(self.builder, self.scope.ask_block)
         self._resolve_language_models(ends)

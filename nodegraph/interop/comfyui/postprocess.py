@@ -22,6 +22,8 @@ from nodegraph.interop.comfyui.families import (
 from nodegraph.interop.comfyui.foreign_workflow import BLOCK, ForeignNode
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode
 from nodegraph.interop.comfyui.literal_tags import find_referenced_node, replace_references, tag_of
+from nodegraph.interop.comfyui.table.loaders import FILE_PORTS
+from nodegraph.interop.comfyui.table.video_conditioning import HUNYUAN_VIDEO_FAMILIES
 from nodegraph.interop.comfyui.translating import MadeOutput
 
 _ALIKE = (
@@ -31,6 +33,7 @@ _ALIKE = (
     {"longcat-image", "longcat-image-edit"},
     {"cosmos", "cosmos-predict2"},
     {"kandinsky5-image", "kandinsky5-edit"},
+    {"hunyuan-video", "hunyuan-video-i2v", "hunyuan-video-i2v-v1"},
 )
 """Families whose text encoders there are of one kind, or look the same."""
 
@@ -66,6 +69,8 @@ _VIDEOS = frozenset(
 )
 _FIRST_FRAME = "ImageToVideoConditioning"
 _PLUS = "TextEncodeQwenImageEditPlus"
+_HUNYUAN_PROMPT, _HUNYUAN_IMAGE = "TextEncodeHunyuanVideo_ImageToVideo", "HunyuanImageToVideo"
+_HUNYUAN_VIDEO = "hunyuan-video"
 
 
 def resolve_families(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
@@ -138,6 +143,10 @@ def _resolve_family(
         families = {_edited(graph)}
         for node in models:
             node.inputs["family"] = next(iter(families))
+    if not families and {node.inputs.get("family") for node in encoders} == {_HUNYUAN_VIDEO}:
+        families = _hunyuan_video_families(graph)
+        for node in models if len(families) == 1 else ():
+            node.inputs["family"] = next(iter(families))
     if len(families) != 1:
         return
     (family,) = families
@@ -170,6 +179,40 @@ def _edited(graph: GraphBuilder) -> str:
     """The family of a model that edits, by how its prompts were encoded."""
     plus = any(node.origin.get("type") == _PLUS for node in graph.nodes.values())
     return "qwen-image-edit-plus" if plus else "qwen-image-edit"
+
+
+def _hunyuan_video_families(graph: GraphBuilder) -> set[str]:
+    """The families of models of HunyuanVideo for first images, by how they get them."""
+    if not any(node.origin.get("type") == _HUNYUAN_PROMPT for node in graph.nodes.values()):
+        return set()
+    choices = (
+        node.origin.get("values", {}).get("guidance_type")
+        for node in graph.nodes.values()
+        if node.origin.get("type") == _HUNYUAN_IMAGE
+    )
+    return {HUNYUAN_VIDEO_FAMILIES[name] for name in choices if name in HUNYUAN_VIDEO_FAMILIES}
+
+
+def add_vision_models(graph: GraphBuilder) -> None:
+    """Give text encoders of HunyuanVideo I2V the file of the vision model that prompts there name.
+
+    ComfyUI loads it by itself; here the text encoder looks at the image.
+    """
+    for prompt in list(graph.nodes.values()):
+        file = prompt.origin.get("values", {}).get("vision_file")
+        if prompt.origin.get("type") != _HUNYUAN_PROMPT or not file:
+            continue
+        read = [prompt] if "encoder" in prompt.inputs else _made_with(graph, prompt)
+        sources = [node.inputs["encoder"] for node in read if "encoder" in node.inputs]
+        for encoder in (each for source in sources for each in _upstream(graph, source, _ENCODERS)):
+            known = [encoder.inputs.get(port) for port in FILE_PORTS]
+            if encoder.type == "LoadTextEncoder" and file not in known and None in known:
+                encoder.inputs[FILE_PORTS[known.index(None)]] = file
+
+
+def _made_with(graph: GraphBuilder, node: MadeNode) -> list[MadeNode]:
+    """The other nodes that were made of the same node there."""
+    return [graph.nodes[name] for name in node.origin.get("with", ()) if name in graph.nodes]
 
 
 def _family(node: MadeNode, ask_block: Callable[[str], Any]) -> str:

@@ -245,6 +245,8 @@ _MARK = LEVEL + "embeddings.class_embedding"
 _HEADS = 16
 """Of every published one, whatever its width."""
 _IMAGE_PROJECTION = "visual_projection.weight"
+_PROJECTOR = "multi_modal_projector.linear_1.weight"
+"""Of LLaVA's vision model, which brings what CLIP sees to words."""
 _WIDTH_OF_L = 1024
 
 
@@ -281,7 +283,11 @@ CLIP_VISION = FileLayout(
     "clip-vision",
     "CLIP's vision model",
     "CLIPVisionModel",
-    lambda shapes: _MARK in shapes and not any(name.startswith("text_model.") for name in shapes),
+    lambda shapes: (
+        _MARK in shapes
+        and _PROJECTOR not in shapes
+        and not any(name.startswith("text_model.") for name in shapes)
+    ),
     _vit_h_config,
     _convert,
 )
@@ -307,6 +313,45 @@ CLIP_VISION_PROJECTED = FileLayout(
     lambda shapes: _MARK in shapes and _IMAGE_PROJECTION in shapes,
     _projected_config,
     _convert_projected,
+)
+
+_READ_LAYERS = 23
+"""Of CLIP's 24, of which LLaVA reads the last but one; files may lack the last."""
+
+
+def _llava_config(shapes: Shapes) -> dict[str, Any]:
+    """The configuration of LLaVA's vision model, without layers that it does not read."""
+    config = _vit_h_config(shapes)
+    layers = config["num_hidden_layers"]
+    read = layers if layers == _READ_LAYERS else layers - 1
+    return {
+        "vision_config": {**config, "num_hidden_layers": read, "hidden_act": "quick_gelu"},
+        # Of the language model, only the width counts.
+        "text_config": {
+            "model_type": "llama",
+            "hidden_size": shapes[_PROJECTOR][0],
+            "num_attention_heads": 1,
+            "num_key_value_heads": 1,
+        },
+    }
+
+
+def _convert_llava(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    unread = f"{LEVEL}encoder.layers.{config['vision_config']['num_hidden_layers']}."
+    return {
+        name: item
+        for name, item in tensors.items()
+        if not (name.endswith("position_ids") or name.startswith(unread))
+    }
+
+
+LLAVA_VISION = FileLayout(
+    "llava-vision",
+    "LLaVA's vision model",
+    "LlavaVisionModel",
+    lambda shapes: _MARK in shapes and _PROJECTOR in shapes,
+    _llava_config,
+    _convert_llava,
 )
 
 _PROBE = LEVEL + "head.probe"

@@ -60,6 +60,8 @@ _SEEING_HEADS = 16
 
 _TEKKEN_WORDS = 131072
 """By which Mistral is told from Llama, whose layers have the same names."""
+_LLAVA_WORDS = 128320
+"""By which the Llama 3 of LLaVA is told from Llama 3.1: it has words for images and for padding."""
 _MISTRAL_SMALL, _MINISTRAL = 5120, (3072, 4096)
 """Widths of Mistral Small 3 and of Ministral 3 (3B and 8B), whose layers have the same names."""
 
@@ -117,6 +119,10 @@ def _has(*wanted: str, but: tuple[str, ...] = ()) -> Matches:
 
 def _is_mistral(shapes: Shapes) -> bool:
     return _text(shapes)[_WORDS][0] == _TEKKEN_WORDS
+
+
+def _is_llava(shapes: Shapes) -> bool:
+    return _text(shapes)[_WORDS][0] == _LLAVA_WORDS
 
 
 def _is_mistral_small(shapes: Shapes) -> bool:
@@ -202,6 +208,17 @@ def _llama3(shapes: Shapes) -> dict[str, Any]:
         "rms_norm_eps": 1e-5,
         "max_position_embeddings": 131072,
         **_rotary(5e5, rope_type="llama3", **reach),
+    }
+
+
+def _llava_llama3(shapes: Shapes) -> dict[str, Any]:
+    """Source: ComfyUI, ``comfy/text_encoders/llama.py``, ``Llama2Config``."""
+    return {
+        **_common(_text(shapes), _HEAD),
+        "head_dim": _HEAD,
+        "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 8192,
+        **_rotary(5e5),
     }
 
 
@@ -373,8 +390,17 @@ LLAMA3 = FileLayout(
     "llama3",
     "Llama 3.1",
     "LlamaModel",
-    lambda shapes: _PLAIN(shapes) and not _is_mistral(shapes),
+    lambda shapes: _PLAIN(shapes) and not (_is_mistral(shapes) or _is_llava(shapes)),
     _llama3,
+    _convert,
+    _prefixes("llama"),
+)
+LLAVA_LLAMA3 = FileLayout(
+    "llava-llama3",
+    "the Llama 3 of LLaVA",
+    "LlamaModel",
+    lambda shapes: _PLAIN(shapes) and _is_llava(shapes),
+    _llava_llama3,
     _convert,
     _prefixes("llama"),
 )

@@ -219,9 +219,12 @@ def _parts(here: str) -> Iterator[str]:
         yield f"{before}{part}{after}"
 
 
-PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "model.", "")
+PREFIXES = (
+    *("model.diffusion_model.", "diffusion_model.", "transformer.", "model.model.", "model."),
+    "",
+)
 """Before the names of a denoiser's tensors: as in files with a whole model, as adapters call it, as
-pipelines do, as some trainers do, and none."""
+pipelines do, as ComfyUI's files of HunyuanVideo and some trainers do, and none."""
 
 HEAD_WIDTH = 128
 """Of attention heads in most published transformers, where no tensor shows it."""

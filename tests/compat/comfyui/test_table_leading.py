@@ -655,6 +655,81 @@ def test_videos_of_hunyuan_begin_with_an_image_that_siglip_sees() -> None:
     assert used(found.workflow, "LoadTextEncoder")[0]["family"] == "hunyuan-video-15"
 
 
+def hunyuan_video_i2v(guidance: str, model: str) -> ForeignGraph:
+    """A video of an image by HunyuanVideo 1.0, as ComfyUI's examples have it."""
+    size = {"width": 720, "height": 720, "length": 53, "batch_size": 1}
+    seen = {"clip_vision": Source("eyes", 0), "image": Source("show", 0)}
+    files = {"clip_name1": "clip_l.safetensors", "clip_name2": "llava_llama3_fp8_scaled"}
+    asked = {"prompt": "a cat", "image_interleave": 2}
+    return chained(
+        net=("UNETLoader", {"unet_name": model}),
+        vae=("VAELoader", {"vae_name": "hunyuan_video_vae_bf16.safetensors"}),
+        clip=("DualCLIPLoader", {**files, "type": "hunyuan_video"}),
+        show=("LoadImage", {"image": "one.png"}),
+        eyes=("CLIPVisionLoader", {"clip_name": "llava_llama3_vision.safetensors"}),
+        look=("CLIPVisionEncode", {**seen, "crop": "none"}),
+        say=(
+            "TextEncodeHunyuanVideo_ImageToVideo",
+            {"clip": Source("clip", 0), "clip_vision_output": Source("look", 0), **asked},
+        ),
+        led=("FluxGuidance", {"conditioning": Source("say", 0), "guidance": 6.0}),
+        film=(
+            "HunyuanImageToVideo",
+            {
+                "positive": Source("led", 0),
+                "vae": Source("vae", 0),
+                **size,
+                "guidance_type": guidance,
+                "start_image": Source("show", 0),
+            },
+        ),
+        guide=("BasicGuider", {"model": Source("net", 0), "conditioning": Source("film", 0)}),
+        sample=(
+            "SamplerCustomAdvanced",
+            {"guider": Source("guide", 0), "latent_image": Source("film", 1)},
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("guidance", "model", "family", "stated"),
+    [
+        ("v2 (replace)", "whatever.safetensors", "hunyuan-video-i2v", "hunyuan-video-i2v"),
+        ("v1 (concat)", "whatever.safetensors", *["hunyuan-video-i2v-v1"] * 2),
+        (
+            "v2 (replace)",
+            "hunyuan_video_v2_replace_image_to_video_720p_bf16.safetensors",
+            *["hunyuan-video-i2v"] * 2,
+        ),
+        (
+            "v1 (concat)",
+            "hunyuan_video_image_to_video_720p_bf16.safetensors",
+            *["hunyuan-video-i2v-v1"] * 2,
+        ),
+    ],
+)
+def test_the_text_encoder_of_hunyuan_video_looks_at_the_image(
+    guidance: str, model: str, family: str, stated: str
+) -> None:
+    found = imported(hunyuan_video_i2v(guidance, model))
+    assert not found.placeholders
+    (prompt,) = used(found.workflow, "EncodeEditPrompt")
+    assert prompt["text"] == "a cat"
+    assert origin(prompt, "images") == "load_image"
+    (encoder,) = used(found.workflow, "LoadTextEncoder")
+    assert encoder["family"] == family
+    assert encoder["file_3"] == "llava_llama3_vision.safetensors"
+    (loaded,) = used(found.workflow, "LoadDiffusionModel")
+    assert loaded["family"] == stated
+    (conditioned,) = used(found.workflow, "ImageToVideoConditioning")
+    assert (conditioned["frames"], origin(conditioned, "image")) == (53, "resize_image")
+
+
+def test_models_of_hunyuan_custom_are_refused() -> None:
+    found = imported(hunyuan_video_i2v("custom", "hunyuan_video_custom_720p.safetensors"))
+    assert "HunyuanCustom" in str(found)
+
+
 def patched(kind: str, **inputs: Any) -> ForeignGraph:
     """A model with a control network as patches, sampled."""
     return ForeignGraph(

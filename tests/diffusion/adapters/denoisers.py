@@ -237,6 +237,18 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "rope_axes_dim": (8, 8),
         },
     ),
+    "hunyuan_video": (
+        "HunyuanVideoTransformer3DModel",
+        {
+            **_HEADS,
+            "num_layers": 1,
+            "num_single_layers": 1,
+            "num_refiner_layers": 1,
+            "text_embed_dim": 32,
+            "pooled_projection_dim": 32,
+            "rope_axes_dim": (4, 6, 6),
+        },
+    ),
     "hunyuan_video_15": (
         "HunyuanVideo15Transformer3DModel",
         {

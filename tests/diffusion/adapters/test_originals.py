@@ -107,6 +107,10 @@ CONVERTERS: dict[str, tuple[Callable[[Tensors, Any], Tensors], dict[str, Any]]] 
     "sana": (_plain("convert_sana_transformer_to_diffusers"), {}),
     "wan": (_plain("convert_wan_transformer_to_diffusers"), {}),
     "wan-vace": (_plain("convert_wan_transformer_to_diffusers"), {}),
+    "hunyuan_video": (
+        _plain("convert_hunyuan_video_transformer_to_diffusers"),
+        {"num_attention_heads": 24, "attention_head_dim": 128, "rope_axes_dim": (16, 56, 56)},
+    ),
     "ltx": (_plain("convert_ltx_transformer_checkpoint_to_diffusers"), {}),
     "minimax_h3": (_minimax_h3, {}),
     "mochi": (_plain("convert_mochi_transformer_checkpoint_to_diffusers"), {"num_layers": 48}),

@@ -112,6 +112,22 @@ def llama3(words: int) -> Any:
     return drawn(tf.LlamaForCausalLM(config))
 
 
+LLAVA_WORDS = 128320
+
+
+@cache
+def llava_llama3() -> Any:
+    """Llama 3 without the rotary scaling of 3.1, with 64 words more."""
+    torch.manual_seed(7)
+    config = tf.LlamaConfig(
+        **_sized(LLAVA_WORDS, 4),
+        rms_norm_eps=1e-5,
+        max_position_embeddings=8192,
+        rope_parameters=_rotary(5e5),
+    )
+    return drawn(tf.LlamaForCausalLM(config))
+
+
 @cache
 def mistral3(layers: int = 32) -> Any:
     torch.manual_seed(5)

@@ -132,6 +132,11 @@ PUBLISHED: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], str]] = {
         text_file,
         "llama3",
     ),
+    "llava_llama3": (
+        lambda: language(tf.LlamaForCausalLM, tf.LlamaConfig, (128320, 4096, 14336, 32, 32, 8)),
+        text_file,
+        "llava-llama3",
+    ),
     "mistral_3_small": (
         lambda: language(
             tf.MistralForCausalLM, tf.MistralConfig, (131072, 5120, 32768, 30, 32, 8), head_dim=128

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import transformers as tf
@@ -115,3 +116,47 @@ def glm_words() -> Any:
         padding_side="left",
         model_max_length=4096,
     )
+
+
+_LLAMA_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
+    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""How Llama 3 splits text, which has most words of a template whole."""
+_LLAVA_MARKS = ["<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"]
+_LLAVA_MARKS += ["<image>", "<pad>"]
+_LLAVA_MARK = "|".join(map(re.escape, _LLAVA_MARKS))
+
+
+def llava_words(*templates: str) -> Any:
+    """As that of LLaVA's Llama 3: words of templates are one token, others one for each byte."""
+    from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers, processors
+    from tokenizers.models import BPE
+
+    split = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_LLAMA_SPLIT), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    plain = [part for text in templates for part in re.split(_LLAVA_MARK, text)]
+    whole = (word for part in plain for word, _ in split.pre_tokenize_str(part))
+    words = [*byte_characters(), *dict.fromkeys(word for word in whole if len(word) > 1)]
+    words += _LLAVA_MARKS
+    places = {word: place for place, word in enumerate(words)}
+    core = Tokenizer(BPE(vocab=places, merges=[], ignore_merges=True))
+    core.pre_tokenizer, core.decoder = split, decoders.ByteLevel()
+    core.post_processor = processors.TemplateProcessing(
+        single="<|begin_of_text|> $A",
+        special_tokens=[("<|begin_of_text|>", places["<|begin_of_text|>"])],
+    )
+    found = tf.PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token="<|begin_of_text|>",
+        eos_token="<|eot_id|>",
+        pad_token="<pad>",
+        padding_side="right",
+        model_max_length=4096,
+    )
+    found.add_special_tokens({"additional_special_tokens": _LLAVA_MARKS[2:5]})
+    return found

@@ -116,6 +116,18 @@ _HUNYUAN = {
     "text_embed_2_dim": 32,
 }
 _HUNYUAN_WIDE = {"num_attention_heads": 28, "text_embed_dim": 3584, "text_embed_2_dim": 1472}
+_HUNYUAN_VIDEO_1 = {
+    **_HEADS,
+    "num_layers": 2,
+    "num_single_layers": 1,
+    "text_embed_dim": 48,
+    "pooled_projection_dim": 32,
+}
+_HUNYUAN_VIDEO_1_WIDE = {
+    "num_attention_heads": 24,
+    "text_embed_dim": 4096,
+    "pooled_projection_dim": 768,
+}
 _HUNYUAN_VIDEO = {
     **_HEADS,
     "num_layers": 2,
@@ -469,6 +481,13 @@ SMALL: Mapping[str, Small] = {
         "HunyuanImageTransformer2DModel",
         {**_HUNYUAN, "guidance_embeds": True, "use_meanflow": True},
         _HUNYUAN_WIDE,
+    ),
+    "hunyuan-video": Small(
+        "hunyuan-video-transformer",
+        "hunyuan-video",
+        "HunyuanVideoTransformer3DModel",
+        _HUNYUAN_VIDEO_1,
+        _HUNYUAN_VIDEO_1_WIDE,
     ),
     "hunyuan-video-15": Small(
         "hunyuan-video-15-transformer",

@@ -285,8 +285,12 @@ def _hunyuan_video_15_comfyui(tensors: Mapping[str, Tensor]) -> Tensors:
     """As ComfyUI's network has them: ``HunyuanVideo.process_unet_state_dict`` there, and queries,
     keys and values in one tensor."""
     own = _written(tensors, fused={}, pairs=_HUNYUAN_VIDEO)
+    return _in_comfyui(_hunyuan_image(own))
+
+
+def _in_comfyui(tensors: Mapping[str, Tensor]) -> Tensors:
     renamed = {}
-    for name, item in _hunyuan_image(own).items():
+    for name, item in tensors.items():
         for old, new in (
             ("txt_in.t_embedder.mlp.0.", "txt_in.t_embedder.in_layer."),
             ("txt_in.t_embedder.mlp.2.", "txt_in.t_embedder.out_layer."),
@@ -298,13 +302,35 @@ def _hunyuan_video_15_comfyui(tensors: Mapping[str, Tensor]) -> Tensors:
             ("mlp.fc2.", "mlp.2."),
             ("_attn_q_norm.weight", "_attn.norm.query_norm.weight"),
             ("_attn_k_norm.weight", "_attn.norm.key_norm.weight"),
+            (".q_norm.weight", ".norm.query_norm.scale"),
+            (".k_norm.weight", ".norm.key_norm.scale"),
             ("_attn_proj.", "_attn.proj."),
+            (".modulation.linear.", ".modulation.lin."),
             ("_in.mlp.2.", "_in.out_layer."),
             ("_in.mlp.0.", "_in.in_layer."),
         ):
             name = name.replace(old, new)
         renamed[name] = item
     return renamed
+
+
+_HUNYUAN_VIDEO_1: Pairs = [
+    (r"^time_text_embed\.timestep_embedder", "time_in"),
+    (r"^time_text_embed\.guidance_embedder", "guidance_in"),
+    (r"^time_text_embed\.text_embedder\.linear_1", "vector_in.in_layer"),
+    (r"^time_text_embed\.text_embedder\.linear_2", "vector_in.out_layer"),
+]
+
+
+def _hunyuan_video(tensors: Mapping[str, Tensor]) -> Tensors:
+    """diffusers' ``scripts/convert_hunyuan_video_to_diffusers.py``, backwards."""
+    return _hunyuan_image(_written(tensors, fused={}, pairs=_HUNYUAN_VIDEO_1))
+
+
+def _hunyuan_video_comfyui(tensors: Mapping[str, Tensor]) -> Tensors:
+    """With the prefix of published files, too."""
+    named = _in_comfyui(_hunyuan_video(tensors))
+    return {f"model.model.{name}": item for name, item in named.items()}
 
 
 _CONVS = "motion_encoder.enc.net_app.convs"
@@ -359,6 +385,8 @@ WRITERS: Mapping[str, Callable[[Mapping[str, Tensor]], Tensors]] = {
     "qwen-image": _same,
     "hunyuan-image": _hunyuan_image,
     "hunyuan-image-apart": _hunyuan_image_apart,
+    "hunyuan-video": _hunyuan_video,
+    "hunyuan-video-comfyui": _hunyuan_video_comfyui,
     "hunyuan-video-15": _hunyuan_video_15,
     "hunyuan-video-15-comfyui": _hunyuan_video_15_comfyui,
 }

@@ -45,6 +45,7 @@ from tests.diffusion.families.test_flux import chroma, flux, sd3
 from tests.diffusion.families.test_flux2 import denormalised, flux2, flux2_klein, tokens
 from tests.diffusion.families.test_hidream import hidream
 from tests.diffusion.families.test_hunyuan_image import hunyuan
+from tests.diffusion.families.test_hunyuan_video import hunyuan_video
 from tests.diffusion.families.test_hunyuan_video_15 import hunyuan_video_15
 from tests.diffusion.families.test_kandinsky5 import (
     as_images,
@@ -198,6 +199,13 @@ CASES = (
         pack=lambda latents: latents.squeeze(2),
     ),
     Case(ernie_image, "ernie-image", options=_scale()),
+    Case(
+        hunyuan_video,
+        "hunyuan-video",
+        frames=5,
+        has_contexts=True,
+        options={**_scale(6.0), **_TRUE},
+    ),
     Case(hunyuan_video_15, "hunyuan-video-15", frames=5, cfg=6.0, has_contexts=True),
     Case(
         kandinsky5_image,

@@ -171,6 +171,21 @@ def _joyimage(node: Passage) -> None:
     node.give("CONDITIONING", Signal(prompt, {KEEPS_NORM: True}))
 
 
+def _hunyuan_video(node: Passage) -> None:
+    """A prompt with the first image of a video. Here the text encoder looks at the image, by the
+    file that is kept, which `postprocess` adds to its loader."""
+    vision = node.inputs["clip_vision_output"].carried
+    if "image" not in vision:
+        raise Untranslatable("the image of its `clip_vision_output` is not known")
+    if vision.get("vision_file") is None:
+        node.tell("the file of its image encoder is not known: add it to LoadTextEncoder")
+    node.keep(vision_file=getattr(vision.get("vision_file"), "content", vision.get("vision_file")))
+    stride = node.inputs["image_interleave"]
+    if stride.is_link or stride.content not in (2, 4):
+        node.tell("nodegraph uses every second or fourth token of an image, as the model does")
+    node.give("CONDITIONING", edit_prompt(node, node.inputs["prompt"], [vision["image"]]))
+
+
 def _qwen_image_21(node: Passage) -> None:
     """The text encoder and the VAE get the same images, which the model counts alike."""
     shown = [scale_image(node, image, 32) for image in pictures(node, "images.*")]
@@ -353,6 +368,11 @@ ENTRIES: tuple[TableEntry, ...] = (
         f"TextEncodeQwenImageEditPlus(clip: CLIP, {_PROMPT}, vae: VAE?, image1: IMAGE?, "
         "image2: IMAGE?, image3: IMAGE?) -> CONDITIONING",
         _one_prompt("image1", "image2", "image3"),
+    ),
+    entry(
+        "TextEncodeHunyuanVideo_ImageToVideo(clip: CLIP, clip_vision_output: CLIP_VISION_OUTPUT, "
+        f"{_PROMPT}, image_interleave: INT = 2) -> CONDITIONING",
+        _hunyuan_video,
     ),
     entry(
         f"TextEncodeJoyImageEdit(clip: CLIP, {_PROMPT}, vae: VAE?, images.*: IMAGE?)"

@@ -30,7 +30,7 @@ _STORAGES = {
     "bf16": "auto",
     "fp32": "auto",
 }
-_PORTS = ("file", "file_2", "file_3", "file_4")
+FILE_PORTS = ("file", "file_2", "file_3", "file_4")
 
 
 def file_loader(
@@ -159,7 +159,7 @@ def _text_encoder(*names: str, kind: str = "") -> Translate:
             own, (writer,) = (names[:1], names[1:]) if first else (names[1:], names[:1])
             node.keep(**{_WRITER: node.inputs[writer].content})
         model_files = {
-            port: file_input(node, name) for port, name in zip(_PORTS, own, strict=False)
+            port: file_input(node, name) for port, name in zip(FILE_PORTS, own, strict=False)
         }
         name = node.add("LoadTextEncoder", family=family, **model_files)
         node.keep(
@@ -174,8 +174,8 @@ def _text_encoder_back(there: str, *names: str) -> Translate:
     """The loader there of as many files."""
 
     def backward(node: Passage) -> None:
-        refuse_unsupported(node, "family", *_PORTS)
-        files = [node.inputs[port] for port in _PORTS if port in node.inputs]
+        refuse_unsupported(node, "family", *FILE_PORTS)
+        files = [node.inputs[port] for port in FILE_PORTS if port in node.inputs]
         files = [file for file in files if file.content]
         family = str(node.literal("family"))
         if family == _MUSIC:

@@ -29,7 +29,8 @@ def _translate_images(node: Passage) -> None:
     """A video that begins with an image, and may end with one, or that begins with nothing."""
     size = {name: node.inputs[name] for name in ("width", "height")}
     positive, length = node.inputs["positive"], node.inputs["length"]
-    node.give("negative", node.inputs["negative"])
+    if "negative" in node.inputs:
+        node.give("negative", node.inputs["negative"])
     image = node.inputs.get("start_image", node.inputs.get("image"))
     last = node.inputs.get("end_image")
     if image is None and last is not None:
@@ -56,6 +57,18 @@ def _translate_images(node: Passage) -> None:
     )
     node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
     node.give("latent", MadeOutput(name, "latent"))
+
+
+def _hunyuan_video(node: Passage) -> None:
+    """A first image of HunyuanVideo, which the model's family takes in its way here.
+
+    `postprocess` gives the family by what is kept.
+    """
+    guidance = str(node.literal("guidance_type"))
+    if guidance not in HUNYUAN_VIDEO_FAMILIES and "start_image" in node.inputs:
+        raise Untranslatable("nodegraph does not support HunyuanCustom")
+    node.keep(guidance_type=guidance)
+    _translate_images(node)
 
 
 def _kandinsky5(node: Passage) -> None:
@@ -280,6 +293,11 @@ def _two_scales(node: Passage) -> None:
 
 
 _FUN_INPAINT = "WanFunInpaintToVideo"
+HUNYUAN_VIDEO_FAMILIES: Mapping[str, str] = {
+    "v1 (concat)": "hunyuan-video-i2v-v1",
+    "v2 (replace)": "hunyuan-video-i2v",
+}
+"""By the choice of HunyuanImageToVideo: the family whose models take images so."""
 VIDEO_SIZE = (
     "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, width: INT = {}, height: INT = {}, "
     "length: INT = {}, batch_size: INT = 1"
@@ -356,6 +374,13 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         f"HunyuanVideo15ImageToVideo({START_IMAGE.format(848, 480, 33)}) -> {LATENT}",
         _translate_images,
+    ),
+    entry(
+        "HunyuanImageToVideo(positive: CONDITIONING, vae: VAE, width: INT = 848, "
+        "height: INT = 480, length: INT = 53, batch_size: INT = 1, "
+        'guidance_type: COMBO = "v1 (concat)", start_image: IMAGE?) -> positive: CONDITIONING, '
+        "latent: LATENT",
+        _hunyuan_video,
     ),
     entry(
         f"Kandinsky5ImageToVideo({VIDEO_SIZE.format(768, 512, 121)}, start_image: IMAGE?) -> "
