@@ -30,11 +30,13 @@ class AnimatedSegment(NamedTuple):
         conditioning: The prompt with the character, the poses and the face.
         latent: Empty.
         next_start: The `start` of the next segment.
+        end: Frame of the whole videos after the last one of the segment.
     """
 
     conditioning: Conditioning
     latent: Latent
     next_start: int
+    end: int
 
 
 @node(
@@ -119,4 +121,5 @@ def AnimationConditioning(
         with ctx.weights(encoder, calls_only=True) as text_model:
             tensors |= embed_first_frame(text_model, image)
     latent = Latent(None, image.shape[2], image.shape[1], frames=frames)
-    return AnimatedSegment(with_tensors(conditioning, tensors), latent, start + frames - overlap)
+    end = start + frames
+    return AnimatedSegment(with_tensors(conditioning, tensors), latent, end - overlap, end)

@@ -85,6 +85,7 @@ _CATEGORIES: Mapping[str, str] = {
     "minimax_h3": "conditioning/video_models",
     "video_conditioning": "conditioning/video_models",
     "wan_conditioning": "conditioning/video_models",
+    "character_animation": "conditioning/video_models",
     "edit_prompts": "conditioning/edit",
     "control": "conditioning/controlnet",
     "patches": "model_patches",

@@ -91,6 +91,7 @@ class _AnimationConditioning(NamedTuple):
     conditioning: Conditioning
     latent: Latent
     next_start: int
+    end: int
 
 class _ApplyControlNet(NamedTuple):
     positive: Conditioning
