@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.core.values import Conditioning
+from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.image_conditioning import (
     CHARACTER_STRENGTH,
@@ -104,7 +105,15 @@ def embed_character(encoder: Component, segment: DrivenSegment) -> dict[str, Ten
         encoder: With the module ``image_encoder``, or of that module alone.
     Returns:
         Tensors for the prompts, by name; float32, shape (1, patches, width).
+    Raises:
+        InvalidValue: A text encoder comes without one.
     """
+    if isinstance(encoder, TextModel) and "image_encoder" not in encoder.modules:
+        raise InvalidValue(
+            "the model has no image encoder",
+            port="encoder",
+            hint="Link a LoadImageEncoder with clip_vision_h as image_encoder.",
+        )
     eye = encoder.modules.get("image_encoder", encoder.module)
     pictures = {IMAGE_EMBEDS: segment.image, DRIVING_EMBEDS: segment.video[:1]}
     return {
