@@ -32,7 +32,7 @@ from nodegraph.families.image_conditioning import (
     VIDEO_CONDITIONS,
     check_video_size,
 )
-from nodegraph.families.layer_names import BLOCK_ATTENTION_SIGN
+from nodegraph.families.layer_names import SELF_AND_CROSS_SIGN
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.wan import WAN
@@ -51,6 +51,7 @@ from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.renamed_layouts import (
     EULER_FLOW,
     HEAD_WIDTH,
+    PREFIXES,
     denoiser_layout,
     renamed_layout,
 )
@@ -68,6 +69,7 @@ _OWN = (CONDITION_VIDEO, CONDITION_VIDEO_MASK, IMAGE_EMBEDS, *DRIVEN)
 """Tensors of a prompt for a video that the model takes."""
 _WITHOUT_BLOCK = "without_block"
 """Tensor of a fitted negative prompt, shape (1,): the network leaves one block out for it."""
+_IMAGE_WIDTH = 1280
 _POSITIONS = 512
 """Frames, rows and columns that the rotary embedding has positions for."""
 
@@ -112,31 +114,44 @@ _LAYERS: Table = tuple(
 
 def _fits(shapes: Shapes) -> bool:
     taken, out = shapes["patch_embedding.weight"][1], shapes["head.head.weight"][0] // _CELL
-    # The film, and its mask of four channels.
-    return out == WAN_LATENTS.channels and taken == 2 * out + 4
+    # The film, and its mask of four channels. The class has one width of image embeddings.
+    sees = shapes["img_emb.proj.0.weight"] == (_IMAGE_WIDTH,)
+    return sees and out == WAN_LATENTS.channels and taken == 2 * out + 4
 
 
-WAN_ANIMATE2_FILE = denoiser_layout(
-    "wan-animate-2-transformer",
-    "a transformer of Wan Animate 2",
-    "WanAnimate2Transformer3DModel",
-    marks=(
-        ("blocks.0.self_attn.to_q.weight", "head.modulation", "img_emb.proj.0.weight"),
-        ("blocks.0.self_attn.q.weight", "head.modulation", "img_emb.proj.0.weight"),
+def is_named(metadata: Mapping[str, str]) -> bool:
+    """Return whether the metadata of a file names the model, as that of ComfyUI's files does."""
+    try:
+        stated = json.loads(metadata.get("config", "{}"))
+        return bool(stated["transformer"]["model_type"] == "animate2")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+WAN_ANIMATE2_FILE = replace(
+    denoiser_layout(
+        "wan-animate-2-transformer",
+        "a transformer of Wan Animate 2",
+        "WanAnimate2Transformer3DModel",
+        marks=(
+            ("blocks.0.self_attn.to_q.weight", "head.modulation"),
+            ("blocks.0.self_attn.q.weight", "head.modulation"),
+        ),
+        names=OriginalNames(_LAYERS),
+        config=_config,
+        scheduler={**EULER_FLOW, "shift": 5.0},
+        fits=_fits,
+        # Relatives: between two images, with control videos, faces, cameras or sound.
+        without=(
+            *("img_emb.emb_pos", "vace_", "control_adapter.", "ref_conv.", "face_adapter."),
+            *("motion_encoder.", "pose_patch_embedding.", "audio_", "casual_audio_encoder."),
+            "patch_embedding_",
+        ),
     ),
-    names=OriginalNames(_LAYERS),
-    config=_config,
-    scheduler={**EULER_FLOW, "shift": 5.0},
-    fits=_fits,
-    # Relatives: between two images, with control videos, faces, cameras or sound.
-    without=(
-        *("img_emb.emb_pos", "vace_", "control_adapter.", "ref_conv.", "face_adapter."),
-        *("motion_encoder.", "pose_patch_embedding.", "audio_", "casual_audio_encoder."),
-        "patch_embedding_",
-    ),
+    named=is_named,
 )
-"""The layout of diffusers' folders, and of files with the names of Wan 2.1, which hold the same
-tensors as its image-to-video model."""
+"""The layout of diffusers' folders, and of files with the names of Wan 2.1. The latter hold the
+same tensors as its image-to-video model."""
 WAN_ANIMATE2_ORIGINAL_FILE = replace(
     renamed_layout(
         "wan-animate-2-original",
@@ -144,17 +159,9 @@ WAN_ANIMATE2_ORIGINAL_FILE = replace(
         ((r"blocks\.(\d+)\.block\.", r"blocks.\1."),),
     ),
     marks=(("blocks.0.block.self_attn.q.weight", "head.modulation"),),
+    prefixes=PREFIXES,
 )
 """The published layout, where each block lies inside another module."""
-
-
-def is_stated(metadata: Mapping[str, str]) -> bool:
-    """Return whether the metadata of a file names the model, as that of ComfyUI's files does."""
-    try:
-        stated = json.loads(metadata.get("config", "{}"))
-        return bool(stated["transformer"]["model_type"] == "animate2")
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return False
 
 
 _NODE = "DrivingVideoConditioning"
@@ -325,7 +332,7 @@ WAN_ANIMATE2 = WanAnimate2Family(
     speedups=frozenset(),
     perturbs_attention=False,
     skips_blocks=False,
-    lora_signs=(*WAN.lora_signs[:1], BLOCK_ATTENTION_SIGN),
+    lora_signs=(*WAN.lora_signs[:1], SELF_AND_CROSS_SIGN),
     resolutions={"wan-animate-2": Resolutions(800 * 640, 16)},
     comfyui_type="wan",
 )

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import diffusers as d
@@ -21,9 +23,11 @@ import pytest
 import torch
 import transformers as tf
 from diffusers.models.transformers.transformer_wan_animate_2 import rope_apply, rope_params
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning
+from nodegraph.diffusion import load_component
 from nodegraph.errors import InvalidValue
 from nodegraph.families import wan_animate2_attention as attention
 from nodegraph.families.image_conditioning import POSE_LATENTS
@@ -35,6 +39,7 @@ from nodegraph.families.wan_animate2_attention import (
     set_attention,
 )
 from nodegraph.media.images.images import to_pil
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.driving_video import (
     DrivenSegment,
     embed_character,
@@ -42,6 +47,8 @@ from nodegraph.models.driving_video import (
     motion_embeddings,
 )
 from nodegraph.sampling.inpainting import with_tensors
+from tests.diffusion.single_files.models import SMALL
+from tests.diffusion.single_files.originals import WRITERS
 from tests.messages import raises
 
 from .conftest import Pair
@@ -53,6 +60,7 @@ from .words import t5_words
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 WIDTH, HEIGHT, FRAMES = 64, 48, 9
+NAMED = {"config": json.dumps({"transformer": {"model_type": "animate2"}})}
 LONG = "a red cat on a mat, \n " * 60
 
 
@@ -65,7 +73,7 @@ def wan_animate_2() -> ModularPipeline:
             num_hidden_layers=2,
             num_attention_heads=2,
             image_size=224,
-            patch_size=112,
+            patch_size=28,
         )
     )
     return ModularPipeline(
@@ -508,3 +516,32 @@ def test_videos_that_do_not_fit_are_refused(
     assert prompt is not None
     with raises(InvalidValue, port=port):
         encode_driving_video(model.part("vae"), prompt, replace(SEGMENT, **changes))
+
+
+@pytest.mark.parametrize(
+    ("writer", "metadata", "family", "found"),
+    [
+        ("wan-animate-2", {}, "auto", "wan-animate-2"),
+        ("wan-animate-2-comfyui", NAMED, "auto", "wan-animate-2"),
+        ("wan-animate-2-comfyui", {}, "wan-animate-2", "wan-animate-2"),
+        # The tensors are those of Wan's image-to-video model.
+        ("wan-animate-2-comfyui", {}, "auto", "wan"),
+        ("wan-animate-2-comfyui", {"config": "[1"}, "auto", "wan"),
+        ("wan-animate-2-comfyui", NAMED, "wan", "wan"),
+    ],
+)
+def test_published_files_are_told_apart(
+    tmp_path: Path, writer: str, metadata: dict[str, str], family: str, found: str
+) -> None:
+    own = SMALL[writer].build()
+    path = tmp_path / "model.safetensors"
+    save_file(WRITERS[writer](own.state_dict()), path, metadata=metadata)
+    recipe = open_denoiser(DenoiserRequest(str(path), family=family), [])
+    assert recipe.family == found
+    if found == "wan":
+        return
+    loaded = load_component(recipe, "cpu")
+    tensors = loaded.modules["transformer"].state_dict()
+    assert tensors.keys() == own.state_dict().keys()
+    assert all(torch.equal(tensors[name], item) for name, item in own.state_dict().items())
+    assert loaded.scheduler_config["shift"] == 5.0
