@@ -9,7 +9,7 @@ import pytest
 from nodegraph.interop.comfyui.foreign_workflow import ForeignWorkflow, Source
 from nodegraph.interop.comfyui.importer import translate
 from tests.compat.comfyui.making import graph, node
-from tests.compat.comfyui.test_table_parts import IMAGE, LOADED, TABLE, made
+from tests.compat.comfyui.test_table_parts import IMAGE, LOADED, TABLE, made, whole
 
 SEEN = (
     node("CLIPVisionLoader", clip_name="clip_vision_h.safetensors"),
@@ -110,3 +110,57 @@ def test_what_is_missing_is_said(missing: str) -> None:
     written = ForeignWorkflow(graph(**{str(at): each for at, each in enumerate(nodes)}))
     (outcome,) = translate(written, TABLE).placeholders
     assert missing in outcome.untranslated_reason
+
+
+def driven(**inputs: Any) -> dict[str, Any]:
+    shown = {name: VIDEOS[name] for name in ("reference_image", "pose_video")}
+    seen = {"clip_vision_output": Source("2", 0), "clip_vision_output_pose": Source("2", 0)}
+    return node("WanAnimate2ToVideo", **SIZE, **shown, **seen, **inputs)
+
+
+def test_a_character_moves_as_in_a_driving_video() -> None:
+    texts = (node("CLIPTextEncode", text="an apple"), node("CLIPTextEncode", text="a dance"))
+    inputs = {"positive": Source("3", 0), "positive_pose": Source("4", 0), "pose_strength": 0.5}
+    found = made(LOADED, *SEEN, *texts, driven(**inputs))
+    assert found["driving_video_conditioning"][1] == {
+        "conditioning": {"from": "encode_prompt.conditioning"},
+        "image": {"from": "resize_image.image"},
+        "video": {"from": "resize_image_2.image"},
+        "motion": {"from": "encode_prompt_2.conditioning"},
+        "frames": 9,
+        "start": 0,
+        "overlap": 1,
+        "motion_strength": 0.5,
+        "character_strength": 1.0,
+        "image_encoder": {"from": "load_image_encoder.image_encoder"},
+    }
+
+
+def test_a_second_segment_of_animate_2_continues_the_first() -> None:
+    later = driven(continue_motion=IMAGE, video_frame_offset=Source("3", 5))
+    found = made(LOADED, *SEEN, driven(), later)
+    second = found["driving_video_conditioning_2"][1]
+    assert second["start"] == {"from": "driving_video_conditioning.next_start"}
+    assert "previous" in second
+
+
+def test_what_animate_2_stores_is_no_patch_of_the_model() -> None:
+    loaded = node("UNETLoader", unet_name="wan_animate_2.safetensors")
+    cache = node("WanAnimate2Cache", model=Source("0", 0), device="gpu", dtype="int8")
+    sampler = node("ModelSamplingSD3", model=Source("1", 0))
+    found = whole(loaded, cache, sampler)
+    assert "LoadDiffusionModel" in {each.type for each in found.nodes.values()}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"pose_end_percent": 0.5}, "pose_end_percent"),
+        ({"batch_size": 2}, "batch_size"),
+        ({}, "one block"),
+    ],
+)
+def test_what_differs_is_said(inputs: dict[str, Any], message: str) -> None:
+    nodes = (LOADED, *SEEN, driven(**inputs))
+    written = ForeignWorkflow(graph(**{str(at): each for at, each in enumerate(nodes)}))
+    assert any(message in said for _, said in translate(written, TABLE).differences)

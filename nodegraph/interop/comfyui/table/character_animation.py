@@ -1,4 +1,4 @@
-"""Conditioning of Wan Animate, whose long videos are chains of segments.
+"""Conditioning of Wan Animate 1 and 2, whose long videos are chains of segments.
 
 Sources: ComfyUI, ``comfy_extras/nodes_wan.py``. Videos there hold their last frame after their
 end, and a segment begins `continue_motion_max_frames` before its offset if it continues another.
@@ -15,7 +15,7 @@ from nodegraph.interop.comfyui.table.video_conditioning import (
 )
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
-_NATIVE = "AnimationConditioning"
+_NATIVE, _DRIVEN = "AnimationConditioning", "DrivingVideoConditioning"
 _FACE = 512
 """Pixels of a side of faces."""
 _SEGMENT_OUTPUTS = "trim_latent: INT, trim_image: INT, video_frame_offset: INT"
@@ -23,13 +23,7 @@ _SEGMENT_OUTPUTS = "trim_latent: INT, trim_image: INT, video_frame_offset: INT"
 
 def _animate(node: Passage) -> None:
     """A segment by Wan Animate: of a character, poses, a face, and the video around them."""
-    missing = [
-        name for name in ("reference_image", "pose_video", "face_video") if name not in node.inputs
-    ]
-    if missing:
-        raise Untranslatable(
-            f"nodegraph animates a character by poses and a face: link {missing[0]}"
-        )
+    _require(node, "reference_image", "pose_video", "face_video")
     if "character_mask" in node.inputs and "background_video" not in node.inputs:
         raise Untranslatable(
             "a mask of the character comes with the video around it, and none is linked"
@@ -44,18 +38,61 @@ def _animate(node: Passage) -> None:
     if "background_video" in node.inputs:
         shown["background"] = _fitted(node, node.inputs["background_video"])
         shown["mask"] = _mask(node)
-    _give_segment(node, shown, overlap)
+    _give_segment(node, _NATIVE, shown, overlap)
+
+
+def _drive(node: Passage) -> None:
+    """A segment by Wan Animate 2: of a character and a driving video."""
+    _require(node, "reference_image", "pose_video")
+    tell_batch(node, "of a character")
+    if (
+        node.inputs["pose_start_percent"].content != 0
+        or node.inputs["pose_end_percent"].content != 1
+    ):
+        node.tell(
+            "the driving video applies to the whole sampling here: `pose_start_percent` and "
+            "`pose_end_percent` are not used"
+        )
+    node.tell(
+        "a negative prompt is evaluated without one block of the network, as in diffusers; ComfyUI "
+        "leaves none out"
+    )
+    shown: dict[str, Signal | MadeOutput] = {
+        "image": _fitted(node, _first(node, "reference_image")),
+        "video": _fitted(node, node.inputs["pose_video"]),
+        "motion_strength": node.inputs["pose_strength"],
+        "character_strength": node.inputs["reference_image_strength"],
+    }
+    if "positive_pose" in node.inputs:
+        shown["motion"] = node.inputs["positive_pose"]
+    _give_segment(node, _DRIVEN, shown, Signal(1))
+
+
+def _cache(node: Passage) -> None:
+    """What is stored of the driving video. Here each sampling stores it."""
+    if "model" not in node.inputs:
+        raise Untranslatable("the model that it patches is not connected")
+    if node.inputs["dtype"].content != "default":
+        node.tell("nodegraph stores what the model reads of the driving video as it is computed")
+    node.give("MODEL", node.inputs["model"])
+
+
+def _require(node: Passage, *names: str) -> None:
+    """Refuse a node without images and videos that the model needs."""
+    for name in names:
+        if name not in node.inputs:
+            raise Untranslatable(f"the model needs `{name}`, and none is linked")
 
 
 def _give_segment(
-    node: Passage, shown: dict[str, Signal | MadeOutput], overlap: Signal, **more: Signal
+    node: Passage, native: str, shown: dict[str, Signal | MadeOutput], overlap: Signal
 ) -> None:
     """Add the conditioning of a segment, and give what the node gives.
 
     Args:
-        shown: Images and videos, by native names.
+        native: Type of the conditioning.
+        shown: Images, videos and other inputs, by native names.
         overlap: Frames that a segment has in common with the one that it continues.
-        more: Other native inputs.
     """
     positive = node.inputs["positive"]
     continues = "continue_motion" in node.inputs
@@ -65,7 +102,7 @@ def _give_segment(
     if not encoder:
         node.tell("the model sees the character by an image encoder: link a LoadImageEncoder")
     name = node.add(
-        _NATIVE,
+        native,
         conditioning=positive,
         vae=node.inputs["vae"],
         frames=node.inputs["length"],
@@ -73,7 +110,6 @@ def _give_segment(
         overlap=overlap,
         **shown,
         **encoder,
-        **more,
     )
     node.tell(
         "a video that ends before the segment runs backwards after its end; ComfyUI holds its last "
@@ -100,7 +136,7 @@ def _start(node: Passage, overlap: Signal) -> Signal | MadeOutput:
             kind, inputs = node.behind("video_frame_offset")
         except Untranslatable:
             kind, inputs = "", {}
-        if kind == _NATIVE and inputs.get("overlap") == overlap.content:
+        if kind in (_NATIVE, _DRIVEN) and inputs.get("overlap") == overlap.content:
             return MadeOutput(offset.content.node, "next_start")
     name = node.add("Formula", expression="max(a - b, 0)", a=offset, b=overlap)
     return MadeOutput(name, "integer")
@@ -144,5 +180,18 @@ ENTRIES: tuple[TableEntry, ...] = (
         "character_mask: MASK?, continue_motion: IMAGE?, video_frame_offset: INT = 0) -> "
         f"{LATENT}, {_SEGMENT_OUTPUTS}",
         _animate,
+    ),
+    entry(
+        f"WanAnimate2ToVideo({VIDEO_SIZE.format(832, 480, 81)}, reference_image: IMAGE?, "
+        "pose_video: IMAGE?, clip_vision_output: CLIP_VISION_OUTPUT?, "
+        "positive_pose: CONDITIONING?, clip_vision_output_pose: CLIP_VISION_OUTPUT?, "
+        "continue_motion: IMAGE?, video_frame_offset: INT = 0, pose_strength: FLOAT = 1.0, "
+        "pose_start_percent: FLOAT = 0.0, pose_end_percent: FLOAT = 1.0, "
+        f"reference_image_strength: FLOAT = 1.0) -> {LATENT}, {_SEGMENT_OUTPUTS}",
+        _drive,
+    ),
+    entry(
+        'WanAnimate2Cache(model: MODEL, device: COMBO = "cpu", dtype: COMBO = "default") -> MODEL',
+        _cache,
     ),
 )
