@@ -283,7 +283,7 @@ class WanAnimate2Family(Family):
         keys = StepKeys(
             _PASSES.keys(network, video), batch.get(MOTION_STRENGTH), batch.get(CHARACTER_STRENGTH)
         )
-        seen = batch.get(IMAGE_EMBEDS)
+        embeds = batch.get(IMAGE_EMBEDS)
         patch, spatial = model.config["patch_size"], self.latent.spatial
         # One item after the other: the pipeline's batch is one, and attention is all of the cost.
         outputs = [
@@ -291,7 +291,7 @@ class WanAnimate2Family(Family):
                 [item.to(model.dtype)],
                 timestep=moment.timestep.reshape(1),
                 encoder_hidden_states=[batch["embeddings"][at]],
-                encoder_hidden_states_image=None if seen is None else seen[at : at + 1],
+                encoder_hidden_states_image=None if embeds is None else embeds[at : at + 1],
                 condition_latents=[batch[FILM_AND_MASK][at].to(model.dtype)],
                 kv_cache=keys,
                 kv_cache_mode="cached",

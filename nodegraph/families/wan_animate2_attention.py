@@ -192,12 +192,12 @@ class DrivingVideo(NamedTuple):
     Attributes:
         latents: Shape (1, channels, frames, height, width).
         prompt: Embeddings of the prompt about the motion, shape (1, tokens, width).
-        seen: What the image encoder sees in its first frame, shape (1, patches, width).
+        image_embeds: What the image encoder sees in its first frame, shape (1, patches, width).
     """
 
     latents: Tensor
     prompt: Tensor
-    seen: Tensor | None
+    image_embeds: Tensor | None
 
 
 def token_grid(latents: Tensor, patch: tuple[int, ...]) -> Tensor:
@@ -219,11 +219,12 @@ def reference_keys(network: Any, video: DrivingVideo) -> ReferenceKeys:
     keys = ReferenceKeys(layers, on_host=not _fits(device, needed))
     clean = latents[0].to(dtype)
     known = torch.ones_like(clean[: network.config.in_dim - 2 * len(clean)])
+    embeds = None if video.image_embeds is None else video.image_embeds.to(dtype)
     network(
         [clean],
         timestep=torch.ones(1, device=device, dtype=dtype),
         encoder_hidden_states=[video.prompt[0].to(dtype)],
-        encoder_hidden_states_image=None if video.seen is None else video.seen.to(dtype),
+        encoder_hidden_states_image=embeds,
         # All frames are known.
         condition_latents=[torch.cat([known, clean])],
         kv_cache=keys,
