@@ -154,8 +154,10 @@ def _attend(
 
 def _scaled_dot_product(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention of tensors of shape (n, tokens, heads, width)."""
-    heads = (item.transpose(1, 2) for item in (query, key, value))
-    return torch.nn.functional.scaled_dot_product_attention(*heads).transpose(1, 2)
+    attended: Tensor = torch.nn.functional.scaled_dot_product_attention(
+        query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+    )
+    return attended.transpose(1, 2)
 
 
 class _NoMasks(dict[Any, None]):

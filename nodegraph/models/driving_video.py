@@ -141,7 +141,7 @@ def motion_embeddings(
 def _pixels(eye: torch.nn.Module, picture: Tensor) -> Tensor:
     """An image as the encoder takes it, shape (1, 3, side, side), float32 on its device."""
     side = int(eye.config.image_size)  # type: ignore[union-attr, arg-type]
-    pixels = picture[..., :3].movedim(-1, 1).to(eye.device) * 2 - 1  # type: ignore[arg-type, call-overload]
+    pixels = picture[..., :3].movedim(-1, 1).to(eye.device) * 2 - 1  # type: ignore[arg-type]
     scaled = functional.interpolate(pixels, size=(side, side), mode="bicubic", align_corners=False)
     mean, std = (scaled.new_tensor(item).view(1, 3, 1, 1) for item in (_MEAN, _STD))
     return (scaled * 0.5 + 0.5 - mean) / std
