@@ -63,6 +63,7 @@ NEED_MODELS = frozenset(
         "ImageConditioning",
         "ImageToVideoConditioning",
         "AnimationConditioning",
+        "DrivingVideoConditioning",
         "VaceConditioning",
         "ControlVideoConditioning",
         "TrackConditioning",

@@ -49,6 +49,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/facts.py": "stablediffusion",
         "nodegraph/models/image_to_video.py": "hunyuan ltx wan",
         "nodegraph/models/character_animation.py": "wan",
+        "nodegraph/models/driving_video.py": "wan",
         "nodegraph/models/prompt_preprocessing.py": "cogview stablediffusion",
         "nodegraph/models/speed/speed_support.py": "stablediffusion",
         "nodegraph/perception/language_model.py": "qwen",

@@ -220,14 +220,26 @@ width). Its film begins with the character's image, and has one latent frame mor
 FACE_VIDEO = "face_video"
 """Tensor of a prompt for Wan Animate: a video of a face in -1..1, (1, 3, frames, side, side)."""
 
+DRIVING_LATENTS = "driving_latents"
+"""Tensor of a prompt for Wan Animate 2: latents of the driving video, shaped as `POSE_LATENTS`."""
+DRIVING_EMBEDS, DRIVING_PROMPT = "driving_sight", "driving_prompt"
+"""Tensors of a prompt for Wan Animate 2: what the image encoder sees in the first frame of the
+driving video, as `IMAGE_EMBEDS`, and embeddings of the prompt about its motion."""
+MOTION_STRENGTH, CHARACTER_STRENGTH = "motion_strength", "character_strength"
+"""Tensors of a prompt for Wan Animate 2: factors of what frames take from the driving video and
+from the character's image, each of shape (1,)."""
+DRIVEN = (*(DRIVING_LATENTS, DRIVING_EMBEDS, DRIVING_PROMPT, MOTION_STRENGTH, CHARACTER_STRENGTH),)
+"""Tensors of a prompt that only Wan Animate 2 takes."""
+
 VIDEO_CONDITIONS = (
     *(FIRST_FRAME, LAST_FRAME, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONDITION_CLIP, IMAGE_EMBEDS),
     *(VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS, REFERENCE_LATENT, CAMERA_POSES),
-    *(POSE_LATENTS, FACE_VIDEO),
+    *(POSE_LATENTS, FACE_VIDEO, *DRIVEN),
 )
 """Tensors of a prompt for a video that do not come from its text."""
 VIDEO_CELLS = (
     *(FIRST_FRAME, FILM_AND_MASK, VACE_CONTEXT, REFERENCE_LATENT, CAMERA_RAYS, POSE_LATENTS),
+    DRIVING_LATENTS,
 )
 """Tensors of a fitted prompt for a video that have one value per latent cell."""
 

@@ -130,6 +130,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "stable-cascade-decoder": lambda: (
         import_module("nodegraph.families.stable_cascade").STABLE_CASCADE_DECODER
     ),
+    "wan-animate-2": lambda: import_module("nodegraph.families.wan_animate2").WAN_ANIMATE2,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -57,6 +57,9 @@ IMAGE_STREAM_SIGN = LoraSign(
     r"^transformer_blocks_\d+_img_(mlp|mod)_", "Qwen-Image or NucleusMoE-Image"
 )
 BLOCK_ATTENTION_SIGN = LoraSign(r"^blocks_\d+_attn[12]_", "Wan or Hunyuan-DiT")
+SELF_AND_CROSS_SIGN = LoraSign(
+    r"^blocks_\d+_(self|cross)_attn_to_", "LongCat-AudioDiT or Wan Animate 2"
+)
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"
 )

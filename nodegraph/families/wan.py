@@ -292,6 +292,8 @@ _UNKNOWN = (
     "casual_audio_encoder.",
     # others that are shown more than a film
     "patch_embedding_",
+    # Animate 2 as published
+    "blocks.0.block.",
 )
 _RELATIVES = (
     # Animate, with a face and a pose

@@ -59,7 +59,7 @@ from nodegraph.weights.precision.storage import (
     check_storage,
     storage_option,
 )
-from nodegraph.weights.safetensors_header import Header, Shapes, find_packed_form
+from nodegraph.weights.safetensors_header import Header, find_packed_form
 from nodegraph.weights.single_files.base import DAMAGED, fault_text, select_prefix
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:
     )
     named = [file for file in files if file.name == layout.CONFIG]
     read = layout.read_config(named[0]) if named else {}
-    part = _choose_part(path, header.shapes, family, str(read.get("_class_name") or ""))
+    part = _choose_part(path, header, family, str(read.get("_class_name") or ""))
     try:
         own = select_prefix(header.shapes, part.prefix)
         config = read if named else part.layout.config(own)
@@ -230,9 +230,10 @@ def _of_folder(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header
     return (path / layout.CONFIG, *weights.files, *index), whole
 
 
-def _choose_part(path: Path, shapes: Shapes, family: str, class_name: str) -> StandalonePart:
+def _choose_part(path: Path, header: Header, family: str, class_name: str) -> StandalonePart:
     """What a file holds, of the family that is asked for and has the class that it names, if it
-    names one."""
+    names one. Its metadata may name one of those that look the same."""
+    shapes = header.shapes
     candidates = (
         denoisers_of_class(path, class_name, shapes) if class_name else find_denoisers(shapes)
     )
@@ -246,7 +247,8 @@ def _choose_part(path: Path, shapes: Shapes, family: str, class_name: str) -> St
             hint=f"Load it with {identified.node}." if identified.node else identified.hint,
         )
     if family == AUTO:
-        return candidates[0]
+        named = (part for part in candidates if part.layout.named(header.metadata))
+        return next(named, candidates[0])
     names = [part.family.name for part in candidates]
     if family not in names:
         # A family of a package may look like one that comes along.

@@ -87,6 +87,7 @@ _CATEGORIES: Mapping[str, str] = {
     "stable_cascade": "conditioning/stable_cascade",
     "video_conditioning": "conditioning/video_models",
     "wan_conditioning": "conditioning/video_models",
+    "character_animation": "conditioning/video_models",
     "edit_prompts": "conditioning/edit",
     "control": "conditioning/controlnet",
     "patches": "model_patches",

@@ -509,6 +509,17 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "inject_face_latents_blocks": 1,
         },
     ),
+    "wan-animate-2": (
+        "WanAnimate2Transformer3DModel",
+        {
+            "dim": 32,
+            "num_heads": 2,
+            "text_dim": 32,
+            "freq_dim": 32,
+            "ffn_dim": 64,
+            "num_layers": 1,
+        },
+    ),
     "wan-fun": (
         "WanFunTransformer3DModel",
         {

@@ -775,6 +775,7 @@ LACKS: dict[str, set[str]] = {
     "lumina2": {"img2img", "inpaint"},
     "wan": {"inpaint"},
     "wan22-5b": {"inpaint"},
+    "wan-animate-2": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "hidream": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "qwen-image-edit-plus": {"inpaint"},
     "qwen-image-layered": {"img2img", "inpaint"},

@@ -11,6 +11,7 @@ from dataclasses import replace
 from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.table import (
     audio_video,
+    character_animation,
     conditioning,
     context_windows,
     control,
@@ -95,6 +96,7 @@ MODULES = (
     conditioning,
     video_conditioning,
     wan_conditioning,
+    character_animation,
     minimax_h3,
     stable_cascade,
     hooks,
