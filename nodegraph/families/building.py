@@ -430,6 +430,7 @@ _OWN = {
     "WanFunTransformer3DModel": "nodegraph.families.wan_fun_transformer",
     "LTX2LatentUpsamplerModel": "diffusers.pipelines.ltx2.latent_upsampler",
     "T5GemmaEncoder": "nodegraph.families.prx",
+    "ShapERenderer": "diffusers.pipelines.shap_e.renderer",
     "QwenImageBlockwiseControlNet": "nodegraph.families.qwen_image_controls",
     "QwenImageFunControlNet": "nodegraph.families.qwen_image_controls",
 }

@@ -119,6 +119,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "kolors": lambda: import_module("nodegraph.families.kolors").KOLORS,
     "hunyuan-dit": lambda: import_module("nodegraph.families.hunyuan_dit").HUNYUAN_DIT,
     "glm-image": lambda: import_module("nodegraph.families.glm_image").GLM_IMAGE,
+    "shap-e": lambda: import_module("nodegraph.families.shap_e").SHAP_E,
+    "shap-e-image": lambda: import_module("nodegraph.families.shap_e").SHAP_E_IMAGE,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 
