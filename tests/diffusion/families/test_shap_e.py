@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import diffusers as d
+import numpy as np
 import pytest
 import torch
 import transformers as tf
@@ -30,6 +32,9 @@ from .conftest import Pair
 from .equality import SEED, Model, picture
 from .parts import clip_text
 from .words import clip_words
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+"""Of a function of numpy that diffusers' scheduler uses."""
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
@@ -150,7 +155,9 @@ def sampled(
     return found.samples
 
 
-def stock(pipeline: Any, prompt: Any, *, batch: int = 1, cfg: float = 4.0, steps: int = 2) -> Tensor:
+def stock(
+    pipeline: Any, prompt: Any, *, batch: int = 1, cfg: float = 4.0, steps: int = 2
+) -> Tensor:
     made = pipeline(
         prompt,
         num_images_per_prompt=batch,
@@ -161,6 +168,10 @@ def stock(pipeline: Any, prompt: Any, *, batch: int = 1, cfg: float = 4.0, steps
     )
     latents: Tensor = made.images
     return latents[:, None]
+
+
+def pixels_of(image: Any) -> Tensor:
+    return torch.from_numpy(np.asarray(image) / 255.0).float()[None]
 
 
 def assert_equal(found: Tensor, expected: Tensor) -> None:
@@ -195,7 +206,224 @@ def test_solids_of_an_image_are_those_of_diffusers(
 ) -> None:
     pipeline, model = model_of(shap_e_image)
     image = picture(*size)
-    pixels = torch.from_numpy(__import__("numpy").asarray(image) / 255.0).float()[None]
+    pixels = pixels_of(image)
     positive = encode_image_prompt(model.part("text_encoder"), pixels)
     found = sampled(model.part("model"), positive, cfg=cfg, batch=batch)
     assert_equal(found, stock(pipeline, image, cfg=cfg, batch=batch))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [shap_e, shap_e_image])
+def test_in_bfloat16_as_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
+    pipeline, model = model_of(build)
+    narrow = Model(model.folder, "bfloat16")
+    loaded = type(pipeline).from_pretrained(model.folder, dtype=torch.bfloat16)
+    loaded.set_progress_bar_config(disable=True)
+    encoder, image = narrow.part("text_encoder"), picture(40, 32)
+    if build is shap_e:
+        prompt, positive = TEXT, encode_prompt(encoder, TEXT)
+    else:
+        prompt, positive = image, encode_image_prompt(encoder, pixels_of(image))
+    assert_equal(sampled(narrow.part("model"), positive), stock(loaded, prompt).float())
+
+
+def denoised_by_diffusers(
+    pipeline: Any, away: Tensor, start: Tensor, steps: int, denoise: float
+) -> Tensor:
+    """From a latent instead of noise, as diffusers' pipelines of images do it: its parts around a
+    loop, since no pipeline of Shap-E does.
+
+    Args:
+        away: What guidance goes from, and behind it what it goes to.
+    """
+    scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+    scheduler.set_timesteps(steps)
+    first = max(steps - int(steps * denoise), 0) * scheduler.order
+    scheduler.set_begin_index(first)
+    noise = torch.randn(start.shape, generator=torch.Generator().manual_seed(SEED))
+    timesteps = scheduler.timesteps[first:]
+    x = scheduler.add_noise(start, noise, timesteps[:1])
+    for time in timesteps:
+        scaled = scheduler.scale_model_input(torch.cat([x] * 2), time)
+        output = pipeline.prior(scaled, timestep=time, proj_embedding=away)
+        without, towards = output.predicted_image_embedding[..., :SIDE].chunk(2)
+        x = scheduler.step(without + 4.0 * (towards - without), time, x).prev_sample
+    return torch.as_tensor(x)
+
+
+@pytest.mark.parametrize(
+    "denoise", [0.5, *(pytest.param(each, marks=pytest.mark.slow) for each in (0.13, 0.99))]
+)
+def test_from_another_solid_as_the_parts_of_diffusers(model_of: ModelOf, denoise: float) -> None:
+    pipeline, model = model_of(shap_e)
+    positive, negative = (encode_prompt(model.part("text_encoder"), text) for text in (TEXT, "dog"))
+    start = torch.rand(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(3)) - 0.5
+    latent = Latent(start, SIDE, SIDE, format="shap-e")
+    found = sampled(
+        model.part("model"), positive, negative, latent=latent, steps=8, denoise=denoise
+    )
+    both = torch.cat([item.entries[0].embeddings[:, 0] for item in (negative, positive)])
+    expected = denoised_by_diffusers(pipeline, both, start[:, 0], 8, denoise)
+    assert_equal(found[:, 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "scheduler"),
+    [
+        ("euler", "karras"),
+        pytest.param("dpmpp_2m", "karras", marks=pytest.mark.slow),
+        pytest.param("ddim", "normal", marks=pytest.mark.slow),
+        pytest.param("dpmpp_2m_sde", "exponential", marks=pytest.mark.slow),
+    ],
+)
+def test_other_samplers_predict_the_same_kind_of_latent(
+    model_of: ModelOf, sampler: str, scheduler: str
+) -> None:
+    """Predictions are clipped to -1..1 where the scheduler file says so, and the last one is the
+    result."""
+    _, model = model_of(shap_e)
+    positive = encode_prompt(model.part("text_encoder"), TEXT)
+    found = sampled(
+        model.part("model"), positive, sampler=sampler, schedule=scheduler, steps=3, cfg=15.0
+    )
+    assert torch.isfinite(found).all()
+    assert found.std() > 1e-3
+
+
+def solid(scale: float = 1.0) -> Tensor:
+    return torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(5)) * scale
+
+
+def half_inside(model_of: ModelOf) -> Any:
+    """A renderer by which half of the box is inside of `solid`."""
+    made = copy.deepcopy(model_of(shap_e)[0].shap_e_renderer)
+    # It leaves the weights of the latent in the network.
+    made.decode_to_image(solid()[None], "cpu", size=2, ray_batch_size=80)
+    points = torch.rand(1, 500, 3, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    found = made.mlp(position=points, direction=None, ts=None, rendering_mode="stf")
+    made.mlp.mlp[-1].bias[0] -= found.signed_distance.atanh().median()
+    return made
+
+
+def test_views_are_those_of_diffusers(model_of: ModelOf) -> None:
+    """In batches of 160 rays, as its method drops the rays behind the last full batch."""
+    made = copy.deepcopy(model_of(shap_e)[0].shap_e_renderer)
+    found = render_views(made, solid(), size=8, at_once=160)
+    expected = made.decode_to_image(solid()[None], "cpu", size=8, ray_batch_size=160)
+    assert expected.std() > 1e-3
+    assert torch.equal(found, expected)
+
+
+def test_views_of_a_batch_come_solid_after_solid(model_of: ModelOf) -> None:
+    vae, shares = model_of(shap_e)[1].part("vae"), list[float]()
+    samples = torch.stack([solid(), solid(2.0)])[:, None]
+    latent = Latent(samples, SIDE, SIDE, 2, format="shap-e")
+    found = decode_views(vae, latent, views=2, size=4, on_progress=shares.append)
+    views = [render_views(vae.module, item[0], views=2, size=4) for item in samples]
+    assert not torch.equal(*views)
+    assert torch.equal(found, torch.cat(views).clamp(0, 1))
+    assert shares == [0.5, 1.0]
+
+
+def test_views_that_fill_no_batch_are_whole(model_of: ModelOf) -> None:
+    made = model_of(shap_e)[0].shap_e_renderer
+    shares = list[float]()
+    found = render_views(made, solid(), views=3, size=5, at_once=40, on_progress=shares.append)
+    assert found.shape == (3, 5, 5, 3)
+    assert shares == [40 / 75, 1.0]
+    assert found.flatten(1).std(1).min() > 1e-4
+
+
+def closed_edges(mesh: Mesh) -> bool:
+    """Whether each edge has as many triangles on one side as on the other."""
+    edges = torch.cat([mesh.faces[:, pair] for pair in ((0, 1), (1, 2), (2, 0))])
+    ahead, back = (
+        (edges[:, 0] * len(mesh.vertices) + edges[:, 1]),
+        (edges[:, 1] * len(mesh.vertices) + edges[:, 0]),
+    )
+    return torch.equal(ahead.sort().values, back.sort().values)
+
+
+@pytest.mark.parametrize("grid", [12, pytest.param(33, marks=pytest.mark.slow)])
+def test_a_mesh_is_that_of_diffusers(model_of: ModelOf, grid: int) -> None:
+    """With y up instead of z, and with colors before their conversion."""
+    made = half_inside(model_of)
+    found = extract_mesh(made, solid(), grid=grid)
+    expected = made.decode_to_mesh(solid()[None], "cpu", grid_size=grid)
+    assert found is not None
+    x, y, z = expected.verts.unbind(1)
+    assert torch.equal(found.vertices, torch.stack([x, z, -y], 1))
+    assert torch.equal(found.faces, expected.faces)
+    assert found.colors is not None
+    channels = torch.stack([expected.vertex_channels[name] for name in "RGB"], 1)
+    assert torch.equal(_convert_srgb_to_linear(found.colors), channels)
+    assert len(found.faces) > 50
+    assert closed_edges(found)
+
+
+def volume(mesh: Mesh) -> float:
+    """Above 0 if triangles are counter-clockwise as seen from outside."""
+    a, b, c = mesh.vertices[mesh.faces].unbind(1)
+    return float((a * torch.linalg.cross(b, c)).sum() / 6)
+
+
+def test_triangles_face_outwards(model_of: ModelOf) -> None:
+    """Where all is inside, the surface is the border of the grid."""
+    made = copy.deepcopy(model_of(shap_e)[0].shap_e_renderer)
+    made.mlp.mlp[-1].bias[0] = 1e3
+    found = extract_mesh(made, solid(), grid=4)
+    assert found is not None
+    assert 2.0 < volume(found) < 8.0
+    made.mlp.mlp[-1].bias[0] = -1e3
+    assert extract_mesh(made, solid(), grid=4) is None
+
+
+def no_progress(share: float) -> None: ...
+
+
+def test_solids_without_a_surface_are_left_out(model_of: ModelOf) -> None:
+    vae = replace(model_of(shap_e)[1].part("vae"), modules={"vae": half_inside(model_of)})
+    latent = Latent(solid()[None, None].repeat(2, 1, 1, 1), SIDE, SIDE, 2, format="shap-e")
+    assert len(decode_meshes(vae, latent, grid=8, on_progress=no_progress)) == 2
+    vae.module.mlp.mlp[-1].bias[0] = -1e3
+    with raises(InvalidValue, port="latent", given="2 solids"):
+        decode_meshes(vae, latent, grid=8, on_progress=no_progress)
+
+
+def test_a_renderer_without_a_table_makes_no_mesh(model_of: ModelOf) -> None:
+    _, model = model_of(shap_e)
+    bare = copy.deepcopy(model.part("vae"))
+    bare.module.mesh_decoder.masks.zero_()
+    latent = Latent(solid()[None, None], SIDE, SIDE, format="shap-e")
+    with raises(InvalidValue, port="vae"):
+        decode_meshes(bare, latent, grid=8, on_progress=no_progress)
+
+
+def test_a_solid_is_no_image(model_of: ModelOf) -> None:
+    _, model = model_of(shap_e)
+    latent = Latent(solid()[None, None], SIDE, SIDE, format="shap-e")
+    with raises(InvalidValue, port="vae", given="one of format shap-e"):
+        decode_latent(model.part("vae"), latent)
+
+
+def test_latents_of_images_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(shap_e)
+    positive = encode_prompt(model.part("text_encoder"), TEXT)
+    with raises(InvalidValue, port="latent", given="512 x 512"):
+        sampled(model.part("model"), positive, latent=Latent(None, 512, 512))
+
+
+def test_texts_and_images_are_not_confused(model_of: ModelOf) -> None:
+    _, model = model_of(shap_e)
+    _, other = model_of(shap_e_image)
+    pixels = pixels_of(picture(32, 32))
+    with raises(InvalidValue, port="encoder"):
+        encode_prompt(other.part("text_encoder"), TEXT)
+    with raises(InvalidValue, port="encoder"):
+        encode_edit(other.part("text_encoder"), TEXT, [pixels])
+    with raises(InvalidValue, port="encoder", given="shap-e"):
+        encode_image_prompt(model.part("text_encoder"), pixels)
+    with raises(InvalidValue, port="image", given="2 images"):
+        encode_image_prompt(other.part("text_encoder"), pixels.repeat(2, 1, 1, 1))
+    with raises(InvalidValue, port="positive"):
+        sampled(other.part("model"), encode_prompt(model.part("text_encoder"), TEXT))
