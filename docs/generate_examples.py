@@ -103,8 +103,11 @@ NEED_MODELS = frozenset(
         "ReferenceToVideoConditioning",
         "SetSoundShift",
         "SplitSoundLatent",
+        "EncodeImagePrompt",
         "VAEDecodeAudio",
+        "VAEDecodeMesh",
         "VAEDecodeVideo",
+        "VAEDecodeViews",
         "VAEEncodeAudio",
         "VAEEncodeVideo",
     }

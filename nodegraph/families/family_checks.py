@@ -141,6 +141,13 @@ def check_has_solids(latents: LatentFormat) -> None:
         latents.decode_mesh(None, cast(Any, None), 0, cast(Any, None))
 
 
+def check_decodes_images(latents: LatentFormat) -> None:
+    """Refuse to decode solids as images; on port ``vae``."""
+    if type(latents).decode_mesh is not LatentFormat.decode_mesh:
+        # As above.
+        latents.decode(None, cast(Any, None))
+
+
 def check_generates_music(family: Family) -> None:
     """Refuse families that generate no music; on port ``encoder``."""
     if type(family).encode_music is Family.encode_music:

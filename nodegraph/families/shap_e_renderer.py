@@ -223,7 +223,7 @@ def extract_mesh(
     colors = torch.cat(
         [
             _surface_outputs(network, part.to(latent.device)).channels[0].float().cpu()
-            for part in vertices.split(AT_ONCE)
+            for part in torch.split(vertices, AT_ONCE)
         ]
     )
     # From z up to y up: a turn about x, which keeps the order of corners.

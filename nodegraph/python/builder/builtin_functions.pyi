@@ -51,7 +51,7 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image', 'shap-e', 'shap-e-image']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
@@ -2820,6 +2820,18 @@ class BuiltinFunctions:
         encoder: The text encoder of Qwen-Image-Edit, which reads one image, of Edit Plus, or of MiniMax H3.
         images: Images for the encoder. A batch counts as several images.
         text: The instruction: what to change in the images.
+        """
+
+    def EncodeImagePrompt(
+        self,
+        *,
+        encoder: TextEncoder,
+        image: Picture,
+    ) -> Conditioning:
+        """Encode an image as the prompt of a model that takes one in place of a text.
+
+        encoder: The encoder of such a model, for example Shap-E for images.
+        image: One image. The model sees the middle square of it, in 224 x 224 pixels. Shap-E was trained with single objects in front of a white background.
         """
 
     def EncodeMusicPrompt(
@@ -8639,6 +8651,22 @@ class BuiltinFunctions:
         latent: The latent of one video with sound, or of one piece of sound alone.
         """
 
+    def VAEDecodeMesh(
+        self,
+        *,
+        vae: Vae,
+        latent: Latent,
+        grid: int = 128,
+    ) -> list[Mesh]:
+        """Decode the solids of a latent to closed meshes with colors, one for each solid.
+
+        Solids without a surface are left out.
+
+        vae: The VAE of a model that generates solids, such as Shap-E.
+        latent: Latents from a sampler.
+        grid: Cells per side of the grid. More give finer details. Twice as many take eight times as long.
+        """
+
     def VAEDecodeVideo(
         self,
         *,
@@ -8655,6 +8683,25 @@ class BuiltinFunctions:
         rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B and LTX-2, 25 for LTX-Video. 23.976 means 24000/1001.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
         overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
+        """
+
+    def VAEDecodeViews(
+        self,
+        *,
+        vae: Vae,
+        latent: Latent,
+        views: int = 20,
+        size: int = 64,
+    ) -> Tensor:
+        """Render the solids of a latent from cameras on a circle around them.
+
+        The first and the last view of a solid are the same. On a CPU this takes minutes: use
+        VAEDecodeMesh there.
+
+        vae: The VAE of a model that generates solids, such as Shap-E.
+        latent: Latents from a sampler.
+        views: Number of views of each solid.
+        size: Side of the square images in pixels. Twice the size takes four times as long.
         """
 
     def VAEEncode(
