@@ -6,8 +6,10 @@ Colors of meshes are the renderer's own, in sRGB, which diffusers converts to li
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,8 +23,14 @@ from torch import Tensor
 
 from nodegraph.core.spatial_values import Mesh
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion import decode_latent, encode_prompt, sample
-from nodegraph.errors import InvalidValue
+from nodegraph.diffusion import (
+    decode_latent,
+    encode_prompt,
+    load_component,
+    open_model,
+    sample,
+)
+from nodegraph.errors import InvalidValue, UnsafeFile
 from nodegraph.families.shap_e_renderer import extract_mesh, render_views
 from nodegraph.models.conditioning import encode_edit, encode_image_prompt
 from nodegraph.models.vae import decode_meshes, decode_views
@@ -295,12 +303,18 @@ def solid(scale: float = 1.0) -> Tensor:
 
 
 def half_inside(model_of: ModelOf) -> Any:
-    """A renderer by which half of the box is inside of `solid`."""
-    made = copy.deepcopy(model_of(shap_e)[0].shap_e_renderer)
+    """See `half_inside_of`."""
+    return half_inside_of(model_of(shap_e)[0].shap_e_renderer)
+
+
+def half_inside_of(renderer: Any) -> Any:
+    """A copy of a renderer by which half of the box is inside of `solid`, and all of it dense."""
+    made = copy.deepcopy(renderer)
     # It leaves the weights of the latent in the network.
     made.decode_to_image(solid()[None], "cpu", size=2, ray_batch_size=80)
     points = torch.rand(1, 500, 3, generator=torch.Generator().manual_seed(1)) * 2 - 1
     found = made.mlp(position=points, direction=None, ts=None, rendering_mode="stf")
+    made.mlp.mlp[-1].bias[1:3] += 1  # densities
     made.mlp.mlp[-1].bias[0] -= found.signed_distance.atanh().median()
     return made
 
@@ -427,3 +441,23 @@ def test_texts_and_images_are_not_confused(model_of: ModelOf) -> None:
         encode_image_prompt(other.part("text_encoder"), pixels.repeat(2, 1, 1, 1))
     with raises(InvalidValue, port="positive"):
         sampled(other.part("model"), encode_prompt(model.part("text_encoder"), TEXT))
+
+
+def test_a_renderer_in_a_pickle_file_is_read_if_allowed(model_of: ModelOf, tmp_path: Path) -> None:
+    """As it is published, beside other parts in float16."""
+    pipeline, model = model_of(shap_e)
+    folder = tmp_path / "shap-e"
+    shutil.copytree(model.folder, folder)
+    weights = "diffusion_pytorch_model"
+    (folder / "shap_e_renderer" / f"{weights}.safetensors").unlink()
+    renderer = pipeline.shap_e_renderer
+    torch.save(renderer.state_dict(), folder / "shap_e_renderer" / f"{weights}.bin")
+    prior = folder / "prior" / f"{weights}.safetensors"
+    prior.rename(prior.with_name(f"{weights}.fp16.safetensors"))
+    with pytest.raises(UnsafeFile):
+        open_model(str(folder), [])
+    loaded = load_component(open_model(str(folder), [], allow_pickle=True).vae, "cpu").module
+    assert torch.equal(loaded.mesh_decoder.cases, renderer.mesh_decoder.cases)
+    assert torch.equal(loaded.mesh_decoder.masks, renderer.mesh_decoder.masks)
+    found, expected = (render_views(each, solid(), views=1, size=4) for each in (loaded, renderer))
+    assert torch.equal(found, expected)
