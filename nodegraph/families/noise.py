@@ -383,7 +383,7 @@ def _cosine_alpha_bar(time: float) -> float:
 
 
 def _exponential_alpha_bar(time: float) -> float:
-    """Source: diffusers, ``schedulers/scheduling_heun_discrete.py``, `betas_for_alpha_bar`."""
+    """Source: diffusers, ``schedulers/scheduling_heun_discrete.py``, ``betas_for_alpha_bar``."""
     return math.exp(-12.0 * time)
 
 
