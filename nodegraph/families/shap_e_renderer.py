@@ -200,15 +200,12 @@ def extract_mesh(
         In -1..1, with y up. None if nothing is inside.
     """
     network = _solid_network(renderer, latent)
-    low, high = (
-        renderer.volume.bbox_min.to(latent.device),
-        renderer.volume.bbox_max.to(latent.device),
-    )
+    low, high = renderer.volume.bbox_min.cpu(), renderer.volume.bbox_max.cpu()
     total, distances = grid**3, []
     for start in range(0, total, AT_ONCE):
-        index = torch.arange(start, min(start + AT_ONCE, total), device=latent.device)
+        index = torch.arange(start, min(start + AT_ONCE, total))
         cells = torch.stack([index // grid**2, index // grid % grid, index % grid], dim=1)
-        points = (cells.float() / (grid - 1)) * (high - low) + low
+        points = ((cells.float() / (grid - 1)) * (high - low) + low).to(latent.device)
         distances.append(_surface_outputs(network, points).signed_distance[0, :, 0].float().cpu())
         on_progress(min(start + AT_ONCE, total) / total)
     # A border outside closes surfaces that reach the side of the box.
@@ -219,7 +216,7 @@ def extract_mesh(
     surface = _marching_cubes(field, decoder.cases.cpu(), decoder.masks.cpu())
     if not len(surface.faces):
         return None
-    vertices = _placed(surface, field, low.cpu(), (high - low).cpu())
+    vertices = _placed(surface, field, low, high - low)
     colors = torch.cat(
         [
             _surface_outputs(network, part.to(latent.device)).channels[0].float().cpu()
