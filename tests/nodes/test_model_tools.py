@@ -459,6 +459,7 @@ def test_a_model_whose_processor_is_not_loaded_is_not_saved_as_a_folder(
     "ignore:.*FluxPosEmbed:FutureWarning",
     "ignore:.*weight_norm:FutureWarning",
     "ignore:.*LoraLoaderMixin:FutureWarning",
+    "ignore:__array__ implementation:DeprecationWarning",
 )
 @pytest.mark.parametrize(
     "name",
