@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nodegraph.core.suggestions import OTHER_NAMES
 from nodegraph.families.base import Family
-from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.family_checks import has_solids
 from nodegraph.families.prompt_media import ImagePromptReader
 from nodegraph.families.registry import BUILT_IN
 from nodegraph.families.scheduler_file import (
@@ -89,10 +89,9 @@ def diffusers_names() -> Mapping[str, Sequence[str] | str]:
 
 def _of_pipeline(name: str, family: Family) -> str:
     """What to use for a pipeline class; modular ones have no node that runs them whole."""
-    has_solids = type(family.latent).decode_mesh is not LatentFormat.decode_mesh
     nodes = _STEPS.format(
         "EncodeImagePrompt" if isinstance(family, ImagePromptReader) else "EncodePrompt",
-        "VAEDecodeMesh" if has_solids else "VAEDecode",
+        "VAEDecodeMesh" if has_solids(family.latent) else "VAEDecode",
     )
     steps = f"What {name} of diffusers does is steps here: {nodes}"
     return f"{steps}." if "Modular" in name else f"{steps}; `diffusers:{name}` runs it whole."

@@ -136,14 +136,19 @@ def check_one_image_prompt(images: int) -> None:
 
 def check_has_solids(latents: LatentFormat) -> None:
     """Refuse latents that stand for no solids; on port ``vae``."""
-    if type(latents).decode_mesh is LatentFormat.decode_mesh:
+    if not has_solids(latents):
         # As above.
         latents.decode_mesh(None, cast(Any, None), 0, cast(Any, None))
 
 
+def has_solids(latents: LatentFormat) -> bool:
+    """Return whether latents stand for solids."""
+    return type(latents).decode_mesh is not LatentFormat.decode_mesh
+
+
 def check_decodes_images(latents: LatentFormat) -> None:
     """Refuse to decode solids as images; on port ``vae``."""
-    if type(latents).decode_mesh is not LatentFormat.decode_mesh:
+    if has_solids(latents):
         # As above.
         latents.decode(None, cast(Any, None))
 

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from nodegraph.diffusion import open_model
+from nodegraph.errors import InvalidValue
 from nodegraph.media.shapes.reading import read_mesh
+from nodegraph.training.options import check_trainable
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_shap_e import half_inside_of, shap_e, shap_e_image
+from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 from tests.shapes.test_glb import Glb
 
@@ -163,3 +167,9 @@ def test_latents_of_images_are_found_before_loading(bench: Bench, folder_of: Fol
     nodes["empty"] = {"type": "EmptyLatent", "inputs": {"width": 512, "height": 512}}
     [problem] = bench.problems(nodes, "sample")
     assert (problem.node, problem.port, problem.given) == ("sample", "latent", "512 x 512")
+
+
+def test_models_of_solids_are_not_trained(folder_of: Folders) -> None:
+    recipes = open_model(folder_of(shap_e), [])
+    with raises(InvalidValue, port="model", given="shap-e"):
+        check_trainable(*recipes)
