@@ -104,8 +104,11 @@ NEED_MODELS = frozenset(
         "ReferenceToVideoConditioning",
         "SetSoundShift",
         "SplitSoundLatent",
+        "EncodeImagePrompt",
         "VAEDecodeAudio",
+        "VAEDecodeMesh",
         "VAEDecodeVideo",
+        "VAEDecodeViews",
         "VAEEncodeAudio",
         "VAEEncodeVideo",
     }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.core.context import CpuDevice
-from nodegraph.families.family_checks import check_is_image
-from nodegraph.families.registry import FAMILIES
+from nodegraph.families.family_checks import check_decodes_images, check_is_image
+from nodegraph.families.registry import FAMILIES, get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
 from nodegraph.models.facts import (
@@ -210,11 +210,14 @@ def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of videos, and images that need too much memory, even with tiled decoding."""
+    """Find latents of videos and solids, and images that need too much memory even in tiles."""
+    form = inputs.fact("vae", "format")
     try:
         check_is_image(inputs.fact("latent", "frames") or 1)
+        if form is not None:
+            check_decodes_images(get_latent_format(form))
     except InvalidValue as error:
-        yield error_to_finding("latent", error)
+        yield error_to_finding(error.problem.port or "latent", error)
         return
     yield from _vae_findings(inputs, "latent")
 

@@ -14,6 +14,8 @@ from nodegraph.families.family_checks import (
     check_follows_tracks,
     check_frame_inside,
     check_generates_music,
+    check_one_image_prompt,
+    check_reads_image_prompt,
     check_reads_images,
     check_reads_references,
     check_song_text,
@@ -85,6 +87,14 @@ def check_edit_encoder(inputs: HookInputs) -> Iterator[Finding]:
     family = FAMILIES.get(inputs.fact("encoder", "family") or "")
     if family is not None:
         yield from check_findings(check_reads_images, "encoder", family, code="wrong-family")
+
+
+def check_image_encoder(inputs: HookInputs) -> Iterator[Finding]:
+    """Find encoders that take no image in place of a text, and several images."""
+    family = FAMILIES.get(inputs.fact("encoder", "family") or "")
+    if family is not None:
+        yield from check_findings(check_reads_image_prompt, "encoder", family, code="wrong-family")
+    yield from check_findings(check_one_image_prompt, "image", inputs.fact("image", "batch") or 1)
 
 
 def check_music_encoder(inputs: HookInputs) -> Iterator[Finding]:

@@ -450,6 +450,7 @@ _OWN = {
     "LTX2LatentUpsamplerModel": "diffusers.pipelines.ltx2.latent_upsampler",
     "T5GemmaEncoder": "nodegraph.families.prx",
     "LlavaVisionModel": "nodegraph.families.llava_vision",
+    "ShapERenderer": "diffusers.pipelines.shap_e.renderer",
     "QwenImageBlockwiseControlNet": "nodegraph.families.qwen_image_controls",
     "QwenImageFunControlNet": "nodegraph.families.qwen_image_controls",
 }

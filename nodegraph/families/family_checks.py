@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
-from nodegraph.families.prompt_media import MediaReader
+from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.prompt_media import ImagePromptReader, MediaReader
 from nodegraph.families.prompts import MusicPrompt, SongReader
 
 
@@ -96,9 +97,60 @@ def check_reads_references(family: Family) -> None:
 
 def check_reads_images(family: Family) -> None:
     """Refuse families whose text encoders take no images; on port ``encoder``."""
-    if type(family).encode_edit is Family.encode_edit:
+    is_refused = isinstance(family, ImagePromptReader)
+    if is_refused or type(family).encode_edit is Family.encode_edit:
         # The base class refuses every call, whatever the arguments are.
         family.encode_edit(cast(Any, None), "", ())
+
+
+def check_reads_text(family: Family) -> None:
+    """Refuse families that take an image in place of a text; on port ``encoder``."""
+    if isinstance(family, ImagePromptReader):
+        # They refuse every call.
+        family.encode(cast(Any, None), "")
+
+
+def check_reads_image_prompt(family: Family) -> None:
+    """Refuse families that take no image in place of a text; on port ``encoder``."""
+    if not isinstance(family, ImagePromptReader):
+        raise InvalidValue(
+            f"{family.title} takes a text as its prompt, not an image",
+            port="encoder",
+            given=family.name,
+            expected="the encoder of Shap-E for images",
+            hint="Use EncodePrompt, or EncodeEditPrompt for an editing model.",
+        )
+
+
+def check_one_image_prompt(images: int) -> None:
+    """Refuse several images as one prompt; on port ``image``."""
+    if images != 1:
+        raise InvalidValue(
+            "a prompt is one image",
+            port="image",
+            given=f"{images} images",
+            expected="1",
+            hint="Select one with ImageFromBatch.",
+        )
+
+
+def check_has_solids(latents: LatentFormat) -> None:
+    """Refuse latents that stand for no solids; on port ``vae``."""
+    if not has_solids(latents):
+        # As above.
+        latents.decode_mesh(None, cast(Any, None), 0, cast(Any, None))
+
+
+def has_solids(latents: LatentFormat) -> bool:
+    """Return whether latents stand for solids."""
+    return type(latents).decode_mesh is not LatentFormat.decode_mesh
+
+
+def check_decodes_images(latents: LatentFormat) -> None:
+    """Refuse to decode solids as images; on port ``vae``."""
+    if has_solids(latents):
+        # As above.
+        latents.decode(None, cast(Any, None))
 
 
 def check_generates_music(family: Family) -> None:

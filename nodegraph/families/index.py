@@ -131,6 +131,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
         import_module("nodegraph.families.stable_cascade").STABLE_CASCADE_DECODER
     ),
     "wan-animate-2": lambda: import_module("nodegraph.families.wan_animate2").WAN_ANIMATE2,
+    "shap-e": lambda: import_module("nodegraph.families.shap_e").SHAP_E,
+    "shap-e-image": lambda: import_module("nodegraph.families.shap_e").SHAP_E_IMAGE,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -9,7 +9,7 @@ noise's standard deviation on an unscaled latent, sqrt((1 - alpha bar) / alpha b
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -377,7 +377,7 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
     if kind == "scaled_linear":
         # linear in sqrt(beta): Rombach et al. 2022, arXiv:2112.10752
         return torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
-    return _cosine_betas(count)
+    return _betas_of(_ALPHA_BARS[kind], count)
 
 
 def _check_levels(sigmas: Tensor, config: Mapping[str, Any]) -> None:
@@ -407,15 +407,22 @@ def _exact_sigmas(config: Mapping[str, Any]) -> NDArray[np.float64] | None:
     return exact
 
 
-def _cosine_betas(count: int, largest: float = 0.999) -> Tensor:
-    """Betas whose alpha bar falls as a squared cosine.
+def _cosine_alpha_bar(time: float) -> float:
+    """Source: Nichol & Dhariwal 2021, arXiv:2102.09672, equation 17."""
+    return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
 
-    Source: Nichol & Dhariwal 2021, arXiv:2102.09672, equation 17.
-    """
 
-    def alpha_bar(time: float) -> float:
-        return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
+def _exponential_alpha_bar(time: float) -> float:
+    """Source: diffusers, ``schedulers/scheduling_heun_discrete.py``, ``betas_for_alpha_bar``."""
+    return math.exp(-12.0 * time)
 
+
+_ALPHA_BARS = {"squaredcos_cap_v2": _cosine_alpha_bar, "exp": _exponential_alpha_bar}
+"""By ``beta_schedule``: alpha bar at a time of the noising, 0 to 1."""
+
+
+def _betas_of(alpha_bar: Callable[[float], float], count: int, largest: float = 0.999) -> Tensor:
+    """Betas by which alpha bar falls as a function of time."""
     ratios = (alpha_bar((i + 1) / count) / alpha_bar(i / count) for i in range(count))
     return torch.tensor([min(1 - ratio, largest) for ratio in ratios], dtype=torch.float32)
 

@@ -110,7 +110,7 @@ _CLASSES = {"discrete": SCHEDULER_CLASSES, "flow": FLOW_MATCHING_CLASSES | FLOW_
 
 _SUPPORTED: Mapping[str, tuple[tuple[Any, ...], Any]] = {
     "prediction_type": (PREDICTION_TYPES, "epsilon"),
-    "beta_schedule": (("linear", "scaled_linear", "squaredcos_cap_v2"), "linear"),
+    "beta_schedule": (("linear", "scaled_linear", "squaredcos_cap_v2", "exp"), "linear"),
     "timestep_spacing": (("leading", "trailing", "linspace", None), None),
     "timestep_type": (("discrete",), "discrete"),
     "thresholding": ((False,), False),

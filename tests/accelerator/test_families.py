@@ -3,6 +3,7 @@ last bit."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -26,6 +27,7 @@ from nodegraph.diffusion import (
 )
 from nodegraph.families.image_conditioning import CONDITION_CLIP, FIRST_FRAME
 from nodegraph.families.sampler_names import CFG_PP_SAMPLERS, allowed_schedules
+from nodegraph.families.shap_e_renderer import extract_mesh, render_views
 from nodegraph.models.conditioning import with_references
 from nodegraph.models.vae import decode_sound, decode_video
 from nodegraph.residency import ResidencyManager
@@ -42,6 +44,7 @@ from tests.diffusion.families.test_flux2 import flux2
 from tests.diffusion.families.test_hunyuan_image import hunyuan
 from tests.diffusion.families.test_inpainting import filled, flux_fill, sd1_fill
 from tests.diffusion.families.test_qwen_image_edit import edit_plus, edited
+from tests.diffusion.families.test_shap_e import half_inside_of, shap_e, solid
 from tests.diffusion.families.tiny_models import STAGES, TINY, TINY_SOUND, Tiny
 from tests.diffusion.families.video_models import wan
 from tests.diffusion.stand_in import ONE_OF_EACH, run
@@ -192,6 +195,33 @@ def test_a_step_brings_nothing_there_and_waits_for_nothing(
         sampling.advance()
     ours = [f"nodegraph/{room}/" for room in ("weights", "families", "models", "sampling")]
     assert [place for place in places if any(room in place for room in ours)] == []
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_solids_are_made_there(
+    model_of: ModelOf,  # noqa: F811
+    card: Card,
+) -> None:
+    pipeline, model = model_of(shap_e)
+    there = Model(model.folder, device="cuda:0")
+    options = {"sampler": "heun", "schedule": "karras", "cfg": 4.0}
+    found, expected = (each.make(1024, 1024, **options).latents for each in (there, model))
+    card.assert_as_on_cpu(found, expected)
+    renderer = half_inside_of(pipeline.shap_e_renderer)
+    views, mesh = (
+        render_views(renderer, solid(), views=1, size=4),
+        extract_mesh(renderer, solid(), grid=8),
+    )
+    moved, latent = copy.deepcopy(renderer).to("cuda:0"), solid().to("cuda:0")
+    card.assert_as_on_cpu(render_views(moved, latent, views=1, size=4), views)
+    shape = extract_mesh(moved, latent, grid=8)
+    assert mesh is not None
+    assert shape is not None
+    assert shape.colors is not None
+    assert mesh.colors is not None
+    card.assert_as_on_cpu(shape.vertices, mesh.vertices)
+    card.assert_as_on_cpu(shape.colors, mesh.colors)
 
 
 def test_they_are_all_here() -> None:

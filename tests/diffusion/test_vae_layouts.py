@@ -279,7 +279,9 @@ def test_its_format_is_told_where_only_one_fits(name: str, tmp_path: Path) -> No
         vae_format("vae", [tmp_path], latents="ltx")
 
 
-FOLDERS_ALONE = {"cosmos", "glm-image", "longcat-audio", "stable-audio-3"}
+FOLDERS_ALONE = {
+    *("cosmos", "glm-image", "longcat-audio", "shap-e", "shap-e-image", "stable-audio-3")
+}
 """Families whose VAE is read from the folder of the whole model, and from no file of its own."""
 
 

@@ -101,3 +101,10 @@ TINY_SOUND: Mapping[str, Tiny] = {
     name: _tiny(name) for name, entry in INDEX.items() if entry.family().latent.is_sound
 }
 """By the family's name: those of sound alone."""
+
+TINY_SOLIDS: Mapping[str, Tiny] = {
+    name: _tiny(name)
+    for name, entry in INDEX.items()
+    if entry.family().latent.only_size is not None and entry.family().encoders
+}
+"""By the family's name: those of solids."""
