@@ -51,11 +51,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image', 'stable-cascade', 'stable-cascade-decoder']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'shap-e', 'shap-e-image']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'stable-cascade', 'stable-cascade-decoder']
+_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -67,7 +67,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image']
+_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'hunyuan-video-540p', 'hunyuan-video-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image', 'wan-animate-2']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -91,6 +91,7 @@ class _AnimationConditioning(NamedTuple):
     conditioning: Conditioning
     latent: Latent
     next_start: int
+    end: int
 
 class _ApplyControlNet(NamedTuple):
     positive: Conditioning
@@ -249,6 +250,12 @@ class _DreamBooth(NamedTuple):
     text_encoder: TextEncoder
     weights: TrainedWeights
     losses: Plot
+
+class _DrivingVideoConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
+    next_start: int
+    end: int
 
 class _EncodeSongPrompt(NamedTuple):
     conditioning: Conditioning
@@ -2634,6 +2641,45 @@ class BuiltinFunctions:
         samples: Sample images during training, from WatchTraining.
         """
 
+    def DrivingVideoConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        vae: Vae,
+        image: Picture,
+        video: Picture,
+        frames: int = 81,
+        motion: Conditioning | None = None,
+        encoder: TextEncoder | None = None,
+        image_encoder: ImageEncoder | None = None,
+        previous: Picture | None = None,
+        start: int = 0,
+        overlap: int = 1,
+        motion_strength: float = 1.0,
+        character_strength: float = 1.0,
+    ) -> _DrivingVideoConditioning:
+        """Move a character as the person in a video does, for Wan Animate 2.
+
+        The video is shown to the model as it is, without poses. The latent is empty and has the size of
+        the image. Generate a long video in segments: link the decoded frames of one segment as
+        `previous` of the next, and its `next_start` as `start`. Each segment but the first begins with
+        `overlap` frames of the one before; ImageFromBatch removes them.
+
+        conditioning: The prompt: what the character and the background look like. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the character, of the size of the video. Use ResizeImage before this node.
+        video: The whole driving video, of the same size; the model generates 24 frames per second.
+        frames: Number of frames of the segment: a multiple of 4 plus 1. A shorter driving video runs backwards after its end.
+        motion: A prompt about the motion in the driving video. Without it, the pipeline's own is used if `encoder` is linked, else the prompt about the character.
+        encoder: The text encoder of the model, if it includes the image encoder.
+        image_encoder: The image encoder that sees the character and the first frame of the driving video, from a file of its own: clip_vision_h.
+        previous: Frames of the segment before, of the same size. Leave it open for the first segment.
+        start: Frame of the driving video that the segment begins at.
+        overlap: Number of frames that the segment has in common with the one before. The model was trained with 1.
+        motion_strength: How strongly frames follow the driving video. 1 is as it was trained.
+        character_strength: How strongly frames follow the image of the character, likewise.
+        """
+
     def DualCFGGuider(
         self,
         *,
@@ -2820,6 +2866,18 @@ class BuiltinFunctions:
         encoder: The text encoder of Qwen-Image-Edit, which reads one image, of Edit Plus, or of MiniMax H3.
         images: Images for the encoder. A batch counts as several images.
         text: The instruction: what to change in the images.
+        """
+
+    def EncodeImagePrompt(
+        self,
+        *,
+        encoder: TextEncoder,
+        image: Picture,
+    ) -> Conditioning:
+        """Encode an image as the prompt of a model that takes one in place of a text.
+
+        encoder: The encoder of such a model, for example Shap-E for images.
+        image: One image. The model sees the middle square of it, in 224 x 224 pixels. Shap-E was trained with single objects in front of a white background.
         """
 
     def EncodeMusicPrompt(
@@ -8655,6 +8713,22 @@ class BuiltinFunctions:
         latent: The latent of one video with sound, or of one piece of sound alone.
         """
 
+    def VAEDecodeMesh(
+        self,
+        *,
+        vae: Vae,
+        latent: Latent,
+        grid: int = 128,
+    ) -> list[Mesh]:
+        """Decode the solids of a latent to closed meshes with colors, one for each solid.
+
+        Solids without a surface are left out.
+
+        vae: The VAE of a model that generates solids, such as Shap-E.
+        latent: Latents from a sampler.
+        grid: Cells per side of the grid. More give finer details. Twice as many take eight times as long.
+        """
+
     def VAEDecodeVideo(
         self,
         *,
@@ -8671,6 +8745,25 @@ class BuiltinFunctions:
         rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B and LTX-2, 25 for LTX-Video. 23.976 means 24000/1001.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
         overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
+        """
+
+    def VAEDecodeViews(
+        self,
+        *,
+        vae: Vae,
+        latent: Latent,
+        views: int = 20,
+        size: int = 64,
+    ) -> Tensor:
+        """Render the solids of a latent from cameras on a circle around them.
+
+        The first and the last view of a solid are the same. On a CPU this takes minutes: use
+        VAEDecodeMesh there.
+
+        vae: The VAE of a model that generates solids, such as Shap-E.
+        latent: Latents from a sampler.
+        views: Number of views of each solid.
+        size: Side of the square images in pixels. Twice the size takes four times as long.
         """
 
     def VAEEncode(
