@@ -119,6 +119,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "kolors": lambda: import_module("nodegraph.families.kolors").KOLORS,
     "hunyuan-dit": lambda: import_module("nodegraph.families.hunyuan_dit").HUNYUAN_DIT,
     "glm-image": lambda: import_module("nodegraph.families.glm_image").GLM_IMAGE,
+    "skyreels-v2-df": lambda: import_module("nodegraph.families.skyreels").SKYREELS_V2_DF,
+    "skyreels-v2": lambda: import_module("nodegraph.families.skyreels").SKYREELS_V2,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

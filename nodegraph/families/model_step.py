@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.core.values import ConditioningEntry, FrameGuide, Latent
+    from nodegraph.families.frame_steps import FrameSteps
 
 
 def norm_preserving_guidance(towards: Tensor, away: Tensor, cfg: float) -> Tensor:
@@ -346,6 +347,7 @@ class Moment:
         progress_after: Part of the sampling that is done after the step.
         min_progress: See `nodegraph.sampling.schedules.NoiseLevels`.
         sigma: Noise level, which table models with whole timesteps are only near to.
+        frames: Timesteps of the latent frames, where each has its own. Else None.
     """
 
     timestep: Tensor
@@ -359,6 +361,7 @@ class Moment:
     progress_after: float = 1.0
     min_progress: float = 0.0
     sigma: float = 0.0
+    frames: FrameSteps | None = None
 
     @property
     def begun(self) -> float:
