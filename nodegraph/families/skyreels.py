@@ -131,9 +131,7 @@ class SkyReelsForcing(SkyReels):
         return output[:, :, : x.shape[2]]
 
 
-def _forced(
-    model: Denoiser, hidden: Tensor, timesteps: Tensor, block: int, batch: Batch
-) -> Tensor:
+def _forced(model: Denoiser, hidden: Tensor, timesteps: Tensor, block: int, batch: Batch) -> Tensor:
     """The output for frames with a timestep each.
 
     Args:

@@ -14,9 +14,21 @@ from typing import Any
 
 import diffusers as d
 import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning, Latent
+from nodegraph.families.base import RATE
+from nodegraph.media.images.images import to_pil
+from nodegraph.models.image_to_video import encode_first_frame
+from nodegraph.sampling.diffusion_forcing import KNOWN_NOISE_SEED, ForcedSampling
+from nodegraph.sampling.forcing_plan import ForcingOptions
+from nodegraph.sampling.inpainting import with_tensors
+from nodegraph.sampling.sampling_parts import build_sampling_parts
 
 from .conftest import Pair
-from .equality import NEGATIVE, assert_same, stock
+from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, stock
+from .test_image_to_video import picture, shown
 from .video_models import umt5_text, uni_pc_flow, wan_i2v, wan_vae
 from .words import t5_words
 
@@ -91,3 +103,212 @@ def test_videos_are_those_of_diffusers(model_of: ModelOf, build: Callable[[], An
         found = model.make(**size, frames=frames, cfg=cfg, sampler="uni_pc", **options)
         options |= {**size, "num_frames": frames, "guidance_scale": cfg}
         assert_same(found, stock(pipeline, out="frames", **options), pixels=frames == 5)
+
+
+def forced(
+    model: Model,
+    frames: int,
+    *,
+    width: int = 64,
+    batch: int = 1,
+    negative: str | None = None,
+    steps: int = 3,
+    cfg: float = 5.0,
+    change: Callable[[Conditioning], Conditioning] = lambda given: given,
+    sampler: str = "uni_pc",
+    **options: Any,
+) -> Tensor:
+    """The latent of a video by diffusion forcing."""
+    positive = model.encode(PROMPT)
+    assert positive is not None
+    parts = build_sampling_parts(
+        change(positive),
+        model.encode(negative),
+        seed=SEED,
+        steps=steps,
+        cfg=cfg,
+        sampler=sampler,
+        schedule="normal",
+    )
+    latent = Latent(None, width, 64, batch, frames=frames)
+    sampling = ForcedSampling(model.part("model"), latent, parts, ForcingOptions(**options))
+    steps_done = [info.step for info in sampling.steps()]
+    assert steps_done == [*range(1, sampling.total + 1)]
+    samples = sampling.result().samples
+    assert samples is not None
+    return samples
+
+
+def by_stock(
+    pipeline: Any, frames: int, *, width: int = 64, cfg: float = 5.0, **options: Any
+) -> Tensor:
+    """The same by the stock pipeline, which keeps the block size of the call before."""
+    usual = {
+        "base_num_frames": 97,
+        "causal_block_size": 1,
+        "steps": 3,
+        "width": width,
+        "height": 64,
+    }
+    # It draws the noise of known frames from torch's own generator.
+    torch.manual_seed(SEED + KNOWN_NOISE_SEED)
+    options = {**usual, "num_frames": frames, "guidance_scale": cfg, **options}
+    latents = stock(pipeline, out="frames", **options).latents
+    # It drops the last image behind the video where it decodes.
+    return latents[:, :, : (frames - 1) // 4 + 1]
+
+
+def kind_of(pipeline: Any, kind: Any) -> Any:
+    """Another pipeline of the same parts."""
+    other = kind(**pipeline.components)
+    other.set_progress_bar_config(disable=True)
+    return other
+
+
+def test_videos_of_a_first_image(model_of: ModelOf) -> None:
+    pipeline, model = model_of(skyreels_v2_i2v)
+    for columns, frames, negative, cfg in ((6, 9, NEGATIVE, 5.0), (4, 5, None, 1.0)):
+        image = picture(columns * 16, 64)
+        change = shown(model, image, frames, eye=True)
+        options = {"negative": negative, "steps": 3}
+        size = {"width": columns * 16, "height": 64}
+        found = model.make(
+            **size, frames=frames, cfg=cfg, sampler="uni_pc", change=change, **options
+        )
+        options |= {**size, "num_frames": frames, "guidance_scale": cfg, "image": to_pil(image)}
+        assert_same(found, stock(pipeline, out="frames", **options))
+
+
+@pytest.mark.parametrize("batch", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_blocks_lag_behind_each_other(model_of: ModelOf, batch: int) -> None:
+    pipeline, model = model_of(skyreels_v2_df)
+    for frames, steps, options in (
+        (9, 3, {"ar_step": 1}),
+        (13, 4, {"ar_step": 2, "causal_block_size": 2}),
+        # each begins once the one before it is done
+        (13, 3, {"ar_step": 7, "causal_block_size": 2}),
+        (13, 2, {"causal_block_size": 4}),
+    ):
+        found = forced(model, frames, batch=batch, steps=steps, negative=NEGATIVE, **options)
+        more = {"batch": batch, "negative": NEGATIVE, "steps": steps}
+        assert torch.equal(found, by_stock(pipeline, frames, **more, **options))
+
+
+def test_without_a_lag_it_is_as_a_usual_sampler(model_of: ModelOf) -> None:
+    _, model = model_of(skyreels_v2_df)
+    usual = model.make(64, 64, frames=9, cfg=5.0, steps=3, sampler="euler")
+    assert torch.equal(forced(model, 9, sampler="euler"), usual.latents)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"base_num_frames": 9, "overlap_history": 5, "addnoise_condition": 20},
+        pytest.param(
+            {"base_num_frames": 21, "overlap_history": 9, "ar_step": 2, "causal_block_size": 2},
+            marks=pytest.mark.slow,
+        ),
+        # of the overlap of 3 latent frames, 2 are a block
+        pytest.param(
+            {"base_num_frames": 13, "overlap_history": 9, "ar_step": 2, "causal_block_size": 2}
+            | {"addnoise_condition": 20},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_long_videos_continue_windows(model_of: ModelOf, options: dict[str, Any]) -> None:
+    pipeline, model = model_of(skyreels_v2_df)
+    frames = 37 if options["base_num_frames"] > 9 else 21
+    assert torch.equal(forced(model, frames, **options), by_stock(pipeline, frames, **options))
+
+
+@pytest.mark.parametrize("has_last", [False, True])
+def test_first_and_last_images(model_of: ModelOf, has_last: bool) -> None:
+    """Close where there is a last image: the pipeline encodes both in a batch, which rounds
+    otherwise."""
+    pipeline, model = model_of(skyreels_v2_df)
+    pipeline = kind_of(pipeline, d.SkyReelsV2DiffusionForcingImageToVideoPipeline)
+    image, last = picture(96, 64), picture(96, 64).flip(1) if has_last else None
+    images = {"image": to_pil(image)} | ({} if last is None else {"last_image": to_pil(last)})
+    change = shown(model, image, 9, last=last)
+    usual = model.make(96, 64, frames=9, cfg=5.0, steps=3, sampler="uni_pc", change=change)
+    for options in ({}, {"ar_step": 1}, {"addnoise_condition": 20}):
+        found = forced(model, 9, width=96, change=change, **options)
+        expected = by_stock(pipeline, 9, width=96, **images, **options)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 if has_last else 0)
+        if not options:
+            assert torch.equal(usual.latents, found)
+
+
+@pytest.mark.slow
+def test_long_videos_of_an_image(model_of: ModelOf) -> None:
+    pipeline, model = model_of(skyreels_v2_df)
+    pipeline = kind_of(pipeline, d.SkyReelsV2DiffusionForcingImageToVideoPipeline)
+    image = picture(64, 64)
+    change = shown(model, image, 13)
+    # whole windows: a shorter last one ends the stock pipeline with an IndexError
+    options = {"base_num_frames": 9, "overlap_history": 5, "addnoise_condition": 20}
+    found = forced(model, 13, change=change, **options)
+    assert torch.equal(found, by_stock(pipeline, 13, image=to_pil(image), **options))
+
+
+@pytest.mark.slow
+def test_a_last_image_is_shown_to_the_last_window_alone(model_of: ModelOf) -> None:
+    """The stock pipeline fails here: it counts the overlap as the frames of the last image."""
+    _, model = model_of(skyreels_v2_df)
+    options = {"base_num_frames": 9, "overlap_history": 5}
+    image, last = picture(64, 64), picture(64, 64).flip(1)
+    plain = forced(model, 13, change=shown(model, image, 13), **options)
+    found = forced(model, 13, change=shown(model, image, 13, last=last), **options)
+    assert torch.equal(found[:, :, :3], plain[:, :, :3])
+    assert not torch.equal(found[:, :, 3:], plain[:, :, 3:])
+
+
+@pytest.mark.slow
+def test_videos_that_are_continued(model_of: ModelOf) -> None:
+    pipeline, model = model_of(skyreels_v2_df)
+    pipeline = kind_of(pipeline, d.SkyReelsV2DiffusionForcingVideoToVideoPipeline)
+    clip = torch.cat([picture(64, 64).roll(8 * at, 1) for at in range(11)])
+
+    def change(given: Conditioning) -> Conditioning:
+        return with_tensors(
+            given, encode_first_frame(model.part("vae"), given, clip[-9:], frames=21)
+        )
+
+    for frames, options in (
+        (21, {"overlap_history": 9}),
+        (21, {"overlap_history": 9, "base_num_frames": 17, "addnoise_condition": 20}),
+        (25, {"overlap_history": 9, "base_num_frames": 25, "ar_step": 1}),
+    ):
+        found = forced(model, frames, change=change, **options)
+        expected = by_stock(
+            pipeline, frames, video=[to_pil(item) for item in clip.split(1)], **options
+        )
+        assert torch.equal(found, expected)
+
+
+def test_the_frame_rate_is_read_of_the_prompt(model_of: ModelOf) -> None:
+    pipeline, model = model_of(skyreels_v2_df_rate)
+    for rate in (16, 24):
+        tensors = {RATE: torch.tensor([[rate, 1]])}
+        found = forced(model, 9, change=lambda given: with_tensors(given, tensors))
+        assert torch.equal(found, by_stock(pipeline, 9, fps=rate))
+    # without a rate it is that of 24 frames per second; items of a batch one by one
+    batch = forced(model, 9, batch=2)
+    assert torch.equal(batch[:1], by_stock(pipeline, 9))
+    torch.testing.assert_close(batch[1:], _of_seed(pipeline, SEED + 1), rtol=0, atol=1e-5)
+
+
+def _of_seed(pipeline: Any, seed: int) -> Tensor:
+    result = pipeline(
+        PROMPT,
+        height=64,
+        width=64,
+        num_frames=9,
+        num_inference_steps=3,
+        guidance_scale=5.0,
+        causal_block_size=1,
+        generator=torch.Generator().manual_seed(seed),
+        output_type="latent",
+    )
+    return torch.as_tensor(result.frames)
