@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import ATTENTION_CACHES, LITE, RATE, Config, Part, Resolutions
+from nodegraph.families.frame_steps import FrameSteps, check_blocks
 from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_LATENT,
     with_first_frame,
 )
-from nodegraph.families.frame_steps import FrameSteps, check_blocks
 from nodegraph.families.model_step import Batch, Moment
 from nodegraph.families.wan import COMMON_PARTS, WAN_LAYERS, WanFamily, wan_config
 from nodegraph.families.wan_inputs import by_image, with_conditions

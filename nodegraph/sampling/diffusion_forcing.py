@@ -6,7 +6,7 @@ Source: Chen et al. 2025, arXiv:2504.13074; diffusers,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,7 +22,12 @@ from nodegraph.families.model_step import Moment
 from nodegraph.families.noise import draw_batch, item_generators
 from nodegraph.families.registry import get_family
 from nodegraph.sampling.denoise import StepInfo
-from nodegraph.sampling.forcing_plan import ForcingOptions, ForcingWindow, plan_windows
+from nodegraph.sampling.forcing_plan import (
+    ForcingOptions,
+    ForcingWindow,
+    check_evaluations,
+    plan_forcing,
+)
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.initial_latent import check_seed, check_size, check_values, latent_shape
 from nodegraph.sampling.prompts import entries_of
@@ -34,6 +39,8 @@ _FRAMES = 2
 """The axis of frames."""
 KNOWN_NOISE_SEED = 0x9E3779B9
 """Added to the seed for the noise of known frames, which is not that of the video."""
+_BLOCK = "block."
+"""Before the names of what the sampler of a block keeps, in a sampling's state."""
 _NOISE_OF_TIMESTEP = 0.001
 """Share of noise in known frames that are shown at a timestep of 1."""
 
@@ -104,12 +111,15 @@ class ForcedSampling:
                 expected="1",
                 hint="Set causal_block_size to 1, or remove the last image.",
             )
-        self._windows = plan_windows(self._shape[_FRAMES], known, options, family.latent.temporal)
+        self._windows = plan_forcing(self._shape[_FRAMES], known, options, family.latent.temporal)
         self._check_memory()
         indices = latent.noise_indices
         self._generators = item_generators(parts.noise.seed, indices)
         self._known_generators = item_generators(parts.noise.seed + KNOWN_NOISE_SEED, indices)
+        self._named_generators = {"generator": self._generators, "known": self._known_generators}
         self._samples: Tensor | None = None
+        self._blocks: list[_Block] = []
+        self._done = self._index = self._evaluation = 0
 
     @property
     def total(self) -> int:
@@ -117,8 +127,13 @@ class ForcedSampling:
         steps = self._levels.steps
         return sum(self._options.evaluations(item.blocks, steps) for item in self._windows)
 
+    @property
+    def step(self) -> int:
+        """Evaluations so far."""
+        return self._done
+
     def steps(self, between_evaluations: Callable[[], object] = bool) -> Iterator[StepInfo]:
-        """Run the sampling.
+        """Run the remaining steps.
 
         Args:
             between_evaluations: Called before each evaluation but the first. An exception that it
@@ -126,11 +141,45 @@ class ForcedSampling:
         Raises:
             NumericalError: It gave NaN or infinity.
         """
-        done, self._samples = 0, None
-        for window in self._windows:
-            for info in self._window_steps(window, between_evaluations, done):
-                done = info.step
-                yield info
+        for window in self._windows[self._index :]:
+            yield from self._window_steps(window, between_evaluations)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that decides how sampling continues: tensors on the CPU, by name."""
+        state = {"step": torch.tensor([self._done, self._index, self._evaluation])}
+        if self._samples is not None:
+            state["samples"] = self._samples.to("cpu", copy=True)
+        for name, generators in self._named_generators.items():
+            state |= {f"{name}.{at}": item.get_state() for at, item in enumerate(generators)}
+        for at, block in enumerate(self._blocks):
+            own = block.sampler.state().items()
+            state |= {f"{_BLOCK}{at}.{name}": item for name, item in own}
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Continue, to the same bits, from what `state` returned in a sampling of equal arguments.
+
+        Raises:
+            ValueError: The state is of another sampling.
+        """
+        try:
+            done, index, evaluation = state["step"].tolist()
+            window, samples = self._windows[index], state.get("samples")
+            shape = *self._shape[:_FRAMES], window.frames, *self._shape[_FRAMES + 1 :]
+            x = torch.zeros(shape, device=self._model.device)
+            # A window that has not begun draws its noise from the generators.
+            blocks = self._new_blocks(window, x) if evaluation else []
+            for at, block in enumerate(blocks):
+                start = f"{_BLOCK}{at}."
+                own = {name: state[name] for name in state if name.startswith(start)}
+                block.sampler.restore({name.removeprefix(start): own[name] for name in own})
+            for name, generators in self._named_generators.items():
+                for at, generator in enumerate(generators):
+                    generator.set_state(state[f"{name}.{at}"])
+        except (KeyError, IndexError, RuntimeError) as error:
+            raise ValueError(f"the saved state is of another sampling: {error}") from error
+        self._done, self._index, self._evaluation, self._blocks = done, index, evaluation, blocks
+        self._samples = None if samples is None else samples.to(self._model.device)
 
     def result(self) -> Latent:
         """The latent of the whole video, once all steps are walked; float32 on the CPU."""
@@ -146,37 +195,41 @@ class ForcedSampling:
         return replace(self._latent, samples=samples, frames=frames, format=name)
 
     def _window_steps(
-        self, window: ForcingWindow, between_evaluations: Callable[[], object], done: int
+        self, window: ForcingWindow, between_evaluations: Callable[[], object]
     ) -> Iterator[StepInfo]:
         shape = *self._shape[:_FRAMES], window.frames, *self._shape[_FRAMES + 1 :]
         with torch.inference_mode():
-            guidance = self._guidance(window, shape)
-            x = draw_batch(self._generators, shape).to(self._model.device, torch.float32)
-            known = self._known_frames(window)
-            blocks = self._blocks(window, x)
+            guidance, known = self._guidance(window, shape), self._known_frames(window)
+            if not self._blocks:
+                x = draw_batch(self._generators, shape).to(self._model.device, torch.float32)
+                self._blocks = self._new_blocks(window, x)
         total = self._options.evaluations(window.blocks, self._levels.steps)
-        for evaluation in range(total):
-            if done + evaluation:
+        for _ in range(self._evaluation, total):
+            if self._done:
                 between_evaluations()
             with torch.inference_mode():
-                info = self._advance(guidance, blocks, known, evaluation, total)
-            yield replace(info, step=done + evaluation + 1, total=self.total)
-        with torch.inference_mode():
-            parts = [] if known is None else [known]
-            whole = torch.cat([*parts, *(block.sampler.x for block in blocks)], _FRAMES)
-        own = whole[:, :, window.kept :].clone()
+                info = self._advance(guidance, known, total)
+            self._done, self._evaluation = self._done + 1, self._evaluation + 1
+            if self._evaluation == total:
+                self._end(window, known)
+            yield replace(info, step=self._done, total=self.total)
+
+    def _end(self, window: ForcingWindow, known: Tensor | None) -> None:
+        """Add the frames of a window to the video, and go on to the next one."""
+        parts = [] if known is None else [known]
+        parts += [block.sampler.x for block in self._blocks]
+        own = torch.cat(parts, _FRAMES)[:, :, window.kept :].clone()
         earlier = [] if self._samples is None else [self._samples]
         self._samples = torch.cat([*earlier, own], _FRAMES)
+        self._blocks, self._index, self._evaluation = [], self._index + 1, 0
 
-    def _advance(
-        self,
-        guidance: Guidance,
-        blocks: list[_Block],
-        known: Tensor | None,
-        evaluation: int,
-        total: int,
-    ) -> StepInfo:
-        """Evaluate the model once, for a step of each block that is under way."""
+    def _advance(self, guidance: Guidance, known: Tensor | None, total: int) -> StepInfo:
+        """Evaluate the model once, for a step of each block that is under way.
+
+        Args:
+            total: Evaluations of the window.
+        """
+        blocks, evaluation = self._blocks, self._evaluation
         active = [block for block in blocks if block.is_active(evaluation)]
         sampler = active[0].sampler
         parts, timesteps = [], []
@@ -204,7 +257,7 @@ class ForcedSampling:
         )
         x = torch.cat(parts, _FRAMES)
         output = guidance(x, moment)
-        sigma = float(sampler.sigma)
+        sigma = moment.sigma
         for block in active:
             block.sampler.feed(output[:, :, block.start : block.end])
             if not torch.isfinite(block.sampler.x).all():
@@ -247,7 +300,7 @@ class ForcedSampling:
         noise = draw_batch(self._known_generators, known.shape).to(known.device, known.dtype)
         return known * (1.0 - share) + noise * share
 
-    def _blocks(self, window: ForcingWindow, x: Tensor) -> list[_Block]:
+    def _new_blocks(self, window: ForcingWindow, x: Tensor) -> list[_Block]:
         size, blocks = self._options.causal_block_size, []
         lag = self._options.lag(self._levels.steps)
         for index in range(window.blocks):
@@ -310,22 +363,6 @@ class ForcedSampling:
         shape = *self._shape[:_FRAMES], largest, *self._shape[_FRAMES + 1 :]
         guider: GuiderChoice = self._parts.guider
         check_size(self._model, self._latent, shape, is_guided=guider.is_guided, guider=guider)
-
-
-def check_evaluations(sampler: str) -> None:
-    """Refuse samplers that evaluate the model several times in a step.
-
-    Raises:
-        InvalidValue: On port ``sampler``.
-    """
-    method = SAMPLERS.get(sampler)
-    if method is not None and (method.evaluations != (1, 0) or method.asks_unguided):
-        raise InvalidValue(
-            "blocks of frames take their steps together, with one evaluation of the model each",
-            port="sampler",
-            given=sampler,
-            expected="uni_pc, euler, dpmpp_2m or another sampler with one evaluation per step",
-        )
 
 
 def _check_empty(latent: Latent) -> None:

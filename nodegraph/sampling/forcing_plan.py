@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.frame_steps import check_blocks
+from nodegraph.families.sampler_names import sampler_record
 
 MAX_CONDITION_NOISE = 100
 """Largest timestep that known frames may be shown at."""
@@ -93,7 +94,7 @@ class ForcingWindow:
     is_last: bool
 
 
-def plan_windows(
+def plan_forcing(
     frames: int, known: int, options: ForcingOptions, temporal: int
 ) -> list[ForcingWindow]:
     """Divide a video into windows, each of which continues the end of the one before.
@@ -149,3 +150,20 @@ def _check_overlap(options: ForcingOptions, length: int, overlap: int, temporal:
             expected=f"{least} to {(length - 2) * temporal + 1} frames",
             hint="17 or 37 frames work well in windows of 97.",
         )
+
+
+def check_evaluations(sampler: str) -> None:
+    """Refuse samplers that evaluate the model several times in a step.
+
+    Raises:
+        InvalidValue: On port ``sampler``.
+    """
+    record = sampler_record(sampler)
+    if record is None or (record["evaluations"] == [1, 0] and not record["asks_unguided"]):
+        return
+    raise InvalidValue(
+        "blocks of frames take their steps together, with one evaluation of the model each",
+        port="sampler",
+        given=sampler,
+        expected="uni_pc, euler, dpmpp_2m or another sampler with one evaluation per step",
+    )

@@ -10,6 +10,7 @@ copy, as it does in these tests.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import diffusers as d
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
+from nodegraph.errors import InvalidValue
 from nodegraph.families.base import RATE
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.image_to_video import encode_first_frame
@@ -25,6 +27,7 @@ from nodegraph.sampling.diffusion_forcing import KNOWN_NOISE_SEED, ForcedSamplin
 from nodegraph.sampling.forcing_plan import ForcingOptions
 from nodegraph.sampling.inpainting import with_tensors
 from nodegraph.sampling.sampling_parts import build_sampling_parts
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, stock
@@ -290,9 +293,8 @@ def test_videos_that_are_continued(model_of: ModelOf) -> None:
 def test_the_frame_rate_is_read_of_the_prompt(model_of: ModelOf) -> None:
     pipeline, model = model_of(skyreels_v2_df_rate)
     for rate in (16, 24):
-        tensors = {RATE: torch.tensor([[rate, 1]])}
-        found = forced(model, 9, change=lambda given: with_tensors(given, tensors))
-        assert torch.equal(found, by_stock(pipeline, 9, fps=rate))
+        change = partial(with_tensors, tensors={RATE: torch.tensor([[rate, 1]])})
+        assert torch.equal(forced(model, 9, change=change), by_stock(pipeline, 9, fps=rate))
     # without a rate it is that of 24 frames per second; items of a batch one by one
     batch = forced(model, 9, batch=2)
     assert torch.equal(batch[:1], by_stock(pipeline, 9))
@@ -312,3 +314,54 @@ def _of_seed(pipeline: Any, seed: int) -> Tensor:
         output_type="latent",
     )
     return torch.as_tensor(result.frames)
+
+
+def test_a_sampling_resumes_to_the_same_bits(model_of: ModelOf) -> None:
+    _, model = model_of(skyreels_v2_df)
+    options = ForcingOptions(1, base_num_frames=9, overlap_history=5, addnoise_condition=20)
+
+    def begin() -> ForcedSampling:
+        positive = model.encode(PROMPT)
+        assert positive is not None
+        parts = build_sampling_parts(
+            positive, None, seed=SEED, steps=3, cfg=1.0, sampler="uni_pc", schedule="normal"
+        )
+        latent = Latent(None, 64, 64, frames=13)
+        return ForcedSampling(model.part("model"), latent, parts, options)
+
+    whole = begin()
+    states = [whole.state() for _ in whole.steps()]
+    # in the first window, where it ends, and in the second
+    for done in (2, 5, 7):
+        resumed = begin()
+        resumed.restore(states[done - 1])
+        assert [info.step for info in resumed.steps()] == [*range(done + 1, whole.total + 1)]
+        assert torch.equal(_samples(resumed), _samples(whole))
+    with pytest.raises(ValueError, match="another sampling"):
+        begin().restore({"step": torch.tensor([1, 0, 1])})
+
+
+def _samples(sampling: ForcedSampling) -> Tensor:
+    samples = sampling.result().samples
+    assert samples is not None
+    return samples
+
+
+def test_what_does_not_fit_is_refused(model_of: ModelOf) -> None:
+    _, model = model_of(skyreels_v2_df)
+    image = shown(model, picture(64, 64), 17)
+    images = shown(model, picture(64, 64), 17, last=picture(64, 64))
+    for port, given, options in (
+        ("latent", "3 latent frames, blocks of 2", {"causal_block_size": 2}),
+        ("overlap_history", "5 frames", {"overlap_history": 5, "base_num_frames": 5}),
+        ("causal_block_size", "1 known latent frames, blocks of 3", {"causal_block_size": 3, "change": image}),
+        ("causal_block_size", "3", {"causal_block_size": 3, "change": images}),
+        ("sampler", "heun", {"sampler": "heun"}),
+        ("ar_step", "-1", {"ar_step": -1}),
+        ("addnoise_condition", "101", {"addnoise_condition": 101}),
+    ):
+        with raises(InvalidValue, port=port, given=given):
+            forced(model, 9, **options)
+    _, usual = model_of(skyreels_v2)
+    with raises(InvalidValue, port="model", given="skyreels-v2"):
+        forced(usual, 9)
