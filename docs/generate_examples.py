@@ -102,6 +102,7 @@ NEED_MODELS = frozenset(
         "KeyframeConditioning",
         "ReferenceToVideoConditioning",
         "SetSoundShift",
+        "SampleDiffusionForcing",
         "SplitSoundLatent",
         "VAEDecodeAudio",
         "VAEDecodeVideo",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from nodegraph import (
     Advanced,
@@ -37,15 +37,11 @@ from ._sampled import live_model, plan_noise_levels
 from ._sampling_facts import LATENT_FACTS, check_findings, check_sampling
 from .sampler import SamplerName, ScheduleName
 
-_OPTIONS = (
-    *("ar_step", "causal_block_size", "base_num_frames"),
-    *("overlap_history", "addnoise_condition"),
-)
-
-
 def _options(inputs: HookInputs) -> ForcingOptions | None:
     """The options, if all are known before the run."""
-    values = {name: inputs.literals.get(name) for name in _OPTIONS}
+    values: dict[str, Any] = {
+        name: inputs.literals.get(name) for name in ForcingOptions.__dataclass_fields__
+    }
     return None if None in values.values() else ForcingOptions(**values)
 
 

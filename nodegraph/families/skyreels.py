@@ -148,7 +148,7 @@ def _forced(model: Denoiser, hidden: Tensor, timesteps: Tensor, block: int, batc
             return _call(network, hidden, timesteps, embeddings, None)
         # The embedding of the rate has no axis of a batch among frames.
         rates = [_rate_index(batch, item) for item in range(len(hidden))]
-        items = zip(hidden.split(1), embeddings.split(1), rates, strict=True)
+        items = zip(hidden[:, None], embeddings[:, None], rates, strict=True)
         return torch.cat([_call(network, x, timesteps, text, [rate]) for x, text, rate in items])
     finally:
         network.register_to_config(num_frame_per_block=own)
