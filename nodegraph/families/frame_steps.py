@@ -1,33 +1,16 @@
-"""Timesteps of single latent frames: diffusion forcing. Imports no torch.
+"""Families whose latent frames have timesteps of their own. Imports no torch.
 
 Source: Chen et al. 2024, arXiv:2407.01392; for videos Chen et al. 2025, arXiv:2504.13074.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from nodegraph.families.base import Family
-
-
-@dataclass(frozen=True, slots=True)
-class FrameSteps:
-    """The timesteps of the latent frames that a model sees.
-
-    Attributes:
-        timesteps: One for each frame, shape (frames,); 0 for a frame without noise.
-        block: Latent frames of a block: a frame attends to its own block and to earlier ones. 1:
-            to all frames. None: as the model's configuration says.
-    """
-
-    timesteps: Tensor
-    block: int | None = None
 
 
 @runtime_checkable

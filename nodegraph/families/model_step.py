@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.core.values import ConditioningEntry, FrameGuide, Latent
-    from nodegraph.families.frame_steps import FrameSteps
 
 
 def norm_preserving_guidance(towards: Tensor, away: Tensor, cfg: float) -> Tensor:
@@ -329,6 +328,20 @@ class SamplingRequest:
     guides: GuideLayout | None = None
     frames_at_once: int | None = None
     seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSteps:
+    """The timesteps of the latent frames that a model sees.
+
+    Attributes:
+        timesteps: One for each frame, shape (frames,); 0 for a frame without noise.
+        block: Latent frames of a block: a frame attends to its own block and to earlier ones. 1:
+            to all frames. None: as the model's configuration says.
+    """
+
+    timesteps: Tensor
+    block: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

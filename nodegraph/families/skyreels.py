@@ -11,19 +11,19 @@ only that of 1.3B has an embedding of the frame rate, by which its file is known
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import ATTENTION_CACHES, LITE, RATE, Config, Part, Resolutions
-from nodegraph.families.frame_steps import FrameSteps, check_blocks
+from nodegraph.families.frame_steps import check_blocks
 from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_LATENT,
     with_first_frame,
 )
-from nodegraph.families.model_step import Batch, Moment
-from nodegraph.families.wan import COMMON_PARTS, WAN_LAYERS, WanFamily, wan_config
+from nodegraph.families.model_step import Batch, FrameSteps, Moment
+from nodegraph.families.wan import COMMON_PARTS, WAN_FILE, WAN_LAYERS, WanFamily, wan_config
 from nodegraph.families.wan_inputs import by_image, with_conditions
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
 from nodegraph.weights.lazy import torch
@@ -49,37 +49,49 @@ def _config(shapes: Shapes) -> dict[str, Any]:
     return {**wan_config(shapes), "inject_sample_info": _FPS in shapes, "num_frame_per_block": 1}
 
 
-def _layout(name: str, title: str, shift: float, *marks: str) -> FileLayout:
-    """A layout of a transformer.
+def _schedule(shift: float) -> Config:
+    return {
+        "_class_name": "UniPCMultistepScheduler",
+        "num_train_timesteps": 1000,
+        "prediction_type": "flow_prediction",
+        "use_flow_sigmas": True,
+        "flow_shift": shift,
+    }
 
-    Args:
-        shift: Of the published schedule.
-        marks: A tensor that only such files have.
-    """
-    return denoiser_layout(
-        f"{name}-transformer",
-        f"a transformer of {title}",
-        _CLASS,
-        marks=(
-            (*marks, "patch_embedding.weight", "head.modulation", "head.head.weight"),
-            (*marks, "condition_embedder.time_proj.weight", "proj_out.weight"),
-        ),
-        names=OriginalNames(_LAYERS),
-        config=_config,
-        scheduler={
-            "_class_name": "UniPCMultistepScheduler",
-            "num_train_timesteps": 1000,
-            "prediction_type": "flow_prediction",
-            "use_flow_sigmas": True,
-            "flow_shift": shift,
+
+def _like_wan(name: str) -> FileLayout:
+    """The layout of a transformer whose file is one of Wan by all its tensors, so that its title
+    says no more."""
+    return replace(
+        WAN_FILE,
+        name=f"{name}-transformer",
+        class_name=_CLASS,
+        config=lambda shapes: {
+            **WAN_FILE.config(shapes),
+            "inject_sample_info": False,
+            "num_frame_per_block": 1,
         },
+        # 8 for prompts, 5 for a first image
+        scheduler=lambda config: _schedule(
+            8.0 if config["in_channels"] == config["out_channels"] else 5.0
+        ),
+        settings=lambda _: {},
     )
 
 
-SKYREELS_FILE = _layout("skyreels-v2", "SkyReels V2", 8.0)
-SKYREELS_DF_FILE = _layout("skyreels-v2-df", "SkyReels V2 with diffusion forcing", 8.0)
-SKYREELS_DF_RATE_FILE = _layout(
-    "skyreels-v2-df-rate", "SkyReels V2 with diffusion forcing and a frame rate", 8.0, _FPS
+SKYREELS_FILE = _like_wan("skyreels-v2")
+SKYREELS_DF_FILE = _like_wan("skyreels-v2-df")
+SKYREELS_DF_RATE_FILE = denoiser_layout(
+    "skyreels-v2-df-rate-transformer",
+    "a transformer of SkyReels V2 with diffusion forcing",
+    _CLASS,
+    marks=(
+        (_FPS, "patch_embedding.weight", "head.modulation", "head.head.weight"),
+        (_FPS, "condition_embedder.time_proj.weight", "proj_out.weight"),
+    ),
+    names=OriginalNames(_LAYERS),
+    config=_config,
+    scheduler=_schedule(8.0),
 )
 
 _SLOW_RATE = 16

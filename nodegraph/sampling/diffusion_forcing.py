@@ -16,9 +16,9 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import model_noise
-from nodegraph.families.frame_steps import FrameSteps, check_forces_frames
+from nodegraph.families.frame_steps import check_forces_frames
 from nodegraph.families.image_conditioning import FIRST_FRAME, LAST_LATENT
-from nodegraph.families.model_step import Moment
+from nodegraph.families.model_step import FrameSteps, Moment
 from nodegraph.families.noise import draw_batch, item_generators
 from nodegraph.families.registry import get_family
 from nodegraph.sampling.denoise import StepInfo

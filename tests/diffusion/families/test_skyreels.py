@@ -9,20 +9,32 @@ copy, as it does in these tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import diffusers as d
 import pytest
 import torch
+import transformers as tf
+from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import RATE
+from nodegraph.families.identification import identify_tensors
+from nodegraph.families.image_conditioning import IMAGE_EMBEDS
+from nodegraph.families.skyreels import SKYREELS_V2_DF
 from nodegraph.media.images.images import to_pil
-from nodegraph.models.image_to_video import encode_first_frame
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
+from nodegraph.models.loading import load_component
 from nodegraph.sampling.diffusion_forcing import KNOWN_NOISE_SEED, ForcedSampling
 from nodegraph.sampling.forcing_plan import ForcingOptions
 from nodegraph.sampling.inpainting import with_tensors
@@ -33,15 +45,14 @@ from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, stock
 from .test_image_to_video import picture, shown
 from .video_models import umt5_text, uni_pc_flow, wan_i2v, wan_vae
-from .words import t5_words
+from .words import clip_words, t5_words
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
 
 def sky_net(taken: int = 16, **more: Any) -> Any:
+    usual = {"num_attention_heads": 2, "attention_head_dim": 16}
     return d.SkyReelsV2Transformer3DModel(
-        num_attention_heads=2,
-        attention_head_dim=16,
         in_channels=taken,
         out_channels=16,
         text_dim=32,
@@ -49,7 +60,7 @@ def sky_net(taken: int = 16, **more: Any) -> Any:
         ffn_dim=64,
         num_layers=2,
         rope_max_seq_len=64,
-        **more,
+        **{**usual, **more},
     )
 
 
@@ -354,7 +365,11 @@ def test_what_does_not_fit_is_refused(model_of: ModelOf) -> None:
     for port, given, options in (
         ("latent", "3 latent frames, blocks of 2", {"causal_block_size": 2}),
         ("overlap_history", "5 frames", {"overlap_history": 5, "base_num_frames": 5}),
-        ("causal_block_size", "1 known latent frames, blocks of 3", {"causal_block_size": 3, "change": image}),
+        (
+            "causal_block_size",
+            "1 known latent frames, blocks of 3",
+            {"causal_block_size": 3, "change": image},
+        ),
         ("causal_block_size", "3", {"causal_block_size": 3, "change": images}),
         ("sampler", "heun", {"sampler": "heun"}),
         ("ar_step", "-1", {"ar_step": -1}),
@@ -365,3 +380,109 @@ def test_what_does_not_fit_is_refused(model_of: ModelOf) -> None:
     _, usual = model_of(skyreels_v2)
     with raises(InvalidValue, port="model", given="skyreels-v2"):
         forced(usual, 9)
+
+
+def original_names(layout: Any, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by their published names."""
+    named = {}
+    for name, tensor in tensors.items():
+        block = re.match(r"blocks\.(\d+)\.", name)
+        number = block[1] if block else ""
+        stem, _, end = name.rpartition(".")
+        for own, theirs in layout.names.table:
+            whole = own.replace("*", number)
+            if whole in (stem, name) and (number or "*" not in own):
+                there = theirs.replace("*", number)
+                named[there if whole == name else f"{there}.{end}"] = tensor
+                break
+        else:
+            named[name] = tensor
+    return named
+
+
+@pytest.mark.parametrize(
+    ("more", "title"),
+    [
+        (
+            {"inject_sample_info": True},
+            "a transformer of SkyReels V2 with diffusion forcing",
+        ),
+        ({}, "a transformer of Wan"),
+        ({"taken": 36, "image_dim": 16, "added_kv_proj_dim": 128}, "a transformer of Wan"),
+    ],
+)
+def test_files_of_published_names(more: dict[str, Any], title: str, tmp_path: Path) -> None:
+    """Each tensor comes back. Without the embedding of the frame rate a file is one of Wan."""
+    network = sky_net(num_attention_heads=1, attention_head_dim=128, **more)
+    expected = network.state_dict()
+    tensors = original_names(SKYREELS_V2_DF.denoisers[0].files[0], expected)
+    assert {"head.head.weight", "blocks.1.norm3.weight"} <= tensors.keys()
+    file = tmp_path / "skyreels.safetensors"
+    save_file({f"model.diffusion_model.{name}": item for name, item in tensors.items()}, file)
+    shapes = {f"model.diffusion_model.{name}": tuple(item.shape) for name, item in tensors.items()}
+    assert identify_tensors(shapes).title == title
+    for family in ("skyreels-v2-df", "skyreels-v2"):
+        if family == "skyreels-v2" and network.config.inject_sample_info:
+            continue
+        recipe = open_denoiser(DenoiserRequest(str(file), family=family), [])
+        loaded = load_component(recipe, "cpu").module
+        stated = {name: item for name, item in network.config.items() if name[0] != "_"}
+        found = {**loaded.config, "rope_max_seq_len": 64}
+        assert {name: found[name] for name in stated} == stated
+        assert loaded.state_dict().keys() == expected.keys()
+        for name, tensor in loaded.state_dict().items():
+            assert torch.equal(tensor, expected[name]), name
+    if not network.config.inject_sample_info:
+        loaded = load_component(open_denoiser(DenoiserRequest(str(file)), []), "cpu").module
+        assert type(loaded) is d.WanTransformer3DModel
+
+
+def test_a_folder_may_have_a_processor_for_its_images(model_of: ModelOf, tmp_path: Path) -> None:
+    """The published folders have CLIP's whole processor."""
+    pipeline, model = model_of(skyreels_v2_i2v)
+    folder = tmp_path / "model"
+    shutil.copytree(model.folder, folder)
+    shutil.rmtree(folder / "image_processor")
+    both = tf.CLIPProcessor(pipeline.image_processor, clip_words())
+    both.save_pretrained(folder / "image_processor")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["image_processor"] = ["transformers", "CLIPProcessor"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    image = picture(64, 64)
+    seen = [
+        embed_first_frame(each.part("text_encoder"), image)[IMAGE_EMBEDS]
+        for each in (model, Model(folder))
+    ]
+    assert torch.equal(*seen)
+
+
+def test_wan_gives_the_same_up_to_rounding(model_of: ModelOf, tmp_path: Path) -> None:
+    """Its embedding of timesteps is computed in another precision."""
+    pipeline, model = model_of(skyreels_v2)
+    net = d.WanTransformer3DModel(
+        **{
+            name: item
+            for name, item in pipeline.transformer.config.items()
+            if name in inspect.signature(d.WanTransformer3DModel.__init__).parameters
+        }
+    )
+    net.load_state_dict(pipeline.transformer.state_dict())
+    parts = {**pipeline.components, "transformer": net}
+    d.WanPipeline(**parts).save_pretrained(tmp_path)
+    options = {"frames": 5, "cfg": 5.0, "steps": 3, "sampler": "uni_pc"}
+    found = Model(tmp_path).make(64, 64, **options).latents
+    expected = model.make(64, 64, **options).latents
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [skyreels_v2, skyreels_v2_df])
+def test_in_bfloat16_as_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
+    stock_pipeline, model = model_of(build)
+    pipeline = type(stock_pipeline).from_pretrained(model.folder, dtype=torch.bfloat16)
+    pipeline.set_progress_bar_config(disable=True)
+    half = Model(model.folder, "bfloat16")
+    found = half.make(64, 64, frames=5, cfg=5.0, steps=3, sampler="uni_pc").latents
+    size = {"width": 64, "height": 64, "num_frames": 5, "guidance_scale": 5.0}
+    expected = stock(pipeline, out="frames", steps=3, **size).latents
+    assert torch.equal(found, expected.float())
