@@ -196,7 +196,13 @@ def _denoiser(*files: FileLayout) -> tuple[Part, ...]:
     return (Part("transformer", (_CLASS,), files=files),)
 
 
-_SHARED: Config = {**COMMON_PARTS, "settings": {}, "speedups": _SPEEDUPS}
+_SHARED: Config = {
+    **COMMON_PARTS,
+    "settings": {},
+    "speedups": _SPEEDUPS,
+    "perturbs_attention": False,
+    "block_outputs": {"SkyReelsV2TransformerBlock": (0, None)},
+}
 
 SKYREELS_V2 = SkyReels(
     "skyreels-v2",
