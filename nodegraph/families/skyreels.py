@@ -201,6 +201,9 @@ _SHARED: Config = {
     "settings": {},
     "speedups": _SPEEDUPS,
     "perturbs_attention": False,
+    "comfyui_type": "wan",
+    # Read by the same encoder, in the same way.
+    "accepts_prompts_of": ("wan",),
     "block_outputs": {"SkyReelsV2TransformerBlock": (0, None)},
 }
 

@@ -56,6 +56,7 @@ _MODELS = (
     (r"z.?image", "z-image"),
     (r"wan.?2.2.*5b", "wan22-5b"),
     (r"cosmos.?predict.?2(?![._]5)", "cosmos-predict2"),
+    (r"sky.?reels.?v2.*df", "skyreels-v2-df"),
     (r"(^|[^a-z])wan.?2", "wan"),
     (r"longcat.?image.?edit", "longcat-image-edit"),
     (r"longcat.?image", "longcat-image"),

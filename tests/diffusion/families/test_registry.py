@@ -775,6 +775,8 @@ LACKS: dict[str, set[str]] = {
     "lumina2": {"img2img", "inpaint"},
     "wan": {"inpaint"},
     "wan22-5b": {"inpaint"},
+    "skyreels-v2": {"attention guiders", "inpaint"},
+    "skyreels-v2-df": {"attention guiders", "inpaint"},
     "hidream": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "qwen-image-edit-plus": {"inpaint"},
     "qwen-image-layered": {"img2img", "inpaint"},
