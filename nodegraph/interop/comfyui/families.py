@@ -68,7 +68,7 @@ _MODELS = (
     _COMPOSED,
 )
 
-ONE_STACK = frozenset(("wan", "wan22-5b"))
+ONE_STACK = frozenset(("wan", "wan22-5b", "skyreels-v2", "skyreels-v2-df"))
 """Families whose models have one stack of blocks, so that numbers of "single" ones say nothing."""
 
 _EDITING = ("qwen-image-edit", "longcat-image-edit")
