@@ -37,6 +37,7 @@ from ._sampled import live_model, plan_noise_levels
 from ._sampling_facts import LATENT_FACTS, check_findings, check_sampling
 from .sampler import SamplerName, ScheduleName
 
+
 def _options(inputs: HookInputs) -> ForcingOptions | None:
     """The options, if all are known before the run."""
     values: dict[str, Any] = {

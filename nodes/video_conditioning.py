@@ -102,8 +102,8 @@ def ImageToVideoConditioning(
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
         image: One image of the size of the video. Use ResizeImage before this node. For Cosmos and
-            SkyReels V2 with diffusion forcing, also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for
-            models that were trained to edit videos.
+            SkyReels V2 with diffusion forcing, also the first frames of a video to continue. For
+            HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
         frames: Number of frames: a multiple of 4 plus 1 for Wan, SkyReels V2, Cosmos Predict2 and
             HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17
             plus 5 for MiniMax H3.
