@@ -103,6 +103,7 @@ NEED_MODELS = frozenset(
         "KeyframeConditioning",
         "ReferenceToVideoConditioning",
         "SetSoundShift",
+        "SampleDiffusionForcing",
         "SplitSoundLatent",
         "EncodeImagePrompt",
         "VAEDecodeAudio",

@@ -22,6 +22,7 @@ OWN_FOLDERS = ("nodegraph/families/", "nodegraph/interop/comfyui/")
 REASONS: Mapping[str, Mapping[str, str]] = {
     "Tags by which nodes are searched, and descriptions of node inputs": {
         "nodes/conditioning.py": "flux sd3 sdxl",
+        "nodes/diffusion_forcing.py": "skyreels",
         "nodes/guidance.py": "ltx sd3 wan",
         "nodes/guided_answers.py": "qwen",
         "nodes/guider.py": "flux",
@@ -39,7 +40,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/shape_models.py": "shap",
         "nodes/text.py": "flux hidream kandinsky qwen sd3 sdxl shap",
         "nodes/latent_transform.py": "ltx",
-        "nodes/video_conditioning.py": "cogvideox cosmos hunyuan ltx minimax wan",
+        "nodes/video_conditioning.py": "cogvideox cosmos hunyuan ltx minimax skyreels wan",
         "nodes/video_latent.py": "ltx wan",
         "nodes/character_animation.py": "wan",
     },

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
+from nodegraph.families.frame_steps import FrameForcing
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.prompt_media import ImagePromptReader, MediaReader
 from nodegraph.families.prompts import MusicPrompt, SongReader
@@ -27,12 +28,13 @@ def check_starts_with_image(family: Family) -> None:
 
 def check_takes_last_image(family: Family) -> None:
     """Refuse families whose videos cannot end with an image; on port ``last_image``."""
-    if family.first_picture not in ("film", "keyframes") and not family.inpaint_models:
+    takes = family.first_picture in ("film", "keyframes") or isinstance(family, FrameForcing)
+    if not (takes or family.inpaint_models):
         raise InvalidValue(
             f"{family.title} does not take a last image",
             port="last_image",
             given=family.name,
-            expected="an image-to-video model of Wan 2.1 or 2.2, or MiniMax H3",
+            expected="an image-to-video model of Wan 2.1 or 2.2, MiniMax H3, or SkyReels V2",
             hint="Remove the last image.",
         )
 

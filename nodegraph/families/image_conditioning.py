@@ -195,6 +195,9 @@ IMAGE_EMBEDS = "sight"
 """What an image encoder sees in the image, (1, tokens, width); the last image follows the first."""
 LAST_FRAME = "last_frame"
 """Tensor of a prompt whose film shows an image in its last frame, too; shape (1,)."""
+LAST_LATENT = "last_latent"
+"""Latent of an image that stands behind the last frame of the video, (1, channels, 1, height,
+width), of models whose frames have timesteps of their own."""
 
 CONTROL_LATENTS = "control_latents"
 """Tensor of a prompt for Fun control models: latents of a control video, (1, channels, frames,
@@ -234,12 +237,12 @@ DRIVEN = (*(DRIVING_LATENTS, DRIVING_EMBEDS, DRIVING_PROMPT, MOTION_STRENGTH, CH
 VIDEO_CONDITIONS = (
     *(FIRST_FRAME, LAST_FRAME, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONDITION_CLIP, IMAGE_EMBEDS),
     *(VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS, REFERENCE_LATENT, CAMERA_POSES),
-    *(POSE_LATENTS, FACE_VIDEO, *DRIVEN),
+    *(POSE_LATENTS, FACE_VIDEO, LAST_LATENT, *DRIVEN),
 )
 """Tensors of a prompt for a video that do not come from its text."""
 VIDEO_CELLS = (
     *(FIRST_FRAME, FILM_AND_MASK, VACE_CONTEXT, REFERENCE_LATENT, CAMERA_RAYS, POSE_LATENTS),
-    DRIVING_LATENTS,
+    *(DRIVING_LATENTS, LAST_LATENT),
 )
 """Tensors of a fitted prompt for a video that have one value per latent cell."""
 
@@ -252,7 +255,10 @@ def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) ->
     Raises:
         InvalidValue: On the port of the side.
     """
-    for name, first_axis in ((FIRST_FRAME, 3), (CONDITION_CLIP, 3), (CONDITION_VIDEO, 2)):
+    for name, first_axis in (
+        *((FIRST_FRAME, 3), (LAST_LATENT, 3)),
+        *((CONDITION_CLIP, 3), (CONDITION_VIDEO, 2)),
+    ):
         tensor = tensors.get(name)
         if tensor is not None and tensor.shape[first_axis:] != tuple(request.shape[first_axis:]):
             raise InvalidValue(

@@ -133,6 +133,8 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "wan-animate-2": lambda: import_module("nodegraph.families.wan_animate2").WAN_ANIMATE2,
     "shap-e": lambda: import_module("nodegraph.families.shap_e").SHAP_E,
     "shap-e-image": lambda: import_module("nodegraph.families.shap_e").SHAP_E_IMAGE,
+    "skyreels-v2-df": lambda: import_module("nodegraph.families.skyreels").SKYREELS_V2_DF,
+    "skyreels-v2": lambda: import_module("nodegraph.families.skyreels").SKYREELS_V2,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

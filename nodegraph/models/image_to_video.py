@@ -20,6 +20,7 @@ from nodegraph.families.family_checks import (
     check_takes_control_videos,
     check_takes_last_image,
 )
+from nodegraph.families.frame_steps import FrameForcing
 from nodegraph.families.image_conditioning import (
     CONDITION_CLIP,
     CONDITION_VIDEO,
@@ -27,6 +28,7 @@ from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_FRAME,
+    LAST_LATENT,
     REFERENCE_LATENT,
     VACE_CONTEXT,
     VACE_STRENGTH,
@@ -169,6 +171,11 @@ def encode_first_frame(
     if family.first_picture == "clip":
         count = latent_format(autoencoder).nearest_frames(min(len(image), frames))[0]
         return {CONDITION_CLIP: encode_condition(autoencoder, image[:count])}
+    if last is not None and isinstance(family, FrameForcing):
+        return {
+            FIRST_FRAME: _encoded(autoencoder, image),
+            LAST_LATENT: _encoded(autoencoder, last),
+        }
     is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
     if not is_film and last is None:
         return {FIRST_FRAME: _encoded(autoencoder, image)}
@@ -526,6 +533,7 @@ def check_vae(family: Family, autoencoder: Autoencoder) -> None:
 
 def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:
     check_takes_last_image(family)
+    image = image[:1]  # of a video that is continued
     if last.shape != image.shape:
         raise InvalidValue(
             "the first and the last image differ in size or number",

@@ -57,6 +57,7 @@ _MODELS = (
     (r"wan.?2.2.*5b", "wan22-5b"),
     (r"cosmos.?predict.?2(?![._]5)", "cosmos-predict2"),
     (r"wan.*animate.?2(?!\d)", "wan-animate-2"),
+    (r"sky.?reels.?v2.*df", "skyreels-v2-df"),
     (r"(^|[^a-z])wan.?2", "wan"),
     (r"hunyuan.?video.?v2.?replace", "hunyuan-video-i2v"),
     (r"hunyuan.?video.?(custom|foley|avatar)", ""),
@@ -73,6 +74,7 @@ _MODELS = (
 )
 
 ONE_STACK = frozenset(("wan", "wan22-5b", "wan-animate-2"))
+ONE_STACK = frozenset(("wan", "wan22-5b", "skyreels-v2", "skyreels-v2-df"))
 """Families whose models have one stack of blocks, so that numbers of "single" ones say nothing."""
 
 _EDITING = ("qwen-image-edit", "longcat-image-edit", "hunyuan-video-i2v")

@@ -534,4 +534,19 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "camera_channels": 24,
         },
     ),
+    "skyreels": (
+        "SkyReelsV2Transformer3DModel",
+        {
+            **_HEADS,
+            "in_channels": 36,
+            "text_dim": 32,
+            "freq_dim": 32,
+            "ffn_dim": 64,
+            "num_layers": 1,
+            "rope_max_seq_len": 64,
+            "image_dim": 16,
+            "added_kv_proj_dim": 32,
+            "inject_sample_info": True,
+        },
+    ),
 }

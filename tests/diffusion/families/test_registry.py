@@ -779,6 +779,8 @@ LACKS: dict[str, set[str]] = {
     "wan": {"inpaint"},
     "wan22-5b": {"inpaint"},
     "wan-animate-2": {"attention guiders", "block guiders", "img2img", "inpaint"},
+    "skyreels-v2": {"attention guiders", "inpaint"},
+    "skyreels-v2-df": {"attention guiders", "inpaint"},
     "hidream": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "qwen-image-edit-plus": {"inpaint"},
     "qwen-image-layered": {"img2img", "inpaint"},
