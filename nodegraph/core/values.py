@@ -99,6 +99,8 @@ class Latent:
             channels, latent frames of the sound, mel bands), scaled as in the model's training.
             None for no sound, or for a sound as long as the video that the model makes anew.
         guides: Images and clips that guide the sampling at frames of the video.
+        any_size: Whether a size that the model cannot split into whole patches is sampled at the
+            next larger one, and cropped. Else such a size is refused.
     """
 
     samples: Tensor | None
@@ -113,6 +115,7 @@ class Latent:
     gradual: float = 0.0
     sound: Tensor | None = None
     guides: tuple[FrameGuide, ...] = ()
+    any_size: bool = False
 
     @property
     def noise_indices(self) -> tuple[int, ...]:
