@@ -87,12 +87,15 @@ class WindowAttention:
         query, key, value = attn.project_qkv(hidden_states)
         output = torch.empty_like(query)
         axes = [
-            [_Block.of(start, step, size, window, query.device) for start in range(0, size, step)]
+            [
+                _AxisBlock.of(start, step, size, window, query.device)
+                for start in range(0, size, step)
+            ]
             for size, step, window in zip(grid, self.block, attn.kernel_size, strict=True)
         ]
         for frames, rows, columns in itertools.product(*axes):
             own = (slice(None), frames.own, rows.own, columns.own)
-            seen = (slice(None), frames.seen, rows.seen, columns.seen)
+            visible = (slice(None), frames.visible, rows.visible, columns.visible)
             # Whether each token of the block sees each token of the part.
             mask = (
                 frames.mask[:, None, None, :, None, None]
@@ -103,8 +106,8 @@ class WindowAttention:
             # The layer has scaled the query.
             attended = torch.nn.functional.scaled_dot_product_attention(
                 _heads_first(query[own]),
-                _heads_first(key[seen]),
-                _heads_first(value[seen]),
+                _heads_first(key[visible]),
+                _heads_first(value[visible]),
                 attn_mask=mask.reshape(tokens, -1),
                 scale=1.0,
             )
@@ -114,21 +117,21 @@ class WindowAttention:
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _AxisBlock:
     """A part of one axis.
 
     Attributes:
         own: Its tokens.
-        seen: The tokens that these attend to.
-        mask: Which of these each of them attends to; bool, (own tokens, seen tokens).
+        visible: The tokens that these attend to.
+        mask: Which of these each of them attends to; bool, (own tokens, visible tokens).
     """
 
     own: slice
-    seen: slice
+    visible: slice
     mask: Tensor
 
     @classmethod
-    def of(cls, start: int, step: int, size: int, window: int, device: torch.device) -> _Block:
+    def of(cls, start: int, step: int, size: int, window: int, device: torch.device) -> _AxisBlock:
         """The block that begins at a token, on an axis of a size."""
         end = min(start + step, size)
         first = (torch.arange(start, end) - window // 2).clamp(0, size - window)
