@@ -248,6 +248,10 @@ def _evaluated_size(inputs: HookInputs, size: tuple[int, int]) -> tuple[int, int
     return min(size[0], tile[0]), min(size[1], tile[1])
 
 
+_ALL_PATCHES = 32
+"""Pixels whose multiples every model takes as sides."""
+
+
 def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Size and batch of an empty latent."""
     names = {"width": "width", "height": "height", "batch_size": "batch"}
@@ -256,6 +260,11 @@ def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
     for side in ("width", "height"):
         pixels = facts[side]
         facts[side] = pixels and step and max(pixels // step, 1) * step
+    if inputs.literals.get("any_size", False) and any(
+        (facts[side] or 1) % _ALL_PATCHES for side in ("width", "height")
+    ):
+        # The model rounds the size to its own cells.
+        del facts["width"], facts["height"]
     return {"latent": {name: value for name, value in facts.items() if value}}
 
 

@@ -36,6 +36,7 @@ def EmptyLatent(
     height: Side = 512,
     batch_size: Annotated[int, Range(1, 4096)] = 1,
     multiple_of: Annotated[int, Range(1, 256), Advanced()] = 1,
+    any_size: Annotated[bool, Advanced()] = False,
 ) -> Latent:
     """Empty latent: the size of the images to generate from noise alone.
 
@@ -46,9 +47,11 @@ def EmptyLatent(
         batch_size: Number of images.
         multiple_of: Round width and height down to a multiple of this, for example when they are
             linked.
+        any_size: Also take sizes that the model cannot split into whole patches. The sampler then
+            samples the next larger size and crops the latent. If off, such a size is an error.
     """
     width, height = (max(side // multiple_of, 1) * multiple_of for side in (width, height))
-    return Latent(None, width, height, batch_size)
+    return Latent(None, width, height, batch_size, any_size=any_size)
 
 
 @node(

@@ -101,6 +101,8 @@ class Latent:
         guides: Images and clips that guide the sampling at frames of the video.
         sound_mask: float32 in 0..1, shape (1 or batch, latent frames of the sound). 1 is denoised,
             0 is kept. None denoises all of the sound.
+        any_size: Whether a size that the model cannot split into whole patches is sampled at the
+            next larger one, and cropped. Else such a size is refused.
     """
 
     samples: Tensor | None
@@ -116,6 +118,7 @@ class Latent:
     sound: Tensor | None = None
     guides: tuple[FrameGuide, ...] = ()
     sound_mask: Tensor | None = None
+    any_size: bool = False
 
     @property
     def is_masked(self) -> bool:

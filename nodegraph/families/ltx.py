@@ -288,6 +288,10 @@ LTX_VAE = FileLayout(
 )
 
 
+DECODER_WIDTHS = "decoder_block_out_channels"
+"""Entry of an autoencoder's configuration: widths of its decoder, beginning at full size."""
+
+
 class LTXFormat(LatentFormat):
     """Videos whose autoencoder holds a mean and a deviation for each channel beside its weights.
 
@@ -295,7 +299,7 @@ class LTXFormat(LatentFormat):
     """
 
     def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        widths = config.get("decoder_block_out_channels") or (128,)
+        widths = config.get(DECODER_WIDTHS) or (128,)
         return CodingMemory(0.6, 0.3, 0.27).times(widths[0])
 
     def encoding(self, config: Mapping[str, Any]) -> CodingMemory:

@@ -39,7 +39,14 @@ from nodegraph.families.image_conditioning import (
 )
 from nodegraph.families.latent_formats import SoundPart
 from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN
-from nodegraph.families.ltx import LTXFormat
+from nodegraph.families.ltx import DECODER_WIDTHS, LTXFormat
+from nodegraph.families.ltx2_diffusion_decoder import (
+    DIFFUSION_DECODER,
+    check_encodes,
+    decoder_width,
+    denoise_pixels,
+    is_diffusion_decoder,
+)
 from nodegraph.families.ltx2_files import (
     AUDIO_VAE,
     CONNECTORS,
@@ -52,7 +59,7 @@ from nodegraph.families.ltx2_files import (
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
 from nodegraph.weights.lazy import torch
-from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.memory import CodingMemory, TokenMemory
 from nodegraph.weights.single_files.gemma4 import GEMMA4_12B
 from nodegraph.weights.single_files.language import GEMMA3
 
@@ -78,12 +85,22 @@ guides, shape (1, 3, tokens, 2)."""
 class LTX2Format(LTXFormat):
     """Videos and their sound, each with a mean and a deviation per channel beside the weights.
 
-    A VAE may hold the parts for one of the two alone.
+    A VAE may hold the parts for one of the two alone. That of LTX-2.5 may be its diffusion decoder.
     """
+
+    def decoding(self, config: Config) -> CodingMemory:
+        width = decoder_width(config)
+        return super().decoding(config if width is None else {DECODER_WIDTHS: (width,)})
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         _check_video(vae)
+        check_encodes(vae)
         return super().encode(vae, pixels)
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        if is_diffusion_decoder(vae):
+            return denoise_pixels(vae, self.unscale(vae, latents))
+        return super().decode(vae, latents)
 
     def unscale(self, vae: Any, latents: Tensor) -> Tensor:
         _check_video(vae)
@@ -192,7 +209,7 @@ LTX2_LATENTS = LTX2Format(
     128,
     spatial=SPATIAL,
     temporal=TEMPORAL,
-    autoencoders=("AutoencoderKLLTX2Video",),
+    autoencoders=("AutoencoderKLLTX2Video", DIFFUSION_DECODER),
     files=(VIDEO_VAE,),
     sound_parts=(
         SoundPart("audio_vae", ("AutoencoderKLLTX2Audio",), (AUDIO_VAE,)),

@@ -183,7 +183,10 @@ def model_settings(source: ModelSource, family: Family) -> Options:
         within = denoiser_within(source)
         return published_settings(family, within.layout, within.config)
     index = layout.read_config(layout.index_file(source.path))
-    further = {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
+    further: dict[str, dict[str, Any]] = {}
+    for path in further_files(source, index):
+        # A folder may have several, as that of a processor.
+        further.setdefault(path.parent.name, {}).update(layout.read_config(path))
     return _settings({**_index_settings(index, family.settings), **further})
 
 

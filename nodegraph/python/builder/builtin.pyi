@@ -4888,6 +4888,7 @@ class BuiltinNodes:
         height: int | Link[int] = 512,
         batch_size: int | Link[int] = 1,
         multiple_of: int | Link[int] = 1,
+        any_size: bool | Link[bool] = False,
     ) -> _EmptyLatent:
         """Empty latent: the size of the images to generate from noise alone.
 
@@ -4897,6 +4898,7 @@ class BuiltinNodes:
         height: Size of the image, in pixels.
         batch_size: Number of images.
         multiple_of: Round width and height down to a multiple of this, for example when they are linked.
+        any_size: Also take sizes that the model cannot split into whole patches. The sampler then samples the next larger size and crops the latent. If off, such a size is an error.
         """
 
     def EmptyLayeredLatent(

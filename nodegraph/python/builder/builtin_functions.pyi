@@ -2786,6 +2786,7 @@ class BuiltinFunctions:
         height: int = 512,
         batch_size: int = 1,
         multiple_of: int = 1,
+        any_size: bool = False,
     ) -> Latent:
         """Empty latent: the size of the images to generate from noise alone.
 
@@ -2795,6 +2796,7 @@ class BuiltinFunctions:
         height: Size of the image, in pixels.
         batch_size: Number of images.
         multiple_of: Round width and height down to a multiple of this, for example when they are linked.
+        any_size: Also take sizes that the model cannot split into whole patches. The sampler then samples the next larger size and crops the latent. If off, such a size is an error.
         """
 
     def EmptyLayeredLatent(

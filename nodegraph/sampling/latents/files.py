@@ -39,6 +39,7 @@ class AboutLatent:
     form: Any
     gradual: float = 0.0
     guides: tuple[Mapping[str, Any], ...] = ()
+    any_size: bool = False
 
 
 def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
@@ -55,6 +56,7 @@ def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
         "sigma": None if left is None else left.sigma,
         "form": None if left is None else left.form,
         "gradual": latent.gradual,
+        "any_size": latent.any_size,
         "guides": [{name: getattr(each, name) for name in _GUIDE_FIELDS} for each in latent.guides],
     }
     parts = {
@@ -98,6 +100,7 @@ def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
             guides=tuple(
                 {name: each[name] for name in _GUIDE_FIELDS} for each in about.get("guides", ())
             ),
+            any_size=bool(about.get("any_size", False)),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFile(
@@ -142,6 +145,7 @@ def read_latent(path: Path, *, names: bool = True) -> Latent:
             for index, fields in enumerate(about.guides)
         ),
         tensors.get(_SOUND_MASK),
+        about.any_size,
     )
 
 
