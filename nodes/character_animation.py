@@ -18,8 +18,8 @@ from nodegraph import (
     node,
 )
 
+from ._family_facts import check_animation
 from ._memory import encode_frames_estimate
-from ._video_latent_facts import check_film
 from .video_conditioning import FAMILY_FACTS
 
 
@@ -46,7 +46,7 @@ class AnimatedSegment(NamedTuple):
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
-    validate=check_film,
+    validate=check_animation,
     estimate=encode_frames_estimate,
     tags=(
         *("wan", "animate", "WanAnimateToVideo", "character replacement", "pose", "face"),

@@ -6,7 +6,8 @@ from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Conditioning, Context, Image, Latent, Range, Vae, node
 
-from ._encoded_facts import check_croppable, image_conditioning_outputs
+from ._encoded_facts import image_conditioning_outputs
+from ._family_facts import check_image_to_follow
 from ._memory import encode_estimate
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
@@ -49,7 +50,7 @@ class ImageConditioned(NamedTuple):
     lane="gpu",
     numerics=True,
     infer=image_conditioning_outputs,
-    validate=check_croppable,
+    validate=check_image_to_follow,
     estimate=encode_estimate,
     tags=(
         *("InstructPixToPixConditioning", "InstructPix2Pix", "ip2p", "edit", "flux canny"),

@@ -22,7 +22,7 @@ from nodegraph import (
 from nodegraph.families.prompts import MUSIC_TASKS
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 
-from ._family_facts import check_music_encoder
+from ._family_facts import check_music_encoder, check_song_encoder
 from ._memory import prompt_estimate
 from ._sound_facts import (
     ANY_KIND,
@@ -187,6 +187,7 @@ class ComposedSong(NamedTuple):
     lane="gpu",
     numerics=True,
     facts={"conditioning": {"family": "encoder.family"}},
+    validate=check_song_encoder,
     estimate=prompt_estimate,
     tags=(
         *("music", "song", "lyrics", "caption", "text to audio", "compose"),

@@ -16,13 +16,12 @@ from nodegraph import (
     node,
 )
 
-from ._family_facts import check_edit_encoder
+from ._family_facts import check_edit_encoder, check_reference_latents
 from ._memory import prompt_estimate
 from ._prompt_facts import (
     check_clip_skip,
     check_prompt,
     check_prompt_apart,
-    check_references,
     check_sizes,
     shared_weights,
 )
@@ -232,7 +231,7 @@ def EncodeEditPrompt(
 @node(
     category="conditioning",
     facts=_PASSED,
-    validate=check_references,
+    validate=check_reference_latents,
     tags=("edit", "kontext", "reference", "FluxKontextMultiReferenceLatentMethod", "uno"),
 )
 def ReferenceLatents(

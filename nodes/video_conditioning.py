@@ -27,8 +27,10 @@ from ._family_facts import (
     check_camera,
     check_control_video,
     check_first_picture,
-    check_frame_port,
+    check_frame_guide,
+    check_second_expert,
     check_tracks,
+    frame_guide_facts,
 )
 from ._memory import (
     encode_camera_estimate,
@@ -424,13 +426,8 @@ def CameraConditioning(
     category="latent",
     lane="gpu",
     numerics=True,
-    facts={
-        "latent": {
-            name: f"latent.{name}"
-            for name in ("width", "height", "batch", "frames", "channels", "format")
-        }
-    },
-    validate=check_frame_port,
+    infer=frame_guide_facts,
+    validate=check_frame_guide,
     estimate=encode_frames_estimate,
     tags=(
         *("ltx", "keyframe", "first frame", "last frame", "IC-LoRA", "image to video"),
@@ -490,7 +487,12 @@ def RemoveFrameGuides(latent: Latent) -> Latent:
     return replace(latent, guides=())
 
 
-@node(category="conditioning", facts=FAMILY_FACTS, tags=("wan", "low noise", "two experts"))
+@node(
+    category="conditioning",
+    facts=FAMILY_FACTS,
+    validate=check_second_expert,
+    tags=("wan", "low noise", "two experts"),
+)
 def SecondExpertCfg(
     conditioning: Conditioning, cfg: Annotated[float, Range(0, 100, step=0.1)] = 3.0
 ) -> Conditioning:
@@ -506,7 +508,12 @@ def SecondExpertCfg(
     import torch
 
     from nodegraph.families.base import LATE_CFG
+    from nodegraph.families.family_checks import check_has_second_expert
+    from nodegraph.families.registry import get_family
     from nodegraph.sampling.inpainting import with_tensors
+
+    if conditioning.family is not None:
+        check_has_second_expert(get_family(conditioning.family))
 
     return with_tensors(conditioning, {LATE_CFG: torch.tensor([cfg], dtype=torch.float64)})
 

@@ -211,6 +211,8 @@ class Family(ABC):
             it, or as a ``keyframes`` condition; see `MediaCondition`. Empty if not supported.
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
+        image_inputs: What some of its models take in the latents of prompts: ``references`` from
+            ReferenceLatents, ``control`` from ImageConditioning.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
         single_file: Its layout as a single file, if the layouts of its parts do not distinguish
@@ -282,6 +284,7 @@ class Family(ABC):
     first_picture: Literal["", "frame", "frames", "clip", "film", "keyframes"] = ""
     inpaint_models: bool = False
     control_videos: bool = False
+    image_inputs: frozenset[str] = frozenset()
     wide: bool = False
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS

@@ -469,6 +469,7 @@ KANDINSKY5_EDIT = Kandinsky5Edit(
     # The pipeline's empty prompt is read beside the image, too.
     needs_negative=False,
     needs_image=True,
+    image_inputs=frozenset({"references"}),
     accepts_prompts_of=("kandinsky5-image",),
     **_IMAGES,
     **_COMMON,

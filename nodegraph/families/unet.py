@@ -121,6 +121,7 @@ class UNetFamily(Family):
     lengthens: bool = True
     is_told_sizes: bool = False
     projects_text: bool = False
+    image_inputs: frozenset[str] = frozenset({"control"})
     follows_unscaled: bool = True
     speedups: frozenset[str] = ATTENTION_CACHES | FUSED | CHANNELS_LAST
     lora_signs: tuple[LoraSign, ...] = (UNET_SIGN,)

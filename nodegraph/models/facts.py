@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.registry import FAMILIES, get_family
-from nodegraph.families.scheduler_file import override_schedule
+from nodegraph.families.scheduler_file import SOUND_CLASSES, override_schedule
 from nodegraph.models.model_files import (
     Options,
     model_configs,
@@ -77,7 +77,8 @@ class ModelFacts(TypedDict):
     `context_width` the width of the embeddings it takes, 0 if it doesn't say, `guides_itself`
     whether it was distilled from guidance, `takes_scale` whether it is told the guidance scale,
     `needs_negative` whether the empty prompt stands in for
-    a negative one, `positions` the numbers of its `PositionLimits`, empty if any latent fits.
+    a negative one, `positions` the numbers of its `PositionLimits`, empty if any latent fits,
+    `sound_levels` whether the sound of its videos has noise levels of its own.
 
     What its parts hold besides weights is told in numbers (`nodegraph.weights.memory`):
     `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
@@ -101,6 +102,7 @@ class ModelFacts(TypedDict):
     needs_negative: bool
     held_step: Held
     positions: tuple[int | None, ...]
+    sound_levels: bool
     held_decoding: NotRequired[Held]
     held_encoding: NotRequired[Held]
 
@@ -235,6 +237,7 @@ def family_facts(
         needs_negative=family.needs_negative,
         held_step=(step.cell, step.fixed, step.parameter_uses),
         positions=tuple(family.position_limits(denoiser) or ()),
+        sound_levels=schedule.get("_class_name") in SOUND_CLASSES,
     )
 
 
