@@ -41,7 +41,11 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     facts: dict[str, object] = dict(known)
     return {
-        "model": {**model_port(known), **number_size_fact(inputs)},
+        "model": {
+            **model_port(known),
+            **number_size_fact(inputs),
+            "whole_model": inputs.literals["model"],
+        },
         "text_encoder": {"family": known["family"], **_missing_parts_fact(inputs)},
         "vae": {
             **_latent_facts(known),
@@ -77,7 +81,7 @@ def model_port(known: ModelFacts) -> Facts:
     facts: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
     guidance_facts = ("guides_itself", "takes_scale", "needs_negative")
-    more = ("positions", "sound_levels")
+    more = ("positions", "sound_levels", "takes")
     alike = FAMILIES[known["family"]].accepts_prompts_of
     return {
         "family": known["family"],

@@ -35,10 +35,15 @@ from nodegraph.families.index import INDEX
 from nodegraph.families.registry import FAMILIES
 
 from ._conditioning_facts import check_area
-from ._encoded_facts import check_croppable
+from ._encoded_facts import check_croppable, image_conditioning_outputs
 from ._prompt_facts import check_references
 from ._sampling_facts import check_findings
-from ._video_latent_facts import check_camera_frames, check_film, check_frame_count
+from ._video_latent_facts import (
+    check_camera_frames,
+    check_film,
+    check_frame_count,
+    controlled_video_facts,
+)
 
 
 def check_first_picture(inputs: HookInputs) -> Iterator[Finding]:
@@ -146,8 +151,11 @@ def _guide_start(inputs: HookInputs) -> int | None:
     if start == 0 and inputs.literals.get("append") is not False:
         # Several control videos may be beside the video.
         return None
-    # A clip after frame 0 is moved to a latent frame.
-    return start if start == 0 or inputs.fact("image", "batch") == 1 else None
+    if not start or inputs.fact("image", "batch") == 1:
+        return start
+    # A clip after frame 0 is moved to the beginning of a latent frame.
+    temporal = inputs.fact("vae", "temporal")
+    return start if temporal and (start - 1) % temporal == 0 else None
 
 
 def _start_frame(inputs: HookInputs) -> int | None:
@@ -174,6 +182,48 @@ def keyframe_facts(inputs: HookInputs) -> dict[str, Facts]:
         for kind, ports in kinds.items()
     }
     return {"conditioning": {**facts, **frames}}
+
+
+def first_image_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """A prompt with a first image."""
+    return _with_medium(inputs, "first image")
+
+
+def vace_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Facts of VaceConditioning."""
+    return {**controlled_video_facts(inputs), **_with_medium(inputs, "VACE context")}
+
+
+def control_video_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """A prompt with a control video."""
+    return _with_medium(inputs, "control video")
+
+
+def camera_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """A prompt with a camera path."""
+    return _with_medium(inputs, "camera path")
+
+
+def animation_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """A prompt with the poses and the face of a character."""
+    return _with_medium(inputs, "animation")
+
+
+def reference_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """A prompt with reference images, if a latent is linked."""
+    return _with_medium(inputs, "references" if is_linked(inputs, "latent") else None)
+
+
+def control_image_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Facts of ImageConditioning."""
+    outputs = image_conditioning_outputs(inputs)
+    shown = _with_medium(inputs, "control image")["conditioning"]
+    return {**outputs, "conditioning": {**outputs.get("conditioning", {}), **shown}}
+
+
+def _with_medium(inputs: HookInputs, medium: str | None) -> dict[str, Facts]:
+    known = tuple(inputs.fact("conditioning", "media") or ())
+    return {"conditioning": {"media": known if medium is None else (*known, medium)}}
 
 
 def check_control_video(inputs: HookInputs) -> Iterator[Finding]:

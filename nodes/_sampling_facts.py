@@ -168,6 +168,7 @@ def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
         # Sizes of another medium would mislead.
         yield from findings
         return
+    yield from _check_media(inputs, family_title=_title(inputs))
     yield from _check_size(inputs, is_guided=is_guided)
     multiple = inputs.fact("model", "multiple")
     yield from check_sides(
@@ -194,6 +195,43 @@ def _check_medium(inputs: HookInputs) -> Iterator[Finding]:
     guides = inputs.fact("latent", "guides")
     if guides:
         yield from check_findings(check_takes_guides, "latent", family, len(guides))
+
+
+_WITHOUT = {
+    "references": "Remove ReferenceLatents, or load an editing model.",
+    "control image": "Remove ImageConditioning, or load a model such as Flux.1 Canny.",
+    "first image": "Load the image-to-video model of this family.",
+    "control video": "Remove ControlVideoConditioning, or load a Fun control model.",
+    "camera path": "Remove CameraConditioning, or load a Fun camera model of Wan.",
+    "VACE context": "Remove VaceConditioning, or load a model of Wan VACE.",
+    "animation": "Remove AnimationConditioning, or load a model of Wan Animate.",
+}
+"""How to mend a prompt with something that the model does not take."""
+
+
+def _check_media(inputs: HookInputs, *, family_title: str) -> Iterator[Finding]:
+    """Find prompts with images or videos that the model does not take, by its configuration."""
+    taken = inputs.fact("model", "takes")
+    if taken is None:
+        return
+    for port in ("positive", "conditioning"):
+        for medium in dict.fromkeys(inputs.fact(port, "media") or ()):
+            if medium not in taken:
+                yield Finding(
+                    port,
+                    f"the prompt has {_ARTICLES.get(medium, f'a {medium}')}, which this model of "
+                    f"{family_title} does not take",
+                    hint=_WITHOUT[medium],
+                    code="wrong-model",
+                )
+
+
+_ARTICLES = {"references": "reference images", "animation": "an animation"}
+
+
+def _title(inputs: HookInputs) -> str:
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    return "its family" if family is None else family.title
 
 
 def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:

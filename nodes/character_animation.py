@@ -18,7 +18,7 @@ from nodegraph import (
     node,
 )
 
-from ._family_facts import check_animation
+from ._family_facts import animation_facts, check_animation
 from ._memory import encode_frames_estimate
 from .video_conditioning import FAMILY_FACTS
 
@@ -46,6 +46,7 @@ class AnimatedSegment(NamedTuple):
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
+    infer=animation_facts,
     validate=check_animation,
     estimate=encode_frames_estimate,
     tags=(

@@ -20,6 +20,7 @@ from nodegraph import (
     node,
 )
 from nodegraph.families.prompts import MUSIC_TASKS
+from nodegraph.families.registry import FAMILIES
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 
 from ._family_facts import check_music_encoder, check_song_encoder
@@ -281,4 +282,4 @@ def EmptyMusicLatent(
             or LongCat-AudioDiT.
     """
     width, height = music_size(family, seconds)
-    return Latent(None, width, height, batch_size)
+    return Latent(None, width, height, batch_size, format=FAMILIES[family].latent.name)

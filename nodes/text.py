@@ -16,7 +16,7 @@ from nodegraph import (
     node,
 )
 
-from ._family_facts import check_edit_encoder, check_reference_latents
+from ._family_facts import check_edit_encoder, check_reference_latents, reference_facts
 from ._memory import prompt_estimate
 from ._prompt_facts import (
     check_clip_skip,
@@ -231,6 +231,7 @@ def EncodeEditPrompt(
 @node(
     category="conditioning",
     facts=_PASSED,
+    infer=reference_facts,
     validate=check_reference_latents,
     tags=("edit", "kontext", "reference", "FluxKontextMultiReferenceLatentMethod", "uno"),
 )

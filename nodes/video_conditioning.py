@@ -24,13 +24,17 @@ from nodegraph import (
 from nodegraph.models.camera_path import MOTIONS, CameraPath
 
 from ._family_facts import (
+    camera_facts,
     check_camera,
     check_control_video,
     check_first_picture,
     check_frame_guide,
     check_second_expert,
     check_tracks,
+    control_video_facts,
+    first_image_facts,
     frame_guide_facts,
+    vace_facts,
 )
 from ._memory import (
     encode_camera_estimate,
@@ -40,7 +44,6 @@ from ._memory import (
 )
 from ._video_latent_facts import (
     FRAMES_PER_REFERENCE,
-    controlled_video_facts,
 )
 from .video_latent import Side
 
@@ -77,6 +80,7 @@ class FirstPicture(NamedTuple):
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
+    infer=first_image_facts,
     validate=check_first_picture,
     estimate=encode_frames_estimate,
     tags=(
@@ -153,7 +157,7 @@ def ImageToVideoConditioning(
     lane="gpu",
     numerics=True,
     facts=FAMILY_FACTS,
-    infer=controlled_video_facts,
+    infer=vace_facts,
     validate=check_control_video,
     estimate=encode_control_estimate,
     tags=(
@@ -211,6 +215,7 @@ def VaceConditioning(
         **FAMILY_FACTS,
         "latent": {"width": "video.width", "height": "video.height", "frames": "frames"},
     },
+    infer=control_video_facts,
     validate=check_control_video,
     estimate=encode_controlling_estimate,
     tags=(
@@ -273,6 +278,7 @@ def ControlVideoConditioning(
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
+    infer=first_image_facts,
     validate=check_tracks,
     estimate=encode_frames_estimate,
     tags=(
@@ -378,6 +384,7 @@ def CameraMotion(
         **FAMILY_FACTS,
         "latent": {name: f"camera.{name}" for name in ("width", "height", "frames")},
     },
+    infer=camera_facts,
     validate=check_camera,
     estimate=encode_camera_estimate,
     tags=("wan", "fun camera", "WanCameraImageToVideo", "camera control", "image to video"),

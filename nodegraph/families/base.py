@@ -211,8 +211,8 @@ class Family(ABC):
             it, or as a ``keyframes`` condition; see `MediaCondition`. Empty if not supported.
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
-        image_inputs: What some of its models take in the latents of prompts: ``references`` from
-            ReferenceLatents, ``control`` from ImageConditioning.
+        image_inputs: What prompts of some of its models take: ``references``, ``control`` images.
+        video_inputs: Of its videos: what a model takes by its configuration, of `VIDEO_MEDIA`.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
         single_file: Its layout as a single file, if the layouts of its parts do not distinguish
@@ -285,6 +285,7 @@ class Family(ABC):
     inpaint_models: bool = False
     control_videos: bool = False
     image_inputs: frozenset[str] = frozenset()
+    video_inputs: Callable[[Config], frozenset[str]] | None = None
     wide: bool = False
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS

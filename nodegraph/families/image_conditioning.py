@@ -220,6 +220,11 @@ width). Its film begins with the character's image, and has one latent frame mor
 FACE_VIDEO = "face_video"
 """Tensor of a prompt for Wan Animate: a video of a face in -1..1, (1, 3, frames, side, side)."""
 
+VIDEO_MEDIA = frozenset(
+    {"first image", "control video", "camera path", "VACE context", "animation"}
+)
+"""What conditioning nodes add to the prompts of videos."""
+
 VIDEO_CONDITIONS = (
     *(FIRST_FRAME, LAST_FRAME, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONDITION_CLIP, IMAGE_EMBEDS),
     *(VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS, REFERENCE_LATENT, CAMERA_POSES),

@@ -15,7 +15,6 @@ from nodegraph.families.base import Config, Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.family_checks import (
     check_has_video,
-    check_samples_sound,
     check_takes_guides,
     check_takes_sound,
     check_untiled,
@@ -57,8 +56,6 @@ def check_values(
                 expected=model.family,
                 hint="Use the model and the prompts of the same LoadModel.",
             )
-    if latent.samples is None and latent.format is None:
-        check_samples_sound(family)
     if latent.format not in (None, family.latent.name):
         raise InvalidValue(
             f"the model uses latents of format {family.latent.name}, not {latent.format}",
