@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from nodegraph.errors import Problem
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.adapters.layer_changes import layers_of
 from tests.diffusion.adapters import files
@@ -72,65 +73,59 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
     return get
 
 
-def findings(bench: Bench, model: Path, lora: Path) -> list[Any]:
-    """What is said of a LoRA on a model before a run, as an error or a warning."""
-    nodes = {
-        "load": {"type": "LoadModel", "inputs": {"model": str(model)}},
-        "lora": {
-            "type": "LoadLora",
-            "inputs": {"model": link("load.model"), "lora": str(lora)},
-        },
-    }
-    found = [*bench.problems(nodes, "lora"), *bench.warnings(nodes)]
-    return [item for item in found if item.node == "lora"]
+def findings(bench: Bench, models: dict[str, Path], lora: Path) -> dict[str, list[Problem]]:
+    """What is said of a LoRA on models before a run, as an error or a warning, by model."""
+    nodes: dict[str, Any] = {}
+    for name, folder in models.items():
+        nodes[f"load {name}"] = {"type": "LoadModel", "inputs": {"model": str(folder)}}
+        inputs = {"model": link(f"load {name}.model"), "lora": str(lora)}
+        nodes[name] = {"type": "LoadLora", "inputs": inputs}
+    found = [*bench.problems(nodes, *models), *bench.warnings(nodes)]
+    return {name: [item for item in found if item.node == name] for name in models}
 
 
 def are_siblings(first: str, second: str, groups: list[set[str]]) -> bool:
     return any({first, second} <= group for group in groups)
 
 
-def check_pairs(bench: Bench, saved: Saved, names: list[str]) -> None:
+def check_pairs(bench: Bench, saved: Saved, source: str, targets: Iterable[str]) -> None:
     wrong = []
-    for source in names:
-        for scheme, lora in saved(source).loras.items():
-            for target in names:
-                found = findings(bench, saved(target).folder, lora)
-                fits = source == target or are_siblings(source, target, SIBLINGS)
-                if not fits and are_siblings(source, target, TINY_SIBLINGS):
-                    continue
-                if fits == bool(found):
-                    wrong.append((source, target, scheme, [item.message for item in found]))
+    models = {name: saved(name).folder for name in targets}
+    for scheme, lora in saved(source).loras.items():
+        for target, found in findings(bench, models, lora).items():
+            fits = source == target or are_siblings(source, target, SIBLINGS)
+            if not fits and are_siblings(source, target, TINY_SIBLINGS):
+                continue
+            if fits == bool(found):
+                wrong.append((target, scheme, [item.message for item in found]))
     assert not wrong
 
 
-def test_a_lora_fits_whole_or_is_found(bench: Bench, saved: Saved) -> None:
-    check_pairs(bench, saved, list(QUICK))
+@pytest.mark.parametrize("source", QUICK)
+def test_a_lora_fits_whole_or_is_found(bench: Bench, saved: Saved, source: str) -> None:
+    check_pairs(bench, saved, source, QUICK)
 
 
 @pytest.mark.slow
-def test_a_lora_of_any_family_fits_whole_or_is_found(bench: Bench, saved: Saved) -> None:
-    check_pairs(bench, saved, list(ALL))
+@pytest.mark.parametrize("source", ALL)
+def test_a_lora_on_any_family_fits_whole_or_is_found(
+    bench: Bench, saved: Saved, source: str
+) -> None:
+    check_pairs(bench, saved, source, ALL)
 
 
 def test_a_lora_that_fits_in_part_says_how_many_layers(bench: Bench, saved: Saved) -> None:
     lora = saved("flux").loras["diffusers"]
-    [finding] = findings(bench, saved("chroma").folder, lora)
+    [finding] = findings(bench, {"lora": saved("chroma").folder}, lora)["lora"]
     assert finding.message == "10 of the 30 layers that the LoRA changes are not in the model"
     assert (finding.node, finding.port) == ("lora", "lora")
     assert finding.expected == "a LoRA for this model of Chroma"
 
 
 def test_a_lora_of_no_layer_of_the_model_is_an_error(bench: Bench, saved: Saved) -> None:
-    nodes = {
-        "load": {"type": "LoadModel", "inputs": {"model": str(saved("qwen-image").folder)}},
-        "lora": {
-            "type": "LoadLora",
-            "inputs": {
-                "model": link("load.model"),
-                "lora": str(saved("wan").loras["diffusers"]),
-            },
-        },
-    }
+    inputs = {"model": link("load.model"), "lora": str(saved("wan").loras["diffusers"])}
+    load = {"type": "LoadModel", "inputs": {"model": str(saved("qwen-image").folder)}}
+    nodes = {"load": load, "lora": {"type": "LoadLora", "inputs": inputs}}
     [problem] = bench.problems(nodes, "lora")
     assert problem.code == "wrong-family"
 
@@ -141,7 +136,7 @@ def test_metadata_tell_sdxl_from_kolors(bench: Bench, saved: Saved, tmp_path: Pa
     pair = {stem: (torch.zeros(2, 2048), torch.zeros(640, 2))}
     metadata = {"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"}
     lora = files.saved(files.flat_file(pair, ""), tmp_path / "lora.safetensors", metadata)
-    [finding] = findings(bench, saved("kolors").folder, lora)
+    [finding] = findings(bench, {"lora": saved("kolors").folder}, lora)["lora"]
     assert finding.message == (
         "the LoRA seems to be for Stable Diffusion XL, but the model is Kolors"
     )
