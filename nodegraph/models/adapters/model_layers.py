@@ -52,11 +52,11 @@ def denoiser_layers(
     if experts is None:
         return model_layers(request.name, folders, allow_pickle=allow_pickle)
     layers: Layers = {}
-    for part, found in experts:
-        if any(path.name == layout.CONFIG for path in found.files):
-            known = _of_folders([PartFiles(part.role, found.files, found.weights)])
-        elif _converts(found.path):
-            known = {part.role: converted_layers(part, found.header.shapes, found.part.prefix)}
+    for part, expert in experts:
+        if any(path.name == layout.CONFIG for path in expert.files):
+            known = _of_folders([PartFiles(part.role, expert.files, expert.weights)])
+        elif _converts(expert.path):
+            known = {part.role: converted_layers(part, expert.header.shapes, expert.part.prefix)}
         else:
             known = None
         if known is None:
