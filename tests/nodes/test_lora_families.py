@@ -25,11 +25,13 @@ SIBLINGS = [
     # Models of one architecture and one size, trained for different tasks.
     {"qwen-image", "qwen-image-edit", "qwen-image-edit-plus"},
     {"longcat-image", "longcat-image-edit"},
+    # Anima was trained from Cosmos Predict2 2B.
+    {"anima", "cosmos-predict2"},
 ]
 """Families whose published models have equal layers, so that a LoRA of one fits the others."""
 TINY_SIBLINGS = [
     # Published models differ in width: 2B and 14B beside 7B, 4B and 9B beside 32B, and so on.
-    {"cosmos", "cosmos-predict2"},
+    {"cosmos", "cosmos-predict2", "anima"},
     {"flux2", "flux2-klein"},
     {"kandinsky5-video", "kandinsky5-edit"},
 ]
