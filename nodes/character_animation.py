@@ -19,8 +19,8 @@ from nodegraph import (
     node,
 )
 
+from ._family_facts import animation_facts, check_animation, check_driving_video
 from ._memory import encode_frames_estimate
-from ._video_latent_facts import check_film
 from .video_conditioning import FAMILY_FACTS
 
 
@@ -49,7 +49,8 @@ class AnimatedSegment(NamedTuple):
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
-    validate=check_film,
+    infer=animation_facts,
+    validate=check_animation,
     estimate=encode_frames_estimate,
     tags=(
         *("wan", "animate", "WanAnimateToVideo", "character replacement", "pose", "face"),
@@ -143,7 +144,7 @@ _Factor = Annotated[float, Range(0.0, 10.0, step=0.01), Advanced()]
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
-    validate=check_film,
+    validate=check_driving_video,
     estimate=encode_frames_estimate,
     tags=(
         *("wan", "animate 2", "WanAnimate2ToVideo", "motion transfer", "character animation"),

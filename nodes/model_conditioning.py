@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from nodegraph import Advanced, Conditioning, Context, Image, Latent, Range, Vae, node
 
 from ._conditioning_facts import check_stage_b
-from ._encoded_facts import check_croppable, image_conditioning_outputs
+from ._family_facts import check_image_to_follow, control_image_facts
 from ._memory import encode_estimate
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
@@ -49,8 +49,8 @@ class ImageConditioned(NamedTuple):
     label="Show image to follow",
     lane="gpu",
     numerics=True,
-    infer=image_conditioning_outputs,
-    validate=check_croppable,
+    infer=control_image_facts,
+    validate=check_image_to_follow,
     estimate=encode_estimate,
     tags=(
         *("InstructPixToPixConditioning", "InstructPix2Pix", "ip2p", "edit", "flux canny"),

@@ -16,13 +16,17 @@ from nodegraph import (
     node,
 )
 
-from ._family_facts import check_edit_encoder, check_image_encoder
+from ._family_facts import (
+    check_edit_encoder,
+    check_image_encoder,
+    check_reference_latents,
+    reference_facts,
+)
 from ._memory import prompt_estimate
 from ._prompt_facts import (
     check_clip_skip,
     check_prompt,
     check_prompt_apart,
-    check_references,
     check_sizes,
     shared_weights,
 )
@@ -256,7 +260,8 @@ def EncodeImagePrompt(ctx: Context, encoder: TextEncoder, image: Image) -> Condi
 @node(
     category="conditioning",
     facts=_PASSED,
-    validate=check_references,
+    infer=reference_facts,
+    validate=check_reference_latents,
     tags=("edit", "kontext", "reference", "FluxKontextMultiReferenceLatentMethod", "uno"),
 )
 def ReferenceLatents(

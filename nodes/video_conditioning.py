@@ -24,11 +24,17 @@ from nodegraph import (
 from nodegraph.models.camera_path import MOTIONS, CameraPath
 
 from ._family_facts import (
+    camera_facts,
     check_camera,
     check_control_video,
     check_first_picture,
-    check_frame_port,
+    check_frame_guide,
+    check_second_expert,
     check_tracks,
+    control_video_facts,
+    first_image_facts,
+    frame_guide_facts,
+    vace_facts,
 )
 from ._memory import (
     encode_camera_estimate,
@@ -38,7 +44,6 @@ from ._memory import (
 )
 from ._video_latent_facts import (
     FRAMES_PER_REFERENCE,
-    controlled_video_facts,
 )
 from .video_latent import Side
 
@@ -75,6 +80,7 @@ class FirstPicture(NamedTuple):
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
+    infer=first_image_facts,
     validate=check_first_picture,
     estimate=encode_frames_estimate,
     tags=(
@@ -152,7 +158,7 @@ def ImageToVideoConditioning(
     lane="gpu",
     numerics=True,
     facts=FAMILY_FACTS,
-    infer=controlled_video_facts,
+    infer=vace_facts,
     validate=check_control_video,
     estimate=encode_control_estimate,
     tags=(
@@ -210,6 +216,7 @@ def VaceConditioning(
         **FAMILY_FACTS,
         "latent": {"width": "video.width", "height": "video.height", "frames": "frames"},
     },
+    infer=control_video_facts,
     validate=check_control_video,
     estimate=encode_controlling_estimate,
     tags=(
@@ -272,6 +279,7 @@ def ControlVideoConditioning(
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
+    infer=first_image_facts,
     validate=check_tracks,
     estimate=encode_frames_estimate,
     tags=(
@@ -377,6 +385,7 @@ def CameraMotion(
         **FAMILY_FACTS,
         "latent": {name: f"camera.{name}" for name in ("width", "height", "frames")},
     },
+    infer=camera_facts,
     validate=check_camera,
     estimate=encode_camera_estimate,
     tags=("wan", "fun camera", "WanCameraImageToVideo", "camera control", "image to video"),
@@ -425,13 +434,8 @@ def CameraConditioning(
     category="latent",
     lane="gpu",
     numerics=True,
-    facts={
-        "latent": {
-            name: f"latent.{name}"
-            for name in ("width", "height", "batch", "frames", "channels", "format")
-        }
-    },
-    validate=check_frame_port,
+    infer=frame_guide_facts,
+    validate=check_frame_guide,
     estimate=encode_frames_estimate,
     tags=(
         *("ltx", "keyframe", "first frame", "last frame", "IC-LoRA", "image to video"),
@@ -491,7 +495,12 @@ def RemoveFrameGuides(latent: Latent) -> Latent:
     return replace(latent, guides=())
 
 
-@node(category="conditioning", facts=FAMILY_FACTS, tags=("wan", "low noise", "two experts"))
+@node(
+    category="conditioning",
+    facts=FAMILY_FACTS,
+    validate=check_second_expert,
+    tags=("wan", "low noise", "two experts"),
+)
 def SecondExpertCfg(
     conditioning: Conditioning, cfg: Annotated[float, Range(0, 100, step=0.1)] = 3.0
 ) -> Conditioning:
@@ -507,7 +516,12 @@ def SecondExpertCfg(
     import torch
 
     from nodegraph.families.base import LATE_CFG
+    from nodegraph.families.family_checks import check_has_second_expert
+    from nodegraph.families.registry import get_family
     from nodegraph.sampling.inpainting import with_tensors
+
+    if conditioning.family is not None:
+        check_has_second_expert(get_family(conditioning.family))
 
     return with_tensors(conditioning, {LATE_CFG: torch.tensor([cfg], dtype=torch.float64)})
 

@@ -44,7 +44,13 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/video_latent.py": "ltx wan",
         "nodes/character_animation.py": "wan",
     },
+    "What metadata call an architecture, and which adapter has widths of its own": {
+        "nodegraph/models/adapters/adapter_files.py": "sd1 sd2 sdxl stablediffusion",
+        "nodegraph/models/ip_adapters/image_prompt_files.py": "kolors",
+    },
     "Error messages and examples of the API name models that work": {
+        "nodes/_model_sampling_facts.py": "minimax",
+        "nodes/_sampling_facts.py": "flux wan",
         "nodegraph/client/shapes/models.py": "flux sd1 sdxl stablediffusion",
         "nodes/_language_facts.py": "qwen",
         "nodegraph/models/adapters/recipes.py": "wan",

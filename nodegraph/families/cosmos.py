@@ -369,7 +369,7 @@ class CosmosFamily(Family):
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
         check_video_size(fitted, request)
-        takes_frames = model.config["in_channels"] != model.config["out_channels"]
+        takes_frames = bool(_video_inputs(model.config))
         first = fitted.get(FIRST_FRAME)
         if takes_frames and first is None:
             raise missing_image_error(request)
@@ -439,6 +439,12 @@ class CosmosFamily(Family):
             return self.usual_rate
         numerator, denominator = batch[RATE][0].tolist()
         return float(numerator / denominator)
+
+
+def _video_inputs(config: Config) -> frozenset[str]:
+    """Return what a model takes of `VIDEO_MEDIA`."""
+    takes_frames = config["in_channels"] != config["out_channels"]
+    return frozenset({"first image"} if takes_frames else ())
 
 
 class Cosmos(CosmosFamily):
@@ -542,6 +548,7 @@ _COMMON: dict[str, Any] = {
     "wide": True,
     "multiple": 16,
     "first_picture": "frames",
+    "video_inputs": _video_inputs,
     "held": TokenMemory(16, 256),
     "block_stacks": ("transformer_blocks",),
     "block_outputs": {"CosmosTransformerBlock": (0, None)},

@@ -285,6 +285,7 @@ def _glyph_states(model: TextModel, text: str, warn: Warn | None) -> Tensor:
 GLM_IMAGE = GlmImage(
     "glm-image",
     "GLM-Image",
+    image_inputs=frozenset({"references"}),
     latent=GLM_IMAGE_LATENTS,
     pipelines=("GlmImagePipeline",),
     denoisers=(

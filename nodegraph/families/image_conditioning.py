@@ -234,6 +234,11 @@ from the character's image, each of shape (1,)."""
 DRIVEN = (*(DRIVING_LATENTS, DRIVING_EMBEDS, DRIVING_PROMPT, MOTION_STRENGTH, CHARACTER_STRENGTH),)
 """Tensors of a prompt that only Wan Animate 2 takes."""
 
+VIDEO_MEDIA = frozenset(
+    {"first image", "control video", "camera path", "VACE context", "animation"}
+)
+"""What conditioning nodes add to the prompts of videos."""
+
 VIDEO_CONDITIONS = (
     *(FIRST_FRAME, LAST_FRAME, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONDITION_CLIP, IMAGE_EMBEDS),
     *(VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS, REFERENCE_LATENT, CAMERA_POSES),

@@ -27,7 +27,8 @@ class IndexedFamily(NamedTuple):
         pipelines: Classes of diffusers whose folders hold it.
         denoisers, controls: Classes that its denoiser and its control networks may be of.
         marks: Parts of tensor names in files of it or its control networks; see `FileLayout.marks`.
-        control_modes, text_width, lora_signs, comfyui_type, resolutions: As in `Family`, by names.
+        control_modes, text_width, lora_signs, comfyui_type, resolutions, accepts_prompts_of: As in
+            `Family`, by names.
         encoder_files: Whether its text encoders are read from files of their own.
     """
 
@@ -43,6 +44,7 @@ class IndexedFamily(NamedTuple):
     comfyui_type: str = ""
     resolutions: tuple[str, ...] = ()
     encoder_files: bool = True
+    accepts_prompts_of: tuple[str, ...] = ()
 
 
 _FAMILIES: Mapping[str, Callable[[], Family]] = {

@@ -520,7 +520,7 @@ def with_flow_shift(recipe: DiffusionModel, shift: float, entries: int = 1000) -
 
 SOUND_SHIFT = "audio_shift"
 """Key that no file has: the shift of the noise levels of a video's sound."""
-_SOUND_CLASSES = frozenset({"MiniMaxH3Scheduler"})
+SOUND_CLASSES = frozenset({"MiniMaxH3Scheduler"})
 """Classes of diffusers of which a model has one for the video and one for its sound."""
 
 
@@ -534,7 +534,7 @@ def with_sound_shift(recipe: DiffusionModel, shift: float) -> DiffusionModel:
             out of range, on port ``shift``.
     """
     config = scheduler_config(recipe)
-    if config.get("_class_name") not in _SOUND_CLASSES:
+    if config.get("_class_name") not in SOUND_CLASSES:
         raise InvalidValue(
             "the model has no noise levels for sound that could be shifted",
             port="model",

@@ -24,7 +24,7 @@ from nodegraph.families.image_conditioning import (
 )
 from nodegraph.families.model_step import Batch, FrameSteps, Moment
 from nodegraph.families.wan import COMMON_PARTS, WAN_FILE, WAN_LAYERS, WanFamily, wan_config
-from nodegraph.families.wan_inputs import by_image, with_conditions
+from nodegraph.families.wan_inputs import by_image, wan_video_inputs, with_conditions
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import Shapes
@@ -215,6 +215,7 @@ SKYREELS_V2 = SkyReels(
     denoisers=_denoiser(SKYREELS_FILE),
     multiple=16,
     first_picture="film",
+    video_inputs=wan_video_inputs,
     resolutions=_RESOLUTIONS,
     **_SHARED,
 )
@@ -230,6 +231,7 @@ SKYREELS_V2_DF = SkyReelsForcing(
     denoisers=_denoiser(SKYREELS_DF_RATE_FILE, SKYREELS_DF_FILE),
     multiple=16,
     first_picture="frames",
+    video_inputs=lambda config: frozenset({"first image"}),
     resolutions=_RESOLUTIONS,
     **_SHARED,
 )

@@ -56,6 +56,8 @@ from nodegraph.families.wan_inputs import (
     fit_references,
     token_timesteps,
     vace_inputs,
+    wan22_5b_video_inputs,
+    wan_video_inputs,
     with_conditions,
 )
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
@@ -528,6 +530,7 @@ WAN = WanFamily(
     denoisers=_experts(WAN_FILE, WAN_VACE_FILE, WAN_FUN_FILE, WAN_ANIMATE_FILE),
     multiple=16,
     first_picture="film",
+    video_inputs=wan_video_inputs,
     control_videos=True,
     resolutions={"wan": Resolutions(832 * 480, 16)},
     comfyui_type="wan",
@@ -542,6 +545,7 @@ WAN22_5B = WanFamily(
     multiple=32,
     landscape=(1280, 704),
     first_picture="frame",
+    video_inputs=wan22_5b_video_inputs,
     inpaint_models=True,
     control_videos=True,
     resolutions={"wan22-5b": Resolutions(1280 * 704, 32)},

@@ -324,6 +324,8 @@ WAN_ANIMATE2 = WanAnimate2Family(
     noise="flow",
     multiple=16,
     needs_image=True,
+    image_inputs=frozenset({"driving"}),
+    video_inputs=lambda config: frozenset(),
     joint=False,
     wide=True,
     # Rotary embeddings are computed in float64; keys and values are joined for each frame.

@@ -316,6 +316,20 @@ def open_denoiser(
     return DiffusionModel(family.name, files, precision, tuple(sorted(options)))
 
 
+def find_expert_files(
+    wanted: DenoiserRequest, folders: Sequence[Path], *, allow_pickle: bool = False
+) -> list[tuple[Part, FoundDenoiser]] | None:
+    """The parts of a denoiser with the files of each; None if a whole model is asked for.
+
+    Raises:
+        NodegraphError: As `open_denoiser`.
+    """
+    if _asks_whole(wanted, folders):
+        return None
+    experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
+    return [*_with_conditioners(experts[0].part.family, experts)]
+
+
 def _with_conditioners(
     family: Family, experts: Sequence[FoundDenoiser]
 ) -> Iterator[tuple[Part, FoundDenoiser]]:

@@ -16,6 +16,7 @@ from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.family_checks import (
     check_frame_inside,
+    check_free_frame,
     check_starts_with_image,
     check_takes_control_videos,
     check_takes_last_image,
@@ -226,6 +227,10 @@ def with_frame_guide(
     step = formats.temporal
     if len(images) > 1 and start:
         start = (start - 1) // step * step + 1
+    if start or not append:
+        # At frame 0, several control videos may be beside the video.
+        taken = {item.frame for item in latent.guides if item.frame or not item.is_appended}
+        check_free_frame(start, taken, what="guide")
     count = (min(len(images), latent.frames - start) - 1) // step * step + 1
     size = latent.width, latent.height
     clip = resize_image(images[:count], *size, method="bilinear", fit="crop")

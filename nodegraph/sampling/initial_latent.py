@@ -13,7 +13,12 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Form, Latent,
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.components import Denoiser
-from nodegraph.families.family_checks import check_has_video
+from nodegraph.families.family_checks import (
+    check_has_video,
+    check_takes_guides,
+    check_takes_sound,
+    check_untiled,
+)
 from nodegraph.families.model_step import GuideLayout, SoundLayout
 from nodegraph.families.noise import draw_batch
 from nodegraph.families.registry import get_family
@@ -109,13 +114,9 @@ def place_sound(
     """
     if family.sound is not None:
         return family.sound(config, latent, first)
-    if latent.sound is None:
-        return None
-    raise InvalidValue(
-        f"{family.title} generates no sound, and the latent has some",
-        port="latent",
-        hint="Use the video output of SplitSoundLatent.",
-    )
+    if latent.sound is not None:
+        check_takes_sound(family)
+    return None
 
 
 def check_whole_sound(tiling: TiledEvaluation | None) -> None:
@@ -125,11 +126,7 @@ def check_whole_sound(tiling: TiledEvaluation | None) -> None:
         InvalidValue: On port ``guider``.
     """
     if tiling is not None:
-        raise InvalidValue(
-            "a model that also generates sound is not evaluated in tiles",
-            port="guider",
-            hint="Remove the node that evaluates the model in tiles.",
-        )
+        check_untiled()
 
 
 def with_joined_sound(latent: Latent, video: Sequence[int], sound: SoundLayout) -> Latent:
@@ -158,13 +155,7 @@ def place_guides(family: Family, latent: Latent, shape: Sequence[int]) -> GuideL
     """
     if not latent.guides:
         return None
-    if not family.takes_guides:
-        raise InvalidValue(
-            f"{family.title} takes no frame guides, and the latent has some",
-            port="latent",
-            given=f"{len(latent.guides)} guides",
-            hint="Use RemoveFrameGuides, or load a model whose family takes guides.",
-        )
+    check_takes_guides(family, len(latent.guides))
     for guide in latent.guides:
         _, channels, frames, *sides = guide.samples.shape
         fits = channels == shape[1] and tuple(sides) == tuple(shape[3:])

@@ -315,10 +315,10 @@ def test_an_image_encoder_of_its_own_sees_the_same(
 
 
 def test_a_model_of_prompts_alone_has_no_use_for_a_picture(bench: Bench, model: Path) -> None:
-    error = bench.failure(with_picture(graph(model)), "decode")
+    [problem] = bench.problems(with_picture(graph(model)), "decode")
 
-    assert "node `sample` (KSampler)" in str(error)
-    assert "text-to-video" in str(error)
+    assert (problem.node, problem.port) == ("sample", "positive")
+    assert problem.hint == "Load the image-to-video model of this family."
 
 
 def test_lengths_that_a_picture_can_not_begin_are_told_beforehand(

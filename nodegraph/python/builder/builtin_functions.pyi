@@ -804,7 +804,7 @@ class BuiltinFunctions:
         negative: Prompt for what the image should avoid. If not linked, the default negative prompt is controlled and returned instead.
         control_net: A network from LoadControlNet, for models of the same family.
         image: A control image as the network expects it, for example white edges on black: one for all, or one for each sampled image. Other sizes are scaled to cover the latent's size and center-cropped. Networks that take latents need exactly the latent's size.
-        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1, Qwen-Image and Z-Image.
+        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1, Hunyuan-DiT, Qwen-Image and Z-Image.
         mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as the image.
         strength: Strength of the control; 1 is as trained.
         start: Part of the sampling that is controlled, 0 to 1. A step counts if it lies completely inside.
@@ -4607,7 +4607,7 @@ class BuiltinFunctions:
     ) -> ControlNet:
         """Load a ControlNet or T2I adapter, to control a model by an image.
 
-        control_net: Name under a models folder, or path: a .safetensors file with original or diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x, XL and 3, Flux.1 and Qwen-Image. tiny/controlnet is included: it controls the model tiny by edges.
+        control_net: Name under a models folder, or path: a .safetensors file with original or diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x, XL and 3, Kolors, Hunyuan-DiT, Flux.1 and Qwen-Image. tiny/controlnet is included: it controls the model tiny by edges.
         dtype: Compute precision, as for LoadModel.
         storage: Precision in which the weights are stored in memory, as for LoadModel.
         """
@@ -4703,7 +4703,7 @@ class BuiltinFunctions:
     ) -> Any:
         """Load an IP-Adapter, to use images as prompts.
 
-        ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion 1.x and XL, in the variants plain, plus, plus face and full face. FaceID variants, which need InsightFace, are not supported.
+        ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion 1.x and XL in the variants plain, plus, plus face and full face, and for Kolors the variant plus. FaceID variants, which need InsightFace, are not supported.
         image_encoder: The CLIP vision model it was trained with: name or path of a folder or .safetensors file. Empty uses the folder image_encoder next to the adapter, or next to the adapter's folder.
         dtype: Compute precision of the image encoder, as for LoadModel, but auto is always float32 on a CPU.
         """
