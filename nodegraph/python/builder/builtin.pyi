@@ -157,11 +157,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'shap-e', 'shap-e-image']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'shap-e', 'shap-e-image', 'skyreels-v2-df', 'skyreels-v2']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2']
+_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'skyreels-v2-df', 'skyreels-v2']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -173,7 +173,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'hunyuan-video-540p', 'hunyuan-video-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image', 'wan-animate-2']
+_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'hunyuan-video-540p', 'hunyuan-video-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image', 'wan-animate-2', 'skyreels-v2']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -1826,6 +1826,10 @@ class _SampleCustom(BuiltNode):
     def denoised(self) -> Out[Latent]: ...
 
 class _SampleDecoder(OneOutput[Latent]):
+    @property
+    def latent(self) -> Out[Latent]: ...
+
+class _SampleDiffusionForcing(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
 
@@ -6196,15 +6200,15 @@ class BuiltinNodes:
     ) -> _ImageToVideoConditioning:
         """Set the first frame for an image-to-video model, and optionally the last one.
 
-        Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video, Cosmos and HunyuanVideo
-        1.5, and for MiniMax H3. The latent is empty and has the size of the image.
+        Use it for the image-to-video models of Wan, Wan 2.2 5B, SkyReels V2, LTX-Video, Cosmos and
+        HunyuanVideo 1.5, and for MiniMax H3. The latent is empty and has the size of the image.
 
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
-        image: One image of the size of the video. Use ResizeImage before this node. For Cosmos, also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for MiniMax H3.
+        image: One image of the size of the video. Use ResizeImage before this node. For Cosmos and SkyReels V2 with diffusion forcing, also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, SkyReels V2, Cosmos Predict2 and HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for MiniMax H3.
         encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the image encoder. Other models need none.
-        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, for the Fun inpaint model of Wan 2.2 5B, and for MiniMax H3.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, for the Fun inpaint model of Wan 2.2 5B, for SkyReels V2 with diffusion forcing, and for MiniMax H3.
         image_encoder: The image encoder from a file of its own: clip_vision_h for Wan 2.1, sigclip_vision_patch14_384 for HunyuanVideo 1.5. It sees the first image of a video.
         inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image. Other models ignore it.
         """
@@ -9216,6 +9220,51 @@ class BuiltinNodes:
         count: Number of latents.
         seed: Seed of the first latent. The next latents count up from it.
         spread: Truncation: values below 1 give more typical images with less variety, values above 1 more unusual ones.
+        """
+
+    def SampleDiffusionForcing(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        seed: int | Link[int] = 0,
+        steps: int | Link[int] = 30,
+        cfg: float | Link[float] = 6.0,
+        sampler: _reference_sampler | Link[str] = 'uni_pc',
+        schedule: _schedule | Link[str] = 'normal',
+        ar_step: int | Link[int] = 0,
+        causal_block_size: int | Link[int] = 1,
+        base_num_frames: int | Link[int] = 97,
+        overlap_history: int | Link[int] = 17,
+        addnoise_condition: float | Link[float] = 20.0,
+    ) -> _SampleDiffusionForcing:
+        """Generate a video whose frames have noise levels of their own, also a long one.
+
+        For SkyReels V2 with diffusion forcing. A video longer than a window is generated in several,
+        each of which continues the last frames of the one before. Blocks of frames may be denoised one
+        after the other. KSampler also samples these models, with all frames at once.
+
+        To start from an image, or to continue a video, link an ImageToVideoConditioning. Its image
+        may be the last frames of a video. A last image is shown to the last window.
+
+        model: A model that was trained by diffusion forcing.
+        positive: The prompt: what the video should show. It may have first frames and a last one.
+        negative: The negative prompt: what the video should not show. If not linked, the empty prompt is used.
+        latent: An empty latent of the whole video, with the frames to continue.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        steps: Number of steps of each block of frames.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        sampler: The sampling method, with one evaluation of the model per step.
+        schedule: The noise schedule.
+        ar_step: Steps by which each block lags behind the one before it. 0 denoises all at once. 5 is usual with blocks of 5 latent frames, and takes more evaluations.
+        causal_block_size: Latent frames of a block. Above 1, frames attend to their own block and to earlier ones only. A video has whole blocks: 97 frames are 25 latent frames.
+        base_num_frames: Frames of a window: 97 for 960 x 544 pixels, 121 for 1280 x 720.
+        overlap_history: Frames that a window continues from: 17 or 37 work well.
+        addnoise_condition: Timestep of 1000 at which known frames are shown to the model, with as much noise. 20 makes transitions smoother. 0 shows them without noise.
         """
 
     def SaveAnimation(
