@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Finding } from "@/api/schema";
 import { TYPES } from "./fixtures/types";
 import { linkOf } from "./links";
-import { type Mend, mendsOf } from "./mends";
+import { type Finding, type Mend, mendsOf } from "./mends";
 import { readWorkflow } from "./workflow";
 
 const nodes = {
@@ -15,7 +14,7 @@ const nodes = {
 const workflow = readWorkflow(JSON.stringify({ format: "nodegraph/1", nodes }));
 
 function mends(node: string, finding: Partial<Finding>) {
-  const told = { code: "", message: "", node, ...finding } as Finding;
+  const told = { code: "", ...finding };
   return mendsOf(told, { workflow, types: TYPES, scope: null, node });
 }
 

@@ -1,5 +1,4 @@
 /** What the editor can do about a problem by itself: each mend is one edit. */
-import type { Finding } from "@/api/schema";
 import { converterBetween, fit, giverOf } from "./compat";
 import { addNode, connect, disconnect, retype, setInput, shortLink } from "./edits";
 import { edgeId } from "./graph";
@@ -10,6 +9,15 @@ import { nodeOf, type Scope } from "./scope";
 import { type InputSpec, inputOf, labelOf, type NodeTypes, typeOf } from "./spec";
 import { widgetOf } from "./widgets";
 import type { Workflow } from "./workflow";
+
+/** What is wrong with a node, as the check tells it. */
+export interface Finding {
+  readonly code: string;
+  readonly port?: string | null;
+  readonly given?: string | null;
+  readonly expected?: string | null;
+  readonly hint?: string | null;
+}
 
 /** Where a person chooses how a problem is mended: a model's download, the field, another type. */
 export type Choice = "models" | "field" | "types";

@@ -1,1 +1,0 @@
-import{B as e,M as t,Ta as n,su as r}from"./shared-gNtlGGlM.js";import{t as i}from"./Marks-BbKjXqCN.js";var a=n();function o({artifacts:n,onClose:o}){return(0,a.jsx)(t,{title:r(`library.organize`,{count:n.length}),size:`s`,onClose:o,footer:(0,a.jsx)(e,{variant:`primary`,onClick:o,children:r(`library.done`)}),children:(0,a.jsx)(i,{artifacts:n})})}export{o as default};

@@ -1,1 +1,0 @@
-import{Pc as e,zi as t}from"./shared-gNtlGGlM.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

@@ -1,1 +1,0 @@
-import{Bi as e,Ja as t,hc as n,qi as r,su as i,zi as a}from"./shared-gNtlGGlM.js";function o(o,s,c={}){let l=e(a());try{return r.getState().change(i(o),e=>s(e,l),c),!0}catch(e){if(!(e instanceof n))throw e;return t({kind:`warning`,title:i(`panels.fault.${e.code}`,{names:e.names.join(`, `)})}),!1}}export{o as t};

@@ -1,1 +1,0 @@
-import{Va as e,Wa as t}from"./shared-gNtlGGlM.js";function n(){return t(e)}function r(){return t(e=>e.state===`open`)}export{n,r as t};

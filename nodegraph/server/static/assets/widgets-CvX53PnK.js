@@ -1,0 +1,1 @@
+import"./WidgetField-CAMpTawX.js";import"./FileWidget-C4wlFgQr.js";

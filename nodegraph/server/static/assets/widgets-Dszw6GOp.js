@@ -1,1 +1,0 @@
-import"./WidgetField-DGFlU9m4.js";import"./FileWidget-ut_6n4mW.js";
