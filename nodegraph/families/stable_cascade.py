@@ -305,8 +305,7 @@ def _of_items(latents: Tensor) -> Tensor:
             expected="one",
             hint="Sample each latent of stage C by a sampler of its own.",
         )
-    index = torch.arange(rows, device=latents.device)
-    return latents[index, index % items]
+    return latents[::items].flatten(0, 1)
 
 
 def _encoder(*files: Any) -> tuple[Part, ...]:
