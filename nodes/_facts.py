@@ -11,10 +11,11 @@ from nodegraph.core.context import CpuDevice
 from nodegraph.families.family_checks import (
     Medium,
     check_decodes_images,
+    check_has_vae,
     check_is_image,
     check_vae_medium,
 )
-from nodegraph.families.registry import FAMILIES, get_latent_format
+from nodegraph.families.registry import FAMILIES, FORMATS, get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
 from nodegraph.models.facts import (
@@ -45,6 +46,8 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
         # `check_model` reports it.
         return {}
     facts: dict[str, object] = dict(known)
+    # Sizes are of no model without a VAE.
+    of_vae = _VAE_FACTS if "held_decoding" in known else ()
     return {
         "model": {
             **model_port(known),
@@ -54,7 +57,7 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
         "text_encoder": {"family": known["family"], **_missing_parts_fact(inputs)},
         "vae": {
             **_latent_facts(known),
-            **{name: facts[name] for name in _VAE_FACTS if name in facts},
+            **{name: facts[name] for name in of_vae},
             **number_size_fact(inputs),
         },
     }
@@ -260,7 +263,19 @@ def check_tiles(inputs: HookInputs) -> Iterator[Finding]:
         )
 
 
+def _missing_vae(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models whose latents no VAE decodes."""
+    latents = inputs.fact("vae", "format")
+    if latents not in FORMATS:
+        return
+    try:
+        check_has_vae(get_latent_format(latents))
+    except InvalidValue as error:
+        yield error_to_finding("vae", error)
+
+
 def _vae_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
+    yield from _missing_vae(inputs)
     yield from check_tiles(inputs)
     width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
     if width is None or height is None:

@@ -16,6 +16,18 @@ from nodegraph.families.prompt_media import ImagePromptReader, MediaReader
 from nodegraph.families.prompts import MusicPrompt, SongReader
 
 
+def check_has_vae(latents: LatentFormat) -> None:
+    """Refuse models whose latents are only what another model continues from; on port ``vae``."""
+    if not latents.autoencoders:
+        raise InvalidValue(
+            "the model has no VAE: another model continues from its latents",
+            port="vae",
+            given=f"latents of format {latents.name}",
+            hint="Put its latent into a StageBConditioning, and decode the latent of stage B with "
+            "the VAE of that model.",
+        )
+
+
 def check_starts_with_image(family: Family) -> None:
     """Refuse families without image-to-video models; on port ``conditioning``."""
     if not family.first_picture:

@@ -235,6 +235,7 @@ class StableCascadeDecoder(_Stage):
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
+        _check_size(model.config, request)
         tensors, channels = entry.tensors, int(model.config["effnet_in_channels"])
         shown = tensors.get(STAGE_C, tensors.get(NO_STAGE_C))
         if shown is None and request.side == "positive":
@@ -246,12 +247,14 @@ class StableCascadeDecoder(_Stage):
             )
         if shown is None:
             shown = torch.zeros(1, 1, channels, 1, 1)
-        if shown.shape[2] != channels or shown.shape[1] not in (1, request.shape[0]):
+        images = request.shape[0]
+        if shown.shape[2] != channels or shown.shape[1] not in (1, images):
+            fitting = "1 item" if images == 1 else f"1 or {images} items"
             raise InvalidValue(
                 "the latent of stage C does not fit the latent of stage B",
                 port=request.side,
                 given=f"{shown.shape[1]} items of {shown.shape[2]} channels",
-                expected=f"1 or {request.shape[0]} items of {channels} channels",
+                expected=f"{fitting} of {channels} channels",
                 hint="Sample both stages with the same number of images.",
             )
         return {"pooled": self._pooled(model, entry, request), STAGE_C: shown}
@@ -265,6 +268,24 @@ class StableCascadeDecoder(_Stage):
             return_dict=False,
         )[0]
         return output
+
+
+def _check_size(config: Mapping[str, Any], request: SamplingRequest) -> None:
+    """Refuse latents that vanish where the UNet halves them, once for each level after the first.
+
+    Raises:
+        InvalidValue: One is; on port ``latent``.
+    """
+    least = int(config["patch_size"]) << (len(config["block_out_channels"]) - 1)
+    if min(request.shape[-2:]) < least:
+        pixels = least * STAGE_B_LATENTS.spatial
+        raise InvalidValue(
+            "the image is too small for stage B of Stable Cascade",
+            port="latent",
+            given=f"{request.width} x {request.height} pixels",
+            expected=f"at least {pixels} x {pixels} pixels",
+            hint="Generate a larger size and scale the result down.",
+        )
 
 
 def _of_items(latents: Tensor) -> Tensor:
@@ -284,8 +305,7 @@ def _of_items(latents: Tensor) -> Tensor:
             expected="one",
             hint="Sample each latent of stage C by a sampler of its own.",
         )
-    index = torch.arange(rows, device=latents.device)
-    return latents[index, index % items]
+    return latents[::items].flatten(0, 1)
 
 
 def _encoder(*files: Any) -> tuple[Part, ...]:
@@ -319,10 +339,14 @@ STABLE_CASCADE = StableCascade(
     denoisers=(Part("prior", (UNET_CLASS,), files=(STAGE_C_FILE,)),),
     encoders=_encoder(WHOLE_CLIP_G, CLIP_G),
     scheduler={"comfyui_shift": 2.0},
+    # A cell of stage C is no whole number of pixels wide: any size has whole cells. Resized
+    # latents have sides that nothing else divides.
+    multiple=1,
     single_file=SingleFile(
         {"prior": "model.diffusion_model.", "text_encoder": ENCODER_PREFIX}, "stable-cascade-v1"
     ),
     lora_signs=(_SIGN,),
+    accepts_prompts_of=("stable-cascade-decoder",),
     **_COMMON,
 )
 STABLE_CASCADE_DECODER = StableCascadeDecoder(

@@ -126,8 +126,9 @@ def model_facts(
         denoiser, vae = model_configs(source)
         family = get_family(source.family)
         facts = family_facts(family, denoiser, schedule, model_settings(source, family))
-        facts["latent_channels"] = family.latent.latent_channels(vae)
-        facts["held_decoding"], facts["held_encoding"] = coding_memory(family.latent, vae)
+        if vae is not None:
+            facts["latent_channels"] = family.latent.latent_channels(vae)
+            facts["held_decoding"], facts["held_encoding"] = coding_memory(family.latent, vae)
         return facts
     except DAMAGED as error:
         message = f"the configuration of {source.path} is damaged: {fault_text(error)}."

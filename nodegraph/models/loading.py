@@ -54,6 +54,7 @@ from nodegraph.families.components import (
     Denoiser,
     TextModel,
 )
+from nodegraph.families.family_checks import check_has_vae
 from nodegraph.families.file_tokenizers import gemma_tokenizer
 from nodegraph.families.helper_networks import DEPTH_ANYTHING, SAM
 from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
@@ -404,14 +405,7 @@ def _denoiser(recipe: DiffusionModel) -> Denoiser:
 
 
 def _autoencoder(recipe: Vae) -> Autoencoder:
-    if not get_latent_format(recipe.family).autoencoders:
-        raise InvalidValue(
-            "the model has no VAE: another model continues from its latents",
-            port="vae",
-            given=f"latents of format {recipe.family}",
-            hint="Put its latent into a StageBConditioning, and decode the latent of stage B with "
-            "the VAE of that model.",
-        )
+    check_has_vae(get_latent_format(recipe.family))
     autoencoder = Autoencoder(_modules(recipe), recipe.family)
     if settings := recipe_settings(recipe):
         autoencoder.module.register_to_config(**settings)

@@ -310,14 +310,15 @@ def published_schedule(
     return {**(schedule or checkpoint_scheduler(header, family)), **family.scheduler}
 
 
-def model_configs(source: ModelSource) -> tuple[Config, Config]:
-    """Of the denoiser and the VAE."""
-    if source.is_folder:
-        family = get_family(source.family)
-        roles = (family.denoisers[0].role, family.vae)
-        denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
-        return denoiser, vae
-    return configs_within(source)
+def model_configs(source: ModelSource) -> tuple[Config, Config | None]:
+    """Of the denoiser and the VAE; None for the latter of models without one."""
+    if not source.is_folder:
+        return configs_within(source)
+    family = get_family(source.family)
+    denoiser = layout.read_config(source.path / family.denoisers[0].role / layout.CONFIG)
+    if not family.latent.autoencoders:
+        return denoiser, None
+    return denoiser, layout.read_config(source.path / family.vae / layout.CONFIG)
 
 
 # Parts of a single file: which tensors belong to which part
@@ -385,11 +386,13 @@ def denoiser_within(source: ModelSource) -> CheckpointPart:
         raise InvalidFile(message, hint="Copy the file again.") from error
 
 
-def configs_within(source: ModelSource) -> tuple[Config, Config]:
-    """The configurations of the denoiser and the VAE."""
+def configs_within(source: ModelSource) -> tuple[Config, Config | None]:
+    """The configurations of the denoiser and the VAE; None for the latter of models without one."""
     from nodegraph.families.checkpoint_parts import denoiser_config, get_checkpoint_part, vae_part
 
     shapes, family = header_of(source.path).shapes, get_family(source.family)
+    if not family.latent.autoencoders:
+        return denoiser_config(shapes, family), None
     autoencoder = get_checkpoint_part(family, vae_part(family.vae, family.latent), shapes)
     return denoiser_config(shapes, family), autoencoder.config
 

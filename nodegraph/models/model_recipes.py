@@ -225,5 +225,6 @@ def _vae_precision(
     precision = port_precision(dtype, parts, str(device))
     if precision != "float16" or not family.latent.overflows:
         return precision
-    may_upcast = bool(model_configs(source)[1].get("force_upcast", True))
+    config = model_configs(source)[1] or {}
+    may_upcast = bool(config.get("force_upcast", True))
     return vae_precision(precision, family.latent, may_upcast=may_upcast)

@@ -71,11 +71,12 @@ class ModelParts:
         return get_family(self.model.family)
 
     def recipes(self) -> Iterator[tuple[str, Recipe]]:
-        """Ports and recipes, without what is not part of the weights."""
+        """Ports and recipes, without what is not part of the weights, nor the VAE of a model that
+        has none."""
         yield "model", without_speed(self.model)
         if self.text_encoder is not None:
             yield "text_encoder", self.text_encoder
-        if self.vae is not None:
+        if self.vae is not None and self.family.latent.autoencoders:
             yield "vae", self.vae
 
     def check(self) -> None:
@@ -212,7 +213,7 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
     parts.check()
     family = parts.family
     for port, part in (("text_encoder", parts.text_encoder), ("vae", parts.vae)):
-        if part is None:
+        if part is None and (port != "vae" or family.latent.autoencoders):
             raise InvalidValue(
                 "a diffusers folder needs all parts of the model",
                 port=port,

@@ -45,6 +45,12 @@ from tests.diffusion.families.test_hunyuan_image import hunyuan
 from tests.diffusion.families.test_inpainting import filled, flux_fill, sd1_fill
 from tests.diffusion.families.test_qwen_image_edit import edit_plus, edited
 from tests.diffusion.families.test_shap_e import half_inside_of, shap_e, solid
+from tests.diffusion.families.test_stable_cascade import (
+    SHOWN,
+    following,
+    stable_cascade,
+    stable_cascade_decoder,
+)
 from tests.diffusion.families.tiny_models import STAGES, TINY, TINY_SOUND, Tiny
 from tests.diffusion.families.video_models import wan
 from tests.diffusion.stand_in import ONE_OF_EACH, run
@@ -171,6 +177,28 @@ def test_a_family_of_sound_goes_the_whole_way_there(
     card.assert_as_on_cpu(found, expected[0], rounding=3e-4)
     del there, part, found
     assert card.is_empty()
+
+
+@pytest.mark.slow
+def test_both_stages_of_stable_cascade_go_the_whole_way_there(
+    model_of: ModelOf,  # noqa: F811
+    card: Card,
+) -> None:
+    stages = ((stable_cascade, as_it_is), (stable_cascade_decoder, following(SHOWN[:2])))
+    for build, change in stages:
+        _, model = model_of(build)
+        there = Model(model.folder, device="cuda:0")
+        for sampler in ("ddpm", "tcd", "dpmpp_2m"):
+            expected, found = (
+                each.make(168, 128, batch=2, cfg=3.0, sampler=sampler, steps=3, change=change)
+                for each in (model, there)
+            )
+            card.assert_as_on_cpu(found.latents, expected.latents)
+        if change is not as_it_is:
+            card.assert_as_on_cpu(found.pixels, expected.pixels)
+        for part in there.loaded.values():
+            move_component(part, "cpu")
+        assert card.is_empty()
 
 
 @pytest.mark.parametrize(
