@@ -294,7 +294,7 @@ HUNYUAN_VIDEO = HunyuanVideo(
         Part("tokenizer", ("PreTrainedTokenizerFast",), vocabulary="llava-llama3"),
         Part("tokenizer_2", ("CLIPTokenizer",), vocabulary="clip-l"),
     ),
-    first_picture="clip",
+    first_picture="still",
     resolutions={
         "hunyuan-video-540p": Resolutions(960 * 544, 16),
         "hunyuan-video-720p": Resolutions(1280 * 720, 16),

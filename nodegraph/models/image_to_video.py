@@ -166,7 +166,7 @@ def encode_first_frame(
                 for at, each in shown.items()
             ]
         )
-    if family.first_picture == "clip":
+    if family.first_picture in ("clip", "still"):
         count = latent_format(autoencoder).nearest_frames(min(len(image), frames))[0]
         return {CONDITION_CLIP: encode_condition(autoencoder, image[:count])}
     is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
@@ -244,7 +244,8 @@ def embed_first_frame(
             port="encoder",
             hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For Wan 2.1, link "
             "a LoadImageEncoder with clip_vision_h as image_encoder, or choose that file in "
-            "LoadTextEncoder, too. For HunyuanVideo 1.5 it is sigclip_vision_patch14_384.",
+            "LoadTextEncoder, too. For HunyuanVideo 1.5 it is sigclip_vision_patch14_384. Of "
+            "HunyuanVideo I2V, EncodeEditPrompt shows the image to the text encoder.",
         )
     eye = text_model.modules["image_encoder"]
     family = get_family(text_model.family)
