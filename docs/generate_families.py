@@ -117,6 +117,7 @@ def _record(family: Family, uses: Counter[str]) -> dict[str, Any]:
         "resolutions": tuple(family.resolutions),
         "comfyui_type": family.comfyui_type,
         "text_width": family.text_width,
+        "accepts_prompts_of": family.accepts_prompts_of,
     }
     record = {"latent": family.latent.name, **{key: each for key, each in optional.items() if each}}
     has_files = any(part.files for part in family.encoders)

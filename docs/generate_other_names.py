@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nodegraph.core.suggestions import OTHER_NAMES
-from nodegraph.families.index import INDEX
+from nodegraph.families.base import Family
+from nodegraph.families.family_checks import has_solids
+from nodegraph.families.prompt_media import ImagePromptReader
 from nodegraph.families.registry import BUILT_IN
 from nodegraph.families.scheduler_file import (
     FLOW_MATCHING_CLASSES,
@@ -28,7 +30,8 @@ TARGET = Path(__file__).parents[1] / "nodes" / OTHER_NAMES
 _MOST = 3
 _OF_TYPE = {"INT": 1, "FLOAT": 1.0, "BOOLEAN": False}
 """Values of inputs without a default."""
-_STEPS = "`LoadModel`, `EncodePrompt`, `KSampler` and `VAEDecode`"
+_STEPS = "`LoadModel`, `{}`, `KSampler` and `{}`"
+_IMAGES = _STEPS.format("EncodePrompt", "VAEDecode")
 _SCHEDULER = (
     "Schedulers of diffusers are `KSampler`'s inputs `sampler` and `schedule` here, or a "
     "`SelectSampler`."
@@ -42,7 +45,7 @@ _NO_NODES = {
 }
 """What is a node in ComfyUI and none here."""
 _WEB_UI = {
-    "txt2img": f"Text to image is {_STEPS} here.",
+    "txt2img": f"Text to image is {_IMAGES} here.",
     "PNGInfo": "Images carry their workflow: `nodegraph show PICTURE` shows it, and the editor "
     "opens it.",
 }
@@ -78,15 +81,19 @@ def diffusers_names() -> Mapping[str, Sequence[str] | str]:
         name: [node] for node, several in parts.items() for part in several for name in part.classes
     }
     found |= {name: ["LoadVae"] for family in families for name in family.latent.autoencoders}
-    found |= {name: _of_pipeline(name) for entry in INDEX.values() for name in entry.pipelines}
+    found |= {name: _of_pipeline(name, family) for family in families for name in family.pipelines}
     schedulers = SCHEDULER_CLASSES | FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES
     found |= dict.fromkeys(schedulers, _SCHEDULER)
     return dict(sorted(found.items()))
 
 
-def _of_pipeline(name: str) -> str:
+def _of_pipeline(name: str, family: Family) -> str:
     """What to use for a pipeline class; modular ones have no node that runs them whole."""
-    steps = f"What {name} of diffusers does is steps here: {_STEPS}"
+    nodes = _STEPS.format(
+        "EncodeImagePrompt" if isinstance(family, ImagePromptReader) else "EncodePrompt",
+        "VAEDecodeMesh" if has_solids(family.latent) else "VAEDecode",
+    )
+    steps = f"What {name} of diffusers does is steps here: {nodes}"
     return f"{steps}." if "Modular" in name else f"{steps}; `diffusers:{name}` runs it whole."
 
 

@@ -54,6 +54,28 @@ def rectangle_findings(inputs: HookInputs, noun: str, *others: str) -> Iterator[
             )
 
 
+def check_stage_b(inputs: HookInputs) -> Iterator[Finding]:
+    """Find prompts of models other than Stable Cascade, and latents that are not of stage C."""
+    name = inputs.fact("conditioning", "family")
+    if name in FAMILIES and not name.startswith("stable-cascade"):
+        yield Finding(
+            "conditioning",
+            "only stage B of Stable Cascade follows the latent of another stage",
+            FAMILIES[name].title,
+            hint="Encode the prompt with the text encoder of Stable Cascade.",
+            code="wrong-family",
+        )
+    latent_format = inputs.fact("latent", "format")
+    if latent_format not in (None, "stable-cascade"):
+        yield Finding(
+            "latent",
+            "the latent is not of stage C of Stable Cascade",
+            str(latent_format),
+            "stable-cascade",
+            hint="Link the latent that the sampler of stage C returns.",
+        )
+
+
 def check_span(inputs: HookInputs) -> Iterator[Finding]:
     """Find ranges of steps that end before they begin."""
     start, end = inputs.literals.get("start"), inputs.literals.get("end")

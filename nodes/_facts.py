@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.core.context import CpuDevice
-from nodegraph.families.family_checks import check_is_image
-from nodegraph.families.registry import FAMILIES
+from nodegraph.families.family_checks import (
+    Medium,
+    check_decodes_images,
+    check_is_image,
+    check_vae_medium,
+)
+from nodegraph.families.registry import FAMILIES, get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
 from nodegraph.models.facts import (
@@ -41,7 +46,11 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     facts: dict[str, object] = dict(known)
     return {
-        "model": {**model_port(known), **number_size_fact(inputs)},
+        "model": {
+            **model_port(known),
+            **number_size_fact(inputs),
+            "whole_model": inputs.literals["model"],
+        },
         "text_encoder": {"family": known["family"], **_missing_parts_fact(inputs)},
         "vae": {
             **_latent_facts(known),
@@ -76,13 +85,14 @@ def model_port(known: ModelFacts) -> Facts:
     """Facts of a denoiser at its port."""
     facts: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
-    guidance_facts = ("guides_itself", "needs_negative", "positions")
+    guidance_facts = ("guides_itself", "takes_scale", "needs_negative")
+    more = ("positions", "sound_levels", "takes")
     alike = FAMILIES[known["family"]].accepts_prompts_of
     return {
         "family": known["family"],
         **({"family_also": alike} if alike else {}),
         **_latent_facts(known),
-        **{name: facts[name] for name in (*size, *guidance_facts)},
+        **{name: facts[name] for name in (*size, *guidance_facts, *more)},
     }
 
 
@@ -210,13 +220,32 @@ def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of videos, and images that need too much memory, even with tiled decoding."""
+    """Find VAEs of sound, latents of videos and solids, and images that need too much memory, even
+    with tiled decoding.
+    """
+    findings = [*vae_findings(inputs, "images", "VAEDecodeAudio")]
+    if findings:
+        yield from findings
+        return
+    form = inputs.fact("vae", "format")
     try:
         check_is_image(inputs.fact("latent", "frames") or 1)
+        if form is not None:
+            check_decodes_images(get_latent_format(form))
     except InvalidValue as error:
-        yield error_to_finding("latent", error)
+        yield error_to_finding(error.problem.port or "latent", error)
         return
     yield from _vae_findings(inputs, "latent")
+
+
+def vae_findings(inputs: HookInputs, medium: Medium, node: str) -> Iterator[Finding]:
+    """Find VAEs of another medium; see `check_vae_medium`."""
+    form = inputs.fact("vae", "format")
+    try:
+        if form is not None:
+            check_vae_medium(get_latent_format(form), medium, node)
+    except InvalidValue as error:
+        yield error_to_finding("vae", error)
 
 
 def check_tiles(inputs: HookInputs) -> Iterator[Finding]:
@@ -257,7 +286,12 @@ def check_transparency(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find images that the VAE cannot encode, or that need too much memory."""
+    """Find VAEs of sound, and images that the VAE cannot encode or that need too much memory."""
+    findings = [*vae_findings(inputs, "images", "VAEEncodeAudio")]
+    if findings:
+        # Sizes that a VAE of sound does not know would mislead.
+        yield from findings
+        return
     yield from _vae_findings(inputs, "image")
     yield from check_transparency(inputs)
     factor = inputs.fact("vae", "downscale")

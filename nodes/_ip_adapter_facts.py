@@ -9,6 +9,7 @@ from nodegraph.families.registry import FAMILIES
 from nodegraph.models.ip_adapters.image_prompt_files import (
     AUTO,
     IPAdapterFile,
+    check_ip_adapter_family,
     find_image_encoder,
     find_redux,
     image_encoder_files,
@@ -17,6 +18,7 @@ from nodegraph.models.ip_adapters.image_prompt_files import (
 from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding
+from ._sampling_facts import check_findings
 
 
 def _find_adapter(inputs: HookInputs) -> IPAdapterFile | None:
@@ -71,17 +73,11 @@ def ip_adapted_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_ip_adapted(inputs: HookInputs) -> Iterator[Finding]:
     """Find adapters for other models."""
-    model_family, own = inputs.fact("model", "family"), inputs.fact("ip_adapter", "family")
-    if model_family is None or own is None or model_family == own or model_family not in FAMILIES:
-        return
-    yield Finding(
-        "ip_adapter",
-        f"the adapter is for {FAMILIES[own].title}, "
-        f"and the model is {FAMILIES[model_family].title}",
-        own,
-        f"an IP-Adapter for {FAMILIES[model_family].title}",
-        code="wrong-family",
-    )
+    family, own = inputs.fact("model", "family"), inputs.fact("ip_adapter", "family")
+    if family is not None and "ip_adapter" in inputs.facts:
+        yield from check_findings(
+            check_ip_adapter_family, "ip_adapter", own, family, code="wrong-family"
+        )
 
 
 def added_weights(inputs: HookInputs) -> Estimate:
@@ -140,12 +136,12 @@ def image_encoder_state(inputs: HookInputs) -> str:
 
 
 def check_revised(inputs: HookInputs) -> Iterator[Finding]:
-    """Find prompts of models other than Stable Diffusion XL."""
+    """Find prompts of models other than Stable Diffusion XL and stage C of Stable Cascade."""
     prompt_family = inputs.fact("conditioning", "family")
-    if prompt_family is not None and prompt_family != "sdxl" and prompt_family in FAMILIES:
+    if prompt_family in FAMILIES and prompt_family not in ("sdxl", "stable-cascade"):
         yield Finding(
             "conditioning",
-            "image embeddings replace the pooled prompt of Stable Diffusion XL only",
+            "image embeddings are a prompt of Stable Diffusion XL and Stable Cascade only",
             FAMILIES[prompt_family].title,
             hint="Use ApplyIPAdapter or ReferenceLatents for other models.",
             code="wrong-family",

@@ -15,7 +15,8 @@ from nodegraph.models.adapters.adapter_files import (
     read_adapter,
     read_inversion,
 )
-from nodegraph.models.adapters.layer_matching import MatchResult
+from nodegraph.models.adapters.layer_matching import MatchResult, match
+from nodegraph.models.adapters.model_layers import Layers, denoiser_layers, model_layers
 from nodegraph.models.adapters.tensor_names import parse_layer_name
 from nodegraph.weights.file_kinds import file_stamp
 
@@ -66,7 +67,13 @@ def _check_file(inputs: HookInputs, port: str) -> Iterator[Finding]:
     except NodegraphError as error:
         yield error_to_finding("lora", error)
         return
-    model_family, guessed = inputs.fact(port, "family"), guess_target(file.parts)
+    findings = [*_wrong_family(inputs, port, file)]
+    yield from findings or (_mismatched_layers(inputs, file) if port == "model" else ())
+
+
+def _wrong_family(inputs: HookInputs, port: str, file: AdapterFile) -> Iterator[Finding]:
+    """Find LoRAs that are for another family by the names and widths of their layers."""
+    model_family, guessed = inputs.fact(port, "family"), guess_target(file.parts, file.metadata)
     family = FAMILIES.get(model_family) if model_family is not None else None
     if guessed is None or family is None:
         return
@@ -77,10 +84,58 @@ def _check_file(inputs: HookInputs, port: str) -> Iterator[Finding]:
         yield Finding(
             "lora",
             f"the LoRA seems to be for {guessed.title}, but the model is {family.title}",
-            name,
+            str(inputs.literals["lora"]),
             f"a LoRA for {family.title}",
             code="wrong-family",
         )
+
+
+def _mismatched_layers(inputs: HookInputs, file: AdapterFile) -> Iterator[Finding]:
+    """Find LoRAs whose layers the model has in part, or not at all.
+
+    Families of one architecture have layers of equal names, so a LoRA of a sibling would change
+    those that have equal sizes, too.
+    """
+    if inputs.literals.get("strength_model") == 0:
+        return
+    try:
+        layers = _denoiser_layers(inputs)
+    except NodegraphError:
+        # The check of the loading node reports it.
+        return
+    if layers is None:
+        return
+    matched = match(file.parts, layers)
+    lost = (*matched.misfits, *matched.unknown)
+    if not lost:
+        return
+    what = "have other sizes" if matched.misfits else "are not in the model"
+    yield Finding(
+        "lora",
+        f"{len(lost)} of the {matched.total} layers that the LoRA changes {what}",
+        f"layers such as {lost[0]}" + (f", probably of {file.title}" if file.title else ""),
+        f"a LoRA for {_model_title(inputs)}",
+        hint="Use the LoRA with the model that it was trained for.",
+        code="wrong-family",
+        is_warning=2 * len(matched.applied) >= matched.total,
+    )
+
+
+def _model_title(inputs: HookInputs) -> str:
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    return "this model" if family is None else f"this model of {family.title}"
+
+
+def _denoiser_layers(inputs: HookInputs) -> Layers | None:
+    """Layers of the linked model; None if they are unknown."""
+    environment = inputs.environment
+    allow = environment.allow_pickle
+    whole, denoiser = inputs.fact("model", "whole_model"), inputs.fact("model", "denoiser")
+    if whole is not None:
+        return model_layers(whole, environment.models, allow_pickle=allow)
+    if denoiser is not None:
+        return denoiser_layers(denoiser, environment.models, allow_pickle=allow)
+    return None
 
 
 def lora_state(inputs: HookInputs) -> str:

@@ -35,7 +35,8 @@ def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     if known is None:
         return {}
-    return {"model": {**model_port(known), **number_size_fact(inputs)}}
+    wanted = _wanted(inputs)
+    return {"model": {**model_port(known), **number_size_fact(inputs), "denoiser": wanted}}
 
 
 def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:

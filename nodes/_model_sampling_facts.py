@@ -28,6 +28,19 @@ def check_flow(inputs: HookInputs) -> Iterator[Finding]:
         )
 
 
+def check_sound_levels(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models whose sound has no noise levels of its own."""
+    if inputs.fact("model", "sound_levels") is False:
+        yield Finding(
+            "model",
+            "the model has no noise levels for sound that could be shifted",
+            str(inputs.fact("model", "family")),
+            "a model of MiniMax H3",
+            hint="Remove this node, or use SetFlowShift.",
+            code="wrong-family",
+        )
+
+
 def check_prediction(inputs: HookInputs) -> Iterator[Finding]:
     """Find models whose prediction type cannot be changed."""
     if inputs.fact("model", "noise") == "flow":

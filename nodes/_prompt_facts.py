@@ -12,6 +12,7 @@ from functools import partial
 
 from nodegraph import Estimate, Finding, HookInputs, NodegraphError
 from nodegraph.families.base import Family
+from nodegraph.families.family_checks import check_reads_text
 from nodegraph.families.registry import FAMILIES
 
 from ._facts import error_to_finding
@@ -21,6 +22,8 @@ def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
     """Find incomplete encoders, and invalid times and weights in the prompt."""
     yield from _check_whole(inputs)
     family = _family(inputs)
+    if family is not None:
+        yield from _check_findings("encoder", lambda: check_reads_text(family))
     text, syntax = inputs.literals.get("text"), inputs.literals.get("syntax")
     if family is not None and text is not None and syntax is not None and _has_markup(text):
         from nodegraph.models.prompt_preprocessing import check_text

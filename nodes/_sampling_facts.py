@@ -8,7 +8,13 @@ from functools import partial
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.families.family_checks import check_has_video
+from nodegraph.families.family_checks import (
+    check_has_video,
+    check_samples_sound,
+    check_takes_guides,
+    check_takes_sound,
+    check_untiled,
+)
 from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.sampler_names import (
@@ -124,6 +130,8 @@ def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
     family = inputs.fact("model", "family")
     for kind in known.get("added", ()) if family else ():
         yield from check_findings(check_addable, "guider", kind, family)
+    if known.get("tile") and family in FAMILIES and FAMILIES[family].sound is not None:
+        yield from check_findings(check_untiled, "guider")
     if known.get("window") and family in FAMILIES:
         yield from check_findings(check_windowed, "guider", FAMILIES[family])
     if is_told and inputs.fact("model", "takes_scale") is False:
@@ -155,6 +163,12 @@ def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
     if inputs.fact("latent", "without_video"):
         yield from check_findings(check_has_video, "latent", False)
         return
+    findings = [*_check_medium(inputs)]
+    if findings:
+        # Sizes of another medium would mislead.
+        yield from findings
+        return
+    yield from _check_media(inputs, family_title=_title(inputs))
     yield from _check_size(inputs, is_guided=is_guided)
     multiple = inputs.fact("model", "multiple")
     yield from check_sides(
@@ -166,6 +180,58 @@ def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
     frames = inputs.fact("latent", "frames")
     temporal, form = inputs.fact("model", "temporal"), inputs.fact("model", "format")
     yield from check_frames("latent", frames, temporal, form)
+
+
+def _check_medium(inputs: HookInputs) -> Iterator[Finding]:
+    """Find images and videos for models of sound, and sound and guides for models without."""
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    if family is None:
+        return
+    is_picture = inputs.fact("latent", "frames") is not None
+    if is_picture and inputs.fact("latent", "format") is None:
+        yield from check_findings(check_samples_sound, "latent", family)
+    if inputs.fact("latent", "has_sound"):
+        yield from check_findings(check_takes_sound, "latent", family)
+    guides = inputs.fact("latent", "guides")
+    if guides:
+        yield from check_findings(check_takes_guides, "latent", family, len(guides))
+
+
+_WITHOUT = {
+    "references": "Remove ReferenceLatents, or load an editing model.",
+    "control image": "Remove ImageConditioning, or load a model such as Flux.1 Canny.",
+    "first image": "Load the image-to-video model of this family.",
+    "control video": "Remove ControlVideoConditioning, or load a Fun control model.",
+    "camera path": "Remove CameraConditioning, or load a Fun camera model of Wan.",
+    "VACE context": "Remove VaceConditioning, or load a model of Wan VACE.",
+    "animation": "Remove AnimationConditioning, or load a model of Wan Animate.",
+}
+"""How to mend a prompt with something that the model does not take."""
+
+
+def _check_media(inputs: HookInputs, *, family_title: str) -> Iterator[Finding]:
+    """Find prompts with images or videos that the model does not take, by its configuration."""
+    taken = inputs.fact("model", "takes")
+    if taken is None:
+        return
+    for port in ("positive", "conditioning"):
+        for medium in dict.fromkeys(inputs.fact(port, "media") or ()):
+            if medium not in taken:
+                yield Finding(
+                    port,
+                    f"the prompt has {_ARTICLES.get(medium, f'a {medium}')}, which this model of "
+                    f"{family_title} does not take",
+                    hint=_WITHOUT[medium],
+                    code="wrong-model",
+                )
+
+
+_ARTICLES = {"references": "reference images", "animation": "an animation"}
+
+
+def _title(inputs: HookInputs) -> str:
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    return "its family" if family is None else family.title
 
 
 def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:
@@ -248,6 +314,10 @@ def _evaluated_size(inputs: HookInputs, size: tuple[int, int]) -> tuple[int, int
     return min(size[0], tile[0]), min(size[1], tile[1])
 
 
+_ALL_PATCHES = 32
+"""Pixels whose multiples every model takes as sides."""
+
+
 def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Size and batch of an empty latent."""
     names = {"width": "width", "height": "height", "batch_size": "batch"}
@@ -256,7 +326,13 @@ def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
     for side in ("width", "height"):
         pixels = facts[side]
         facts[side] = pixels and step and max(pixels // step, 1) * step
-    return {"latent": {name: value for name, value in facts.items() if value}}
+    if inputs.literals.get("any_size", False) and any(
+        (facts[side] or 1) % _ALL_PATCHES for side in ("width", "height")
+    ):
+        # The model rounds the size to its own cells.
+        del facts["width"], facts["height"]
+    known = {name: value for name, value in facts.items() if value}
+    return {"latent": {**known, "frames": 1}}
 
 
 def empty_layers(inputs: HookInputs) -> dict[str, Facts]:

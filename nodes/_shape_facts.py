@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.families.family_checks import check_has_solids
+from nodegraph.families.registry import get_latent_format
 from nodegraph.media.shapes.distance_grids import check_meshing_installed
 from nodegraph.media.shapes.shape_files import check_shapes_installed, open_shape
 
@@ -29,6 +31,36 @@ def check_meshing(inputs: HookInputs) -> Iterator[Finding]:
         check_meshing_installed()
     except NodegraphError as error:
         yield error_to_finding("latent", error)
+
+
+def check_solid_vae(inputs: HookInputs) -> Iterator[Finding]:
+    """Find VAEs that decode no solids, and latents of another format."""
+    form, known = inputs.fact("vae", "format"), inputs.fact("latent", "format")
+    if form is None:
+        return
+    try:
+        check_has_solids(get_latent_format(form))
+    except NodegraphError as error:
+        yield error_to_finding("vae", error)
+        return
+    if known not in (None, form):
+        yield Finding(
+            "latent",
+            "the VAE has another latent format",
+            f"a latent of format {known}",
+            f"one of format {form}",
+            "Use the VAE of the model that sampled the latent.",
+        )
+
+
+def rendered_views(inputs: HookInputs) -> dict[str, Facts]:
+    """Size and number of the views of solids."""
+    size, views = inputs.literals.get("size"), inputs.literals.get("views")
+    known: dict[str, object] = {} if size is None else {"width": size, "height": size}
+    solids = inputs.fact("latent", "batch")
+    if views is not None and solids is not None:
+        known["batch"] = views * solids
+    return {"image": known}
 
 
 def shape_family(inputs: HookInputs) -> dict[str, Facts]:

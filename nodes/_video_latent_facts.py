@@ -10,11 +10,20 @@ from nodegraph.families.family_checks import check_one_sound, check_one_video
 from nodegraph.families.registry import get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 
-from ._facts import check_encoded_size, check_sides, check_tiles, error_to_finding
+from ._facts import (
+    check_encoded_size,
+    check_sides,
+    check_tiles,
+    error_to_finding,
+    vae_findings,
+)
 
 
 def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
-    """Find batches of videos, video latents that do not fit in memory, and invalid tiles."""
+    """Find VAEs of images, batches of videos, video latents that do not fit in memory, and invalid
+    tiles.
+    """
+    yield from vae_findings(inputs, "videos", "VAEDecodeAudio")
     try:
         check_one_video(inputs.fact("latent", "batch") or 1)
     except InvalidValue as error:
@@ -24,15 +33,37 @@ def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_decoded_sound(inputs: HookInputs) -> Iterator[Finding]:
-    """Find batches of sounds."""
+    """Find VAEs without sound, and batches of sounds."""
+    yield from vae_findings(inputs, "sound", "VAEDecode")
     try:
         check_one_sound(inputs.fact("latent", "batch") or 1)
     except InvalidValue as error:
         yield error_to_finding("latent", error)
 
 
+def combined_sound_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Facts of the latent of a video with sound."""
+    names = ("width", "height", "batch", "frames", "channels", "format")
+    known = {name: inputs.fact("video", name) for name in names}
+    return {
+        "latent": {
+            "has_sound": True,
+            **{name: value for name, value in known.items() if value is not None},
+        }
+    }
+
+
+def check_encoded_sound(inputs: HookInputs) -> Iterator[Finding]:
+    """Find VAEs without sound."""
+    yield from vae_findings(inputs, "sound", "VAEEncode")
+
+
 def check_encoded_video(inputs: HookInputs) -> Iterator[Finding]:
-    """Find videos that the VAE cannot encode, or that do not fit in memory."""
+    """Find VAEs of images, and videos that the VAE cannot encode or that do not fit in memory."""
+    findings = [*vae_findings(inputs, "videos", "VAEEncodeAudio")]
+    if findings:
+        yield from findings
+        return
     yield from check_tiles(inputs)
     yield from _room(inputs, "video")
     yield from check_sides(inputs, "video", "VAE", inputs.fact("vae", "downscale"))

@@ -21,12 +21,12 @@ from nodegraph.errors import at_port
 from nodegraph.models.helper_files import find_conditioning
 
 from ._conditioning_facts import (
-    check_area,
     check_concatenated,
     check_conditioning_file,
     check_span,
     conditioning_state,
 )
+from ._family_facts import check_limited_area
 from ._lora import check_prompt_lora, check_schedule, lora_state
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
@@ -120,7 +120,7 @@ def AverageConditioning(
     category=_CATEGORY,
     label="Keep prompt to area",
     facts=_FAMILY,
-    validate=check_area,
+    validate=check_limited_area,
     tags=(
         "ConditioningSetArea",
         "regional",

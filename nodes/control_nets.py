@@ -76,8 +76,8 @@ def LoadControlNet(
     Args:
         control_net: Name under a models folder, or path: a .safetensors file with original or
             diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x,
-            XL and 3, Flux.1 and Qwen-Image. tiny/controlnet is included: it controls the model tiny
-            by edges.
+            XL and 3, Kolors, Hunyuan-DiT, Flux.1 and Qwen-Image. tiny/controlnet is included: it
+            controls the model tiny by edges.
         dtype: Compute precision, as for LoadModel.
         storage: Precision in which the weights are stored in memory, as for LoadModel.
     """
@@ -157,7 +157,7 @@ def ApplyControlNet(
             all, or one for each sampled image. Other sizes are scaled to cover the latent's size
             and center-cropped. Networks that take latents need exactly the latent's size.
         vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1,
-            Qwen-Image and Z-Image.
+            Hunyuan-DiT, Qwen-Image and Z-Image.
         mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as
             the image.
         strength: Strength of the control; 1 is as trained.

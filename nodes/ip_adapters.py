@@ -69,8 +69,8 @@ def LoadIPAdapter(
 
     Args:
         ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion
-            1.x and XL, in the variants plain, plus, plus face and full face. FaceID variants, which
-            need InsightFace, are not supported.
+            1.x and XL in the variants plain, plus, plus face and full face, and for Kolors the
+            variant plus. FaceID variants, which need InsightFace, are not supported.
         image_encoder: The CLIP vision model it was trained with: name or path of a folder or
             .safetensors file. Empty uses the folder image_encoder next to the adapter, or next to
             the adapter's folder.

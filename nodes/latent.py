@@ -36,6 +36,7 @@ def EmptyLatent(
     height: Side = 512,
     batch_size: Annotated[int, Range(1, 4096)] = 1,
     multiple_of: Annotated[int, Range(1, 256), Advanced()] = 1,
+    any_size: Annotated[bool, Advanced()] = False,
 ) -> Latent:
     """Empty latent: the size of the images to generate from noise alone.
 
@@ -46,9 +47,11 @@ def EmptyLatent(
         batch_size: Number of images.
         multiple_of: Round width and height down to a multiple of this, for example when they are
             linked.
+        any_size: Also take sizes that the model cannot split into whole patches. The sampler then
+            samples the next larger size and crops the latent. If off, such a size is an error.
     """
     width, height = (max(side // multiple_of, 1) * multiple_of for side in (width, height))
-    return Latent(None, width, height, batch_size)
+    return Latent(None, width, height, batch_size, any_size=any_size)
 
 
 @node(
@@ -100,8 +103,9 @@ def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
     """Set the part of a latent that sampling changes (inpainting).
 
     Args:
-        latent: The latent of an image.
-        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent.
+        latent: The latent of an image, or a latent of sound for CombineSoundLatent.
+        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent. For
+            sound, its rows from top to bottom are the time.
     """
     if mask.ndim != 3 or mask.shape[0] not in (1, latent.batch_size):
         raise InvalidValue(
@@ -112,7 +116,9 @@ def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
         )
     if not mask.isfinite().all():
         raise InvalidValue("the mask contains NaN or infinity", port="mask")
-    return replace(latent, noise_mask=mask)
+    from nodegraph.sampling.latents.combination import with_noise_mask
+
+    return with_noise_mask(latent, mask)
 
 
 @node(
@@ -129,7 +135,7 @@ def ClearNoiseMask(latent: Latent) -> Latent:
     left = latent.leftover
     if left is not None and left.original is not None:
         left = replace(left, original=None)
-    return replace(latent, noise_mask=None, leftover=left, gradual=0.0)
+    return replace(latent, noise_mask=None, leftover=left, gradual=0.0, sound_mask=None)
 
 
 @node(

@@ -19,9 +19,9 @@ from nodegraph import (
     node,
 )
 
-from ._family_facts import check_keyframe, check_references_to_video
+from ._family_facts import check_keyframe, check_references_to_video, keyframe_facts
 from ._memory import encode_frames_estimate
-from .video_conditioning import FAMILY_FACTS, FirstPicture
+from .video_conditioning import FirstPicture
 from .video_latent import Side
 
 
@@ -37,7 +37,7 @@ def _loaded(ctx: Context, opened: ExitStack, *vaes: Vae | None) -> list[Any]:
     category="conditioning",
     lane="gpu",
     numerics=True,
-    facts=FAMILY_FACTS,
+    infer=keyframe_facts,
     validate=check_keyframe,
     estimate=encode_frames_estimate,
     tags=(

@@ -6,7 +6,8 @@ from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Conditioning, Context, Image, Latent, Range, Vae, node
 
-from ._encoded_facts import check_croppable, image_conditioning_outputs
+from ._conditioning_facts import check_stage_b
+from ._family_facts import check_image_to_follow, control_image_facts
 from ._memory import encode_estimate
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
@@ -48,8 +49,8 @@ class ImageConditioned(NamedTuple):
     label="Show image to follow",
     lane="gpu",
     numerics=True,
-    infer=image_conditioning_outputs,
-    validate=check_croppable,
+    infer=control_image_facts,
+    validate=check_image_to_follow,
     estimate=encode_estimate,
     tags=(
         *("InstructPixToPixConditioning", "InstructPix2Pix", "ip2p", "edit", "flux canny"),
@@ -89,3 +90,26 @@ def ImageConditioning(
         prompts = with_control_image(autoencoder, conditioning, image, shown=shown)
     height, width = image.shape[1:3]
     return ImageConditioned(prompts, Latent(None, width, height))
+
+
+@node(
+    category="conditioning",
+    label="Stage B conditioning",
+    facts=_FAMILY,
+    validate=check_stage_b,
+    tags=("StableCascade_StageB_Conditioning", "stable cascade", "prior", "two stages"),
+)
+def StageBConditioning(conditioning: Conditioning, latent: Latent) -> Conditioning:
+    """Give stage B of Stable Cascade the latent that stage C has sampled.
+
+    Stage B samples a larger latent that follows it, which the VAE of stage B decodes. Its cfg is
+    mostly 1 or 1.1.
+
+    Args:
+        conditioning: The positive prompt, by the text encoder of either stage. A negative prompt
+            does not need this node.
+        latent: The latent of stage C: one image, or as many as stage B samples.
+    """
+    from nodegraph.families.stable_cascade_prompts import with_stage_c
+
+    return with_stage_c(conditioning, latent)

@@ -13,7 +13,13 @@ from nodegraph.families.scheduler_file import (
     with_sound_shift,
 )
 
-from ._model_sampling_facts import check_flow, check_prediction, predicting_outputs, same_model
+from ._model_sampling_facts import (
+    check_flow,
+    check_prediction,
+    check_sound_levels,
+    predicting_outputs,
+    same_model,
+)
 from ._speed_facts import added_weights
 
 Side = Annotated[int, Range(16, 16384)]
@@ -52,6 +58,7 @@ def SetFlowShift(
 @node(
     category="models",
     infer=same_model,
+    validate=check_sound_levels,
     estimate=added_weights,
     tags=("MiniMaxH3SigmaShift", "minimax", "audio shift", "sigma shift"),
 )

@@ -1,4 +1,4 @@
-"""Images as a prompt for Stable Diffusion XL (Revision)."""
+"""Images as a prompt for Stable Diffusion XL (Revision) and Stable Cascade."""
 
 from __future__ import annotations
 
@@ -77,27 +77,33 @@ def ReviseConditioning(
     seed: Annotated[int, Seed(), Advanced()] = 0,
     adds: Annotated[bool, Advanced()] = False,
 ) -> Conditioning:
-    """Use images as a prompt for Stable Diffusion XL (Revision): they replace the pooled embedding.
+    """Use images as a prompt for Stable Diffusion XL (Revision) or stage C of Stable Cascade.
 
-    The token embeddings of the prompt still apply. Use an empty prompt to be guided only by the
-    images.
+    Stable Diffusion XL: they replace the pooled embedding, and the token embeddings of the prompt
+    still apply. Use an empty prompt to be guided only by the images. Stable Cascade reads the
+    images beside the whole prompt.
 
     Args:
         conditioning: The positive prompt.
-        image_encoder: CLIP ViT-bigG, which matches the second text encoder.
+        image_encoder: CLIP ViT-bigG for Stable Diffusion XL, which matches the second text
+            encoder. CLIP ViT-L/14 with its projection for Stable Cascade: the image_encoder folder
+            of its prior.
         image: One or several images. Each image of a batch counts.
         strength: Strength of each image.
         noise: Noise that is added to the image embedding. The result follows the images more
-            loosely.
+            loosely. Stable Cascade takes none.
         seed: Seed of this noise.
         adds: Add the image embedding to that of the prompt, or to that of a previous node of this
             type, instead of replacing it.
     """
+    from nodegraph.families.stable_cascade_prompts import STAGE_C_FAMILY, with_image_prompt
     from nodegraph.models.conditioning import with_pooled_image
     from nodegraph.models.ip_adapters.image_prompts import embed_images
 
     with ctx.weights(image_encoder, calls_only=True) as eyes:
         embeddings, _ = embed_images(eyes, image, reads_patches=False)
+    if conditioning.family == STAGE_C_FAMILY:
+        return with_image_prompt(conditioning, embeddings[0], strength, noise=noise, adds=adds)
     return with_pooled_image(
         conditioning, embeddings[0], strength, noise=noise, seed=seed, adds=adds
     )

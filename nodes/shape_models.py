@@ -8,17 +8,23 @@ from typing import Annotated
 from nodegraph import (
     Advanced,
     Conditioning,
+    Context,
+    Image,
     InvalidValue,
     Latent,
     Mesh,
     PointCloud,
     Range,
     Seed,
+    Vae,
     node,
 )
 from nodegraph.media.shapes.distance_grids import COLOURS, KINDS, SMOOTH, Solid, SolidColour
 
-from ._shape_facts import check_meshing, shape_family
+from ._shape_facts import check_meshing, check_solid_vae, rendered_views, shape_family
+
+_PARTS = 1000
+"""Of the work, as progress is counted."""
 
 
 @node(
@@ -82,6 +88,75 @@ def DecodeShapes(
             hint="Sample with more steps, or with cfg 1 to 2.",
         )
     return [largest_piece(mesh) for mesh in meshes] if largest else meshes
+
+
+@node(
+    category="3d",
+    label="VAE decode views",
+    lane="gpu",
+    numerics=True,
+    infer=rendered_views,
+    validate=check_solid_vae,
+    tags=("render", "turntable", "nerf", "shap-e", "text to 3d", "image to 3d", "VAEDecode"),
+)
+def VAEDecodeViews(
+    ctx: Context,
+    vae: Vae,
+    latent: Latent,
+    views: Annotated[int, Range(1, 200)] = 20,
+    size: Annotated[int, Range(8, 1024)] = 64,
+) -> Image:
+    """Render the solids of a latent from cameras on a circle around them.
+
+    The first and the last view of a solid are the same. On a CPU this takes minutes: use
+    VAEDecodeMesh there.
+
+    Args:
+        vae: The VAE of a model that generates solids, such as Shap-E.
+        latent: Latents from a sampler.
+        views: Number of views of each solid.
+        size: Side of the square images in pixels. Twice the size takes four times as long.
+    """
+    from nodegraph.models.vae import decode_views
+
+    def report(share: float) -> None:
+        ctx.progress(round(share * _PARTS), _PARTS)
+
+    with ctx.weights(vae) as autoencoder:
+        return decode_views(autoencoder, latent, views=views, size=size, on_progress=report)
+
+
+@node(
+    category="3d",
+    label="VAE decode mesh",
+    lane="gpu",
+    numerics=True,
+    validate=check_solid_vae,
+    tags=("surface", "marching cubes", "shap-e", "text to 3d", "image to 3d", "VAEDecode"),
+)
+def VAEDecodeMesh(
+    ctx: Context,
+    vae: Vae,
+    latent: Latent,
+    grid: Annotated[int, Range(8, 256, step=8)] = 128,
+) -> list[Mesh]:
+    """Decode the solids of a latent to closed meshes with colors, one for each solid.
+
+    Solids without a surface are left out.
+
+    Args:
+        vae: The VAE of a model that generates solids, such as Shap-E.
+        latent: Latents from a sampler.
+        grid: Cells per side of the grid. More give finer details. Twice as many take eight times
+            as long.
+    """
+    from nodegraph.models.vae import decode_meshes
+
+    def report(share: float) -> None:
+        ctx.progress(round(share * _PARTS), _PARTS)
+
+    with ctx.weights(vae) as autoencoder:
+        return decode_meshes(autoencoder, latent, grid=grid, on_progress=report)
 
 
 @node(category="3d", tags=("sample", "surface", "point cloud", "scan", "convert"))

@@ -20,9 +20,10 @@ from nodegraph import (
     node,
 )
 from nodegraph.families.prompts import MUSIC_TASKS
+from nodegraph.families.registry import FAMILIES
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 
-from ._family_facts import check_music_encoder
+from ._family_facts import check_music_encoder, check_song_encoder
 from ._memory import prompt_estimate
 from ._sound_facts import (
     ANY_KIND,
@@ -187,6 +188,7 @@ class ComposedSong(NamedTuple):
     lane="gpu",
     numerics=True,
     facts={"conditioning": {"family": "encoder.family"}},
+    validate=check_song_encoder,
     estimate=prompt_estimate,
     tags=(
         *("music", "song", "lyrics", "caption", "text to audio", "compose"),
@@ -280,4 +282,4 @@ def EmptyMusicLatent(
             or LongCat-AudioDiT.
     """
     width, height = music_size(family, seconds)
-    return Latent(None, width, height, batch_size)
+    return Latent(None, width, height, batch_size, format=FAMILIES[family].latent.name)

@@ -16,13 +16,17 @@ from nodegraph import (
     node,
 )
 
-from ._family_facts import check_edit_encoder
+from ._family_facts import (
+    check_edit_encoder,
+    check_image_encoder,
+    check_reference_latents,
+    reference_facts,
+)
 from ._memory import prompt_estimate
 from ._prompt_facts import (
     check_clip_skip,
     check_prompt,
     check_prompt_apart,
-    check_references,
     check_sizes,
     shared_weights,
 )
@@ -231,8 +235,33 @@ def EncodeEditPrompt(
 
 @node(
     category="conditioning",
+    label="Encode image as prompt",
+    lane="gpu",
+    numerics=True,
+    facts=_ENCODED,
+    validate=check_image_encoder,
+    estimate=prompt_estimate,
+    tags=("image to 3d", "shap-e", "mesh", "solid", "picture"),
+)
+def EncodeImagePrompt(ctx: Context, encoder: TextEncoder, image: Image) -> Conditioning:
+    """Encode an image as the prompt of a model that takes one in place of a text.
+
+    Args:
+        encoder: The encoder of such a model, for example Shap-E for images.
+        image: One image. The model sees the middle square of it, in 224 x 224 pixels. Shap-E was
+            trained with single objects in front of a white background.
+    """
+    from nodegraph.models.conditioning import encode_image_prompt
+
+    with ctx.weights(encoder, calls_only=True) as image_encoder:
+        return encode_image_prompt(image_encoder, image)
+
+
+@node(
+    category="conditioning",
     facts=_PASSED,
-    validate=check_references,
+    infer=reference_facts,
+    validate=check_reference_latents,
     tags=("edit", "kontext", "reference", "FluxKontextMultiReferenceLatentMethod", "uno"),
 )
 def ReferenceLatents(

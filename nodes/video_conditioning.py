@@ -24,11 +24,17 @@ from nodegraph import (
 from nodegraph.models.camera_path import MOTIONS, CameraPath
 
 from ._family_facts import (
+    camera_facts,
     check_camera,
     check_control_video,
     check_first_picture,
-    check_frame_port,
+    check_frame_guide,
+    check_second_expert,
     check_tracks,
+    control_video_facts,
+    first_image_facts,
+    frame_guide_facts,
+    vace_facts,
 )
 from ._memory import (
     encode_camera_estimate,
@@ -38,7 +44,6 @@ from ._memory import (
 )
 from ._video_latent_facts import (
     FRAMES_PER_REFERENCE,
-    controlled_video_facts,
 )
 from .video_latent import Side
 
@@ -75,11 +80,12 @@ class FirstPicture(NamedTuple):
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
+    infer=first_image_facts,
     validate=check_first_picture,
     estimate=encode_frames_estimate,
     tags=(
         *("wan", "ltx", "cosmos", "hunyuan", "HunyuanVideo15ImageToVideo", "animate", "minimax"),
-        *("first frame", "last frame", "video editing"),
+        *("first frame", "last frame", "video editing", "skyreels"),
     ),
 )
 def ImageToVideoConditioning(
@@ -95,22 +101,23 @@ def ImageToVideoConditioning(
 ) -> FirstPicture:
     """Set the first frame for an image-to-video model, and optionally the last one.
 
-    Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video, Cosmos and HunyuanVideo
-    1.5, and for MiniMax H3. The latent is empty and has the size of the image.
+    Use it for the image-to-video models of Wan, Wan 2.2 5B, SkyReels V2, LTX-Video, Cosmos and
+    HunyuanVideo 1.5, and for MiniMax H3. The latent is empty and has the size of the image.
 
     Args:
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
-        image: One image of the size of the video. Use ResizeImage before this node. For Cosmos,
-            also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for
-            models that were trained to edit videos.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo
-            1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for
-            MiniMax H3.
+        image: One image of the size of the video. Use ResizeImage before this node. For Cosmos and
+            SkyReels V2 with diffusion forcing, also the first frames of a video to continue. For
+            HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, SkyReels V2, Cosmos Predict2 and
+            HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17
+            plus 5 for MiniMax H3.
         encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the
             image encoder. Other models need none.
         last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B,
-            for the Fun inpaint model of Wan 2.2 5B, and for MiniMax H3.
+            for the Fun inpaint model of Wan 2.2 5B, for SkyReels V2 with diffusion forcing, and for
+            MiniMax H3.
         image_encoder: The image encoder from a file of its own: clip_vision_h for Wan 2.1,
             sigclip_vision_patch14_384 for HunyuanVideo 1.5. It sees the first image of a video.
         inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image.
@@ -151,7 +158,7 @@ def ImageToVideoConditioning(
     lane="gpu",
     numerics=True,
     facts=FAMILY_FACTS,
-    infer=controlled_video_facts,
+    infer=vace_facts,
     validate=check_control_video,
     estimate=encode_control_estimate,
     tags=(
@@ -209,6 +216,7 @@ def VaceConditioning(
         **FAMILY_FACTS,
         "latent": {"width": "video.width", "height": "video.height", "frames": "frames"},
     },
+    infer=control_video_facts,
     validate=check_control_video,
     estimate=encode_controlling_estimate,
     tags=(
@@ -271,6 +279,7 @@ def ControlVideoConditioning(
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
+    infer=first_image_facts,
     validate=check_tracks,
     estimate=encode_frames_estimate,
     tags=(
@@ -376,6 +385,7 @@ def CameraMotion(
         **FAMILY_FACTS,
         "latent": {name: f"camera.{name}" for name in ("width", "height", "frames")},
     },
+    infer=camera_facts,
     validate=check_camera,
     estimate=encode_camera_estimate,
     tags=("wan", "fun camera", "WanCameraImageToVideo", "camera control", "image to video"),
@@ -424,13 +434,8 @@ def CameraConditioning(
     category="latent",
     lane="gpu",
     numerics=True,
-    facts={
-        "latent": {
-            name: f"latent.{name}"
-            for name in ("width", "height", "batch", "frames", "channels", "format")
-        }
-    },
-    validate=check_frame_port,
+    infer=frame_guide_facts,
+    validate=check_frame_guide,
     estimate=encode_frames_estimate,
     tags=(
         *("ltx", "keyframe", "first frame", "last frame", "IC-LoRA", "image to video"),
@@ -490,7 +495,12 @@ def RemoveFrameGuides(latent: Latent) -> Latent:
     return replace(latent, guides=())
 
 
-@node(category="conditioning", facts=FAMILY_FACTS, tags=("wan", "low noise", "two experts"))
+@node(
+    category="conditioning",
+    facts=FAMILY_FACTS,
+    validate=check_second_expert,
+    tags=("wan", "low noise", "two experts"),
+)
 def SecondExpertCfg(
     conditioning: Conditioning, cfg: Annotated[float, Range(0, 100, step=0.1)] = 3.0
 ) -> Conditioning:
@@ -506,7 +516,12 @@ def SecondExpertCfg(
     import torch
 
     from nodegraph.families.base import LATE_CFG
+    from nodegraph.families.family_checks import check_has_second_expert
+    from nodegraph.families.registry import get_family
     from nodegraph.sampling.inpainting import with_tensors
+
+    if conditioning.family is not None:
+        check_has_second_expert(get_family(conditioning.family))
 
     return with_tensors(conditioning, {LATE_CFG: torch.tensor([cfg], dtype=torch.float64)})
 

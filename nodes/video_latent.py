@@ -9,7 +9,13 @@ from nodegraph import Advanced, Audio, Context, Latent, MultipleOf, Range, Vae, 
 from ._memory import decode_video_estimate, encode_video_estimate
 from ._sampling_facts import check_empty_latent
 from ._sound_facts import empty_audio_facts
-from ._video_latent_facts import check_decoded_sound, check_decoded_video, check_encoded_video
+from ._video_latent_facts import (
+    check_decoded_sound,
+    check_decoded_video,
+    check_encoded_sound,
+    check_encoded_video,
+    combined_sound_facts,
+)
 
 Side = Annotated[int, Range(16, 16384, step=16), MultipleOf(16)]
 Frames = Annotated[int, Range(1, 100_000)]
@@ -157,6 +163,7 @@ def VAEDecodeAudio(ctx: Context, vae: Vae, latent: Latent) -> Audio:
     label="VAE encode audio",
     lane="gpu",
     numerics=True,
+    validate=check_encoded_sound,
     tags=("ltx", "sound", "LTXVAudioVAEEncode"),
 )
 def VAEEncodeAudio(ctx: Context, vae: Vae, audio: Audio) -> Latent:
@@ -199,12 +206,7 @@ def EmptyAudioLatent(
 
 @node(
     category="latent/combine",
-    facts={
-        "latent": {
-            name: f"video.{name}"
-            for name in ("width", "height", "batch", "frames", "channels", "format")
-        }
-    },
+    infer=combined_sound_facts,
     tags=("ltx", "LTXVConcatAVLatent", "audio", "video"),
 )
 def CombineSoundLatent(video: Latent, sound: Latent) -> Latent:

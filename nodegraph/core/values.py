@@ -99,6 +99,10 @@ class Latent:
             channels, latent frames of the sound, mel bands), scaled as in the model's training.
             None for no sound, or for a sound as long as the video that the model makes anew.
         guides: Images and clips that guide the sampling at frames of the video.
+        sound_mask: float32 in 0..1, shape (1 or batch, latent frames of the sound). 1 is denoised,
+            0 is kept. None denoises all of the sound.
+        any_size: Whether a size that the model cannot split into whole patches is sampled at the
+            next larger one, and cropped. Else such a size is refused.
     """
 
     samples: Tensor | None
@@ -113,6 +117,13 @@ class Latent:
     gradual: float = 0.0
     sound: Tensor | None = None
     guides: tuple[FrameGuide, ...] = ()
+    sound_mask: Tensor | None = None
+    any_size: bool = False
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether a mask keeps a part of the latent or its sound."""
+        return self.noise_mask is not None or self.sound_mask is not None
 
     @property
     def noise_indices(self) -> tuple[int, ...]:

@@ -419,6 +419,8 @@ def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
     Raises:
         InvalidValue: It takes images, and this is none for certain.
     """
+    if expr.is_list and expr.item.name in _PICTURES and is_tensor(value):
+        value = [value]  # one batch, as outputs of these types are wrapped
     if expr.is_list and isinstance(value, (list, tuple)) and expr.item.name in _PICTURES:
         pictures = [as_pictures(item, expr.item, port) for item in value]
         return value if all(map(operator.is_, pictures, value)) else pictures

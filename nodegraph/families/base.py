@@ -17,6 +17,8 @@ from nodegraph.families.image_conditioning import (
     CONTROL_IMAGE,
     INPAINT_MASK,
     MASKED_IMAGE,
+    NO_STAGE_TENSORS,
+    STAGE_TENSORS,
     VIDEO_CONDITIONS,
 )
 from nodegraph.families.latent_formats import LatentFormat
@@ -44,12 +46,9 @@ _TOKENS = TokenMemory(16, 256)
 
 Warn = Callable[[str], None]
 
-INDEXED_REFERENCES = "numbered"
-"""Tensor of a prompt whose reference images are distinguished by index instead of by position;
-shape (1,)."""
-
-ZERO_TIMESTEP_REFERENCE = "still"
-"""Tensor of a prompt whose reference images get timestep 0, that is, no noise; shape (1,)."""
+INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE = "numbered", "still"
+"""Tensors of a prompt whose reference images are distinguished by index instead of by position, and
+of one whose reference images get timestep 0, that is, no noise; each of shape (1,)."""
 
 GUIDANCE, LATE_CFG, TIME_IDS = "guidance", "late_cfg", "time_ids"
 """Tensors of a prompt: the guidance scale as an input of guidance-distilled models, and that of the
@@ -80,11 +79,11 @@ SECONDS = "seconds"
 SHARED = (
     *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, RATE, *VIDEO_CONDITIONS),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
-    *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE, SECONDS),
+    *(SOURCE_SOUND, GENERATED_FRAMES, SILENCE, SECONDS, *NO_STAGE_TENSORS),
 )
 """Tensors that prompts without them take from the first positive prompt."""
 
-CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE, TIME_IDS, SCORE, NULL_EMBEDDING)
+CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE, TIME_IDS, SCORE, NULL_EMBEDDING, *STAGE_TENSORS)
 """Tensors of a prompt that do not come from its text."""
 
 ATTENTION_CACHES = frozenset({"taylorseer", "broadcast"})
@@ -92,12 +91,9 @@ ATTENTION_CACHES = frozenset({"taylorseer", "broadcast"})
 `Family.speedups`."""
 BLOCK_CACHES = frozenset({"first_block", "mag"})
 """Step caches that skip blocks."""
-LITE = frozenset({"lite"})
-"""TaylorSeer's lite mode."""
-FUSED = frozenset({"fused"})
-"""Fused attention projections."""
-CHANNELS_LAST = frozenset({"channels_last"})
-"""Convolution weights in channels-last memory format."""
+LITE, FUSED, CHANNELS_LAST = (frozenset({name}) for name in ("lite", "fused", "channels_last"))
+"""TaylorSeer's lite mode, fused attention projections, and convolution weights in channels-last
+memory format."""
 
 
 def usual_pipelines(name: str) -> tuple[str, ...]:
@@ -211,6 +207,8 @@ class Family(ABC):
             as a ``film`` that is gray after it, or as a ``keyframes`` condition. Empty for none.
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
+        image_inputs: What prompts of its models may have: ``references``, ``control``, ``driving``.
+        video_inputs: Of its videos: what a model takes by its configuration, of `VIDEO_MEDIA`.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
         single_file: Its layout as a single file, if the layouts of its parts do not distinguish
@@ -282,6 +280,8 @@ class Family(ABC):
     first_picture: Literal["", "frame", "frames", "clip", "still", "film", "keyframes"] = ""
     inpaint_models: bool = False
     control_videos: bool = False
+    image_inputs: frozenset[str] = frozenset()
+    video_inputs: Callable[[Config], frozenset[str]] | None = None
     wide: bool = False
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS

@@ -38,10 +38,6 @@ from nodegraph.weights.single_files.base import fault_text
 from nodegraph.weights.tokenizer_files import SUFFIX, unpack_tokenizer
 from nodegraph.weights.weight_files import check_weights_fit, read_tensors, refuse_misfits
 
-_CACHED = ("_get_device_freqs", "_compute_video_freqs", "_compute_condition_freqs")
-"""Methods of Qwen-Image's rotary positions whose results, and modules, diffusers never forgets.
-Computed anew they take a few small operations for each evaluation of the model."""
-
 
 def move_with_tables(module: nn.Module, device: str) -> None:
     """Move a module, and its tables with it."""
@@ -76,11 +72,33 @@ def _is_table(value: Any) -> bool:
 
 
 def _forget(layer: nn.Module) -> None:
-    """Let a layer compute what its class would cache."""
-    for name in _CACHED:
-        plain = getattr(getattr(type(layer), name, None), "__wrapped__", None)
-        if plain is not None:
-            setattr(layer, name, MethodType(plain, layer))
+    """Let a layer compute what its class would cache.
+
+    Rotary positions of Qwen-Image, LongCat-AudioDiT and others keep results, and modules, for good,
+    on whatever device. Computed anew they take a few small operations for each evaluation.
+    """
+    kind: Any = type(layer)
+    for name, plain in _cached_methods(kind).items():
+        setattr(layer, name, MethodType(plain, layer))
+
+
+@functools.cache
+def _cached_methods(kind: Any) -> dict[str, Callable[..., Any]]:
+    """Methods of a class of diffusers that cache their results, by name, without the cache."""
+    if not kind.__module__.startswith("diffusers.models."):
+        return {}
+    methods = {name: item for base in reversed(kind.__mro__) for name, item in vars(base).items()}
+    return {
+        name: item.__wrapped__
+        for name, item in methods.items()
+        if hasattr(item, "__wrapped__") and _caches(item)
+    }
+
+
+def _caches(method: Any) -> bool:
+    """Whether a method is an `lru_cache`, or calls one that it closes over."""
+    over = getattr(method, "__closure__", None) or ()
+    return any(hasattr(item, "cache_clear") for item in (method, *(c.cell_contents for c in over)))
 
 
 _FLOATING = {
@@ -428,9 +446,11 @@ _OWN = {
     "LTX2Vocoder": "diffusers.pipelines.ltx2.vocoder",
     "LTX2VocoderWithBWE": "diffusers.pipelines.ltx2.vocoder",
     "WanFunTransformer3DModel": "nodegraph.families.wan_fun_transformer",
+    "PaellaVQModel": "diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model",
     "LTX2LatentUpsamplerModel": "diffusers.pipelines.ltx2.latent_upsampler",
     "T5GemmaEncoder": "nodegraph.families.prx",
     "LlavaVisionModel": "nodegraph.families.llava_vision",
+    "ShapERenderer": "diffusers.pipelines.shap_e.renderer",
     "QwenImageBlockwiseControlNet": "nodegraph.families.qwen_image_controls",
     "QwenImageFunControlNet": "nodegraph.families.qwen_image_controls",
 }

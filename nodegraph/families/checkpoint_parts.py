@@ -189,7 +189,8 @@ def find_checkpoint_parts(
     """The parts that a file with a whole model holds: denoiser, text encoders and autoencoder."""
     encoders = [part for part in family.encoders if not part.optional or _is_in(part, shapes)]
     denoisers = [family.denoisers[0], *(part for part in family.denoisers if part.conditioner)]
-    return denoisers, encoders, [vae_part(family.vae, family.latent)]
+    has_vae = bool(family.latent.autoencoders)
+    return denoisers, encoders, [vae_part(family.vae, family.latent)] if has_vae else []
 
 
 def _is_in(part: Part, shapes: Shapes) -> bool:

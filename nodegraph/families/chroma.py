@@ -103,6 +103,7 @@ CHROMA = ChromaFamily(
         "ChromaTransformerBlock": (1, 0),
         "ChromaSingleTransformerBlock": (0, None),
     },
+    image_inputs=frozenset({"references"}),
     lora_signs=(
         LoraSign(r"^distilled_guidance_layer", "Chroma"),
         DOUBLE_STREAM_SIGN,

@@ -188,7 +188,7 @@ class CogVideoX(Family):
         follows_video = _follows_video(config)
         _check_control_pairs(config, control, request)
         check_control_latents(control, request, takes_latents=follows_video)
-        takes_image = config["in_channels"] > config["out_channels"] and not follows_video
+        takes_image = "first image" in _video_inputs(config)
         if first is None and takes_image:
             raise missing_image_error(request)
         if first is not None and not takes_image:
@@ -216,6 +216,14 @@ class CogVideoX(Family):
         )[0]
         # Guidance adds up in float32, as the pipelines do.
         return output.float().transpose(1, 2).contiguous()
+
+
+def _video_inputs(config: Config) -> frozenset[str]:
+    """Return what a model takes of `VIDEO_MEDIA`."""
+    if _follows_video(config):
+        return frozenset({"control video"})
+    takes_image = config["in_channels"] > config["out_channels"]
+    return frozenset({"first image"} if takes_image else ())
 
 
 def _follows_video(config: Config) -> bool:
@@ -331,6 +339,7 @@ COGVIDEOX = CogVideoX(
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     multiple=16,
     first_picture="clip",
+    video_inputs=_video_inputs,
     control_videos=True,
     held=TokenMemory(16, _TOKENS),
     speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,

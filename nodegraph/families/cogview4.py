@@ -224,5 +224,6 @@ COGVIEW4 = CogView4(
     tells_sizes=True,
     speedups=ATTENTION_CACHES,
     resolutions={"cogview4": Resolutions(1024 * 1024, 32)},
+    image_inputs=frozenset({"control"}),
     lora_signs=(CROSS_ATTENTION_SIGN,),
 )

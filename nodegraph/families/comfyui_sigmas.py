@@ -143,6 +143,8 @@ class ComfyUIFlow:
 def table_sigmas(law: str, noise: NoiseSchedule, steps: int) -> FloatArray | None:
     """Falling levels of a table model, without the closing 0; None for laws that differ in nothing
     but their ends."""
+    if noise.cosine is not None:
+        return noise.cosine.comfyui_levels(law, steps)
     if law == "simple":
         skipped = (np.arange(steps) * (noise.timesteps / steps)).astype(np.int64)
         return _table(noise).astype(np.float32).astype(np.float64)[noise.timesteps - 1 - skipped]
@@ -207,13 +209,16 @@ def _table(noise: NoiseSchedule) -> FloatArray:
     return noise.sigmas.numpy().astype(np.float64) if exact is None else exact
 
 
-def nearest_timesteps(noise: NoiseSchedule, levels: FloatArray) -> NDArray[np.int64]:
+def nearest_timesteps(noise: NoiseSchedule, levels: FloatArray) -> NDArray[Any]:
     """The timesteps that a table model is asked at: those whose log sigma is nearest in single
-    precision, the lowest of those that are as near; 0 without noise.
+    precision, the lowest of those that are as near; 0 without noise. Of a continuous time they are
+    the levels' own, and no whole ones.
 
     Args:
         levels: Shape (levels,).
     """
+    if noise.cosine is not None:
+        return noise.sigma_to_timestep(levels).astype(np.float32)
     logs = np.log(_table(noise)).astype(np.float32)
     single = np.maximum(levels, 1e-10).astype(np.float32)
     wanted = np.log(single.astype(np.float64)).astype(np.float32)
@@ -226,6 +231,11 @@ def table_progress(noise: NoiseSchedule, levels: FloatArray) -> tuple[FloatArray
     wherever a part begins: where the table is shorter than ComfyUI takes it to be, all parts that
     begin beyond its end do so at its greatest level, and none of them has ended there.
     """
+    if noise.cosine is not None:
+        cosine = noise.cosine
+        shares = cosine.comfyui_shares(levels)
+        at = lambda share: float(cosine.comfyui_sigmas(1.0 - share))  # noqa: E731
+        return comfyui_progress(shares, levels, at), 0.0
     shares = 1 - noise.sigma_to_timestep(levels) / _LAST
     shares = comfyui_progress(shares, levels, partial(table_sigma_at, noise))
     least = 1 - (noise.timesteps - 1) / _LAST

@@ -16,6 +16,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodegraph.errors import InvalidValue
+from nodegraph.families import latent_colours as colours
 from nodegraph.families.base import (
     RATE,
     Config,
@@ -124,7 +125,14 @@ def _statistics(vae: Any, latents: Tensor) -> tuple[Tensor, Tensor] | None:
     return mean[:, :, :frames], deviation[:, :, :frames]
 
 
-COSMOS_LATENTS = CosmosFormat("cosmos", 16, temporal=8, autoencoders=("AutoencoderKLCosmos",))
+COSMOS_LATENTS = CosmosFormat(
+    "cosmos",
+    16,
+    temporal=8,
+    autoencoders=("AutoencoderKLCosmos",),
+    rgb=colours.COSMOS,
+    rgb_bias=colours.COSMOS_BIAS,
+)
 """Cosmos 1.0."""
 
 
@@ -361,7 +369,7 @@ class CosmosFamily(Family):
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
         check_video_size(fitted, request)
-        takes_frames = model.config["in_channels"] != model.config["out_channels"]
+        takes_frames = bool(_video_inputs(model.config))
         first = fitted.get(FIRST_FRAME)
         if takes_frames and first is None:
             raise missing_image_error(request)
@@ -431,6 +439,12 @@ class CosmosFamily(Family):
             return self.usual_rate
         numerator, denominator = batch[RATE][0].tolist()
         return float(numerator / denominator)
+
+
+def _video_inputs(config: Config) -> frozenset[str]:
+    """Return what a model takes of `VIDEO_MEDIA`."""
+    takes_frames = config["in_channels"] != config["out_channels"]
+    return frozenset({"first image"} if takes_frames else ())
 
 
 class Cosmos(CosmosFamily):
@@ -534,6 +548,7 @@ _COMMON: dict[str, Any] = {
     "wide": True,
     "multiple": 16,
     "first_picture": "frames",
+    "video_inputs": _video_inputs,
     "held": TokenMemory(16, 256),
     "block_stacks": ("transformer_blocks",),
     "block_outputs": {"CosmosTransformerBlock": (0, None)},

@@ -121,7 +121,8 @@ def check_complete(folder: Path, family: Family) -> None:
             return (folder / part.role).is_dir()
         return not part.optional or _names(index, part.role) or (folder / part.role).is_dir()
 
-    parts = [*family.denoisers, Part(family.vae, ()), *family.encoders]
+    vae = [Part(family.vae, ())] if family.latent.autoencoders else []
+    parts = [*family.denoisers, *vae, *family.encoders]
     wanted = [
         named.name,
         *([] if lacks_scheduler(folder, family) else [f"{SCHEDULER}/{SCHEDULER_FILE}"]),

@@ -5,11 +5,14 @@ Nodes check them before a run, when nothing is loaded, and again when they run.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Collection
+from typing import Any, Literal, cast
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
-from nodegraph.families.prompt_media import MediaReader
+from nodegraph.families.frame_steps import FrameForcing
+from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.prompt_media import ImagePromptReader, MediaReader
 from nodegraph.families.prompts import MusicPrompt, SongReader
 
 
@@ -26,12 +29,13 @@ def check_starts_with_image(family: Family) -> None:
 
 def check_takes_last_image(family: Family) -> None:
     """Refuse families whose videos cannot end with an image; on port ``last_image``."""
-    if family.first_picture not in ("film", "keyframes") and not family.inpaint_models:
+    takes = family.first_picture in ("film", "keyframes") or isinstance(family, FrameForcing)
+    if not (takes or family.inpaint_models):
         raise InvalidValue(
             f"{family.title} does not take a last image",
             port="last_image",
             given=family.name,
-            expected="an image-to-video model of Wan 2.1 or 2.2, or MiniMax H3",
+            expected="an image-to-video model of Wan 2.1 or 2.2, MiniMax H3, or SkyReels V2",
             hint="Remove the last image.",
         )
 
@@ -71,6 +75,165 @@ def check_follows_camera(family: Family) -> None:
         )
 
 
+def check_animates_characters(family: Family) -> None:
+    """Refuse families without models that animate characters; on port ``conditioning``."""
+    if family.first_picture != "film":
+        raise InvalidValue(
+            f"{family.title} has no models that animate characters",
+            port="conditioning",
+            given=family.name,
+            expected="wan",
+            hint="Load a model of Wan Animate.",
+        )
+
+
+def check_follows_driving_video(family: Family) -> None:
+    """Refuse families without models that follow a driving video; on port ``conditioning``."""
+    if "driving" not in family.image_inputs:
+        raise InvalidValue(
+            f"{family.title} has no models that follow a driving video",
+            port="conditioning",
+            given=family.name,
+            expected="wan-animate-2",
+            hint="Load a model of Wan Animate 2.",
+        )
+
+
+def check_takes_references(family: Family) -> None:
+    """Refuse families whose models take no reference images; on port ``conditioning``."""
+    if "references" not in family.image_inputs:
+        raise InvalidValue(
+            f"{family.title} takes no reference images",
+            port="conditioning",
+            given=family.name,
+            hint="Remove ReferenceLatents, or load an editing model, such as Flux.1 Kontext.",
+        )
+
+
+def check_takes_control_image(family: Family) -> None:
+    """Refuse families without models that follow a control image; on port ``conditioning``."""
+    if "control" not in family.image_inputs:
+        raise InvalidValue(
+            f"{family.title} takes no control image",
+            port="conditioning",
+            given=family.name,
+            hint="Remove ImageConditioning, or load a model that takes one, such as Flux.1 Canny.",
+        )
+
+
+def check_has_second_expert(family: Family) -> None:
+    """Refuse families whose models have one denoiser; on port ``conditioning``."""
+    if len(family.denoisers) < 2:
+        raise InvalidValue(
+            f"{family.title} has no second expert",
+            port="conditioning",
+            given=family.name,
+            expected="the prompt of a model with two experts, such as Wan 2.2",
+            hint="Remove SecondExpertCfg, and set the cfg of the sampler.",
+        )
+
+
+def check_sampled_area(family: Family) -> None:
+    """Refuse to sample an area of sound alone; on port ``sampled``."""
+    if family.latent.is_sound:
+        raise InvalidValue(
+            f"{family.title} generates sound, which has no areas that are sampled alone",
+            port="sampled",
+            given="area",
+            expected="picture",
+        )
+
+
+def check_samples_sound(family: Family) -> None:
+    """Refuse an empty latent of images or videos for models of sound; on port ``latent``."""
+    if family.latent.is_sound:
+        raise InvalidValue(
+            f"{family.title} generates sound, and the latent is one of images or videos",
+            port="latent",
+            given="an empty latent of images or videos",
+            expected="a latent of sound",
+            hint=f"Use EmptyMusicLatent with family {family.name}, or VAEEncodeAudio.",
+        )
+
+
+def check_takes_sound(family: Family) -> None:
+    """Refuse the latent of a video with sound for models without sound; on port ``latent``."""
+    if family.sound is None:
+        raise InvalidValue(
+            f"{family.title} generates no sound, and the latent has some",
+            port="latent",
+            hint="Use the video output of SplitSoundLatent.",
+        )
+
+
+def check_untiled() -> None:
+    """Refuse tiles for models that also generate sound; on port ``guider``."""
+    raise InvalidValue(
+        "a model that also generates sound is not evaluated in tiles",
+        port="guider",
+        hint="Remove the node that evaluates the model in tiles.",
+    )
+
+
+def check_takes_guides(family: Family, count: int) -> None:
+    """Refuse frame guides for models that take none; on port ``latent``."""
+    if not family.takes_guides:
+        raise InvalidValue(
+            f"{family.title} takes no frame guides, and the latent has some",
+            port="latent",
+            given=f"{count} guides",
+            hint="Use RemoveFrameGuides, or load a model whose family takes guides.",
+        )
+
+
+def check_free_frame(frame: int, taken: Collection[int], *, what: str) -> None:
+    """Refuse a second image or sound at the same frame of a video; on port ``frame``.
+
+    Args:
+        frame: From 0.
+        taken: The frames that have one.
+        what: What it is called in the message, such as ``keyframe``.
+    """
+    if frame in taken:
+        raise InvalidValue(
+            f"the video has another {what} at this frame",
+            port="frame",
+            given=str(frame),
+            expected="a frame other than " + ", ".join(map(str, sorted(taken))),
+            hint="Move one of both to another frame, or remove it.",
+        )
+
+
+Medium = Literal["images", "videos", "sound"]
+
+
+def check_vae_medium(latents: LatentFormat, medium: Medium, node: str) -> None:
+    """Refuse a VAE of another medium than a node encodes or decodes; on port ``vae``.
+
+    Args:
+        node: The type of the node that does so for sound, if the VAE is one for sound.
+    """
+    has_sound = latents.is_sound or bool(latents.sound_parts)
+    if medium == "sound" and not has_sound:
+        raise InvalidValue(
+            "the VAE has no parts for sound",
+            port="vae",
+            given=f"one of format {latents.name}",
+            expected="the VAE of a model that generates sound, such as LTX-2 or ACE-Step 1.5",
+        )
+    if medium != "sound" and latents.is_sound:
+        raise InvalidValue(
+            f"the VAE is one for sound, not for {medium}", port="vae", hint=f"Use a {node} instead."
+        )
+    if medium == "videos" and not latents.temporal:
+        raise InvalidValue(
+            "the VAE is an image VAE, not a video VAE",
+            port="vae",
+            given=f"one of format {latents.name}",
+            hint="Use the VAE of a video model.",
+        )
+
+
 def check_takes_keyframes(family: Family) -> None:
     """Refuse families whose prompts take no keyframes; on port ``conditioning``."""
     if not isinstance(family, MediaReader):
@@ -96,9 +259,60 @@ def check_reads_references(family: Family) -> None:
 
 def check_reads_images(family: Family) -> None:
     """Refuse families whose text encoders take no images; on port ``encoder``."""
-    if type(family).encode_edit is Family.encode_edit:
+    is_refused = isinstance(family, ImagePromptReader)
+    if is_refused or type(family).encode_edit is Family.encode_edit:
         # The base class refuses every call, whatever the arguments are.
         family.encode_edit(cast(Any, None), "", ())
+
+
+def check_reads_text(family: Family) -> None:
+    """Refuse families that take an image in place of a text; on port ``encoder``."""
+    if isinstance(family, ImagePromptReader):
+        # They refuse every call.
+        family.encode(cast(Any, None), "")
+
+
+def check_reads_image_prompt(family: Family) -> None:
+    """Refuse families that take no image in place of a text; on port ``encoder``."""
+    if not isinstance(family, ImagePromptReader):
+        raise InvalidValue(
+            f"{family.title} takes a text as its prompt, not an image",
+            port="encoder",
+            given=family.name,
+            expected="the encoder of Shap-E for images",
+            hint="Use EncodePrompt, or EncodeEditPrompt for an editing model.",
+        )
+
+
+def check_one_image_prompt(images: int) -> None:
+    """Refuse several images as one prompt; on port ``image``."""
+    if images != 1:
+        raise InvalidValue(
+            "a prompt is one image",
+            port="image",
+            given=f"{images} images",
+            expected="1",
+            hint="Select one with ImageFromBatch.",
+        )
+
+
+def check_has_solids(latents: LatentFormat) -> None:
+    """Refuse latents that stand for no solids; on port ``vae``."""
+    if not has_solids(latents):
+        # As above.
+        latents.decode_mesh(None, cast(Any, None), 0, cast(Any, None))
+
+
+def has_solids(latents: LatentFormat) -> bool:
+    """Return whether latents stand for solids."""
+    return type(latents).decode_mesh is not LatentFormat.decode_mesh
+
+
+def check_decodes_images(latents: LatentFormat) -> None:
+    """Refuse to decode solids as images; on port ``vae``."""
+    if has_solids(latents):
+        # As above.
+        latents.decode(None, cast(Any, None))
 
 
 def check_generates_music(family: Family) -> None:

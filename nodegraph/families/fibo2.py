@@ -359,6 +359,7 @@ FIBO2 = Fibo2(
     block_stacks=("layers",),
     block_outputs={"BriaFibo2TransformerBlock": (0, None)},
     resolutions={"fibo2": Resolutions(_AREA, _STEP)},
+    image_inputs=frozenset({"references"}),
     lora_signs=(
         LoraSign(
             r"^perceiver_layers_\d+_|^layers_\d+_cross_(attention_|[qkv]$|out$)", "Bria FIBO 2"

@@ -412,6 +412,7 @@ FLUX = Flux(
             ),
         ),
     },
+    image_inputs=frozenset({"references", "control"}),
     lora_signs=(
         DOUBLE_STREAM_SIGN,
         JOINT_ATTENTION_SIGN,

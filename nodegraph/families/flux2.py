@@ -450,6 +450,7 @@ _COMMON: dict[str, Any] = {
     # a token is a cell, as patches are
     "held": TokenMemory(22, 512, patch=1),
     "joint": False,
+    "image_inputs": frozenset({"references"}),
 }
 
 FLUX2 = Flux2(

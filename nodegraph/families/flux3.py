@@ -225,6 +225,7 @@ FLUX3_KLEIN = Flux3Klein(
     block_stacks=("single_transformer_blocks",),
     block_outputs={"Flux3SingleTransformerBlock": (1, 0)},
     resolutions={"flux3-klein": Resolutions(1024 * 1024, 16)},
+    image_inputs=frozenset({"references"}),
     lora_signs=(
         LoraSign(
             r"^(content_|txt_)?mode_blocks_|_stream_modulations_"

@@ -2,7 +2,8 @@
 
 A language model first generates the picture as image tokens, one for 32 x 32 pixels, by the prompt
 and a seed. The transformer then denoises a latent by these prior tokens, and by what ByT5 reads of
-the texts in quotation marks.
+the texts in quotation marks. The language model reads images to edit as tokens, too, and the
+transformer attends to their latents.
 
 Source: diffusers' pipeline ``GlmImagePipeline`` and its transformer, and transformers' model
 ``GlmImageForConditionalGeneration`` with its processor, by Zhipu AI.
@@ -10,14 +11,10 @@ Source: diffusers' pipeline ``GlmImagePipeline`` and its transformer, and transf
 
 from __future__ import annotations
 
-import math
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from threading import Lock
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import (
@@ -32,10 +29,20 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.cogview4 import root_mu, shift_factor, unshifted_timestep
+from nodegraph.families.glm_image_prior import (
+    PIXELS,
+    PROCESSOR,
+    WRITER,
+    PriorPrompt,
+    prior_grid,
+    prompt_tokens,
+    reference_tokens,
+)
 from nodegraph.families.image_conditioning import PRIOR_TOKENS
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.patches import reference_tensors
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 
@@ -45,25 +52,13 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
 
-_PRIOR = "vision_language_encoder"
-"""Role of the language model that generates prior tokens."""
-_PIXELS = 32
-"""Pixels along the side of a prior token."""
 _CELLS = 4
 """Latent cells along the side of a prior token; a token of the transformer has half of them."""
-_PREVIEW = 16
-"""Prior tokens along the side of the square preview, which the model generates first."""
 _TOKENS = 2048
 """Of a text in quotation marks at the most."""
-_MAX_SIDE = 512
-"""Prior tokens along a side at the most."""
-_PROMPT, _NUMBERS = "prompt_tokens", "number_tokens"
-"""Tensors of a prompt, for the language model: its tokens, int64, (1, tokens), with `_SIZE` and
-`_PREVIEW_SIZE` where sizes belong; and those of each number, first without and then with a space
-before it, int64, (1, 2, numbers, tokens), -1 behind shorter ones."""
-_SIZE, _PREVIEW_SIZE = -1, -2
-_KEPT = 16
-"""Sets of prior tokens that are kept for each language model."""
+_KEYS, _VALUES = "reference_keys", "reference_values"
+"""Tensors of a fitted prompt: what the attention of each layer reads of the images to edit,
+(1, layers, tokens, heads, head width)."""
 _QUOTED = (
     r"'([^']*)'",
     "\u201c([^\u201c\u201d]*)\u201d",
@@ -104,17 +99,25 @@ class GlmImage(Family):
 
     The language model belongs to the denoiser, as what it generates depends on the size and the
     seed of a sampling. All items of a batch share the prior tokens, which have the first item's
-    seed. Negative prompts have none.
+    seed. Negative prompts have none, and see no images to edit.
+
+    The transformer reads images to edit once, before the first step: without the LoRAs of single
+    prompts.
     """
 
     def context_width(self, config: Config) -> int | None:
         return int(config["text_embed_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        return self.encode_edit(model, text, (), warn)
+
+    def encode_edit(
+        self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
+    ) -> ConditioningEntry:
         return encoded(
             {
                 "embeddings": _glyph_states(model, text, warn),
-                **_prompt_tokens(model.tokenizers["processor"], text),
+                **prompt_tokens(model.tokenizers[PROCESSOR], text, images),
             }
         )
 
@@ -122,8 +125,8 @@ class GlmImage(Family):
         return encoded({"embeddings": _glyph_states(model, "", None)})
 
     def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        if first.dtype == torch.int64:
-            # The language model reads the first prompt: tokens have no mean.
+        if not first.is_floating_point():
+            # The language model reads the first prompt: tokens and images have no mean.
             return first, first
         return super().matched(first, second)
 
@@ -133,13 +136,25 @@ class GlmImage(Family):
         fitted = super().fit(model, entry, request)
         fitted[TARGET_SIZE] = torch.tensor([[float(request.height), float(request.width)]])
         fitted[CROP] = torch.zeros(1, 2)
-        tokens, numbers = fitted.pop(_PROMPT, None), fitted.pop(_NUMBERS, None)
+        prompt = PriorPrompt.take(fitted)
         fitted[PRIOR_TOKENS] = torch.full((1, 1, *request.shape[-2:]), -1)
-        if tokens is not None and numbers is not None and request.side == "positive":
-            grid = _prior_grid(model, tokens, numbers, request)
-            spread = grid.repeat_interleave(_CELLS, 0).repeat_interleave(_CELLS, 1)
-            fitted[PRIOR_TOKENS] = spread[None, None]
-        return fitted
+        if prompt is not None and request.side == "positive":
+            references = [reference_tokens(model, image) for image in prompt.images]
+            _check_references(references, entry.references, request)
+            grid = prior_grid(model, prompt, references, request)
+            fitted[PRIOR_TOKENS] = _upsampled(grid, _CELLS)[None, None]
+            if references:
+                fitted |= _reference_attention(model, references, entry.references)
+        return fitted | reference_tensors(entry.references, request.side)
+
+    def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
+        """As `Family.join`; items share what is read of images to edit, which is large."""
+        shared = {name: prompts[0][name] for name in (_KEYS, _VALUES) if name in prompts[0]}
+        plain = [
+            {name: item for name, item in prompt.items() if name not in shared}
+            for prompt in prompts
+        ]
+        return {**super().join(plain, batch), **shared}
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         shift = shift_factor(model.scheduler_config, self.tokens(x.shape))
@@ -154,9 +169,97 @@ class GlmImage(Family):
             timestep=(unshifted_timestep(moment, shift) - 1).expand(len(x)),
             target_size=batch[TARGET_SIZE],
             crop_coords=batch[CROP],
+            kv_caches=_attention_cache(batch),
             return_dict=False,
         )[0]
         return output.float()
+
+
+def _upsampled(grid: Tensor, factor: int) -> Tensor:
+    """Repeat each prior token of shape (rows, columns) along both sides."""
+    return grid.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
+
+
+def _check_references(
+    tokens: Sequence[Tensor], latents: Sequence[Tensor], request: SamplingRequest
+) -> None:
+    """Refuse images of a prompt that are not those of its reference latents.
+
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    sizes = [(item.shape[1] * PIXELS, item.shape[0] * PIXELS) for item in tokens]
+    cells = PIXELS // _CELLS
+    latent_sizes = [(item.shape[-1] * cells, item.shape[-2] * cells) for item in latents]
+    if sizes == latent_sizes:
+        return
+    raise InvalidValue(
+        "the images of the prompt and its reference latents do not match",
+        port=request.side,
+        given=f"a prompt with {_sizes(sizes)}, and reference latents of {_sizes(latent_sizes)}",
+        expected="the same images in the same order, with latents of the prompt's sizes",
+        hint="Scale each image to the size of the prompt before the VAEEncode for "
+        "ReferenceLatents, and link it to EncodeEditPrompt.",
+    )
+
+
+def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(f"{width} x {height}" for width, height in sizes) or "no images"
+
+
+def _reference_attention(
+    model: Denoiser, tokens: Sequence[Tensor], latents: Sequence[Tensor]
+) -> dict[str, Tensor]:
+    """Return the tensors `_KEYS` and `_VALUES` of images to edit, one after the other.
+
+    Args:
+        tokens: Prior tokens of each image, shape (rows, columns).
+        latents: Latents of each image, shape (1, channels, rows * 4, columns * 4).
+    """
+    from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
+
+    network, device = model.module, model.device
+    caches = GlmImageKVCache(num_layers=int(model.config["num_layers"]))
+    caches.set_mode("write")
+    per_token = _CELLS // int(model.config["patch_size"])
+    width = int(model.config["text_embed_dim"])
+    for number, (grid, latent) in enumerate(zip(tokens, latents, strict=True), 1):
+        prior = _upsampled(grid, per_token).flatten().to(device)
+        rows, columns = grid.shape
+        context: AbstractContextManager[object] = nullcontext()
+        if model.caching is not None:
+            # Hooks of a step cache need a name for what is kept; images differ in size.
+            context = network.cache_context(f"reference {number}")
+        with torch.no_grad(), context:
+            network(
+                hidden_states=latent.to(device, model.dtype),
+                encoder_hidden_states=torch.zeros(1, 0, width, dtype=model.dtype, device=device),
+                prior_token_id=prior,
+                prior_token_drop=torch.zeros_like(prior, dtype=torch.bool),
+                timestep=torch.zeros(1, device=device),
+                target_size=torch.tensor([[rows * PIXELS, columns * PIXELS]], device=device),
+                crop_coords=torch.zeros(1, 2, device=device),
+                kv_caches=caches,
+            )
+    layers = caches.caches
+    return {
+        _KEYS: torch.stack([layer.k_caches[0] for layer in layers], 1),
+        _VALUES: torch.stack([layer.v_caches[0] for layer in layers], 1),
+    }
+
+
+def _attention_cache(batch: Batch) -> Any:
+    """Return what the transformer attends to beside a latent; None without images to edit."""
+    if _KEYS not in batch:
+        return None
+    from diffusers.models.transformers.transformer_glm_image import GlmImageKVCache
+
+    keys, values = batch[_KEYS], batch[_VALUES]
+    caches = GlmImageKVCache(num_layers=keys.shape[1])
+    caches.set_mode("read")
+    for number, layer in enumerate(caches.caches):
+        layer.k_caches, layer.v_caches = [keys[:, number]], [values[:, number]]
+    return caches
 
 
 def _glyph_states(model: TextModel, text: str, warn: Warn | None) -> Tensor:
@@ -179,219 +282,36 @@ def _glyph_states(model: TextModel, text: str, warn: Warn | None) -> Tensor:
     return states[mask.bool()].unsqueeze(0)
 
 
-def _prompt_tokens(tokenizer: Any, text: str) -> dict[str, Tensor]:
-    """The tensors `_PROMPT` and `_NUMBERS` of a prompt.
-
-    Raises:
-        InvalidValue: The tokenizer lacks the marks around sizes; on port ``encoder``.
-    """
-    start, end = (getattr(tokenizer, f"grid_{side}_token", None) for side in ("bos", "eos"))
-    if start is None or end is None or tokenizer.bos_token is None:
-        raise InvalidValue(
-            "the tokenizer of the prompt is not that of GLM-Image",
-            port="encoder",
-            given="a tokenizer without grid_bos_token, grid_eos_token or bos_token",
-            expected="the processor folder of GLM-Image",
-        )
-    content = [{"type": "text", "text": text}]
-    chat = tokenizer.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
-    size = f"{start}1 1{end}"
-    # As transformers' processor: a template that writes the first token needs no second one.
-    special = not chat.startswith(tokenizer.bos_token)
-    whole = f"{chat}{size}{size}{tokenizer.bos_token}"
-    ids: list[int] = tokenizer(whole, add_special_tokens=special)["input_ids"]
-    # The last two are those of the sizes, whatever the prompt says.
-    starts, ends = (
-        [at for at, token in enumerate(ids) if token == tokenizer.convert_tokens_to_ids(mark)][-2:]
-        for mark in (start, end)
-    )
-    parts = ids[: starts[0] + 1], ids[ends[0] : starts[1] + 1], ids[ends[1] :]
-    joined = [*parts[0], _SIZE, *parts[1], _PREVIEW_SIZE, *parts[2]]
-    texts = [f"{space}{number}" for space in ("", " ") for number in range(_MAX_SIDE + 1)]
-    numbers: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    longest = max(map(len, numbers))
-    table = torch.tensor([each + [-1] * (longest - len(each)) for each in numbers])
-    return {_PROMPT: torch.tensor([joined]), _NUMBERS: table.view(1, 2, _MAX_SIDE + 1, longest)}
-
-
-@dataclass(frozen=True, slots=True)
-class _PriorSize:
-    """Rows and columns of prior tokens, and those of the preview that precedes them."""
-
-    rows: int
-    columns: int
-    preview_rows: int
-    preview_columns: int
-
-    @classmethod
-    def of(cls, width: int, height: int) -> _PriorSize:
-        """For a picture, in pixels; as transformers' processor of GLM-Image has them."""
-        rows, columns = height // _PIXELS, width // _PIXELS
-        ratio = rows / columns
-        return cls(
-            rows, columns, int(math.sqrt(ratio) * _PREVIEW), int(math.sqrt(1 / ratio) * _PREVIEW)
-        )
-
-    @property
-    def preview(self) -> int:
-        """Tokens of the preview."""
-        return self.preview_rows * self.preview_columns
-
-    @property
-    def count(self) -> int:
-        """Tokens of the picture."""
-        return self.rows * self.columns
-
-    def fill(self, tokens: Tensor, numbers: Tensor) -> Tensor:
-        """The tokens of a prompt with those of the sizes in it; arguments as `_PROMPT` says."""
-        sizes = {
-            _SIZE: (self.rows, self.columns),
-            _PREVIEW_SIZE: (self.preview_rows, self.preview_columns),
-        }
-        ids: list[int] = []
-        for token in tokens[0].tolist():
-            if token not in sizes:
-                ids.append(token)
-                continue
-            for spaced, number in enumerate(sizes[token]):
-                ids += [each for each in numbers[0, spaced, number].tolist() if each >= 0]
-        return torch.tensor([ids])
-
-
-_LOCK = Lock()
-"""Held while a language model generates: it keeps positions between its steps."""
-_PRIORS: WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], Tensor]] = WeakKeyDictionary()
-"""The latest prior tokens of each language model: generating them takes longer than many steps."""
-
-
-def _prior_grid(
-    model: Denoiser, tokens: Tensor, numbers: Tensor, request: SamplingRequest
-) -> Tensor:
-    """The prior tokens of a prompt; int64 on the CPU, (rows, columns).
-
-    Args:
-        tokens, numbers: As `_PROMPT` says.
-    Raises:
-        InvalidValue: There is no seed, the picture is too large, or the tokens are no picture.
-    """
-    if request.seed is None:
-        raise InvalidValue(
-            "GLM-Image plans whole pictures, and cannot be evaluated in tiles",
-            port=request.side,
-            hint="Sample the whole picture at once.",
-        )
-    size = _PriorSize.of(request.width, request.height)
-    if max(size.rows, size.columns) > _MAX_SIDE:
-        raise InvalidValue(
-            "the picture is too large for GLM-Image",
-            port="latent",
-            given=f"{request.width} x {request.height}",
-            expected=f"at most {_MAX_SIDE * _PIXELS} pixels along a side",
-        )
-    ids, writer = size.fill(tokens, numbers), model.modules[_PRIOR]
-    key = (tuple(ids[0].tolist()), request.seed, size, writer.device, writer.dtype)
-    with _LOCK:
-        known = _PRIORS.setdefault(writer, OrderedDict())
-        if key not in known:
-            settings = model.settings.get(_PRIOR, {})
-            known[key] = _generated(writer, settings, ids, size, request.seed)
-            if len(known) > _KEPT:
-                known.popitem(last=False)
-        known.move_to_end(key)
-        grid = known[key]
-    codes = int(model.config["prior_vq_quantizer_codebook_size"])
-    if len(grid) < size.count or int(grid.max()) >= codes:
-        raise InvalidValue(
-            "the language model of GLM-Image ended before the picture was whole",
-            port=request.side,
-            given=f"{int((grid < codes).sum())} image tokens",
-            expected=f"{size.count} image tokens",
-            hint="Choose another seed.",
-        )
-    return grid.view(size.rows, size.columns)
-
-
-def _generated(writer: Any, settings: Config, ids: Tensor, size: _PriorSize, seed: int) -> Tensor:
-    """The tokens of the picture as the language model draws them; int64 on the CPU, (tokens,).
-
-    Args:
-        settings: Content of its ``generation_config.json``; empty if there is none.
-    """
-    from transformers import GenerationConfig
-
-    if settings:
-        writer.generation_config = GenerationConfig.from_dict(dict(settings))
-    sizes = [
-        [1, size.rows, size.columns],
-        [1, size.preview_rows, size.preview_columns],
-    ]
-    device = writer.device
-    # On the CPU, as all noise is drawn: a seed has the same numbers on each device.
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        tokens = writer.generate(
-            input_ids=ids.to(device),
-            attention_mask=torch.ones_like(ids, device=device),
-            image_grid_thw=torch.tensor(sizes, device=device),
-            images_per_sample=torch.tensor([len(sizes)], device=device),
-            max_new_tokens=size.count + size.preview + 1,
-            do_sample=True,
-            custom_generate=_sampling_with(generator),
-        )
-    begin = ids.shape[1] + size.preview
-    picture: Tensor = tokens[0, begin : begin + size.count].cpu()
-    return picture
-
-
-def _sampling_with(generator: torch.Generator) -> Callable[..., Any]:
-    """A decoding method for transformers' `generate` that samples with a generator.
-
-    The usual one samples with torch's global generator, whose state other threads change.
-    """
-    from transformers import LogitsProcessorList
-
-    def draw(_: Tensor, scores: Tensor) -> Tensor:
-        chances = torch.nn.functional.softmax(scores, dim=-1).cpu()
-        drawn = torch.multinomial(chances, 1, generator=generator)
-        return torch.zeros_like(scores).scatter_(1, drawn.to(scores.device), 1.0)
-
-    def decode(
-        model: Any, input_ids: Tensor, logits_processor: Sequence[Any], **options: Any
-    ) -> Any:
-        # The highest score is the token that was drawn.
-        options["generation_config"].do_sample = False
-        return model._sample(
-            input_ids, logits_processor=LogitsProcessorList([*logits_processor, draw]), **options
-        )
-
-    return decode
-
-
 GLM_IMAGE = GlmImage(
     "glm-image",
     "GLM-Image",
+    image_inputs=frozenset({"references"}),
     latent=GLM_IMAGE_LATENTS,
     pipelines=("GlmImagePipeline",),
     denoisers=(
         Part("transformer", ("GlmImageTransformer2DModel",)),
-        Part(_PRIOR, ("GlmImageForConditionalGeneration",), conditioner=True),
+        Part(WRITER, ("GlmImageForConditionalGeneration",), conditioner=True),
     ),
     encoders=(Part("text_encoder", ("T5EncoderModel",)),),
     tokenizers=(
         Part("tokenizer", ("ByT5Tokenizer",)),
-        Part("processor", ("PreTrainedTokenizerFast",), processor="GlmImageProcessor"),
+        Part(PROCESSOR, ("PreTrainedTokenizerFast",), processor="GlmImageProcessor"),
     ),
     noise="flow",
     spread="open_whole",
     mu=root_mu,
-    extra_configs=(f"{_PRIOR}/generation_config.json",),
+    extra_configs=(
+        f"{WRITER}/generation_config.json",
+        f"{PROCESSOR}/preprocessor_config.json",
+        f"{PROCESSOR}/processor_config.json",
+    ),
     needs_seed=True,
-    multiple=_PIXELS,
+    multiple=PIXELS,
     held=TokenMemory(22, 256),
     joint=False,
     wide=True,
     speedups=ATTENTION_CACHES,
     block_outputs={"GlmImageTransformerBlock": (0, 1)},
-    resolutions={"glm-image": Resolutions(1024 * 1024, _PIXELS)},
+    resolutions={"glm-image": Resolutions(1024 * 1024, PIXELS)},
     lora_signs=(CROSS_ATTENTION_SIGN,),
 )

@@ -1,11 +1,11 @@
 """Hunyuan-DiT. Imports no torch.
 
 Source: Li et al. 2024, arXiv:2405.08748; diffusers' ``HunyuanDiTPipeline`` and its transformer, by
-Tencent Hunyuan.
+Tencent Hunyuan; of ControlNets diffusers' ``HunyuanDiTControlNetPipeline``.
 
-Source of the original names: diffusers' ``scripts/convert_hunyuandit_to_diffusers.py``; of the
-schedules, which no tensor shows: ComfyUI ``comfy/supported_models.py``, ``HunyuanDiT`` (1.2) and
-``HunyuanDiT1`` (1.0 and 1.1).
+Source of the original names: diffusers' ``scripts/convert_hunyuandit_to_diffusers.py`` and
+``scripts/convert_hunyuandit_controlnet_to_diffusers.py``; of the schedules, which no tensor shows:
+ComfyUI ``comfy/supported_models.py``, ``HunyuanDiT`` (1.2) and ``HunyuanDiT1`` (1.0 and 1.1).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
     ATTENTION_CACHES,
+    CONTROLS,
     CROP,
     ORIGINAL_SIZE,
     TARGET_SIZE,
@@ -26,11 +27,12 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.families.layer_names import BLOCK_ATTENTION_SIGN, DIT_SIGN, LoraSign
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.model_step import BLOCKS, Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
+from nodegraph.weights.single_files.controlnets import transformer_controlnet_layout
 from nodegraph.weights.single_files.renamed_layouts import denoiser_layout
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
+    from nodegraph.families.model_step import ControlNetCall, Residuals
 
 _BERT_TOKENS, _T5_TOKENS = 77, 256
 """Of a prompt at the most; shorter ones are padded to them."""
@@ -80,6 +83,22 @@ _NAMES = OriginalNames(_LAYERS, swaps_output=True, equal_rows=True)
 
 
 def _config(shapes: Shapes) -> dict[str, Any]:
+    channels, patch = shapes["pos_embed.proj.weight"][1:3]
+    return {
+        **_shared_config(shapes),
+        "num_layers": count_of(shapes, r"^blocks\.(\d+)\."),
+        "learn_sigma": shapes["proj_out.weight"][0] == 2 * channels * patch**2,
+    }
+
+
+def _control_config(shapes: Shapes) -> dict[str, Any]:
+    # The network has a block for each skip connection of its transformer.
+    skips = count_of(shapes, r"^blocks\.(\d+)\.")
+    return {**_shared_config(shapes), "transformer_num_layers": 2 * (skips + 1)}
+
+
+def _shared_config(shapes: Shapes) -> dict[str, Any]:
+    """Return what the configurations of the transformer and of its ControlNets both have."""
     width, channels, patch, _ = shapes["pos_embed.proj.weight"]
     (head,) = shapes["blocks.0.attn1.norm_q.weight"]
     t5_tokens = shapes["time_extra_emb.pooler.positional_embedding"][0] - 1
@@ -90,10 +109,8 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "patch_size": patch,
         "sample_size": 128,
         "hidden_size": width,
-        "num_layers": count_of(shapes, r"blocks\.(\d+)\."),
         # The class rounds the product down, so half a row more keeps it from one row less.
         "mlp_ratio": (shapes["blocks.0.ff.net.0.proj.weight"][0] + 0.5) / width,
-        "learn_sigma": shapes["proj_out.weight"][0] == 2 * channels * patch**2,
         "cross_attention_dim": shapes["blocks.0.attn2.to_k.weight"][1],
         "cross_attention_dim_t5": shapes["text_embedder.linear_1.weight"][1],
         "pooled_projection_dim": shapes["time_extra_emb.pooler.c_proj.weight"][0],
@@ -117,6 +134,9 @@ def _schedule(config: Config) -> dict[str, Any]:
 
 
 _TITLE, _CLASS = "the transformer of Hunyuan-DiT", "HunyuanDiT2DModel"
+_CONTROL_CLASS = "HunyuanDiT2DControlNetModel"
+_OF_CONTROL, _OF_ORIGINAL_CONTROL = "input_block.weight", "before_proj.weight"
+"""Tensors of ControlNets that the transformer does not have."""
 # Two norms have each other's name, so that files of the two kinds need a layout each.
 _FILE = denoiser_layout(
     "hunyuan-dit-transformer",
@@ -125,6 +145,7 @@ _FILE = denoiser_layout(
     marks=(("text_embedder.linear_1.weight", "time_extra_emb.pooler.c_proj.weight"),),
     config=_config,
     scheduler=_schedule,
+    without=(_OF_CONTROL,),
 )
 _ORIGINAL_FILE = denoiser_layout(
     "hunyuan-dit-original",
@@ -134,6 +155,31 @@ _ORIGINAL_FILE = denoiser_layout(
     config=_config,
     scheduler=_schedule,
     names=_NAMES,
+    without=(_OF_ORIGINAL_CONTROL,),
+)
+_CONTROL_TITLE = "a ControlNet for Hunyuan-DiT"
+_CONTROL_FILE = transformer_controlnet_layout(
+    "hunyuan-dit",
+    "Hunyuan-DiT",
+    _CONTROL_CLASS,
+    (_OF_CONTROL, "text_embedder.linear_1.weight"),
+    _control_config,
+)
+_ORIGINAL_CONTROL_FILE = denoiser_layout(
+    "hunyuan-dit-original-controlnet",
+    _CONTROL_TITLE,
+    _CONTROL_CLASS,
+    marks=((_OF_ORIGINAL_CONTROL, "after_proj_list.0.weight", "mlp_t5.0.weight"),),
+    config=_control_config,
+    scheduler={},
+    names=OriginalNames(
+        (
+            *_LAYERS,
+            ("input_block", "before_proj"),
+            ("controlnet_blocks.*", "after_proj_list.*"),
+        ),
+        equal_rows=True,
+    ),
 )
 
 
@@ -187,21 +233,42 @@ class HunyuanDiT(Family):
         return ("embeddings", "mask", "embeddings_2", "mask_2", ORIGINAL_SIZE, TARGET_SIZE, CROP)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        sizes = torch.cat([batch[name] for name in (ORIGINAL_SIZE, TARGET_SIZE, CROP)], 1)
+        residuals = batch.get(CONTROLS, {}).get(BLOCKS)
         output: Tensor = model.module(
             x,
-            moment.timestep.expand(len(x)).to(x.dtype),
-            encoder_hidden_states=batch["embeddings"],
-            text_embedding_mask=batch["mask"],
-            encoder_hidden_states_t5=batch["embeddings_2"],
-            text_embedding_mask_t5=batch["mask_2"],
-            image_meta_size=sizes.to(x.dtype),
-            style=torch.zeros(len(x), dtype=torch.int64, device=x.device),
-            image_rotary_emb=_rotary_positions(x, model.config),
-            return_dict=False,
+            **_inputs(model, x, moment, batch),
+            # The transformer empties the list.
+            controlnet_block_samples=None if residuals is None else list(residuals),
         )[0]
         # Variances may follow the velocities; no sampler reads them.
         return output[:, : x.shape[1]]
+
+    def controlled(
+        self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        residuals = question.network(
+            x,
+            **_inputs(model, x, moment, batch),
+            controlnet_cond=question.repeat(question.hints[0]),
+            conditioning_scale=question.strengths[0],
+        )[0]
+        return {BLOCKS: residuals}
+
+
+def _inputs(model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> dict[str, Any]:
+    """Return the inputs besides the latent that the transformer and its ControlNets both take."""
+    sizes = torch.cat([batch[name] for name in (ORIGINAL_SIZE, TARGET_SIZE, CROP)], 1)
+    return {
+        "timestep": moment.timestep.expand(len(x)).to(x.dtype),
+        "encoder_hidden_states": batch["embeddings"],
+        "text_embedding_mask": batch["mask"],
+        "encoder_hidden_states_t5": batch["embeddings_2"],
+        "text_embedding_mask_t5": batch["mask_2"],
+        "image_meta_size": sizes.to(x.dtype),
+        "style": torch.zeros(len(x), dtype=torch.int64, device=x.device),
+        "image_rotary_emb": _rotary_positions(x, model.config),
+        "return_dict": False,
+    }
 
 
 def _rotary_positions(x: Tensor, config: Config) -> tuple[Tensor, Tensor]:
@@ -230,6 +297,8 @@ HUNYUAN_DIT = HunyuanDiT(
     encoders=(Part("text_encoder", ("BertModel",)), Part("text_encoder_2", ("T5EncoderModel",))),
     tokenizers=(Part("tokenizer", ("BertTokenizer",)), Part("tokenizer_2", ("T5Tokenizer",))),
     multiple=16,
+    control=Part("controlnet", (_CONTROL_CLASS,), files=(_ORIGINAL_CONTROL_FILE, _CONTROL_FILE)),
+    control_sees_latents=True,
     held=TokenMemory(16, 256),
     tells_sizes=True,
     speedups=ATTENTION_CACHES,

@@ -280,6 +280,13 @@ COMMON: Mapping[str, Any] = {
     "lora_signs": (DOUBLE_STREAM_SIGN, JOINT_ATTENTION_SIGN),
 }
 """What all families of this network share."""
+
+
+def _video_inputs(config: Config) -> frozenset[str]:
+    """Return what a model takes of `VIDEO_MEDIA`."""
+    return frozenset({"first image"} if _takes_image(config) else ())
+
+
 CLIP_PART = Part("text_encoder_2", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),))
 
 HUNYUAN_VIDEO = HunyuanVideo(
@@ -295,6 +302,7 @@ HUNYUAN_VIDEO = HunyuanVideo(
         Part("tokenizer_2", ("CLIPTokenizer",), vocabulary="clip-l"),
     ),
     first_picture="still",
+    video_inputs=_video_inputs,
     resolutions={
         "hunyuan-video-540p": Resolutions(960 * 544, 16),
         "hunyuan-video-720p": Resolutions(1280 * 720, 16),

@@ -311,6 +311,11 @@ def _check_embeddings(config: Config, embeds: Tensor | None, request: SamplingRe
         )
 
 
+def _video_inputs(config: Config) -> frozenset[str]:
+    """Return what a model takes of `VIDEO_MEDIA`."""
+    return frozenset(() if config.get("task_type") == "t2v" else {"first image"})
+
+
 HUNYUAN_VIDEO_15 = HunyuanVideo15(
     "hunyuan-video-15",
     "HunyuanVideo 1.5",
@@ -345,6 +350,7 @@ HUNYUAN_VIDEO_15 = HunyuanVideo15(
     held=TokenMemory(16, TEXT_TOKENS + _GLYPHS + _PATCHES, patch=1),
     joint=False,
     first_picture="clip",
+    video_inputs=_video_inputs,
     # Its blocks compute attention by a class that no hook of the guiders knows.
     perturbs_attention=False,
     block_outputs={"HunyuanVideo15TransformerBlock": (0, 1)},

@@ -290,6 +290,7 @@ def _family(
         condition=condition,
         stride=stride,
         needs_image=True,
+        video_inputs=lambda config: frozenset({"first image"}),
         **more,
         **COMMON,
     )

@@ -195,6 +195,9 @@ IMAGE_EMBEDS = "sight"
 """What an image encoder sees in the image, (1, tokens, width); the last image follows the first."""
 LAST_FRAME = "last_frame"
 """Tensor of a prompt whose film shows an image in its last frame, too; shape (1,)."""
+LAST_LATENT = "last_latent"
+"""Latent of an image that stands behind the last frame of the video, (1, channels, 1, height,
+width), of models whose frames have timesteps of their own."""
 
 CONTROL_LATENTS = "control_latents"
 """Tensor of a prompt for Fun control models: latents of a control video, (1, channels, frames,
@@ -220,14 +223,31 @@ width). Its film begins with the character's image, and has one latent frame mor
 FACE_VIDEO = "face_video"
 """Tensor of a prompt for Wan Animate: a video of a face in -1..1, (1, 3, frames, side, side)."""
 
+DRIVING_LATENTS = "driving_latents"
+"""Tensor of a prompt for Wan Animate 2: latents of the driving video, shaped as `POSE_LATENTS`."""
+DRIVING_EMBEDS, DRIVING_PROMPT = "driving_sight", "driving_prompt"
+"""Tensors of a prompt for Wan Animate 2: what the image encoder sees in the first frame of the
+driving video, as `IMAGE_EMBEDS`, and embeddings of the prompt about its motion."""
+MOTION_STRENGTH, CHARACTER_STRENGTH = "motion_strength", "character_strength"
+"""Tensors of a prompt for Wan Animate 2: factors of what frames take from the driving video and
+from the character's image, each of shape (1,)."""
+DRIVEN = (*(DRIVING_LATENTS, DRIVING_EMBEDS, DRIVING_PROMPT, MOTION_STRENGTH, CHARACTER_STRENGTH),)
+"""Tensors of a prompt that only Wan Animate 2 takes."""
+
+VIDEO_MEDIA = frozenset(
+    {"first image", "control video", "camera path", "VACE context", "animation"}
+)
+"""What conditioning nodes add to the prompts of videos."""
+
 VIDEO_CONDITIONS = (
     *(FIRST_FRAME, LAST_FRAME, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONDITION_CLIP, IMAGE_EMBEDS),
     *(VACE_CONTEXT, VACE_STRENGTH, CONTROL_LATENTS, REFERENCE_LATENT, CAMERA_POSES),
-    *(POSE_LATENTS, FACE_VIDEO),
+    *(POSE_LATENTS, FACE_VIDEO, LAST_LATENT, *DRIVEN),
 )
 """Tensors of a prompt for a video that do not come from its text."""
 VIDEO_CELLS = (
     *(FIRST_FRAME, FILM_AND_MASK, VACE_CONTEXT, REFERENCE_LATENT, CAMERA_RAYS, POSE_LATENTS),
+    *(DRIVING_LATENTS, LAST_LATENT),
 )
 """Tensors of a fitted prompt for a video that have one value per latent cell."""
 
@@ -240,7 +260,10 @@ def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) ->
     Raises:
         InvalidValue: On the port of the side.
     """
-    for name, first_axis in ((FIRST_FRAME, 3), (CONDITION_CLIP, 3), (CONDITION_VIDEO, 2)):
+    for name, first_axis in (
+        *((FIRST_FRAME, 3), (LAST_LATENT, 3)),
+        *((CONDITION_CLIP, 3), (CONDITION_VIDEO, 2)),
+    ):
         tensor = tensors.get(name)
         if tensor is not None and tensor.shape[first_axis:] != tuple(request.shape[first_axis:]):
             raise InvalidValue(
@@ -476,6 +499,10 @@ def mask_and_video(
     return torch.cat([shown, film], 1)
 
 
+KEPT_SOUND, SOUND_MASK = "kept_sound", "sound_mask"
+"""Tensors of a sound of which a mask keeps a part: its latents without noise, shape (1 or batch,
+channels, length, bands), and the mask, (1 or batch, length), 1 where it is denoised."""
+
 MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
 """Tensors of a prompt for inpainting models: the latent of the masked image, and the mask as
 `Family.inpaint_mask` returns it."""
@@ -483,6 +510,14 @@ MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
 CONTROL_IMAGE = "beside"
 """Tensor of a prompt for control-image models: the latent of the control image, shape
 (1, channels, height, width)."""
+
+STAGE_C, NO_STAGE_C = "stage_c", "no_stage_c"
+"""Tensors of a prompt for stage B of Stable Cascade: latents of stage C, (1, images, channels,
+height, width), and zeros of that shape for negative prompts."""
+IMAGE_PROMPT, NO_IMAGE_PROMPT = "image_prompt", "no_image_prompt"
+"""Tensors of a prompt for stage C of Stable Cascade: what CLIP says of images, (1, images, width),
+and zeros of that shape for prompts without images."""
+STAGE_TENSORS, NO_STAGE_TENSORS = (STAGE_C, IMAGE_PROMPT), (NO_STAGE_C, NO_IMAGE_PROMPT)
 
 OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, PRIOR_TOKENS, *VIDEO_CELLS)
 """Tensors of a fitted prompt that have one value per latent cell."""

@@ -27,7 +27,8 @@ class IndexedFamily(NamedTuple):
         pipelines: Classes of diffusers whose folders hold it.
         denoisers, controls: Classes that its denoiser and its control networks may be of.
         marks: Parts of tensor names in files of it or its control networks; see `FileLayout.marks`.
-        control_modes, text_width, lora_signs, comfyui_type, resolutions: As in `Family`, by names.
+        control_modes, text_width, lora_signs, comfyui_type, resolutions, accepts_prompts_of: As in
+            `Family`, by names.
         encoder_files: Whether its text encoders are read from files of their own.
     """
 
@@ -43,6 +44,7 @@ class IndexedFamily(NamedTuple):
     comfyui_type: str = ""
     resolutions: tuple[str, ...] = ()
     encoder_files: bool = True
+    accepts_prompts_of: tuple[str, ...] = ()
 
 
 _FAMILIES: Mapping[str, Callable[[], Family]] = {
@@ -126,6 +128,15 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "kolors": lambda: import_module("nodegraph.families.kolors").KOLORS,
     "hunyuan-dit": lambda: import_module("nodegraph.families.hunyuan_dit").HUNYUAN_DIT,
     "glm-image": lambda: import_module("nodegraph.families.glm_image").GLM_IMAGE,
+    "stable-cascade": lambda: import_module("nodegraph.families.stable_cascade").STABLE_CASCADE,
+    "stable-cascade-decoder": lambda: (
+        import_module("nodegraph.families.stable_cascade").STABLE_CASCADE_DECODER
+    ),
+    "wan-animate-2": lambda: import_module("nodegraph.families.wan_animate2").WAN_ANIMATE2,
+    "shap-e": lambda: import_module("nodegraph.families.shap_e").SHAP_E,
+    "shap-e-image": lambda: import_module("nodegraph.families.shap_e").SHAP_E_IMAGE,
+    "skyreels-v2-df": lambda: import_module("nodegraph.families.skyreels").SKYREELS_V2_DF,
+    "skyreels-v2": lambda: import_module("nodegraph.families.skyreels").SKYREELS_V2,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -353,6 +353,7 @@ JOYIMAGE_EDIT = JoyImageEdit(
             1024 * 1024, _SIDE, tuple(size for size in _BUCKETS if size[0] >= size[1])
         ),
     },
+    image_inputs=frozenset({"references"}),
     lora_signs=(
         LoraSign(
             r"^double_blocks_\d+_(attn_(img|txt)_attn_|(img|txt)_mlp_net_)",

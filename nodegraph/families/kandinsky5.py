@@ -469,6 +469,7 @@ KANDINSKY5_EDIT = Kandinsky5Edit(
     # The pipeline's empty prompt is read beside the image, too.
     needs_negative=False,
     needs_image=True,
+    image_inputs=frozenset({"references"}),
     accepts_prompts_of=("kandinsky5-image",),
     **_IMAGES,
     **_COMMON,
@@ -481,6 +482,7 @@ KANDINSKY5_VIDEO = Kandinsky5Video(
     denoisers=_denoiser(VIDEO_FILE),
     encoders=_encoders(QWEN25_VL, QWEN25, QWEN25_GGUF),
     first_picture="frames",
+    video_inputs=lambda config: frozenset({"first image"} if config["visual_cond"] else ()),
     resolutions={"kandinsky5-video": Resolutions(768 * 512, 16)},
     comfyui_type="kandinsky5",
     **_COMMON,

@@ -1,7 +1,8 @@
 """Kolors. Imports no torch.
 
 Source: diffusers' pipelines ``KolorsPipeline`` and ``KolorsImg2ImgPipeline``, and
-https://github.com/Kwai-Kolors/Kolors, by the Kolors team of Kuaishou.
+https://github.com/Kwai-Kolors/Kolors, by the Kolors team of Kuaishou. Of ControlNets, its
+``kolors/models/controlnet.py``.
 
 Source of the schedule, which no tensor shows: ``scheduler_config.json`` of the published folder
 Kwai-Kolors/Kolors-diffusers.
@@ -18,6 +19,7 @@ from nodegraph.families.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.families.sdxl import StableDiffusionXL
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.controlnets import controlnet_layout
 from nodegraph.weights.single_files.unet import (
     SCHEDULER_CONFIG,
     has_added_conditions,
@@ -26,8 +28,11 @@ from nodegraph.weights.single_files.unet import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from nodegraph.core.values import ConditioningEntry
-    from nodegraph.families.components import TextModel
+    from nodegraph.families.components import Denoiser, TextModel
+    from nodegraph.families.model_step import Batch, ControlNetCall, Moment, Residuals
 
 _TOKENS = 256
 """Of a prompt at the most; shorter ones are padded to them."""
@@ -76,6 +81,13 @@ class _Kolors(StableDiffusionXL):
     ) -> ConditioningEntry:
         return Family.encode_apart(self, model, texts, warn)
 
+    def controlled(
+        self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        # The class of diffusers has the projection, but leaves its use to the caller.
+        projected = question.network.encoder_hid_proj(batch["embeddings"])
+        return super().controlled(model, question, x, moment, {**batch, "embeddings": projected})
+
 
 def _schedule(config: Config) -> dict[str, Any]:
     return {
@@ -90,6 +102,8 @@ def _matches(unet: Shapes) -> bool:
     return has_added_conditions(unet) and projects_text(unet)
 
 
+_WIDTH = 2048
+"""Of the attention, which adapters change; the prompts themselves are 4096 wide."""
 _UNET = replace(
     unet_layout("kolors-unet", "the UNet of Kolors", size=128, matches=_matches),
     scheduler=_schedule,
@@ -104,8 +118,13 @@ KOLORS = _Kolors(
     encoders=(Part("text_encoder", ("ChatGLMModel",)),),
     tokenizers=(Part("tokenizer", ("ChatGLMTokenizer",)),),
     encoder_settings={"force_zeros_for_empty_prompt": False},
-    # Of the attention, which adapters change; the prompts themselves are 4096 wide.
-    text_width=2048,
+    control=Part(
+        "controlnet",
+        ("ControlNetModel",),
+        files=(controlnet_layout("kolors", "Kolors", width=_WIDTH, matches=_matches),),
+    ),
+    text_width=_WIDTH,
+    projects_text=True,
     tells_sizes=True,
     resolutions={"kolors": Resolutions(1024 * 1024, 64)},
 )

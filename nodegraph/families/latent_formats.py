@@ -6,7 +6,7 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,8 @@ from nodegraph.weights.single_files.base import FileLayout
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from nodegraph.core.spatial_values import Mesh
 
 
 class SoundPart(NamedTuple):
@@ -195,6 +197,48 @@ class LatentFormat:
             InvalidValue: As of `encode_sound`.
         """
         raise self._silent()
+
+    def decode_views(
+        self,
+        vae: Any,
+        latent: Tensor,
+        views: int,
+        size: int,
+        on_progress: Callable[[float], None],
+    ) -> Tensor:
+        """Views of the solid of a latent, from cameras around it.
+
+        Args:
+            latent: Of one solid, without the axis of the batch.
+            size: Side of the square images in pixels.
+            on_progress: Gets the finished share, 0 to 1; may raise, to stop.
+        Returns:
+            float32 on the CPU, about 0 to 1, shape (views, size, size, 3).
+        Raises:
+            InvalidValue: The format has no solids; on port ``vae``.
+        """
+        raise self._without_solids()
+
+    def decode_mesh(
+        self, vae: Any, latent: Tensor, grid: int, on_progress: Callable[[float], None]
+    ) -> Mesh | None:
+        """The surface of the solid of a latent; None where it has none.
+
+        Args:
+            latent, on_progress: As of `decode_views`.
+            grid: Cells per side of the grid on which the surface is found.
+        Raises:
+            InvalidValue: As of `decode_views`.
+        """
+        raise self._without_solids()
+
+    def _without_solids(self) -> InvalidValue:
+        return InvalidValue(
+            "the VAE decodes no solids",
+            port="vae",
+            given=f"one of format {self.name}",
+            hint="Use VAEDecode for images.",
+        )
 
     def reference_part(self, waveform: Tensor, rate: int) -> Tensor:
         """The part of a reference for timbre that models are shown; all of it for most formats.

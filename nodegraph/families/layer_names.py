@@ -28,7 +28,8 @@ class LoraSign(NamedTuple):
 
 
 UNET_SIGN = LoraSign(
-    r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
+    # Names with two numbers are those of Stable Cascade.
+    r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_(?!\d+_\d)|^mid_block_",
     "Stable Diffusion 1.x, 2.x or XL",
 )
 DOUBLE_STREAM_SIGN = LoraSign(r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux")
@@ -56,6 +57,9 @@ IMAGE_STREAM_SIGN = LoraSign(
     r"^transformer_blocks_\d+_img_(mlp|mod)_", "Qwen-Image or NucleusMoE-Image"
 )
 BLOCK_ATTENTION_SIGN = LoraSign(r"^blocks_\d+_attn[12]_", "Wan or Hunyuan-DiT")
+SELF_AND_CROSS_SIGN = LoraSign(
+    r"^blocks_\d+_(self|cross)_attn_to_", "LongCat-AudioDiT or Wan Animate 2"
+)
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"
 )

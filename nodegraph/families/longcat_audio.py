@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.families.ace_step import AceStepFormat
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.cosmos import PREDICT2_SIGN
-from nodegraph.families.layer_names import LoraSign
+from nodegraph.families.layer_names import SELF_AND_CROSS_SIGN
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.prompts import MusicPrompt
 from nodegraph.families.stable_audio import check_tags_alone
@@ -227,7 +227,7 @@ LONGCAT_AUDIO = LongCatAudio(
     perturbs_attention=False,
     skips_blocks=False,
     lora_signs=(
-        LoraSign(r"^blocks_\d+_(self|cross)_attn_to_", "LongCat-AudioDiT"),
+        SELF_AND_CROSS_SIGN,
         # Norms have the same names there.
         PREDICT2_SIGN,
     ),

@@ -362,6 +362,7 @@ LONGCAT_IMAGE_EDIT = LongCatImageEdit(
     pipelines=("LongCatImageEditPipeline",),
     encoders=(Part("text_encoder", _CLASSES, files=(QWEN25_VL,)),),
     tokenizers=_TOKENIZERS,
+    image_inputs=frozenset({"references"}),
     # The pipeline's empty prompt is read beside the image, too.
     needs_negative=False,
     accepts_prompts_of=("longcat-image",),

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from nodegraph.families import latent_colours as colours
 from nodegraph.families.base import (
     ATTENTION_CACHES,
     BLOCK_CACHES,
@@ -287,6 +288,10 @@ LTX_VAE = FileLayout(
 )
 
 
+DECODER_WIDTHS = "decoder_block_out_channels"
+"""Entry of an autoencoder's configuration: widths of its decoder, beginning at full size."""
+
+
 class LTXFormat(LatentFormat):
     """Videos whose autoencoder holds a mean and a deviation for each channel beside its weights.
 
@@ -294,7 +299,7 @@ class LTXFormat(LatentFormat):
     """
 
     def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
-        widths = config.get("decoder_block_out_channels") or (128,)
+        widths = config.get(DECODER_WIDTHS) or (128,)
         return CodingMemory(0.6, 0.3, 0.27).times(widths[0])
 
     def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
@@ -352,6 +357,8 @@ LTX_LATENTS = LTXFormat(
     temporal=8,
     autoencoders=("AutoencoderKLLTXVideo",),
     files=(LTX_VAE,),
+    rgb=colours.LTX,
+    rgb_bias=colours.LTX_BIAS,
 )
 """LTX-Video."""
 

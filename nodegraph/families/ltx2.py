@@ -31,13 +31,22 @@ from nodegraph.families.base import (
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
+    KEPT_SOUND,
+    SOUND_MASK,
     check_video_size,
     denoise_mask,
     with_first_frame,
 )
 from nodegraph.families.latent_formats import SoundPart
 from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN
-from nodegraph.families.ltx import LTXFormat
+from nodegraph.families.ltx import DECODER_WIDTHS, LTXFormat
+from nodegraph.families.ltx2_diffusion_decoder import (
+    DIFFUSION_DECODER,
+    check_encodes,
+    decoder_width,
+    denoise_pixels,
+    is_diffusion_decoder,
+)
 from nodegraph.families.ltx2_files import (
     AUDIO_VAE,
     CONNECTORS,
@@ -50,7 +59,7 @@ from nodegraph.families.ltx2_files import (
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundLayout
 from nodegraph.weights.lazy import torch
-from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.memory import CodingMemory, TokenMemory
 from nodegraph.weights.single_files.gemma4 import GEMMA4_12B
 from nodegraph.weights.single_files.language import GEMMA3
 
@@ -76,12 +85,22 @@ guides, shape (1, 3, tokens, 2)."""
 class LTX2Format(LTXFormat):
     """Videos and their sound, each with a mean and a deviation per channel beside the weights.
 
-    A VAE may hold the parts for one of the two alone.
+    A VAE may hold the parts for one of the two alone. That of LTX-2.5 may be its diffusion decoder.
     """
+
+    def decoding(self, config: Config) -> CodingMemory:
+        width = decoder_width(config)
+        return super().decoding(config if width is None else {DECODER_WIDTHS: (width,)})
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         _check_video(vae)
+        check_encodes(vae)
         return super().encode(vae, pixels)
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        if is_diffusion_decoder(vae):
+            return denoise_pixels(vae, self.unscale(vae, latents))
+        return super().decode(vae, latents)
 
     def unscale(self, vae: Any, latents: Tensor) -> Tensor:
         _check_video(vae)
@@ -190,7 +209,7 @@ LTX2_LATENTS = LTX2Format(
     128,
     spatial=SPATIAL,
     temporal=TEMPORAL,
-    autoencoders=("AutoencoderKLLTX2Video",),
+    autoencoders=("AutoencoderKLLTX2Video", DIFFUSION_DECODER),
     files=(VIDEO_VAE,),
     sound_parts=(
         SoundPart("audio_vae", ("AutoencoderKLLTX2Audio",), (AUDIO_VAE,)),
@@ -246,6 +265,8 @@ class LTX2Video(Family):
         if layout is not None:
             numbers = [layout.frames, layout.length, layout.channels, layout.bands]
             fitted = {**fitted, _SOUND: torch.tensor([numbers])}
+        kept = {name: request.masked_image.get(name) for name in (KEPT_SOUND, SOUND_MASK)}
+        fitted |= {name: item for name, item in kept.items() if item is not None}
         if guides is None:
             return fitted
         guided = {_STRENGTHS: guides.strengths[None], _GUIDES: guides.clean}
@@ -294,13 +315,16 @@ class LTX2Video(Family):
             if _STRENGTHS in batch:
                 mask = mask * (1 - batch[_STRENGTHS][0].to(mask)).view(-1, 1, 1)
             of_video = timestep.unsqueeze(-1) * mask.flatten()
+        of_heard = timestep
+        if KEPT_SOUND in batch:
+            heard, of_heard = _with_kept_sound(heard, timestep, batch)
         of_cells, of_sound = model.module(
             hidden_states=cells.to(model.dtype),
             audio_hidden_states=heard.to(model.dtype),
             encoder_hidden_states=batch["embeddings"],
             audio_encoder_hidden_states=batch[_SOUND_EMBEDDINGS],
             timestep=of_video,
-            audio_timestep=timestep,
+            audio_timestep=of_heard,
             sigma=timestep,
             encoder_attention_mask=batch["mask"],
             audio_encoder_attention_mask=batch["mask"],
@@ -339,6 +363,17 @@ class LTX25Video(LTX2Video):
         marked = torch.zeros(len(cells), cells.shape[1], 1, device=cells.device)
         marked[:, :per_frame] = 1
         return marked
+
+
+def _with_kept_sound(heard: Tensor, timestep: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The tokens of a sound whose kept ones have no noise, and the timestep of each.
+
+    So a video follows a sound. Source: https://github.com/Lightricks/LTX-2, where the timestep of a
+    token is its mask times sigma (``timesteps_from_mask``), and a kept token is clean.
+    """
+    mask = batch[SOUND_MASK].to(heard)
+    clean = batch[KEPT_SOUND].to(heard).transpose(1, 2).flatten(2)
+    return torch.where(mask.unsqueeze(-1) == 0, clean, heard), timestep.unsqueeze(-1) * mask
 
 
 def _with_guides(video: Tensor, batch: Batch) -> Tensor:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.families import latent_colours as colours
 from nodegraph.families.base import (
     ATTENTION_CACHES,
     BLOCK_CACHES,
@@ -229,6 +230,8 @@ MOCHI_LATENTS = MochiFormat(
     temporal=_TEMPORAL,
     autoencoders=("AutoencoderKLMochi",),
     files=(MOCHI_VAE,),
+    rgb=colours.MOCHI,
+    rgb_bias=colours.MOCHI_BIAS,
 )
 """Mochi 1."""
 

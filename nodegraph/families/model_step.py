@@ -331,6 +331,20 @@ class SamplingRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameSteps:
+    """The timesteps of the latent frames that a model sees.
+
+    Attributes:
+        timesteps: One for each frame, shape (frames,); 0 for a frame without noise.
+        block: Latent frames of a block: a frame attends to its own block and to earlier ones. 1:
+            to all frames. None: as the model's configuration says.
+    """
+
+    timesteps: Tensor
+    block: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """Where in a sampling a model is asked.
 
@@ -346,6 +360,7 @@ class Moment:
         progress_after: Part of the sampling that is done after the step.
         min_progress: See `nodegraph.sampling.schedules.NoiseLevels`.
         sigma: Noise level, which table models with whole timesteps are only near to.
+        frames: Timesteps of the latent frames, where each has its own. Else None.
     """
 
     timestep: Tensor
@@ -359,6 +374,7 @@ class Moment:
     progress_after: float = 1.0
     min_progress: float = 0.0
     sigma: float = 0.0
+    frames: FrameSteps | None = None
 
     @property
     def begun(self) -> float:

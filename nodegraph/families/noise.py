@@ -9,7 +9,7 @@ noise's standard deviation on an unscaled latent, sqrt((1 - alpha bar) / alpha b
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.cosine_time import COSINE_CLASS, TIMESTEPS, CosineTime
 from nodegraph.families.scheduler_file import (
     CONTINUOUS_CLASSES,
     EDM_CLASS,
@@ -83,6 +84,8 @@ class NoiseSchedule:
         karras: The range of a preconditioned model, which takes x = latent + sigma · noise at any
             level and whose family predicts the clean latent (`prediction_type` ``sample``). The
             table then has levels of that range, evenly spaced in log sigma. Else None.
+        cosine: The continuous time of a model that is asked at any time, whose table then has an
+            entry for each 1024th. Else None.
     """
 
     kind: ClassVar[str] = "discrete"
@@ -103,6 +106,7 @@ class NoiseSchedule:
     exact_sigmas: NDArray[np.float64] | None = None
     snr_shifted: bool = False
     karras: KarrasRange | None = None
+    cosine: CosineTime | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NoiseSchedule:
@@ -119,6 +123,8 @@ class NoiseSchedule:
             return cls._preconditioned(config)
         if config.get("_class_name") in CONTINUOUS_CLASSES:
             return cls._between_levels(config)
+        if config.get("_class_name") == COSINE_CLASS:
+            return cls._of_time(CosineTime.of(config), config)
         zero_snr = bool(config.get("rescale_betas_zero_snr", False))
         snr_shifted = config.get("_class_name") in SNR_SHIFT_CLASSES
         if snr_shifted:
@@ -197,13 +203,35 @@ class NoiseSchedule:
             exact_sigmas=exact,
         )
 
+    @classmethod
+    def _of_time(cls, cosine: CosineTime, config: Mapping[str, Any]) -> NoiseSchedule:
+        """The schedule of a model of a continuous time; the table serves what reads one."""
+        kept = cosine.table()
+        return cls(
+            betas=1 - torch.cat([kept[:1], kept[1:] / kept[:-1]]),
+            alphas_cumprod=kept,
+            sigmas=((1 - kept) / kept) ** 0.5,
+            prediction_type=config.get("prediction_type", "epsilon"),
+            clip=False,
+            cosine=cosine,
+        )
+
     @property
     def timesteps(self) -> int:
         """Number of training timesteps."""
         return len(self.betas)
 
+    def alpha_bar_at(self, timestep: Tensor) -> Tensor:
+        """Alpha bar of a timestep, which is a whole one unless the time is continuous; both
+        0-dimensional."""
+        if self.cosine is None:
+            return self.alphas_cumprod[timestep]
+        return self.cosine.alpha_bar(timestep.reshape(1) / TIMESTEPS)[0]
+
     def timestep_to_sigma(self, timesteps: NDArray[Any] | float) -> NDArray[np.float64]:
         """Noise levels of timesteps; fractional ones are interpolated linearly."""
+        if self.cosine is not None:
+            return self.cosine.sigmas(np.asarray(timesteps) / TIMESTEPS)
         table = self.sigmas.numpy()
         return np.asarray(np.interp(timesteps, np.arange(len(table)), table))
 
@@ -213,6 +241,8 @@ class NoiseSchedule:
         It inverts `timestep_to_sigma` at whole timesteps; between them the two interpolate
         differently, as samplers have since k-diffusion's DiscreteSchedule.
         """
+        if self.cosine is not None:
+            return self.cosine.times(sigmas) * TIMESTEPS
         table = np.log(self.sigmas.numpy())
         wanted = np.log(np.maximum(np.asarray(sigmas, dtype=np.float64), 1e-10))
         low = np.clip(_last_below(table, wanted), 0, len(table) - 2)
@@ -347,7 +377,7 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
     if kind == "scaled_linear":
         # linear in sqrt(beta): Rombach et al. 2022, arXiv:2112.10752
         return torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
-    return _cosine_betas(count)
+    return _betas_of(_ALPHA_BARS[kind], count)
 
 
 def _check_levels(sigmas: Tensor, config: Mapping[str, Any]) -> None:
@@ -377,15 +407,22 @@ def _exact_sigmas(config: Mapping[str, Any]) -> NDArray[np.float64] | None:
     return exact
 
 
-def _cosine_betas(count: int, largest: float = 0.999) -> Tensor:
-    """Betas whose alpha bar falls as a squared cosine.
+def _cosine_alpha_bar(time: float) -> float:
+    """Source: Nichol & Dhariwal 2021, arXiv:2102.09672, equation 17."""
+    return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
 
-    Source: Nichol & Dhariwal 2021, arXiv:2102.09672, equation 17.
-    """
 
-    def alpha_bar(time: float) -> float:
-        return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
+def _exponential_alpha_bar(time: float) -> float:
+    """Source: diffusers, ``schedulers/scheduling_heun_discrete.py``, ``betas_for_alpha_bar``."""
+    return math.exp(-12.0 * time)
 
+
+_ALPHA_BARS = {"squaredcos_cap_v2": _cosine_alpha_bar, "exp": _exponential_alpha_bar}
+"""By ``beta_schedule``: alpha bar at a time of the noising, 0 to 1."""
+
+
+def _betas_of(alpha_bar: Callable[[float], float], count: int, largest: float = 0.999) -> Tensor:
+    """Betas by which alpha bar falls as a function of time."""
     ratios = (alpha_bar((i + 1) / count) / alpha_bar(i / count) for i in range(count))
     return torch.tensor([min(1 - ratio, largest) for ratio in ratios], dtype=torch.float32)
 

@@ -1,4 +1,4 @@
-"""Prompts that name images, videos and sound. Imports no torch."""
+"""Prompts that name or are images, videos and sound. Imports no torch."""
 
 from __future__ import annotations
 
@@ -41,3 +41,15 @@ class MediaReader(ABC):
         self, model: TextModel, text: str, media: Sequence[PromptMedia], warn: Warn | None = None
     ) -> ConditioningEntry:
         """Encode a prompt with media; see `nodegraph.models.conditioning.encode_media`."""
+
+
+class ImagePromptReader(ABC):
+    """A family whose models take an image as their prompt, and no text."""
+
+    @abstractmethod
+    def encode_image(self, model: TextModel, image: Tensor) -> ConditioningEntry:
+        """Encode an image; see `nodegraph.models.conditioning.encode_image_prompt`.
+
+        Args:
+            image: float32 in 0..1, shape (height, width, channels).
+        """

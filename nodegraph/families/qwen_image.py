@@ -423,6 +423,7 @@ QWEN_IMAGE = QwenImage(
             1328 * 1328, 16, ((1328, 1328), (1472, 1104), (1584, 1056), (1664, 928))
         ),
     },
+    image_inputs=frozenset({"references"}),
     lora_signs=(
         LoraSign(r"^transformer_blocks_\d+_txt_(mlp|mod)_", "Qwen-Image"),
         IMAGE_STREAM_SIGN,

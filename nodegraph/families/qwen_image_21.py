@@ -295,6 +295,7 @@ QWEN_IMAGE_21 = QwenImage21(
     block_stacks=("transformer_blocks",),
     block_outputs={"QwenImage21TransformerBlock": (0, None)},
     resolutions={"qwen-image-21": Resolutions(_AREA, _SLOT_PIXELS)},
+    image_inputs=frozenset({"references"}),
     lora_signs=(
         LoraSign(
             r"^transformer_blocks_\d+_img_mlp_(proj|gate_layer|gate_up|out)", "Qwen-Image 2.1"

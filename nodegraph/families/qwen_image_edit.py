@@ -204,6 +204,7 @@ _COMMON: dict[str, Any] = {
     "needs_negative": False,
     "joint": False,
     "speedups": QWEN_IMAGE.speedups,
+    "image_inputs": QWEN_IMAGE.image_inputs,
     "lora_signs": QWEN_IMAGE.lora_signs,
 }
 

@@ -220,6 +220,7 @@ QWEN_IMAGE_LAYERED = QwenImageLayered(
     accepts_prompts_of=("qwen-image",),
     speedups=QWEN_IMAGE.speedups,
     resolutions={"qwen-image-layered": Resolutions(_AREA, 32)},
+    image_inputs=frozenset({"references"}),
     lora_signs=QWEN_IMAGE.lora_signs,
     comfyui_type="qwen_image",
 )

@@ -144,9 +144,14 @@ def candidates(shapes: Shapes) -> Iterator[Family]:
             yield BUILT_IN[name]
 
 
+def families_of_text_width(width: int) -> tuple[str, ...]:
+    """Names of the built-in families whose UNets read embeddings of a width; imports none."""
+    return tuple(name for name, entry in INDEX.items() if entry.text_width == width != 0)
+
+
 def family_of_text_width(width: int) -> str | None:
-    """Name of the built-in family whose UNet reads embeddings of a width; imports none."""
-    return next((name for name, entry in INDEX.items() if entry.text_width == width != 0), None)
+    """The first of `families_of_text_width`; None if there is none."""
+    return next(iter(families_of_text_width(width)), None)
 
 
 def family_of_control(class_name: str) -> Family | None:

@@ -83,6 +83,7 @@ SCHEDULER_CLASSES = (
             "DDIMScheduler",
             "DDPMParallelScheduler",
             "DDPMScheduler",
+            "DDPMWuerstchenScheduler",
             "DEISMultistepScheduler",
             "DPMSolverMultistepInverseScheduler",
             "DPMSolverMultistepScheduler",
@@ -103,13 +104,13 @@ SCHEDULER_CLASSES = (
     )
 )
 """Classes of diffusers whose files describe what is sampled here: a variance for each of a number
-of training timesteps. Flow matching, EDM and cascades aren't among them."""
+of training timesteps, or of a continuous time. Flow matching and EDM aren't among them."""
 
 _CLASSES = {"discrete": SCHEDULER_CLASSES, "flow": FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES}
 
 _SUPPORTED: Mapping[str, tuple[tuple[Any, ...], Any]] = {
     "prediction_type": (PREDICTION_TYPES, "epsilon"),
-    "beta_schedule": (("linear", "scaled_linear", "squaredcos_cap_v2"), "linear"),
+    "beta_schedule": (("linear", "scaled_linear", "squaredcos_cap_v2", "exp"), "linear"),
     "timestep_spacing": (("leading", "trailing", "linspace", None), None),
     "timestep_type": (("discrete",), "discrete"),
     "thresholding": ((False,), False),
@@ -149,6 +150,7 @@ _NUMBERS: Mapping[str, tuple[float, float, float]] = {
     "timestep_scaling": (0, 1e9, 10.0),
     "clip_sample_range": (0, 1e9, 1.0),
     "snr_shift_scale": (0, 1e9, 3.0),
+    **dict.fromkeys(("s", "scaler"), (0, 1e3, 1.0)),
 }
 """By key: what a number has to lie between, and what a missing one means."""
 _FLOW_NUMBERS: Mapping[str, tuple[float, float, float]] = {
@@ -518,7 +520,7 @@ def with_flow_shift(recipe: DiffusionModel, shift: float, entries: int = 1000) -
 
 SOUND_SHIFT = "audio_shift"
 """Key that no file has: the shift of the noise levels of a video's sound."""
-_SOUND_CLASSES = frozenset({"MiniMaxH3Scheduler"})
+SOUND_CLASSES = frozenset({"MiniMaxH3Scheduler"})
 """Classes of diffusers of which a model has one for the video and one for its sound."""
 
 
@@ -532,7 +534,7 @@ def with_sound_shift(recipe: DiffusionModel, shift: float) -> DiffusionModel:
             out of range, on port ``shift``.
     """
     config = scheduler_config(recipe)
-    if config.get("_class_name") not in _SOUND_CLASSES:
+    if config.get("_class_name") not in SOUND_CLASSES:
         raise InvalidValue(
             "the model has no noise levels for sound that could be shifted",
             port="model",

@@ -138,7 +138,10 @@ _CONTROL = Part(
     ("ControlNetModel", "ControlNetUnionModel", "T2IAdapter"),
     files=(
         controlnet_layout(
-            "sdxl", "Stable Diffusion XL", width=_WIDTH, matches=has_added_conditions
+            "sdxl",
+            "Stable Diffusion XL",
+            width=_WIDTH,
+            matches=lambda net: has_added_conditions(net) and not projects_text(net),
         ),
         union_layout("sdxl", "Stable Diffusion XL", width=_WIDTH, matches=has_added_conditions),
         adapter_layout("sdxl", "Stable Diffusion XL", is_xl=True),

@@ -212,6 +212,8 @@ class ClipEncoder:
             they are.
         comfyui_windows: Whether windows are filled as ComfyUI 0.3.64 does, see `_words`; else
             CLIP's own words are never split between two.
+        masked: Whether the encoder gets a mask of the padding, also where its configuration does
+            not ask for one.
     """
 
     model: Any
@@ -219,6 +221,7 @@ class ClipEncoder:
     layer: int
     final_norm: bool = False
     comfyui_windows: bool = False
+    masked: bool = False
 
     @property
     def length(self) -> int:
@@ -235,7 +238,8 @@ class ClipEncoder:
     def _empty(self) -> Encoded:
         """The window without tokens, which most prompts need: computed once for each encoder."""
         known = _EMPTY.setdefault(self.model, {})
-        key = str(self.model.device), f"{self.layer} {self.final_norm}", self.length
+        kind = f"{self.layer} {self.final_norm} {self.masked}"
+        key = str(self.model.device), kind, self.length
         if key not in known:
             known[key] = self._computed(())
         hidden, pooled = known[key]
@@ -252,7 +256,7 @@ class ClipEncoder:
         padding = [tokenizer.pad_token_id] * (self.length - len(whole))
         ids = torch.tensor([whole + padding], device=self.model.device)
         mask = None
-        if getattr(self.model.config, "use_attention_mask", False):
+        if self.masked or getattr(self.model.config, "use_attention_mask", False):
             mask = torch.tensor([[1] * len(whole) + [0] * len(padding)], device=ids.device)
         is_last = self.layer == 1 and self.final_norm
         check_layer(self.model, self.layer)

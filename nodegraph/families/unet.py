@@ -115,10 +115,13 @@ class UNetFamily(Family):
 
     Attributes:
         is_told_sizes: Whether it takes sizes beside the prompt, as SDXL is.
+        projects_text: Whether its networks project the prompt to the width of their attention.
     """
 
     lengthens: bool = True
     is_told_sizes: bool = False
+    projects_text: bool = False
+    image_inputs: frozenset[str] = frozenset({"control"})
     follows_unscaled: bool = True
     speedups: frozenset[str] = ATTENTION_CACHES | FUSED | CHANNELS_LAST
     lora_signs: tuple[LoraSign, ...] = (UNET_SIGN,)
@@ -243,7 +246,8 @@ class UNetFamily(Family):
             is_xl = config.get("adapter_type") == "full_adapter_xl"
             return is_xl == self.is_told_sizes
         is_told = config.get("addition_embed_type") is not None
-        return is_told == self.is_told_sizes
+        projects = config.get("encoder_hid_dim_type") is not None
+        return is_told == self.is_told_sizes and projects == self.projects_text
 
     def controlled(
         self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch

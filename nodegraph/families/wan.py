@@ -56,6 +56,8 @@ from nodegraph.families.wan_inputs import (
     fit_references,
     token_timesteps,
     vace_inputs,
+    wan22_5b_video_inputs,
+    wan_video_inputs,
     with_conditions,
 )
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
@@ -81,7 +83,8 @@ _IMAGE_POSITIONS = "condition_embedder.image_embedder.pos_embed"
 """Of models between two images: tells the tokens of one from those of the other."""
 
 
-def _config(shapes: Shapes) -> dict[str, Any]:
+def wan_config(shapes: Shapes) -> dict[str, Any]:
+    """The configuration of a transformer without further layers, by its own names."""
     width, taken, *patch = shapes["patch_embedding.weight"]
     sees = shapes.get("condition_embedder.image_embedder.norm1.weight", (None,))[0]
     return {
@@ -107,7 +110,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
 def _vace_config(shapes: Shapes) -> dict[str, Any]:
     """That of VACE. Its layers follow every second of the 30 blocks of the model of 1.3B, and every
     fifth of the 40 of 14B."""
-    config, count = _config(shapes), count_of(shapes, r"vace_blocks\.(\d+)\.")
+    config, count = wan_config(shapes), count_of(shapes, r"vace_blocks\.(\d+)\.")
     every = config["num_layers"] // count
     return {
         **config,
@@ -121,7 +124,7 @@ def _fun_config(shapes: Shapes) -> dict[str, Any]:
     reference, camera = shapes.get(f"{_REFERENCE}.weight"), shapes.get(f"{_CAMERA}.conv.weight")
     blocks = count_of(shapes, rf"{_CAMERA}\.residual_blocks\.(\d+)\.") if camera else 1
     return {
-        **_config(shapes),
+        **wan_config(shapes),
         "reference_channels": None if reference is None else reference[1],
         "camera_channels": None if camera is None else camera[1],
         "camera_blocks": blocks,
@@ -137,7 +140,7 @@ def _boundary(config: Config) -> Config:
     return {"boundary_ratio": 0.875 if config["in_channels"] == config["out_channels"] else 0.9}
 
 
-_LAYERS: Table = (
+WAN_LAYERS: Table = (
     ("blocks.*.attn1.to_q", "blocks.*.self_attn.q"),
     ("blocks.*.attn1.to_k", "blocks.*.self_attn.k"),
     ("blocks.*.attn1.to_v", "blocks.*.self_attn.v"),
@@ -173,8 +176,8 @@ _LAYERS: Table = (
 )
 
 _VACE_LAYERS: Table = (
-    *_LAYERS,
-    *((f"vace_{new}", f"vace_{old}") for new, old in _LAYERS if new.startswith("blocks.")),
+    *WAN_LAYERS,
+    *((f"vace_{new}", f"vace_{old}") for new, old in WAN_LAYERS if new.startswith("blocks.")),
     ("vace_blocks.*.proj_in", "vace_blocks.*.before_proj"),
     ("vace_blocks.*.proj_out", "vace_blocks.*.after_proj"),
 )
@@ -183,7 +186,7 @@ _VACE_LAYERS: Table = (
 _REFERENCE, _CAMERA = "patch_embedding.reference", "patch_embedding.camera"
 
 _FUN_LAYERS: Table = (
-    *_LAYERS,
+    *WAN_LAYERS,
     (_REFERENCE, "ref_conv"),
     (f"{_CAMERA}.conv", "control_adapter.conv"),
     *(
@@ -210,7 +213,7 @@ class _Kind:
 
 _OWN_MARKS = ("condition_embedder.time_proj.weight", "proj_out.weight")
 _VACE_FIRST = ("vace_patch_embedding.weight",)
-_PLAIN = _Kind("WanTransformer3DModel", _LAYERS, _config)
+_PLAIN = _Kind("WanTransformer3DModel", WAN_LAYERS, wan_config)
 _VACE = _Kind("WanVACETransformer3DModel", _VACE_LAYERS, _vace_config, _VACE_FIRST, _VACE_FIRST)
 _FUN = _Kind(
     "WanFunTransformer3DModel",
@@ -221,8 +224,8 @@ _FUN = _Kind(
 )
 _ANIMATE = _Kind(
     CLASS_NAME,
-    (*_LAYERS, *ANIMATE_LAYERS),
-    lambda shapes: animate_config(shapes, _config(shapes)),
+    (*WAN_LAYERS, *ANIMATE_LAYERS),
+    lambda shapes: animate_config(shapes, wan_config(shapes)),
     (ORIGINAL_MARK,),
     (MARK,),
 )
@@ -292,6 +295,10 @@ _UNKNOWN = (
     "casual_audio_encoder.",
     # others that are shown more than a film
     "patch_embedding_",
+    # Animate 2 as published
+    "blocks.0.block.",
+    # SkyReels V2, by a frame rate
+    "fps_",
 )
 _RELATIVES = (
     # Animate, with a face and a pose
@@ -479,7 +486,7 @@ def _experts(*files: FileLayout) -> tuple[Part, ...]:
 
 
 _PIPELINES = ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline")
-_COMMON: dict[str, Any] = {
+COMMON_PARTS: dict[str, Any] = {
     "encoders": (
         Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL, UMT5_GGUF)),
         Part(
@@ -523,10 +530,11 @@ WAN = WanFamily(
     denoisers=_experts(WAN_FILE, WAN_VACE_FILE, WAN_FUN_FILE, WAN_ANIMATE_FILE),
     multiple=16,
     first_picture="film",
+    video_inputs=wan_video_inputs,
     control_videos=True,
     resolutions={"wan": Resolutions(832 * 480, 16)},
     comfyui_type="wan",
-    **_COMMON,
+    **COMMON_PARTS,
 )
 WAN22_5B = WanFamily(
     "wan22-5b",
@@ -537,9 +545,10 @@ WAN22_5B = WanFamily(
     multiple=32,
     landscape=(1280, 704),
     first_picture="frame",
+    video_inputs=wan22_5b_video_inputs,
     inpaint_models=True,
     control_videos=True,
     resolutions={"wan22-5b": Resolutions(1280 * 704, 32)},
     comfyui_type="wan",
-    **_COMMON,
+    **COMMON_PARTS,
 )

@@ -13,7 +13,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.image_conditioning import FACE_VIDEO, POSE_LATENTS, check_animation
+from nodegraph.families.image_conditioning import (
+    DRIVING_LATENTS,
+    FACE_VIDEO,
+    POSE_LATENTS,
+    check_animation,
+)
 from nodegraph.families.model_step import Batch, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import Shapes
@@ -122,6 +127,13 @@ def fit_animation(fitted: dict[str, Tensor], config: Config, request: SamplingRe
         InvalidValue: They do not fit the transformer; on the port of the side.
     """
     takes_animation = is_animate(config)
+    if DRIVING_LATENTS in fitted:
+        raise InvalidValue(
+            "the model is not Wan Animate 2, and the conditioning is for one",
+            port=request.side,
+            hint="Load a model of Wan Animate 2. For a file with the names of Wan 2.1, choose the "
+            "family wan-animate-2 in LoadDiffusionModel.",
+        )
     poses, face = fitted.get(POSE_LATENTS), fitted.get(FACE_VIDEO)
     size = None if poses is None else tuple(poses.shape[2:])
     check_animation(size, request, takes_animation=takes_animation)

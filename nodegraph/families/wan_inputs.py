@@ -31,12 +31,40 @@ from nodegraph.families.image_conditioning import (
     unused_image_error,
 )
 from nodegraph.families.model_step import Batch, SamplingRequest
+from nodegraph.families.wan_animate import is_animate
 from nodegraph.weights.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.families.base import Config
+
+
+_TEMPORAL = 4
+"""Frames of a latent frame, and channels of a film's mask."""
+
+
+def wan_video_inputs(config: Config) -> frozenset[str]:
+    """Return what a model of Wan takes of `VIDEO_MEDIA`, by its transformer's configuration."""
+    taken = {
+        "VACE context": "vace_layers" in config,
+        "camera path": config.get("camera_channels") is not None,
+        "animation": is_animate(config),
+        "control video": _has_control(config),
+        "first image": config["in_channels"] != config["out_channels"],
+    }
+    return frozenset(name for name, is_taken in taken.items() if is_taken)
+
+
+def wan22_5b_video_inputs(config: Config) -> frozenset[str]:
+    """The same of Wan 2.2 5B, each model of which takes a first image."""
+    return wan_video_inputs(config) | {"first image"}
+
+
+def _has_control(config: Config) -> bool:
+    """Whether a transformer takes a control video beside the noise, and a film or none."""
+    channels = int(config["out_channels"])
+    return int(config["in_channels"]) - channels in (2 * channels, 2 * channels + _TEMPORAL)
 
 
 def fit_film(
@@ -54,7 +82,7 @@ def fit_film(
     channels = int(config["out_channels"])
     extra = int(config["in_channels"]) - channels
     control = fitted.pop(CONTROL_LATENTS, None)
-    has_control = extra in (2 * channels, 2 * channels + temporal)
+    has_control = _has_control(config)
     check_control_latents(control, request, takes_latents=has_control)
     film, mask = fitted.pop(CONDITION_VIDEO, None), fitted.pop(CONDITION_VIDEO_MASK, None)
     has_last = fitted.pop(LAST_FRAME, None) is not None

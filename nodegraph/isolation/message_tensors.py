@@ -162,7 +162,7 @@ class BlockSource:
         """The tensor of which `MemoryBlocks.add` gave this."""
         import torch
 
-        from nodegraph.store.codec import tensor_of_kind
+        from nodegraph.store.codec import aligned_tensor, tensor_of_kind
 
         number, name, shape, device, kind = reference
         dtype = getattr(torch, name)
@@ -171,7 +171,7 @@ class BlockSource:
             return tensor_of_kind(cuda_from_plain(block), kind)
         # One without items: memory that nobody wrote to would be what this process had there.
         flat = torch.frombuffer(block, dtype=dtype) if len(block) else torch.empty(0, dtype=dtype)
-        tensor = flat.reshape(shape)
+        tensor = aligned_tensor(flat).reshape(shape)
         if self._is_copied and not isinstance(block, bytearray):
             tensor = tensor.clone()
         return tensor_of_kind(tensor if device == "cpu" else tensor.to(device), kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,6 @@ from nodegraph.models.vae import check_frames, encode_video, latent_format
 
 _GRAY = 0.5
 """Frames that the model generates from nothing: 0 where images are in -1..1."""
-_FAMILY = "wan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,40 @@ def encode_animation(
             work on that size or number of frames.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
+    check_family(conditioning, autoencoder, animation.frames, "wan")
+    _check_sizes(animation)
+    film, masks = None, None
+    if animation.background is not None and animation.masks is not None:
+        film, masks = _part(animation.background, animation), _part(animation.masks, animation)
+    pose = _part(animation.pose, animation)
+    face = _part(animation.face, animation) * 2 - 1
+    return {
+        **encode_film(
+            autoencoder,
+            animation.image,
+            animation.frames,
+            film=film,
+            masks=masks,
+            previous=animation.previous,
+            overlap=animation.overlap,
+        ),
+        POSE_LATENTS: _encoded(autoencoder, pose),
+        FACE_VIDEO: face.movedim(-1, 0)[None].contiguous(),
+    }
+
+
+def check_family(
+    conditioning: Conditioning, autoencoder: Autoencoder, frames: int, *names: str
+) -> None:
+    """Refuse prompts of families that animate no characters, and VAEs that can't encode.
+
+    Args:
+        names: Of the families that do.
+    Raises:
+        InvalidValue: On the port of the input.
+    """
     family = get_family(conditioning.family or "")
-    if family.name != _FAMILY:
+    if family.name not in names:
         raise InvalidValue(
             f"{family.title} animates no characters",
             port="conditioning",
@@ -85,47 +117,47 @@ def encode_animation(
             hint="Load a model of Wan Animate.",
         )
     check_vae(family, autoencoder)
-    check_frames(autoencoder, animation.frames, port="frames")
-    _check_sizes(animation)
+    check_frames(autoencoder, frames, port="frames")
+
+
+def encode_film(
+    autoencoder: Autoencoder,
+    image: Tensor,
+    frames: int,
+    *,
+    film: Tensor | None = None,
+    masks: Tensor | None = None,
+    previous: Tensor | None = None,
+    overlap: int = 1,
+) -> dict[str, Tensor]:
+    """What the model sees beside the noise: the character's image, and the frames after it.
+
+    Args:
+        image, frames, previous, overlap: As of `Animation`.
+        film: The frames of the segment as they are before; None is gray.
+        masks: White where they are generated; None generates all.
+    Returns:
+        The tensors `CONDITION_VIDEO` and `CONDITION_VIDEO_MASK`.
+    """
+    if film is None:
+        film = torch.full((frames, *image.shape[1:]), _GRAY)
+    if previous is not None:
+        last = previous[-overlap:]
+        film = torch.cat([last, film[len(last) :]])
+    latents = torch.cat([_encoded(autoencoder, image), _encoded(autoencoder, film)], 2)
+    cells = latents.shape[-2], latents.shape[-1]
+    if masks is None:
+        kept = torch.zeros(frames, *cells)
+    else:
+        kept = functional.interpolate((1 - masks)[:, None], size=cells, mode="nearest")[:, 0]
+    if previous is not None:
+        kept[:overlap] = 1
     temporal = latent_format(autoencoder).temporal
-    film = torch.cat(
-        [_encoded(autoencoder, animation.image), _encoded(autoencoder, _film(animation))], 2
-    )
-    cells = film.shape[-2], film.shape[-1]
-    shown = _by_cell(_kept(animation, cells), temporal)
-    pose = _part(animation.pose, animation)
-    face = _part(animation.face, animation) * 2 - 1
+    first = torch.ones(1, temporal, 1, *cells)
     return {
-        CONDITION_VIDEO: film,
-        CONDITION_VIDEO_MASK: torch.cat([torch.ones(1, temporal, 1, *cells), shown], 2),
-        POSE_LATENTS: _encoded(autoencoder, pose),
-        FACE_VIDEO: face.movedim(-1, 0)[None].contiguous(),
+        CONDITION_VIDEO: latents,
+        CONDITION_VIDEO_MASK: torch.cat([first, _by_cell(kept, temporal)], 2),
     }
-
-
-def _film(animation: Animation) -> Tensor:
-    """The frames that the model sees beside the noise."""
-    frames, size = animation.frames, animation.image.shape[1:]
-    if animation.background is None:
-        film = torch.full((frames, *size), _GRAY)
-    else:
-        film = _part(animation.background, animation)
-    if animation.previous is None:
-        return film
-    last = animation.previous[-animation.overlap :]
-    return torch.cat([last, film[len(last) :]])
-
-
-def _kept(animation: Animation, cells: tuple[int, int]) -> Tensor:
-    """1 where the model keeps what it sees, shape (frames, height, width) in latent cells."""
-    if animation.masks is None:
-        kept = torch.zeros(animation.frames, *cells)
-    else:
-        masks = 1 - _part(animation.masks, animation)
-        kept = functional.interpolate(masks[:, None], size=cells, mode="nearest")[:, 0]
-    if animation.previous is not None:
-        kept[: animation.overlap] = 1
-    return kept
 
 
 def _by_cell(kept: Tensor, temporal: int) -> Tensor:
@@ -155,14 +187,6 @@ def _check_sizes(animation: Animation) -> None:
     Raises:
         InvalidValue: So it is.
     """
-    image, previous = animation.image, animation.previous
-    if len(image) != 1:
-        raise InvalidValue(
-            "the character is one image",
-            port="image",
-            given=f"{len(image)} images",
-            expected="1",
-        )
     if (animation.background is None) != (animation.masks is None):
         missing = "background" if animation.background is None else "mask"
         raise InvalidValue(
@@ -175,10 +199,34 @@ def _check_sizes(animation: Animation) -> None:
         "pose": animation.pose,
         "background": animation.background,
         "mask": animation.masks,
-        "previous": previous,
     }
+    check_segment(animation.image, videos, animation.frames, animation.previous, animation.overlap)
+
+
+def check_segment(
+    image: Tensor,
+    videos: Mapping[str, Tensor | None],
+    frames: int,
+    previous: Tensor | None,
+    overlap: int,
+) -> None:
+    """Refuse images and videos of other sizes than the character's image.
+
+    Args:
+        videos: By port.
+        image, frames, previous, overlap: As of `Animation`.
+    Raises:
+        InvalidValue: On the port of the input.
+    """
+    if len(image) != 1:
+        raise InvalidValue(
+            "the character is one image",
+            port="image",
+            given=f"{len(image)} images",
+            expected="1",
+        )
     size = image.shape[1:3]
-    for port, video in videos.items():
+    for port, video in {**videos, "previous": previous}.items():
         if video is not None and video.shape[1:3] != size:
             raise InvalidValue(
                 "the videos must have the size of the character's image",
@@ -187,12 +235,12 @@ def _check_sizes(animation: Animation) -> None:
                 expected=f"{size[1]} x {size[0]} pixels",
                 hint=f"Put a {'ResizeMask' if port == 'mask' else 'ResizeImage'} before this node.",
             )
-    if previous is not None and not animation.overlap <= min(len(previous), animation.frames - 1):
+    if previous is not None and not overlap <= min(len(previous), frames - 1):
         raise InvalidValue(
             "a segment begins with the last frames of the one before, and is longer",
             port="overlap",
-            given=f"{animation.overlap} frames",
-            expected=f"at most {min(len(previous), animation.frames - 1)}",
+            given=f"{overlap} frames",
+            expected=f"at most {min(len(previous), frames - 1)}",
         )
 
 

@@ -21,9 +21,13 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.components import TextModel
-from nodegraph.families.family_checks import check_reads_references
+from nodegraph.families.family_checks import (
+    check_one_image_prompt,
+    check_reads_image_prompt,
+    check_reads_references,
+)
 from nodegraph.families.noise import NoiseSchedule
-from nodegraph.families.prompt_media import MediaReader, PromptMedia
+from nodegraph.families.prompt_media import ImagePromptReader, MediaReader, PromptMedia
 from nodegraph.families.prompts import MUSIC_TASKS, MusicPrompt
 from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.models.helper_files import ENCODED
@@ -37,6 +41,8 @@ from nodegraph.models.prompt_syntax import PromptPart, joint_parts, prompt_parts
 from nodegraph.weights.weight_files import read_tensors
 
 _FAMILY = "sdxl"
+_WITH_IMAGES = (_FAMILY, "stable-cascade")
+"""Families whose prompts may be images of an image encoder."""
 _POOLED = "pooled"
 _NOISE = NoiseSchedule.from_config(
     {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}
@@ -91,9 +97,9 @@ def check_pooled_image(family: str | None) -> None:
     Raises:
         InvalidValue: On port ``conditioning``.
     """
-    if family is not None and family in FAMILIES and family != _FAMILY:
+    if family is not None and family in FAMILIES and family not in _WITH_IMAGES:
         raise InvalidValue(
-            "image embeddings can replace the pooled prompt of Stable Diffusion XL only",
+            "image embeddings can be a prompt of Stable Diffusion XL or Stable Cascade only",
             port="conditioning",
             given=get_family(family).title,
             hint="Use ApplyIPAdapter or ReferenceLatents with other models.",
@@ -229,6 +235,24 @@ def encode_edit(
     _tell_unread(text_model, [text], warn)
     pictures = [picture for image in images for picture in image]
     return _conditioning(text_model, lambda: [family.encode_edit(text_model, text, pictures, warn)])
+
+
+def encode_image_prompt(text_model: TextModel, image: Tensor) -> Conditioning:
+    """Encode an image as the prompt of a model that takes one in place of a text.
+
+    Args:
+        image: float32 in 0..1, shape (1, height, width, channels).
+    Returns:
+        As `encode_prompt`.
+    Raises:
+        InvalidValue: The model takes a text, on port ``encoder``; or there are several images.
+        NumericalError: As of `encode_prompt`.
+    """
+    family = get_family(text_model.family)
+    check_reads_image_prompt(family)
+    check_one_image_prompt(len(image))
+    assert isinstance(family, ImagePromptReader)
+    return _conditioning(text_model, lambda: [family.encode_image(text_model, image[0])])
 
 
 def encode_media(

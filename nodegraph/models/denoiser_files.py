@@ -188,7 +188,7 @@ def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:
     )
     named = [file for file in files if file.name == layout.CONFIG]
     read = layout.read_config(named[0]) if named else {}
-    part = _choose_part(path, header.shapes, family, read)
+    part = _choose_part(path, header, family, read)
     try:
         own = select_prefix(header.shapes, part.prefix)
         config = read if named else part.layout.config(own)
@@ -230,10 +230,10 @@ def _of_folder(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header
     return (path / layout.CONFIG, *weights.files, *index), whole
 
 
-def _choose_part(path: Path, shapes: Shapes, family: str, config: Config) -> StandalonePart:
+def _choose_part(path: Path, header: Header, family: str, config: Config) -> StandalonePart:
     """What a file holds, of the family that is asked for and has the class that its configuration
-    names, if it has one."""
-    class_name = str(config.get("_class_name") or "")
+    names, if it has one. Its metadata may name one of those that look the same."""
+    shapes, class_name = header.shapes, str(config.get("_class_name") or "")
     candidates = (
         denoisers_of_class(path, class_name, shapes) if class_name else find_denoisers(shapes)
     )
@@ -247,7 +247,9 @@ def _choose_part(path: Path, shapes: Shapes, family: str, config: Config) -> Sta
             hint=f"Load it with {identified.node}." if identified.node else identified.hint,
         )
     if family == AUTO:
-        return min(candidates, key=lambda part: _contradictions(part, shapes, config))
+        named = (part for part in candidates if part.layout.named(header.metadata))
+        likeliest = min(candidates, key=lambda part: _contradictions(part, shapes, config))
+        return next(named, likeliest)
     names = [part.family.name for part in candidates]
     if family not in names:
         # A family of a package may look like one that comes along.
@@ -267,8 +269,10 @@ def _choose_part(path: Path, shapes: Shapes, family: str, config: Config) -> Sta
 
 
 def _contradictions(part: StandalonePart, shapes: Shapes, config: Config) -> int:
-    """How many names in a configuration are not those of a family's layout: families whose tensors
-    are alike differ in them, for example by how they take an image."""
+    """How many names in a configuration are not those of a family's layout.
+
+    Families whose tensors are alike differ in them, for example by how they take an image.
+    """
     if not config:
         return 0
     try:
@@ -326,6 +330,20 @@ def open_denoiser(
     options += storage_option(storage, _kinds(experts))
     precision = stored_precision(dtype, experts[0].weights, device)
     return DiffusionModel(family.name, files, precision, tuple(sorted(options)))
+
+
+def find_expert_files(
+    wanted: DenoiserRequest, folders: Sequence[Path], *, allow_pickle: bool = False
+) -> list[tuple[Part, FoundDenoiser]] | None:
+    """The parts of a denoiser with the files of each; None if a whole model is asked for.
+
+    Raises:
+        NodegraphError: As `open_denoiser`.
+    """
+    if _asks_whole(wanted, folders):
+        return None
+    experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
+    return [*_with_conditioners(experts[0].part.family, experts)]
 
 
 def _with_conditioners(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Config, Family
+from nodegraph.families.image_conditioning import VIDEO_MEDIA
 from nodegraph.families.registry import FAMILIES, get_family
-from nodegraph.families.scheduler_file import override_schedule
+from nodegraph.families.scheduler_file import SOUND_CLASSES, override_schedule
 from nodegraph.models.model_files import (
     Options,
     model_configs,
@@ -77,7 +78,9 @@ class ModelFacts(TypedDict):
     `context_width` the width of the embeddings it takes, 0 if it doesn't say, `guides_itself`
     whether it was distilled from guidance, `takes_scale` whether it is told the guidance scale,
     `needs_negative` whether the empty prompt stands in for
-    a negative one, `positions` the numbers of its `PositionLimits`, empty if any latent fits.
+    a negative one, `positions` the numbers of its `PositionLimits`, empty if any latent fits,
+    `sound_levels` whether the sound of its videos has noise levels of its own, `takes` what its
+    prompts may have besides text: ``references``, a ``control image``, and of `VIDEO_MEDIA`.
 
     What its parts hold besides weights is told in numbers (`nodegraph.weights.memory`):
     `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
@@ -101,6 +104,8 @@ class ModelFacts(TypedDict):
     needs_negative: bool
     held_step: Held
     positions: tuple[int | None, ...]
+    sound_levels: bool
+    takes: tuple[str, ...]
     held_decoding: NotRequired[Held]
     held_encoding: NotRequired[Held]
 
@@ -235,7 +240,21 @@ def family_facts(
         needs_negative=family.needs_negative,
         held_step=(step.cell, step.fixed, step.parameter_uses),
         positions=tuple(family.position_limits(denoiser) or ()),
+        sound_levels=schedule.get("_class_name") in SOUND_CLASSES,
+        takes=tuple(sorted(_media_taken(family, denoiser))),
     )
+
+
+def _media_taken(family: Family, denoiser: Config) -> Iterator[str]:
+    """What prompts of a model may have besides text, by the configuration of its denoiser."""
+    if "references" in family.image_inputs:
+        yield "references"
+    # Such models take the latent of the image beside the noise.
+    channels = denoiser.get("in_channels"), 2 * (denoiser.get("out_channels") or 0)
+    if "control" in family.image_inputs and channels[0] == channels[1]:
+        yield "control image"
+    # What a family does not take at all is found by the node that would add it.
+    yield from VIDEO_MEDIA if family.video_inputs is None else family.video_inputs(denoiser)
 
 
 def coding_memory(latent: LatentFormat, vae: Config) -> tuple[Held, Held]:

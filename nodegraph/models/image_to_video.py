@@ -16,10 +16,12 @@ from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.family_checks import (
     check_frame_inside,
+    check_free_frame,
     check_starts_with_image,
     check_takes_control_videos,
     check_takes_last_image,
 )
+from nodegraph.families.frame_steps import FrameForcing
 from nodegraph.families.image_conditioning import (
     CONDITION_CLIP,
     CONDITION_VIDEO,
@@ -27,6 +29,7 @@ from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
     IMAGE_EMBEDS,
     LAST_FRAME,
+    LAST_LATENT,
     REFERENCE_LATENT,
     VACE_CONTEXT,
     VACE_STRENGTH,
@@ -169,12 +172,18 @@ def encode_first_frame(
     if family.first_picture in ("clip", "still"):
         count = latent_format(autoencoder).nearest_frames(min(len(image), frames))[0]
         return {CONDITION_CLIP: encode_condition(autoencoder, image[:count])}
+    if last is not None and isinstance(family, FrameForcing):
+        return {
+            FIRST_FRAME: _encoded(autoencoder, image, "image"),
+            LAST_LATENT: _encoded(autoencoder, last, "last_image"),
+        }
     is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
     if not is_film and last is None:
-        return {FIRST_FRAME: _encoded(autoencoder, image)}
+        return {FIRST_FRAME: _encoded(autoencoder, image, "image")}
     ends = [] if last is None else [last]
     padding = torch.full((frames - 1 - len(ends), *image.shape[1:]), _GREY)
-    film = {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding, *ends]))}
+    whole = torch.cat([image, padding, *ends])
+    film = {CONDITION_VIDEO: _encoded(autoencoder, whole, "image")}
     if family.first_picture == "frame":
         # Such models keep the first frame, too. The VAE encodes it without the later ones.
         film[FIRST_FRAME] = film[CONDITION_VIDEO][:, :, :1].contiguous()
@@ -219,6 +228,10 @@ def with_frame_guide(
     step = formats.temporal
     if len(images) > 1 and start:
         start = (start - 1) // step * step + 1
+    if start or not append:
+        # At frame 0, several control videos may be beside the video.
+        taken = {item.frame for item in latent.guides if item.frame or not item.is_appended}
+        check_free_frame(start, taken, what="guide")
     count = (min(len(images), latent.frames - start) - 1) // step * step + 1
     size = latent.width, latent.height
     clip = resize_image(images[:count], *size, method="bilinear", fit="crop")
@@ -458,8 +471,8 @@ def _on_canvas(image: Tensor, width: int, height: int) -> Tensor:
     return canvas
 
 
-def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
-    samples = encode_video(autoencoder, frames).samples
+def _encoded(autoencoder: Autoencoder, frames: Tensor, port: str = "video") -> Tensor:
+    samples = encode_video(autoencoder, frames, port=port).samples
     assert samples is not None
     return samples
 
@@ -527,6 +540,7 @@ def check_vae(family: Family, autoencoder: Autoencoder) -> None:
 
 def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:
     check_takes_last_image(family)
+    image = image[:1]  # of a video that is continued
     if last.shape != image.shape:
         raise InvalidValue(
             "the first and the last image differ in size or number",

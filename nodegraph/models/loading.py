@@ -57,7 +57,7 @@ from nodegraph.families.components import (
 from nodegraph.families.file_tokenizers import gemma_tokenizer
 from nodegraph.families.helper_networks import DEPTH_ANYTHING, SAM
 from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
-from nodegraph.families.registry import get_family
+from nodegraph.families.registry import get_family, get_latent_format
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.families.vocabulary import MERGES, missing_tokenizer_error
 from nodegraph.models.helper_files import classifier_bytes, upscaler_bytes
@@ -404,6 +404,14 @@ def _denoiser(recipe: DiffusionModel) -> Denoiser:
 
 
 def _autoencoder(recipe: Vae) -> Autoencoder:
+    if not get_latent_format(recipe.family).autoencoders:
+        raise InvalidValue(
+            "the model has no VAE: another model continues from its latents",
+            port="vae",
+            given=f"latents of format {recipe.family}",
+            hint="Put its latent into a StageBConditioning, and decode the latent of stage B with "
+            "the VAE of that model.",
+        )
     autoencoder = Autoencoder(_modules(recipe), recipe.family)
     if settings := recipe_settings(recipe):
         autoencoder.module.register_to_config(**settings)

@@ -13,7 +13,7 @@ from torch import Tensor
 from nodegraph.core.values import Audio, Conditioning, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
-from nodegraph.families.family_checks import check_takes_keyframes
+from nodegraph.families.family_checks import check_free_frame, check_takes_keyframes
 from nodegraph.families.image_conditioning import (
     MediaCondition,
     condition_tensors,
@@ -86,6 +86,14 @@ def keyframe_tensors(
             hint="Link image and vae, or audio and audio_vae.",
         )
     known = media_conditions(conditioning.entries[0].tensors)
+    for part, name, what in ((samples, "video", "keyframe"), (heard, "sound", "sound")):
+        if part is not None:
+            frames = {
+                item.frame
+                for item in known
+                if item.frame is not None and getattr(item, name) is not None
+            }
+            check_free_frame(start, frames, what=what)
     return condition_tensors([*known, MediaCondition(samples, heard, start)])
 
 

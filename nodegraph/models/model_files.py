@@ -154,7 +154,8 @@ def port_files(
         PartFiles(part.role, layout.tokenizer_files(source.path / part.role))
         for part in family.tokenizers
     ]
-    vae = files_of([Part(family.vae, ()), *sound_parts(family.latent)])
+    own = [Part(family.vae, ())] if family.latent.autoencoders else []
+    vae = files_of([*own, *sound_parts(family.latent)])
     return files_of(family.denoisers), [*files_of(family.encoders), *tokenizers], vae
 
 
@@ -182,7 +183,10 @@ def model_settings(source: ModelSource, family: Family) -> Options:
         within = denoiser_within(source)
         return published_settings(family, within.layout, within.config)
     index = layout.read_config(layout.index_file(source.path))
-    further = {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
+    further: dict[str, dict[str, Any]] = {}
+    for path in further_files(source, index):
+        # A folder may have several, as that of a processor.
+        further.setdefault(path.parent.name, {}).update(layout.read_config(path))
     return _settings({**_index_settings(index, family.settings), **further})
 
 

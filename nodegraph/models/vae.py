@@ -1,4 +1,4 @@
-"""Encode images and videos as latents, and decode them, whole or in tiles.
+"""Encode images, videos and sound as latents, and decode them and solids.
 
 An autoencoder from `in_tiles` works on overlapping tiles that fade into each other. This bounds the
 memory, and the result differs a little: layers normalize by the mean and variance of a tile
@@ -7,16 +7,22 @@ instead of the whole image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from nodegraph.core.spatial_values import Mesh
 from nodegraph.core.values import Audio, Latent
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Autoencoder
-from nodegraph.families.family_checks import check_is_image, check_one_sound, check_one_video
+from nodegraph.families.family_checks import (
+    check_has_solids,
+    check_is_image,
+    check_one_sound,
+    check_one_video,
+)
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import get_latent_format
 from nodegraph.media.audio.transforms import resample
@@ -125,12 +131,13 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
 
 
 @torch.no_grad()
-def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
+def encode_video(autoencoder: Autoencoder, frames: Tensor, *, port: str = "video") -> Latent:
     """Encode a video deterministically; see `encode_image`.
 
     Args:
         frames: float32 in 0..1, shape (frames, height, width, 3), sides multiples of `downscale`,
             as many as the latent format's `nearest_frames` allows.
+        port: Of errors.
     Returns:
         As `encode_image`, a batch of one.
     Raises:
@@ -138,8 +145,8 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
         TooLarge, MemoryError, NumericalError: As of `encode_image`.
     """
     takes_alpha = latent_format(autoencoder).transparent
-    _check_image(frames, downscale(autoencoder), "video", takes_alpha=takes_alpha)
-    check_frames(autoencoder, len(frames), port="video")
+    _check_image(frames, downscale(autoencoder), port, takes_alpha=takes_alpha)
+    check_frames(autoencoder, len(frames), port=port)
     return _latent_of(autoencoder, frames, with_frames=True)
 
 
@@ -250,6 +257,80 @@ def decode_sound(autoencoder: Autoencoder, latent: Latent) -> Audio:
     waveform = waveform[0].to("cpu", torch.float32).contiguous()
     _check_finite(waveform, "decoding produced NaN or infinity")
     return Audio(waveform, rate)
+
+
+@torch.no_grad()
+def decode_views(
+    autoencoder: Autoencoder,
+    latent: Latent,
+    *,
+    views: int,
+    size: int,
+    on_progress: Callable[[float], None],
+) -> Tensor:
+    """Render the solids of a latent from cameras around them; see `LatentFormat.decode_views`.
+
+    Returns:
+        float32 in 0..1 on the CPU, shape (batch * views, size, size, 3), solid after solid.
+    Raises:
+        InvalidValue: The latent is empty or has another format, or the VAE decodes no solids.
+        NumericalError: The latent or the result has NaN or infinity.
+    """
+    samples = _solids(autoencoder, latent)
+    images = [
+        latent_format(autoencoder).decode_views(
+            autoencoder.module, item, views, size, _share_of(on_progress, index, len(samples))
+        )
+        for index, item in enumerate(samples)
+    ]
+    joined = torch.cat(images).clamp(0, 1)
+    _check_finite(joined, "decoding produced NaN or infinity")
+    return joined
+
+
+@torch.no_grad()
+def decode_meshes(
+    autoencoder: Autoencoder, latent: Latent, *, grid: int, on_progress: Callable[[float], None]
+) -> list[Mesh]:
+    """The surfaces of the solids of a latent; see `LatentFormat.decode_mesh`.
+
+    Returns:
+        A mesh for each solid that has a surface.
+    Raises:
+        InvalidValue: As of `decode_views`, or none has a surface.
+        NumericalError: The latent has NaN or infinity.
+    """
+    samples = _solids(autoencoder, latent)
+    meshes = [
+        latent_format(autoencoder).decode_mesh(
+            autoencoder.module, item, grid, _share_of(on_progress, index, len(samples))
+        )
+        for index, item in enumerate(samples)
+    ]
+    closed = [mesh for mesh in meshes if mesh is not None]
+    if not closed:
+        raise InvalidValue(
+            "no solid has an interior",
+            port="latent",
+            given=f"{len(samples)} solids",
+            hint="Sample with more steps, or with a cfg of 3 to 15.",
+        )
+    return closed
+
+
+def _solids(autoencoder: Autoencoder, latent: Latent) -> Tensor:
+    """The samples of a latent of solids, where its VAE computes."""
+    check_has_solids(latent_format(autoencoder))
+    samples = check_latent(autoencoder, latent)
+    _check_finite(samples, "the latent has NaN or infinity", port="latent")
+    return samples.to(autoencoder.device, autoencoder.dtype)
+
+
+def _share_of(
+    on_progress: Callable[[float], None], index: int, count: int
+) -> Callable[[float], None]:
+    """What takes the finished share of one of several items."""
+    return lambda share: on_progress((index + share) / count)
 
 
 @torch.no_grad()

@@ -13,7 +13,9 @@ from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
     CONDITION_VIDEO_MASK,
     CONTROL_LATENTS,
+    NO_STAGE_C,
     OVER_CELLS,
+    STAGE_C,
     mask_names,
 )
 from nodegraph.media.images.masks import resize_mask
@@ -24,6 +26,7 @@ from nodegraph.sampling.regions import Window
 _OVER_PICTURE = (
     *OVER_CELLS,
     *(CONDITION_CLIP, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONTROL_LATENTS),
+    *(STAGE_C, NO_STAGE_C),
 )
 """Tensors of a prompt that lie over the picture, in cells or in pixels."""
 

@@ -37,6 +37,7 @@ from nodegraph.sampling.initial_latent import (
 )
 from nodegraph.sampling.inpainting import KeptPart, noise_mask_tensors
 from nodegraph.sampling.latent_noise import draw_sampling_noise
+from nodegraph.sampling.latent_size import PaddedLatent
 from nodegraph.sampling.prompts import entries_of
 from nodegraph.sampling.regions import step_mask
 from nodegraph.sampling.sampler_options import SamplerOptions
@@ -148,9 +149,10 @@ class Denoising:
             self._plugin = f"sampler {sampler.name}"
         elif isinstance(guider.method, PluginGuidance):
             self._plugin = f"guider {guider.method.name}"
-        shape = self._checked_shape(model, latent, parts)
+        self._padded = padded = PaddedLatent.of(family, latent)
+        shape = self._checked_shape(model, padded.latent, parts)
         first_prompt = entries_of("positive", parts.guider.positive)[0]
-        joined = JoinedLatent.of(self._family, model, latent, shape, first_prompt)
+        joined = JoinedLatent.of(family, model, padded.latent, shape, first_prompt)
         self._joined, latent, shape, tokens = joined, joined.latent, joined.shape, joined.tokens
         self._sound = sound = joined.sound
         if sound is not None:
@@ -170,7 +172,7 @@ class Denoising:
             width=latent.width,
             height=latent.height,
             shape=shape,
-            inpaint_tensors=noise_mask_tensors(self._family, latent, self._original),
+            inpaint_tensors=noise_mask_tensors(family, latent, self._original, sound),
             extra_models=extra_models,
             sound=sound,
             guides=joined.guides,
@@ -418,10 +420,9 @@ class Denoising:
         if self._mask is not None and left is None:
             # set back once more, as the model's precision may be lower than the original's
             samples = torch.where(self._step_mask() == 0, self._original, samples)
-        name = self._family.latent.name
-        whole = replace(self._latent, samples=samples, format=name, leftover=left)
         video, sound = self._joined.split(samples)
-        return replace(whole, samples=video, sound=sound)
+        whole = replace(self._latent, format=self._family.latent.name, leftover=left)
+        return self._padded.crop(replace(whole, samples=video, sound=sound))
 
     def _with_guides(self, samples: Tensor) -> Tensor:
         """Samples with the first frame and the guides of full strength, if any."""

@@ -13,7 +13,12 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Form, Latent,
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.components import Denoiser
-from nodegraph.families.family_checks import check_has_video
+from nodegraph.families.family_checks import (
+    check_has_video,
+    check_takes_guides,
+    check_takes_sound,
+    check_untiled,
+)
 from nodegraph.families.model_step import GuideLayout, SoundLayout
 from nodegraph.families.noise import draw_batch
 from nodegraph.families.registry import get_family
@@ -109,13 +114,9 @@ def place_sound(
     """
     if family.sound is not None:
         return family.sound(config, latent, first)
-    if latent.sound is None:
-        return None
-    raise InvalidValue(
-        f"{family.title} generates no sound, and the latent has some",
-        port="latent",
-        hint="Use the video output of SplitSoundLatent.",
-    )
+    if latent.sound is not None:
+        check_takes_sound(family)
+    return None
 
 
 def check_whole_sound(tiling: TiledEvaluation | None) -> None:
@@ -125,11 +126,7 @@ def check_whole_sound(tiling: TiledEvaluation | None) -> None:
         InvalidValue: On port ``guider``.
     """
     if tiling is not None:
-        raise InvalidValue(
-            "a model that also generates sound is not evaluated in tiles",
-            port="guider",
-            hint="Remove the node that evaluates the model in tiles.",
-        )
+        check_untiled()
 
 
 def with_joined_sound(latent: Latent, video: Sequence[int], sound: SoundLayout) -> Latent:
@@ -158,13 +155,7 @@ def place_guides(family: Family, latent: Latent, shape: Sequence[int]) -> GuideL
     """
     if not latent.guides:
         return None
-    if not family.takes_guides:
-        raise InvalidValue(
-            f"{family.title} takes no frame guides, and the latent has some",
-            port="latent",
-            given=f"{len(latent.guides)} guides",
-            hint="Use RemoveFrameGuides, or load a model whose family takes guides.",
-        )
+    check_takes_guides(family, len(latent.guides))
     for guide in latent.guides:
         _, channels, frames, *sides = guide.samples.shape
         fits = channels == shape[1] and tuple(sides) == tuple(shape[3:])
@@ -278,7 +269,7 @@ def _check_empty(family: Family, latent: Latent) -> None:
 def _with_guides(latent: Latent, shape: Sequence[int], guides: GuideLayout) -> Latent:
     """A latent whose samples include its guides. An empty one stays empty if it has no mask, which
     would keep a part of the guides."""
-    if latent.samples is None and latent.noise_mask is None:
+    if latent.samples is None and not latent.is_masked:
         return latent
     samples = torch.zeros(tuple(shape)) if latent.samples is None else latent.samples
     appended = len(guides.strengths) - guides.frames
@@ -348,14 +339,17 @@ def mask_in_cells(
     sound: SoundLayout | None = None,
 ) -> Tensor | None:
     """What is denoised anew: float32 on the CPU, (1 or batch, 1, height, width) in cells, with a
-    1 for the frames of videos. A video with sound has all frames; its sound is denoised anew.
+    1 for the frames of videos. A video with sound has all frames. Its sound is denoised anew, or
+    as its own mask says; then the mask has all channels.
 
     Args:
         smooth: Interpolate the mask on lines, as ComfyUI does, not by the share of each cell.
     """
-    mask = latent.noise_mask
+    mask, heard = latent.noise_mask, None if sound is None else latent.sound_mask
     if mask is None:
-        return None
+        if heard is None:
+            return None
+        mask = torch.ones(1, *shape[-2:])
     batch = shape[0]
     if mask.ndim != 3 or mask.shape[0] not in (1, batch):
         raise InvalidValue(
@@ -367,7 +361,16 @@ def mask_in_cells(
     cells = mask_to_cells(mask.to(torch.float32), shape[-2], shape[-1], smooth=smooth)
     if len(shape) == 4:
         return cells
-    return cells.unsqueeze(2) if sound is None else over_sound(cells.unsqueeze(2), shape, sound, 1)
+    if sound is None:
+        return cells.unsqueeze(2)
+    whole = over_sound(cells.unsqueeze(2), shape, sound, 1)
+    if heard is None:
+        return whole
+    count = max(len(whole), len(heard))
+    video = whole[:, :, : sound.frames].expand(
+        count, shape[1], *whole[0, :, : sound.frames].shape[1:]
+    )
+    return sound.join(video, heard[:, None, :, None].expand(sound.sound_shape(count)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,7 +466,7 @@ def check_initial_latent(latent: Latent, *, added: bool, rises: bool) -> None:
             hint="Link a NoNoise.",
         )
     left = None if added else latent.leftover
-    if left is not None and latent.noise_mask is not None and left.original is None:
+    if left is not None and latent.is_masked and left.original is None:
         raise InvalidValue(
             "the mask keeps a part of the original image, which is not known for this noisy latent",
             port="latent",

@@ -18,7 +18,13 @@ from torch.nn import functional
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
-from nodegraph.families.image_conditioning import INPAINT_MASK, MASKED_IMAGE
+from nodegraph.families.image_conditioning import (
+    INPAINT_MASK,
+    KEPT_SOUND,
+    MASKED_IMAGE,
+    SOUND_MASK,
+)
+from nodegraph.families.model_step import SoundLayout
 from nodegraph.families.registry import get_family
 from nodegraph.sampling.samplers import Sampler
 
@@ -174,14 +180,20 @@ def with_masked_latent(
     )
 
 
-def noise_mask_tensors(family: Family, latent: Latent, picture: Tensor) -> dict[str, Tensor]:
-    """What a latent's noise mask says of its image, for models that fill masked ones; else empty.
+def noise_mask_tensors(
+    family: Family, latent: Latent, picture: Tensor, sound: SoundLayout | None = None
+) -> dict[str, Tensor]:
+    """What a latent's noise mask says of its image, for models that fill masked ones, and what the
+    mask of its sound says, for models that see kept sound without noise; else empty.
 
     Unlike `InpaintConditioning` it doesn't cover what is masked: what lies there the model sees.
 
     Args:
         picture: That the mask keeps a part of, shape (n, channels, height, width) in cells.
+        sound: Where the sound lies in it.
     """
+    if sound is not None and latent.sound_mask is not None:
+        return {KEPT_SOUND: sound.split(picture)[1], SOUND_MASK: latent.sound_mask}
     if latent.noise_mask is None or latent.samples is None or picture.ndim != 4:
         return {}
     mask = (latent.noise_mask[:, None] >= 0.5).to(torch.float32)

@@ -119,7 +119,7 @@ def add_noise_of_level(
     form: Form = "mixing" if model_noise.kind == "flow" else "exploding"
     if form == "exploding":
         alpha, deviation = torch.tensor(1.0), torch.tensor(sigma)
-    original = None if latent.noise_mask is None else samples
+    original = samples if latent.is_masked else None
     noisy = alpha * samples + deviation * drawn
     return replace(latent, samples=noisy, leftover=Leftover(sigma, form, original))
 
@@ -303,7 +303,7 @@ def add_noise(
     noise = draw_noise(latent.samples.shape[1:], seed, latent.noise_indices)
     samples = alpha * latent.samples + deviation * noise
     level = float(schedule.timestep_to_sigma(timestep)) if sigma is None else sigma  # type: ignore[arg-type]
-    original = None if latent.noise_mask is None else latent.samples
+    original = latent.samples if latent.is_masked else None
     return replace(latent, samples=samples, leftover=Leftover(level, "mixing", original))
 
 

@@ -262,6 +262,9 @@ def _flow_levels(
 
 def _table_levels(stretch: ScheduleSegment, noise: NoiseSchedule, grid: Grid) -> NoiseLevels:
     law, steps = stretch.law, stretch.steps
+    if noise.cosine is not None:
+        # Any time is a timestep.
+        grid = replace(grid, integer_timesteps=False, reads_table=False)
     # too many steps show as levels that don't fall, which is refused below
     with np.errstate(divide="ignore", invalid="ignore"):
         if law == LEVELS:
@@ -282,7 +285,8 @@ def _table_levels(stretch: ScheduleSegment, noise: NoiseSchedule, grid: Grid) ->
     check_sigma(float(sigmas[0]), float(noise.sigmas[-1]), "schedule")
     levels = np.concatenate([sigmas, [0.0]]).astype(np.float32)
     _check_falling(stretch, timesteps, levels, noise.timesteps, noise.timesteps - 1)
-    even = law in SPACINGS or (law == "normal" and not grid.distilled and noise.karras is None)
+    is_of_file = not grid.distilled and noise.karras is None and noise.cosine is None
+    even = law in SPACINGS or (law == "normal" and is_of_file)
     return NoiseLevels(
         sigmas=torch.from_numpy(levels),
         timesteps=torch.from_numpy(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodegraph.errors import InvalidValue
+from nodegraph.families.cosine_time import TIMESTEPS
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.sampler_names import (
     ALIGN_YOUR_STEPS,
@@ -98,6 +99,8 @@ def _normal(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
     if noise.karras is not None:
         own = noise.karras
         return on_model_grid(noise, karras_levels(own.high, own.low, steps, own.rho), grid)
+    if noise.cosine is not None:
+        return _levels(noise, noise.cosine.falling_times(steps) * TIMESTEPS)
     if grid.distilled:
         return _levels(noise, _distilled_timesteps(noise, steps))
     return _spaced(noise, steps, grid, spacing=noise.spacing or grid.spacing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from nodegraph.core.digests import Digest
+from nodegraph.store.codec import ALIGNMENT
 
 Chunk = bytes | bytearray | memoryview
 
@@ -160,8 +162,8 @@ class Blobs:
         """Let go of a staged file."""
         _unlink(staged.temporary)
 
-    def read(self, digest: Digest, suffix: str) -> bytearray:
-        """The file's bytes, checked.
+    def read(self, digest: Digest, suffix: str) -> memoryview:
+        """The file's bytes, checked, in memory of their own that may be written to.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -171,15 +173,14 @@ class Blobs:
         path = self._path_text(digest, suffix)
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - quicker than a Path
             status = os.fstat(file.fileno())
-            data = bytearray(status.st_size)
+            data = _aligned_memory(status.st_size)
             hasher = blake3(max_threads=blake3.AUTO)
-            view = memoryview(data)
             filled = 0
             while filled < len(data):
-                count = file.readinto(view[filled : filled + _STEP])
+                count = file.readinto(data[filled : filled + _STEP])
                 if not count:
                     break
-                hasher.update(view[filled : filled + count])
+                hasher.update(data[filled : filled + count])
                 filled += count
             if hasher.hexdigest() != digest:
                 raise DamagedBlob(Path(path), _stamp(status))
@@ -274,6 +275,13 @@ def _write(descriptor: int, chunk: Chunk, hasher: blake3) -> int:
         while piece:
             piece = piece[os.write(descriptor, piece) :]
     return at
+
+
+def _aligned_memory(size: int) -> memoryview:
+    """Memory in which a file's first tensor is aligned, so that a large one needs no copy."""
+    whole = bytearray(size + ALIGNMENT)
+    first = -ctypes.addressof(ctypes.c_char.from_buffer(whole)) % ALIGNMENT
+    return memoryview(whole)[first : first + size]
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:

@@ -41,7 +41,8 @@ _LONGEST_SKELETON = 64 << 10
 """Bytes of a skeleton that go into the header; a longer one becomes a tensor of bytes."""
 _LONGEST_HEADER = 100_000_000
 """As the format has it."""
-_ALIGNMENT = 64
+ALIGNMENT = 64
+"""Bytes at whose multiples torch's own tensors begin in memory."""
 
 _DTYPES: Mapping[str, str] = {
     "bool": "BOOL",
@@ -158,7 +159,7 @@ class TensorWriter:
 
 def _header(content: Mapping[str, Any]) -> bytes:
     text = json.dumps(content, separators=(",", ":")).encode()
-    text += b" " * (-(len(text) + 8) % _ALIGNMENT)
+    text += b" " * (-(len(text) + 8) % ALIGNMENT)
     if len(text) > _LONGEST_HEADER:
         raise Unstorable("too many tensors for one file")
     return len(text).to_bytes(8, "little") + text
@@ -189,7 +190,7 @@ def _name(tensor: Tensor) -> str:
 
 
 class TensorReader:
-    """Finds tensors in a file's bytes. They share its memory, so nobody else may write there."""
+    """Finds tensors in a file's bytes. Most share its memory, so nobody else may write there."""
 
     def __init__(self, data: bytearray | memoryview) -> None:
         self._data = data
@@ -216,12 +217,13 @@ class TensorReader:
         if start == end:
             tensor = torch.empty(shape, dtype=dtype)
         else:
-            tensor = torch.frombuffer(
+            flat = torch.frombuffer(
                 self._data,
                 dtype=dtype,
                 count=(end - start) // dtype.itemsize,
                 offset=self._start + start,
-            ).reshape(shape)
+            )
+            tensor = aligned_tensor(flat).reshape(shape)
         if device != "cpu":
             tensor = _moved(tensor, device)
         return tensor_of_kind(tensor, kind[0]) if kind else tensor
@@ -239,6 +241,15 @@ class TensorReader:
         line = np.frombuffer(self._data, dtype=dtype, count=count, offset=self._start + start)
         array: Any = line.reshape(shape)
         return array if array.flags.aligned else array.copy()
+
+
+def aligned_tensor(tensor: Tensor) -> Tensor:
+    """A tensor of the same numbers that begins in memory where torch's own ones may begin.
+
+    Torch computes with other kernels elsewhere: a product of a matrix and a vector has other last
+    bits. So a result that was read would lead to another one than the result that was computed.
+    """
+    return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
 
 
 def tensor_of_kind(tensor: Tensor, kind: str) -> Tensor:
@@ -315,7 +326,7 @@ def decode(
     serializers: Serializers,
     relocated: Relocated = lambda path: None,
 ) -> Any:
-    """The value of a file's bytes. Its tensors share them if they are writable.
+    """The value of a file's bytes. Its tensors share them if they are writable and aligned.
 
     Args:
         relocated: Finds files that it names and that aren't there any more.

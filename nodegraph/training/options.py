@@ -10,6 +10,7 @@ from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.training_values import Dataset
 from nodegraph.core.values import NOT_CONTENT, DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.errors import InvalidValue
+from nodegraph.families.family_checks import has_solids
 from nodegraph.families.registry import get_family
 from nodegraph.weights.precision.storage import STORED, recipe_storage
 
@@ -61,6 +62,13 @@ def check_trainable(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae
     if family.needs_seed:
         raise InvalidValue(
             f"models of {family.title} cannot be trained, as training has no prior tokens",
+            port="model",
+            given=family.name,
+            hint="Train a model of another family.",
+        )
+    if has_solids(family.latent):
+        raise InvalidValue(
+            f"models of {family.title} cannot be trained, as nothing encodes solids",
             port="model",
             given=family.name,
             hint="Train a model of another family.",

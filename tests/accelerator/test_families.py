@@ -3,6 +3,7 @@ last bit."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from nodegraph_nodes._sound_facts import music_size
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
@@ -25,8 +27,9 @@ from nodegraph.diffusion import (
 )
 from nodegraph.families.image_conditioning import CONDITION_CLIP, FIRST_FRAME
 from nodegraph.families.sampler_names import CFG_PP_SAMPLERS, allowed_schedules
+from nodegraph.families.shap_e_renderer import extract_mesh, render_views
 from nodegraph.models.conditioning import with_references
-from nodegraph.models.vae import decode_video
+from nodegraph.models.vae import decode_sound, decode_video
 from nodegraph.residency import ResidencyManager
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.inpainting import with_tensors
@@ -41,7 +44,8 @@ from tests.diffusion.families.test_flux2 import flux2
 from tests.diffusion.families.test_hunyuan_image import hunyuan
 from tests.diffusion.families.test_inpainting import filled, flux_fill, sd1_fill
 from tests.diffusion.families.test_qwen_image_edit import edit_plus, edited
-from tests.diffusion.families.tiny_models import TINY, Tiny
+from tests.diffusion.families.test_shap_e import half_inside_of, shap_e, solid
+from tests.diffusion.families.tiny_models import STAGES, TINY, TINY_SOUND, Tiny
 from tests.diffusion.families.video_models import wan
 from tests.diffusion.stand_in import ONE_OF_EACH, run
 from tests.diffusion.test_samplers import SD1, make
@@ -130,6 +134,45 @@ def test_a_family_goes_the_whole_way_there(
     assert card.is_empty()
 
 
+def heard(model: Model, tiny: Tiny) -> Sequence[Tensor]:
+    """A second of sound by prompts, decoded."""
+    family = FAMILIES[model.part("model").family]
+    width, height = music_size(family.name, 1.0)
+    latent, options = Latent(None, width, height), {"sampler": tiny.sampler, "cfg": 3.0}
+    made = model.make(width, height, latent=latent, negative=NEGATIVE, **options)
+    sound = replace(latent, samples=made.latents, format=family.latent.name)
+    return made.latents, decode_sound(model.part("vae"), sound).waveform
+
+
+@pytest.mark.parametrize("family", quick("stable-audio-3", of=TINY_SOUND))
+def test_a_family_of_sound_goes_the_whole_way_there(
+    model_of: ModelOf,  # noqa: F811
+    card: Card,
+    family: str,
+) -> None:
+    """Also with its layers brought there one by one."""
+    tiny = TINY_SOUND[family]
+    _, model = model_of(tiny.build)
+    expected = heard(model, tiny)
+    there = Model(model.folder, device="cuda:0")
+    for one, other in zip(heard(there, tiny), expected, strict=True):
+        card.assert_as_on_cpu(one, other)
+    for part in there.loaded.values():
+        move_component(part, "cpu")
+    assert card.is_empty()
+    with ExitStack() as small:
+        there = Model(model.folder)
+        for name in ("model", "text_encoder"):
+            part = small_footprint(model.part(name), "cuda:0")
+            there.loaded[name] = small.enter_context(part)
+        there.loaded["vae"] = model.part("vae")
+        found, _ = heard(there, tiny)
+    # where sigma begins at hundreds, other last bits grow
+    card.assert_as_on_cpu(found, expected[0], rounding=3e-4)
+    del there, part, found
+    assert card.is_empty()
+
+
 @pytest.mark.parametrize(
     "family",
     quick("flux", "wan", of=("flux", "chroma", "flux2", "hunyuan-image", "qwen-image", "wan")),
@@ -154,10 +197,37 @@ def test_a_step_brings_nothing_there_and_waits_for_nothing(
     assert [place for place in places if any(room in place for room in ours)] == []
 
 
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_solids_are_made_there(
+    model_of: ModelOf,  # noqa: F811
+    card: Card,
+) -> None:
+    pipeline, model = model_of(shap_e)
+    there = Model(model.folder, device="cuda:0")
+    options = {"sampler": "heun", "schedule": "karras", "cfg": 4.0}
+    found, expected = (each.make(1024, 1024, **options).latents for each in (there, model))
+    card.assert_as_on_cpu(found, expected)
+    renderer = half_inside_of(pipeline.shap_e_renderer)
+    views, mesh = (
+        render_views(renderer, solid(), views=1, size=4),
+        extract_mesh(renderer, solid(), grid=8),
+    )
+    moved, latent = copy.deepcopy(renderer).to("cuda:0"), solid().to("cuda:0")
+    card.assert_as_on_cpu(render_views(moved, latent, views=1, size=4), views)
+    shape = extract_mesh(moved, latent, grid=8)
+    assert mesh is not None
+    assert shape is not None
+    assert shape.colors is not None
+    assert mesh.colors is not None
+    card.assert_as_on_cpu(shape.vertices, mesh.vertices)
+    card.assert_as_on_cpu(shape.colors, mesh.colors)
+
+
 def test_they_are_all_here() -> None:
     pictures = {name for name, family in FAMILIES.items() if family.latent.only_size is None}
     pictures -= {name for name, family in FAMILIES.items() if family.latent.is_sound}
-    assert TINY.keys() == pictures
+    assert TINY.keys() | STAGES == pictures
 
 
 def looking(model: Model) -> Made:

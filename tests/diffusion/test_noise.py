@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -36,6 +41,15 @@ def test_the_tables_are_those_of_diffusers(config: dict[str, Any]) -> None:
     assert torch.equal(schedule.alphas_cumprod, ddim.alphas_cumprod)
     euler = EulerDiscreteScheduler.from_config(config)
     assert torch.equal(schedule.sigmas, euler.sigmas[:-1].flip(0))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_exponential_table_is_that_of_diffusers() -> None:
+    """Which one of its schedulers has alone."""
+    config = {"beta_schedule": "exp", "num_train_timesteps": 1024}
+    schedule, heun = NoiseSchedule.from_config(config), HeunDiscreteScheduler.from_config(config)
+    assert torch.equal(schedule.betas, heun.betas)
+    assert torch.equal(schedule.alphas_cumprod, heun.alphas_cumprod)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -24,8 +25,12 @@ from nodegraph import Latent, Preview
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
 from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model
 from nodegraph.errors import ModelNotFound
+from nodegraph.families.cosmos import COSMOS_LATENTS
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.families.latent_formats import FLUX, SD, SD3, SDXL, LatentFormat
+from nodegraph.families.ltx import LTX_LATENTS
+from nodegraph.families.mochi import MOCHI_LATENTS
+from nodegraph.families.registry import FAMILIES
 from nodegraph.families.wan_vae import WAN, WAN22
 from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.vae_files import PreviewDecoder
@@ -443,7 +448,24 @@ def test_what_a_users_decoder_lacks_is_told_by_name(model: DiffusionModel, tmp_p
     assert "lack 1 tensor, for example decoder." in told, told
 
 
-@pytest.mark.parametrize("latent", [SDXL, SD3, FLUX, WAN22], ids=lambda item: item.name)
+def test_latents_without_colours_are_those_of_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "families.md").read_text(encoding="utf-8")
+    [named] = re.findall(r"whose colors\nare not known: ([^.]*)\.", page)
+    without = {
+        family.latent.name
+        for family in FAMILIES.values()
+        if family.latent.rgb is None
+        and family.latent.only_size is None
+        and not family.latent.is_sound
+    }
+    assert set(re.findall("`([^`]+)`", named)) == without
+
+
+@pytest.mark.parametrize(
+    "latent",
+    [SDXL, SD3, FLUX, WAN22, LTX_LATENTS, MOCHI_LATENTS, COSMOS_LATENTS],
+    ids=lambda item: item.name,
+)
 def test_colours_are_known_of_more_formats(latent: LatentFormat) -> None:
     """A gray cell has the bias, each channel its factors on top of it."""
     assert latent.rgb is not None

@@ -188,13 +188,11 @@ def test_what_is_not_finished_keeps_nothing_else_from_running(tab: Editor) -> No
     workflow["nodes"]["new"] = {"type": "VAEDecode", "inputs": {"latent": {"from": "sample"}}}
     workflow["title"] = "Half"
     editor = tab.open_link(workflow)
-    # It is told quietly, and in words.
+    # It is told quietly.
     expect(editor.status).to_contain_text("nodes will run")
     expect(editor.status).to_contain_text("2 incomplete")
-    expect(editor.card("later")).to_contain_text("Incomplete, so it does not run")
-    expect(editor.card("later")).to_contain_text("image is missing")
-    expect(editor.card("new")).to_contain_text("load.vae")
-    expect(editor.card("new")).not_to_contain_text("{")
+    expect(editor.card("later")).to_contain_text("1 input open")
+    expect(editor.card("later")).not_to_contain_text("image is missing")
     editor.run()
     expect(editor.notice("Without 2 incomplete nodes")).to_be_visible()
     expect_picture(editor.results("save"))
@@ -212,6 +210,32 @@ def test_what_is_not_finished_keeps_nothing_else_from_running(tab: Editor) -> No
     editor.click_card("later")
     editor.page.keyboard.press("Delete")
     expect(alert).to_have_count(0)
+
+
+def test_what_lacks_is_quiet_until_somebody_asks_and_then_has_its_mend(tab: Editor) -> None:
+    nodes = {"decode": {"type": "VAEDecode"}}
+    editor = tab.open_link({"format": "nodegraph/1", "title": "New", "nodes": nodes})
+    card = editor.card("decode")
+    expect(card).to_contain_text("2 inputs open")
+    expect(card.get_by_role("button", name="Add Load model")).to_have_count(0)
+    editor.page.keyboard.press("F8")
+    expect(card).to_contain_text("vae is missing")
+    card.get_by_role("button", name="Add Load model").click()
+    expect(editor.cards).to_have_count(2)
+    editor.click_card("decode")
+    editor.page.keyboard.press("Alt+F8")
+    editor.page.get_by_role("menuitem", name="Add KSampler").click()
+    # What just came is quiet.
+    expect(editor.cards).to_have_count(3)
+    expect(editor.card("ksampler")).to_contain_text("inputs open")
+    expect(card).not_to_contain_text("missing")
+    editor.click_card("decode")
+    # Another type keeps the links that fit it.
+    editor.page.keyboard.press("Shift+F2")
+    editor.page.keyboard.type("decode video")
+    editor.page.keyboard.press("Enter")
+    expect(card).to_contain_text("VAE decode video")
+    expect(card).not_to_contain_text("open")
 
 
 def test_a_run_is_cancelled(tab: Editor) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from nodegraph.families.embedded_models import embedded_folder
 from tests.editor.editing import _DROP, Editor, expect_picture
-from tests.editor.gates import TEMPLATES, text_to_image
+from tests.editor.gates import TEMPLATES, prompted, text_to_image
 from tests.editor.graphs import Point, middle, written
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
@@ -268,3 +268,22 @@ def masked(dialog: Locator) -> float:
     text = dialog.get_by_text(re.compile("% masked"))
     expect(text).to_have_text(re.compile("[1-9]"))
     return float(text.inner_text().split(" %")[0].split()[-1])
+
+
+def test_values_of_a_node_are_kept_under_a_name_and_given_to_others(tab: Editor) -> None:
+    editor = tab.open_link(prompted("a cup", name="presets"))
+    editor.fill("sample", "Steps", "7")
+    editor.click_card("sample")
+    editor.command("Presets…")
+    dialog = editor.page.get_by_role("dialog", name="Presets of KSampler")
+    dialog.get_by_role("button", name="Save as preset").click()
+    question = editor.page.get_by_role("dialog", name="Save as preset")
+    question.get_by_label("Name of the preset").fill("Quick")
+    question.get_by_role("button", name="Save", exact=True).click()
+    expect(dialog.get_by_role("button", name="Quick", exact=True)).to_be_visible()
+    editor.page.keyboard.press("Escape")
+    editor.fill("sample", "Steps", "3")
+    editor.command("Presets…")
+    dialog.get_by_role("button", name="Quick", exact=True).click()
+    expect(dialog).to_have_count(0)
+    expect(editor.field("sample", "Steps")).to_have_value("7")

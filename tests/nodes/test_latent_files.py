@@ -29,6 +29,9 @@ LATENTS = {
     "gradual": Latent(SAMPLES[:1], 64, 48, 1, torch.rand(1, 48, 64), "sd", gradual=0.5),
     "noisy": Latent(SAMPLES, 64, 48, 3, format="sd", leftover=Leftover(1.25, "mixing", SAMPLES)),
     "video": Latent(torch.zeros(1, 16, 3, 2, 2), 16, 16, format="wan", frames=9),
+    "sound": Latent(
+        None, 0, 0, format="ltx2", sound=torch.rand(1, 8, 9, 16), sound_mask=torch.rand(1, 9)
+    ),
 }
 
 

@@ -106,4 +106,6 @@ def test_models_without_noise_levels_for_sound_refuse_a_shift_of_it(bench: Bench
         "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
         "shift": {"type": "SetSoundShift", "inputs": {"model": link("load.model"), "shift": 2.0}},
     }
-    assert "no noise levels for sound" in str(bench.run(nodes, "shift").errors)
+    [problem] = bench.problems(nodes, "shift")
+    assert (problem.node, problem.port) == ("shift", "model")
+    assert "no noise levels for sound" in problem.message

@@ -31,7 +31,7 @@ from tests.diffusion.families.chatglm import sentencepiece_at_hand
 from tests.diffusion.families.h3_models import StockH3
 from tests.diffusion.families.test_qwen_image_edit import PictureProcessor
 from tests.diffusion.families.test_single_files import BUILDS, Words, autoencoder, clip_text, unet
-from tests.diffusion.families.tiny_models import TINY, TINY_SOUND
+from tests.diffusion.families.tiny_models import TINY, TINY_SOLIDS, TINY_SOUND
 from tests.diffusion.precision.packed_files import FORMS, pack_matrices
 
 from .conftest import Bench, link
@@ -459,18 +459,19 @@ def test_a_model_whose_processor_is_not_loaded_is_not_saved_as_a_folder(
     "ignore:.*FluxPosEmbed:FutureWarning",
     "ignore:.*weight_norm:FutureWarning",
     "ignore:.*LoraLoaderMixin:FutureWarning",
+    "ignore:__array__ implementation:DeprecationWarning",
 )
 @pytest.mark.parametrize(
     "name",
     [
         pytest.param(name, marks=() if name in ("sd1", "flux") else pytest.mark.slow)
-        for name in (*TINY, *TINY_SOUND)
+        for name in (*TINY, *TINY_SOUND, *TINY_SOLIDS)
         if name not in WITH_PROCESSORS
     ],
 )
 def test_a_folder_is_what_diffusers_loads(bench: Bench, name: str) -> None:
     torch.manual_seed(0)
-    pipeline = {**TINY, **TINY_SOUND}[name].build()
+    pipeline = {**TINY, **TINY_SOUND, **TINY_SOLIDS}[name].build()
     pipeline.save_pretrained(bench.folder / "models" / "made")
     result = bench.run(load("made") | saved(layout="folder"))
     assert not result.errors, result.errors

@@ -1,5 +1,16 @@
 /** Undo, the clipboard, selecting, and what is done to selected nodes. */
-import { Clipboard, Copy, CopyPlus, Redo2, Scissors, Trash2, Undo2 } from "lucide-react";
+import {
+  BookmarkPlus,
+  Clipboard,
+  Copy,
+  CopyPlus,
+  Redo2,
+  Replace,
+  Scissors,
+  Trash2,
+  Undo2,
+} from "lucide-react";
+import { openTypes } from "@/components/panels/problems/mending";
 import { t } from "@/i18n";
 import {
   addGroup,
@@ -335,6 +346,29 @@ export const commands: readonly Command[] = [
     keys: ["f2"],
     when: () => inGraph() && selected().nodes.length === 1,
     run: rename,
+  },
+  {
+    id: "nodes.replace",
+    label: "editing.replace",
+    group: "nodes",
+    keys: ["shift+f2"],
+    icon: Replace,
+    when: () => inGraph() && selected().nodes.length === 1,
+    run: (context) => {
+      const [node] = selected(context).nodes;
+      if (node !== undefined) openTypes(node);
+    },
+  },
+  {
+    id: "nodes.presets",
+    label: "editing.presets",
+    group: "nodes",
+    icon: BookmarkPlus,
+    when: () => inGraph() && selected().nodes.length === 1,
+    run: (context) => {
+      const [node] = selected(context).nodes;
+      if (node !== undefined) useUi.getState().openDialog("nodePresets", { node });
+    },
   },
   {
     id: "nodes.mute",

@@ -13,9 +13,12 @@ import {
   SkipBack,
   SkipForward,
   SlidersHorizontal,
+  Wrench,
 } from "lucide-react";
+import { openMends } from "@/components/panels/problems/mending";
 import { nodeNames } from "@/model/items";
 import { nodeOf } from "@/model/scope";
+import { askAbout } from "@/store/asked";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentScope, currentWorkflow } from "@/store/documents";
 import { focusNode } from "@/store/focus";
@@ -56,8 +59,14 @@ let lastShown = -1;
 /** Go round the problems that have a place in the workflow. */
 function goToProblem(step: 1 | -1): void {
   const { types } = useCatalogue.getState();
-  const workflow = currentWorkflow(activeDocument());
-  const places = activeProblems().flatMap(({ finding: { node, port } }) => {
+  const document = activeDocument();
+  const workflow = currentWorkflow(document);
+  const problems = activeProblems();
+  askAbout(
+    document.id,
+    problems.map(({ finding }) => finding),
+  );
+  const places = problems.flatMap(({ finding: { node, port } }) => {
     const place = node ? placeOf(workflow, types, node) : null;
     return place === null ? [] : [{ ...place, port: port ?? null }];
   });
@@ -146,6 +155,15 @@ export const commands: readonly Command[] = [
     repeats: true,
     when: hasProblems,
     run: () => goToProblem(-1),
+  },
+  {
+    id: "panels.mend",
+    label: "panels.command.mend",
+    group: "nodes",
+    keys: ["alt+f8"],
+    icon: Wrench,
+    when: hasProblems,
+    run: openMends,
   },
   {
     id: "panels.newestResult",

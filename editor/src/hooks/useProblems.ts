@@ -1,10 +1,11 @@
 /** All that is wrong with the active document, as the panel, the status line and F8 tell it. */
 import { useMemo } from "react";
 import { useShallow } from "zustand/react/shallow";
+import { useQuietly } from "@/store/asked";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive, useDocuments } from "@/store/documents";
 import { useJobs } from "@/store/jobs";
-import { isQuiet, usePlan } from "@/store/plan";
+import { usePlan } from "@/store/plan";
 import { failures, findingsOf, type Problem, problemsOf, warningsOf } from "@/store/problems";
 import { useRunning } from "@/store/running";
 
@@ -26,9 +27,9 @@ export function useProblems(): readonly Problem[] {
 /** How many problems there are, and whether they keep nothing from running that was finished. */
 export function useProblemCount(): { readonly count: number; readonly isCalm: boolean } {
   const problems = useProblems();
-  const isQuietly = usePlan(isQuiet);
+  const quietly = useQuietly();
   const isCalm = problems.every(
-    ({ origin, isWarning }) => isWarning || (origin === "check" && isQuietly),
+    ({ origin, isWarning, finding }) => isWarning || (origin === "check" && quietly(finding)),
   );
   return { count: problems.length, isCalm };
 }

@@ -103,7 +103,7 @@ function hintFor(
 }
 
 /** The node type that gives what an input takes; the one that is used most. */
-function giverOf(types: NodeTypes, { type, port = "" }: FittedInput): NodeSpec | null {
+export function giverOf(types: NodeTypes, { type, port = "" }: FittedInput): NodeSpec | null {
   return adviceOn(types, `\n${type}\n${port}`, () => findGiver(types, type, port));
 }
 

@@ -24,6 +24,7 @@ import { typeOf } from "@/model/spec";
 import { type Place, placesOf, type Sweep, tagsAt, valueText } from "@/model/sweeps";
 import { type Workflow, workflowToJson, writeWorkflow } from "@/model/workflow";
 import { focusNode } from "@/store/focus";
+import { askAbout } from "./asked";
 import { useCatalogue } from "./catalogue";
 import { socket, useConnection } from "./connection";
 import { currentWorkflow, documentById, useDocuments } from "./documents";
@@ -410,6 +411,7 @@ function refuse(document: string, error: unknown): void {
     return;
   }
   setRefused(document, error.problems);
+  askAbout(document, error.problems);
   forgetWhenEdited(document);
   const node = error.problems.find((problem) => problem.node)?.node ?? null;
   const action = node === null ? {} : { action: showAction(document, node) };

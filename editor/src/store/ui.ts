@@ -22,6 +22,8 @@ export interface AddNodeRequest {
   /** Where the node is put, on the canvas. */
   readonly at: ScreenPoint;
   readonly fits?: LooseEnd;
+  /** The node of the graph that is shown that gets the type, in place of a new node. */
+  readonly replaces?: string;
 }
 
 export interface OpenedDialog {

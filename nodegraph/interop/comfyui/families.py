@@ -56,6 +56,8 @@ _MODELS = (
     (r"z.?image", "z-image"),
     (r"wan.?2.2.*5b", "wan22-5b"),
     (r"cosmos.?predict.?2(?![._]5)", "cosmos-predict2"),
+    (r"wan.*animate.?2(?!\d)", "wan-animate-2"),
+    (r"sky.?reels.?v2.*df", "skyreels-v2-df"),
     (r"(^|[^a-z])wan.?2", "wan"),
     (r"hunyuan.?video.?v2.?replace", "hunyuan-video-i2v"),
     (r"hunyuan.?video.?(custom|foley|avatar)", ""),
@@ -71,11 +73,15 @@ _MODELS = (
     _COMPOSED,
 )
 
-ONE_STACK = frozenset(("wan", "wan22-5b"))
+ONE_STACK = frozenset(("wan", "wan22-5b", "wan-animate-2"))
+ONE_STACK = frozenset(("wan", "wan22-5b", "skyreels-v2", "skyreels-v2-df"))
 """Families whose models have one stack of blocks, so that numbers of "single" ones say nothing."""
 
 _EDITING = ("qwen-image-edit", "longcat-image-edit", "hunyuan-video-i2v")
 """Families whose diffusion models look as those of families without images."""
+_EDITING = ("qwen-image-edit", "longcat-image-edit", "wan-animate-2")
+"""Families whose diffusion models look as those of families that don't edit, or are not driven by a
+video."""
 
 _WRITERS = (
     (r"qwen_?3_?vl.?4b", "krea2"),

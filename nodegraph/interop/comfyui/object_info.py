@@ -72,6 +72,7 @@ _UNLISTED = frozenset(
         *("HiDreamO1ReferenceImages", "StartLoop", "EndLoop", "ImageCropToMask", "XY Plot"),
         *("ImageOnlyCheckpointSave", "PatchModelAddDownscale"),
         *("BNK_TiledKSampler", "BNK_TiledKSamplerAdvanced"),
+        *("StableCascade_StageC_VAEEncode", "StableCascade_SuperResolutionControlnet"),
         *("PixelTiledKSampleUpscalerProvider", "PixelTiledKSampleUpscalerProviderPipe"),
     )
 )
@@ -83,8 +84,10 @@ _CATEGORIES: Mapping[str, str] = {
     "hooks": "conditioning/hooks",
     "conditioning": "conditioning",
     "minimax_h3": "conditioning/video_models",
+    "stable_cascade": "conditioning/stable_cascade",
     "video_conditioning": "conditioning/video_models",
     "wan_conditioning": "conditioning/video_models",
+    "character_animation": "conditioning/video_models",
     "edit_prompts": "conditioning/edit",
     "control": "conditioning/controlnet",
     "patches": "model_patches",

@@ -28,7 +28,7 @@ from nodegraph.interop.comfyui.translating import MadeOutput
 
 _ALIKE = (
     {"qwen-image", "qwen-image-edit", "qwen-image-edit-plus", "qwen-image-layered"},
-    {"wan", "wan22-5b"},
+    {"wan", "wan22-5b", "wan-animate-2"},
     {"z-image", "flux2-klein", "lumina2"},
     {"longcat-image", "longcat-image-edit"},
     {"cosmos", "cosmos-predict2"},
@@ -64,6 +64,7 @@ _VIDEOS = frozenset(
     (
         *("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"),
         *("VaceConditioning", "ControlVideoConditioning", "TrackConditioning"),
+        *("AnimationConditioning", "DrivingVideoConditioning"),
         *("CameraConditioning", "ReferenceToVideoConditioning"),
     )
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from nodegraph.core.suggest import did_you_mean
@@ -147,8 +148,14 @@ class AdapterTarget:
     families: frozenset[str] = frozenset()
 
 
-def guess_target(parts: Mapping[str, LayerParts]) -> AdapterTarget | None:
-    """What the changes in a file seem to be for; None if nothing tells."""
+def guess_target(
+    parts: Mapping[str, LayerParts], metadata: Mapping[str, str] = MappingProxyType({})
+) -> AdapterTarget | None:
+    """What the changes in a file seem to be for; None if nothing tells.
+
+    Args:
+        metadata: Of the file. Some trainers write the model's architecture into it.
+    """
     stems = map(parse_layer_name, parts)
     flat = [stem.flat for stem in stems if not stem.is_of_encoder]
     shown = (names for sign, names in _signs() if any(map(sign.search, flat)))
@@ -156,8 +163,28 @@ def guess_target(parts: Mapping[str, LayerParts]) -> AdapterTarget | None:
     if families is None:
         return None
     if all(INDEX[name].text_width for name in families.names):
-        return _unet_target(parts, families)
+        return _named_target(metadata) or _unet_target(parts, families)
     return AdapterTarget(families.title, _classes(families.names))
+
+
+_ARCHITECTURE = "modelspec.architecture"
+_UNET_ARCHITECTURES = {
+    "stable-diffusion-v1": "sd1",
+    "stable-diffusion-v2": "sd2",
+    "stable-diffusion-xl-v1-base": "sdxl",
+    "stable-diffusion-xl-v1-refiner": "sdxl-refiner",
+}
+"""Families of UNets, by what an architecture begins with; see `SingleFile.architecture`. Attention
+of Kolors is as wide as that of Stable Diffusion XL, so that layers do not tell them apart."""
+
+
+def _named_target(metadata: Mapping[str, str]) -> AdapterTarget | None:
+    """What a file is for by its metadata, of UNets."""
+    named = metadata.get(_ARCHITECTURE, "")
+    for beginning, name in _UNET_ARCHITECTURES.items():
+        if named.startswith(beginning):
+            return AdapterTarget(get_family(name).title, _classes([name]), frozenset([name]))
+    return None
 
 
 def _unet_target(parts: Mapping[str, LayerParts], families: _SignedFamilies) -> AdapterTarget:
@@ -262,7 +289,7 @@ class AdapterFile:
     @property
     def title(self) -> str | None:
         """What kind of model it seems to be for, in words; None if that can't be told."""
-        guessed = guess_target(self.parts)
+        guessed = guess_target(self.parts, self.metadata)
         return None if guessed is None else guessed.title
 
     def bytes(self, *, of_encoders: bool) -> int:

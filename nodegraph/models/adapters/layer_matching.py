@@ -16,7 +16,7 @@ single-file converter in tests/diffusion/adapters.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -44,7 +44,7 @@ from nodegraph.models.adapters.tensor_names import (
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.lazy import torch
-from nodegraph.weights.safetensors_header import read_header
+from nodegraph.weights.safetensors_header import Shapes, read_header
 from nodegraph.weights.single_files.base import OriginalNames
 
 if TYPE_CHECKING:
@@ -281,17 +281,28 @@ def recipe_layers(recipe: Recipe) -> dict[str, ModuleLayers] | None:
         if config and any(file_suffix(path) != SAFETENSORS for path in weights):
             return None
         if config:
-            shapes = {
-                name: shape for path in weights for name, shape in read_header(path).shapes.items()
-            }
-            layers[part.role] = ModuleLayers(_kind(config[0]), _layers(shapes))
+            layers[part.role] = folder_layers(config[0], weights)
             continue
         alone = [*weights, *map(Path, recipe.paths(CHECKPOINT))]
         if alone and isinstance(recipe, Vae):
             return None
         if alone:
-            layers[part.role] = _without_config(recipe, part, alone[0])
+            shapes = header_of(alone[0]).shapes
+            prefix = part_prefix(recipe, part, shapes)
+            layers[part.role] = converted_layers(part, shapes, prefix)
     return layers
+
+
+def folder_layers(config: Path, weights: Iterable[Path]) -> ModuleLayers:
+    """The layers of a module in a folder of the diffusers layout.
+
+    Args:
+        config, weights: Its configuration, and .safetensors files.
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    shapes = {name: shape for path in weights for name, shape in read_header(path).shapes.items()}
+    return ModuleLayers(_kind(config), _layers(shapes))
 
 
 def _kind(config: Path) -> str:
@@ -307,12 +318,17 @@ def _layers(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     }
 
 
-def _without_config(recipe: Recipe, part: Part, path: Path) -> ModuleLayers:
-    """Of a file in the names of who made the model: these are converted as if it were loaded."""
+def converted_layers(part: Part, shapes: Shapes, prefix: str) -> ModuleLayers:
+    """The layers of a part in a file with the names of who made the model.
+
+    These are converted as if the file were loaded.
+
+    Args:
+        shapes: Of all tensors in the file.
+        prefix: Before the names of those of the part.
+    """
     import torch
 
-    shapes = header_of(path).shapes
-    prefix = part_prefix(recipe, part, shapes)
     tensors = {
         name: torch.empty(shape, device="meta")
         for name, shape in shapes.items()

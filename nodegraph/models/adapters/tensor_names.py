@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-DENOISERS = ("unet", "transformer", "transformer_2")
+DENOISERS = ("unet", "transformer", "transformer_2", "prior", "decoder")
 """Names of the modules that denoise."""
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "text_encoder_4")
 """Names of the modules that encode prompts."""
@@ -78,6 +78,11 @@ _PREFIXES = (
     ),
     _Prefix(f"{CONDITIONER}.", (CONDITIONER,)),
     _Prefix("lora_unet_", DENOISERS, True),
+    # Of both stages of Stable Cascade.
+    _Prefix("lora_prior_unet_", ("prior",), True),
+    _Prefix("lora_decoder_unet_", ("decoder",), True),
+    _Prefix("lora_prior_te_", ENCODERS, True),
+    _Prefix("prior.", ("prior",)),
     _Prefix("lora_transformer_", DENOISERS, True),
     _Prefix("lycoris_", DENOISERS, True),
     _Prefix("lora_te1_", ("text_encoder",), True),

@@ -14,11 +14,12 @@ from typing import Any
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import NOT_CONTENT, ImageEncoder, RecipeFile
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Part
 from nodegraph.families.checkpoint_parts import EYES, REDUX_FAMILY, REDUX_PARTS
-from nodegraph.families.registry import family_of_text_width
+from nodegraph.families.index import INDEX
+from nodegraph.families.registry import FAMILIES, families_of_text_width
 from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
@@ -105,6 +106,12 @@ IP_ADAPTER = "ip-adapter"
 AUTO = ""
 """Stands for the eyes that lie beside an adapter."""
 
+KOLORS = "kolors"
+_KOLORS_EYES = 1024
+"""Width of the patches of OpenAI's CLIP ViT-L/14 at 336 pixels, which IP-Adapter Plus of Kolors
+reads; that of Stable Diffusion XL reads 1280 (ViT-H) or 1664 (ViT-bigG).
+Source: https://github.com/Kwai-Kolors/Kolors, ``ipadapter/README.md``."""
+
 _PROJECTION, _LAYERS = "image_proj.", "ip_adapter."
 _ENCODER_FOLDER = "image_encoder"
 
@@ -147,7 +154,42 @@ class IPAdapterFile:
     @property
     def family(self) -> str | None:
         """What models it is for; None where that doesn't show."""
-        return family_of_text_width(self.layers[0][1])
+        known = families_of_text_width(self.layers[0][1])
+        if not known:
+            return None
+        # Kolors' attention is as wide as that of Stable Diffusion XL, and as deep.
+        reads_kolors = self.reads_patches and self.embed_width == _KOLORS_EYES
+        return KOLORS if KOLORS in known and reads_kolors else known[0]
+
+
+def check_ip_adapter_family(own: str | None, family: str) -> None:
+    """Refuse an IP-Adapter for models of another family.
+
+    Args:
+        own: The family that the adapter is for; None if unknown.
+        family: The model's.
+    Raises:
+        InvalidValue: On port ``ip_adapter``.
+    """
+    if family not in INDEX or own == family:
+        return
+    title = FAMILIES[family].title
+    if not INDEX[family].text_width:
+        raise InvalidValue(
+            f"{title} has no IP-Adapters",
+            port="ip_adapter",
+            given="an IP-Adapter" + (f" for {FAMILIES[own].title}" if own else ""),
+            expected="a model of Stable Diffusion 1, Stable Diffusion XL or Kolors",
+            hint="Remove this node, or load such a model.",
+        )
+    if own is not None:
+        raise InvalidValue(
+            f"the IP-Adapter is for {FAMILIES[own].title}, and the model is {title}",
+            port="ip_adapter",
+            given=own,
+            expected=f"an IP-Adapter for {title}",
+            hint="Load an IP-Adapter and a model of the same family.",
+        )
 
 
 def read_ip_adapter(name: str, folders: Sequence[Path]) -> IPAdapterFile:
@@ -172,7 +214,7 @@ def read_ip_adapter(name: str, folders: Sequence[Path]) -> IPAdapterFile:
     }
     if not keys or not projection:
         raise InvalidFile(
-            f"{path} holds no IP-Adapter for Stable Diffusion 1.x or XL",
+            f"{path} holds no IP-Adapter for Stable Diffusion 1.x or XL, or Kolors",
             given=f"tensors such as {next(iter(sorted(shapes)), 'nothing')}",
             expected=f"tensors that begin with `{_PROJECTION}` and `{_LAYERS}`",
         )
@@ -307,7 +349,7 @@ def _encoder_folder(path: Path) -> Path:
     raise InvalidFile(
         f"there is no folder {_ENCODER_FOLDER} next to {path}, which would hold its image encoder",
         hint="Choose a CLIP vision model as the image encoder: ViT-H for most, ViT-bigG for SDXL "
-        "adapters without vit-h in their names.",
+        "adapters without vit-h in their names, ViT-L at 336 pixels for Kolors.",
     )
 
 
@@ -317,5 +359,6 @@ def _check_width(adapter: IPAdapterFile, path: Path, width: object) -> None:
             f"{path} returns embeddings {width} wide, and {adapter.path.name} reads "
             f"{adapter.embed_width}",
             hint="Use the image encoder that the IP-Adapter was trained with: widths 1024 and "
-            "1280 are ViT-H's (of an image and of patches), 1280 and 1664 ViT-bigG's.",
+            "1280 are ViT-H's (of an image and of patches), 1280 and 1664 ViT-bigG's, 768 and "
+            "1024 those of ViT-L, which Kolors uses at 336 pixels.",
         )

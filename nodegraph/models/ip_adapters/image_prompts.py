@@ -25,6 +25,7 @@ from nodegraph.models.ip_adapters.image_prompt_files import (
     IP_ADAPTER,
     SIGLIP_TYPE,
     IPAdapterChoice,
+    check_ip_adapter_family,
     read_ip_adapter,
 )
 from nodegraph.weights.weight_files import read_tensors
@@ -43,6 +44,9 @@ def attach_ip_adapters(unet: Any, adapters: Sequence[Adapter]) -> nn.Module:
     twin = structural_copy(unet)
     with building_from(Path(adapters[0].source)):
         files = [_parts(Path(item.source)) for item in adapters]
+        if twin.config.encoder_hid_dim_type == "text_proj":
+            # Where the UNet of Kolors looks for the projection of its prompts then.
+            twin.text_encoder_hid_proj = twin.encoder_hid_proj
         twin.encoder_hid_proj = None
         processors = twin._convert_ip_adapter_attn_to_diffusers(files, low_cpu_mem_usage=False)
         for processor in processors.values():
@@ -87,8 +91,10 @@ def with_ip_adapter(
 
     Raises:
         InvalidFile: It isn't for this model.
+        InvalidValue: It is for another family; on port ``ip_adapter``.
     """
     file = read_ip_adapter(adapter.source, ())
+    check_ip_adapter_family(file.family, model.family)
     layers = recipe_layers(model)
     if layers is not None:
         (of_model,) = layers.values()

@@ -51,11 +51,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'shap-e', 'shap-e-image', 'skyreels-v2-df', 'skyreels-v2']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25']
+_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'skyreels-v2-df', 'skyreels-v2']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -67,7 +67,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'hunyuan-video-540p', 'hunyuan-video-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image']
+_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'hunyuan-video-540p', 'hunyuan-video-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image', 'wan-animate-2', 'skyreels-v2']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -91,6 +91,7 @@ class _AnimationConditioning(NamedTuple):
     conditioning: Conditioning
     latent: Latent
     next_start: int
+    end: int
 
 class _ApplyControlNet(NamedTuple):
     positive: Conditioning
@@ -249,6 +250,12 @@ class _DreamBooth(NamedTuple):
     text_encoder: TextEncoder
     weights: TrainedWeights
     losses: Plot
+
+class _DrivingVideoConditioning(NamedTuple):
+    conditioning: Conditioning
+    latent: Latent
+    next_start: int
+    end: int
 
 class _EncodeSongPrompt(NamedTuple):
     conditioning: Conditioning
@@ -797,7 +804,7 @@ class BuiltinFunctions:
         negative: Prompt for what the image should avoid. If not linked, the default negative prompt is controlled and returned instead.
         control_net: A network from LoadControlNet, for models of the same family.
         image: A control image as the network expects it, for example white edges on black: one for all, or one for each sampled image. Other sizes are scaled to cover the latent's size and center-cropped. Networks that take latents need exactly the latent's size.
-        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1, Qwen-Image and Z-Image.
+        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1, Hunyuan-DiT, Qwen-Image and Z-Image.
         mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as the image.
         strength: Strength of the control; 1 is as trained.
         start: Part of the sampling that is controlled, 0 to 1. A step counts if it lies completely inside.
@@ -2634,6 +2641,45 @@ class BuiltinFunctions:
         samples: Sample images during training, from WatchTraining.
         """
 
+    def DrivingVideoConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        vae: Vae,
+        image: Picture,
+        video: Picture,
+        frames: int = 81,
+        motion: Conditioning | None = None,
+        encoder: TextEncoder | None = None,
+        image_encoder: ImageEncoder | None = None,
+        previous: Picture | None = None,
+        start: int = 0,
+        overlap: int = 1,
+        motion_strength: float = 1.0,
+        character_strength: float = 1.0,
+    ) -> _DrivingVideoConditioning:
+        """Move a character as the person in a video does, for Wan Animate 2.
+
+        The video is shown to the model as it is, without poses. The latent is empty and has the size of
+        the image. Generate a long video in segments: link the decoded frames of one segment as
+        `previous` of the next, and its `next_start` as `start`. Each segment but the first begins with
+        `overlap` frames of the one before; ImageFromBatch removes them.
+
+        conditioning: The prompt: what the character and the background look like. A negative prompt does not need this node.
+        vae: The VAE of the model.
+        image: One image of the character, of the size of the video. Use ResizeImage before this node.
+        video: The whole driving video, of the same size; the model generates 24 frames per second.
+        frames: Number of frames of the segment: a multiple of 4 plus 1. A shorter driving video runs backwards after its end.
+        motion: A prompt about the motion in the driving video. Without it, the pipeline's own is used if `encoder` is linked, else the prompt about the character.
+        encoder: The text encoder of the model, if it includes the image encoder.
+        image_encoder: The image encoder that sees the character and the first frame of the driving video, from a file of its own: clip_vision_h.
+        previous: Frames of the segment before, of the same size. Leave it open for the first segment.
+        start: Frame of the driving video that the segment begins at.
+        overlap: Number of frames that the segment has in common with the one before. The model was trained with 1.
+        motion_strength: How strongly frames follow the driving video. 1 is as it was trained.
+        character_strength: How strongly frames follow the image of the character, likewise.
+        """
+
     def DualCFGGuider(
         self,
         *,
@@ -2740,6 +2786,7 @@ class BuiltinFunctions:
         height: int = 512,
         batch_size: int = 1,
         multiple_of: int = 1,
+        any_size: bool = False,
     ) -> Latent:
         """Empty latent: the size of the images to generate from noise alone.
 
@@ -2749,6 +2796,7 @@ class BuiltinFunctions:
         height: Size of the image, in pixels.
         batch_size: Number of images.
         multiple_of: Round width and height down to a multiple of this, for example when they are linked.
+        any_size: Also take sizes that the model cannot split into whole patches. The sampler then samples the next larger size and crops the latent. If off, such a size is an error.
         """
 
     def EmptyLayeredLatent(
@@ -2820,6 +2868,18 @@ class BuiltinFunctions:
         encoder: The text encoder of Qwen-Image-Edit, which reads one image, of Edit Plus, or of MiniMax H3.
         images: Images for the encoder. A batch counts as several images.
         text: The instruction: what to change in the images.
+        """
+
+    def EncodeImagePrompt(
+        self,
+        *,
+        encoder: TextEncoder,
+        image: Picture,
+    ) -> Conditioning:
+        """Encode an image as the prompt of a model that takes one in place of a text.
+
+        encoder: The encoder of such a model, for example Shap-E for images.
+        image: One image. The model sees the middle square of it, in 224 x 224 pixels. Shap-E was trained with single objects in front of a white background.
         """
 
     def EncodeMusicPrompt(
@@ -3908,15 +3968,15 @@ class BuiltinFunctions:
     ) -> _ImageToVideoConditioning:
         """Set the first frame for an image-to-video model, and optionally the last one.
 
-        Use it for the image-to-video models of Wan, Wan 2.2 5B, LTX-Video, Cosmos and HunyuanVideo
-        1.5, and for MiniMax H3. The latent is empty and has the size of the image.
+        Use it for the image-to-video models of Wan, Wan 2.2 5B, SkyReels V2, LTX-Video, Cosmos and
+        HunyuanVideo 1.5, and for MiniMax H3. The latent is empty and has the size of the image.
 
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
-        image: One image of the size of the video. Use ResizeImage before this node. For Cosmos, also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, Cosmos Predict2 and HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for MiniMax H3.
+        image: One image of the size of the video. Use ResizeImage before this node. For Cosmos and SkyReels V2 with diffusion forcing, also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, SkyReels V2, Cosmos Predict2 and HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for MiniMax H3.
         encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the image encoder. Other models need none.
-        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, for the Fun inpaint model of Wan 2.2 5B, and for MiniMax H3.
+        last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, for the Fun inpaint model of Wan 2.2 5B, for SkyReels V2 with diffusion forcing, and for MiniMax H3.
         image_encoder: The image encoder from a file of its own: clip_vision_h for Wan 2.1, sigclip_vision_patch14_384 for HunyuanVideo 1.5. It sees the first image of a video.
         inpaint_model: Set this for the Fun inpaint model of Wan 2.2 5B, if there is no last image. Other models ignore it.
         """
@@ -4547,7 +4607,7 @@ class BuiltinFunctions:
     ) -> ControlNet:
         """Load a ControlNet or T2I adapter, to control a model by an image.
 
-        control_net: Name under a models folder, or path: a .safetensors file with original or diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x, XL and 3, Flux.1 and Qwen-Image. tiny/controlnet is included: it controls the model tiny by edges.
+        control_net: Name under a models folder, or path: a .safetensors file with original or diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x, XL and 3, Kolors, Hunyuan-DiT, Flux.1 and Qwen-Image. tiny/controlnet is included: it controls the model tiny by edges.
         dtype: Compute precision, as for LoadModel.
         storage: Precision in which the weights are stored in memory, as for LoadModel.
         """
@@ -4643,7 +4703,7 @@ class BuiltinFunctions:
     ) -> Any:
         """Load an IP-Adapter, to use images as prompts.
 
-        ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion 1.x and XL, in the variants plain, plus, plus face and full face. FaceID variants, which need InsightFace, are not supported.
+        ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion 1.x and XL in the variants plain, plus, plus face and full face, and for Kolors the variant plus. FaceID variants, which need InsightFace, are not supported.
         image_encoder: The CLIP vision model it was trained with: name or path of a folder or .safetensors file. Empty uses the folder image_encoder next to the adapter, or next to the adapter's folder.
         dtype: Compute precision of the image encoder, as for LoadModel, but auto is always float32 on a CPU.
         """
@@ -6494,16 +6554,17 @@ class BuiltinFunctions:
         seed: int = 0,
         adds: bool = False,
     ) -> Conditioning:
-        """Use images as a prompt for Stable Diffusion XL (Revision): they replace the pooled embedding.
+        """Use images as a prompt for Stable Diffusion XL (Revision) or stage C of Stable Cascade.
 
-        The token embeddings of the prompt still apply. Use an empty prompt to be guided only by the
-        images.
+        Stable Diffusion XL: they replace the pooled embedding, and the token embeddings of the prompt
+        still apply. Use an empty prompt to be guided only by the images. Stable Cascade reads the
+        images beside the whole prompt.
 
         conditioning: The positive prompt.
-        image_encoder: CLIP ViT-bigG, which matches the second text encoder.
+        image_encoder: CLIP ViT-bigG for Stable Diffusion XL, which matches the second text encoder. CLIP ViT-L/14 with its projection for Stable Cascade: the image_encoder folder of its prior.
         image: One or several images. Each image of a batch counts.
         strength: Strength of each image.
-        noise: Noise that is added to the image embedding. The result follows the images more loosely.
+        noise: Noise that is added to the image embedding. The result follows the images more loosely. Stable Cascade takes none.
         seed: Seed of this noise.
         adds: Add the image embedding to that of the prompt, or to that of a previous node of this type, instead of replacing it.
         """
@@ -6603,6 +6664,49 @@ class BuiltinFunctions:
         count: Number of latents.
         seed: Seed of the first latent. The next latents count up from it.
         spread: Truncation: values below 1 give more typical images with less variety, values above 1 more unusual ones.
+        """
+
+    def SampleDiffusionForcing(
+        self,
+        *,
+        model: DiffusionModel,
+        positive: Conditioning,
+        negative: Conditioning | None = None,
+        latent: Latent,
+        seed: int = 0,
+        steps: int = 30,
+        cfg: float = 6.0,
+        sampler: _reference_sampler = 'uni_pc',
+        schedule: _schedule = 'normal',
+        ar_step: int = 0,
+        causal_block_size: int = 1,
+        base_num_frames: int = 97,
+        overlap_history: int = 17,
+        addnoise_condition: float = 20.0,
+    ) -> Latent:
+        """Generate a video whose frames have noise levels of their own, also a long one.
+
+        For SkyReels V2 with diffusion forcing. A video longer than a window is generated in several,
+        each of which continues the last frames of the one before. Blocks of frames may be denoised one
+        after the other. KSampler also samples these models, with all frames at once.
+
+        To start from an image, or to continue a video, link an ImageToVideoConditioning. Its image
+        may be the last frames of a video. A last image is shown to the last window.
+
+        model: A model that was trained by diffusion forcing.
+        positive: The prompt: what the video should show. It may have first frames and a last one.
+        negative: The negative prompt: what the video should not show. If not linked, the empty prompt is used.
+        latent: An empty latent of the whole video, with the frames to continue.
+        seed: Seed of the noise of the first item. Each following item uses the next seed.
+        steps: Number of steps of each block of frames.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        sampler: The sampling method, with one evaluation of the model per step.
+        schedule: The noise schedule.
+        ar_step: Steps by which each block lags behind the one before it. 0 denoises all at once. 5 is usual with blocks of 5 latent frames, and takes more evaluations.
+        causal_block_size: Latent frames of a block. Above 1, frames attend to their own block and to earlier ones only. A video has whole blocks: 97 frames are 25 latent frames.
+        base_num_frames: Frames of a window: 97 for 960 x 544 pixels, 121 for 1280 x 720.
+        overlap_history: Frames that a window continues from: 17 or 37 work well.
+        addnoise_condition: Timestep of 1000 at which known frames are shown to the model, with as much noise. 20 makes transitions smoother. 0 shows them without noise.
         """
 
     def SaveAnimation(
@@ -7423,8 +7527,8 @@ class BuiltinFunctions:
     ) -> Latent:
         """Set the part of a latent that sampling changes (inpainting).
 
-        latent: The latent of an image.
-        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent.
+        latent: The latent of an image, or a latent of sound for CombineSoundLatent.
+        mask: 1 is generated anew, 0 is kept. The mask is scaled to the size of the latent. For sound, its rows from top to bottom are the time.
         """
 
     def SetPrediction(
@@ -7919,6 +8023,21 @@ class BuiltinFunctions:
         position: Position of the split, 0 to 1.
         direction: Side by side, or one above the other.
         line: Width of the white dividing line in pixels.
+        """
+
+    def StageBConditioning(
+        self,
+        *,
+        conditioning: Conditioning,
+        latent: Latent,
+    ) -> Conditioning:
+        """Give stage B of Stable Cascade the latent that stage C has sampled.
+
+        Stage B samples a larger latent that follows it, which the VAE of stage B decodes. Its cfg is
+        mostly 1 or 1.1.
+
+        conditioning: The positive prompt, by the text encoder of either stage. A negative prompt does not need this node.
+        latent: The latent of stage C: one image, or as many as stage B samples.
         """
 
     def StitchCrop(
@@ -8639,6 +8758,22 @@ class BuiltinFunctions:
         latent: The latent of one video with sound, or of one piece of sound alone.
         """
 
+    def VAEDecodeMesh(
+        self,
+        *,
+        vae: Vae,
+        latent: Latent,
+        grid: int = 128,
+    ) -> list[Mesh]:
+        """Decode the solids of a latent to closed meshes with colors, one for each solid.
+
+        Solids without a surface are left out.
+
+        vae: The VAE of a model that generates solids, such as Shap-E.
+        latent: Latents from a sampler.
+        grid: Cells per side of the grid. More give finer details. Twice as many take eight times as long.
+        """
+
     def VAEDecodeVideo(
         self,
         *,
@@ -8655,6 +8790,25 @@ class BuiltinFunctions:
         rate: Frames per second of the video: 16 for Wan, 24 for Wan 2.2 5B and LTX-2, 25 for LTX-Video. 23.976 means 24000/1001.
         tile: Tile size in pixels. Tiling takes less memory and changes the result slightly. 0 processes the whole image, and uses tiles only if memory runs out.
         overlap: Overlap of neighboring tiles in pixels, over which they are blended. At most half of a tile.
+        """
+
+    def VAEDecodeViews(
+        self,
+        *,
+        vae: Vae,
+        latent: Latent,
+        views: int = 20,
+        size: int = 64,
+    ) -> Tensor:
+        """Render the solids of a latent from cameras on a circle around them.
+
+        The first and the last view of a solid are the same. On a CPU this takes minutes: use
+        VAEDecodeMesh there.
+
+        vae: The VAE of a model that generates solids, such as Shap-E.
+        latent: Latents from a sampler.
+        views: Number of views of each solid.
+        size: Side of the square images in pixels. Twice the size takes four times as long.
         """
 
     def VAEEncode(

@@ -126,7 +126,9 @@ def check_addable(kind: str, name: str) -> None:
     family = FAMILIES.get(name)
     if family is None:
         return
-    if kind in (PERTURBED, SKIPPED) and family.latent.only_size is not None:
+    # Networks without an encoder are those of items, with a few blocks.
+    is_small = family.latent.only_size is not None and not family.encoders
+    if kind in (PERTURBED, SKIPPED) and is_small:
         raise _refused(f"the network of {family.title} is too small for weakened-network guidance")
     if kind == PERTURBED and not family.perturbs_attention:
         raise _refused(f"{family.title} does not support perturbed attention")

@@ -47,6 +47,7 @@ def join_latents(first_latents: Sequence[Latent], more: Sequence[Latent] = ()) -
         leftover=_joined_leftovers(latents),
         format=next((item.format for item in latents if item.format), None),
         sound=_joined_sound(latents),
+        sound_mask=_joined_sound_masks(latents),
     )
 
 
@@ -74,6 +75,19 @@ def _joined_sound(latents: Sequence[Latent]) -> Tensor | None:
             item.sound.expand(item.batch_size, -1, -1, -1)
             for item in latents
             if item.sound is not None
+        ]
+    )
+
+
+def _joined_sound_masks(latents: Sequence[Latent]) -> Tensor | None:
+    masks = [item.sound_mask for item in latents]
+    known = next((mask for mask in masks if mask is not None), None)
+    if known is None:
+        return None
+    return torch.cat(
+        [
+            (torch.ones_like(known[:1]) if mask is None else mask).expand(item.batch_size, -1)
+            for item, mask in zip(latents, masks, strict=True)
         ]
     )
 
@@ -207,7 +221,7 @@ def take_items(latent: Latent, start: int, count: int) -> Latent:
     """
     end = start + count
     samples, mask, left = latent.samples, latent.noise_mask, latent.leftover
-    sound = latent.sound
+    sound, heard = latent.sound, latent.sound_mask
     if left is not None and left.original is not None:
         left = replace(left, original=left.original[start:end])
     return replace(
@@ -218,6 +232,7 @@ def take_items(latent: Latent, start: int, count: int) -> Latent:
         noise_mask=mask if mask is None or len(mask) == 1 else mask[start:end],
         batch_index=latent.noise_indices[start:end],
         sound=sound if sound is None or len(sound) == 1 else sound[start:end],
+        sound_mask=heard if heard is None or len(heard) == 1 else heard[start:end],
     )
 
 
@@ -231,11 +246,12 @@ def repeat_latent(latent: Latent, times: int) -> Latent:
     mask, left = latent.noise_mask, latent.leftover
     if left is not None and left.original is not None:
         left = Leftover(left.sigma, left.form, left.original.repeat(times, *_ones(left.original)))
-    samples, sound = latent.samples, latent.sound
+    samples, sound, heard = latent.samples, latent.sound, latent.sound_mask
     return replace(
         latent,
         samples=None if samples is None else samples.repeat(times, *_ones(samples)),
         sound=sound if sound is None or len(sound) == 1 else sound.repeat(times, 1, 1, 1),
+        sound_mask=heard if heard is None or len(heard) == 1 else heard.repeat(times, 1),
         batch_size=latent.batch_size * times,
         noise_mask=mask if mask is None or len(mask) == 1 else mask.repeat(times, 1, 1),
         batch_index=index,
@@ -507,11 +523,26 @@ def with_sound(video: Latent, sound: Latent) -> Latent:
             given=f"a batch of {len(sound.sound)}",
             expected=f"a batch of 1 or {video.batch_size}",
         )
-    return replace(video, sound=sound.sound)
+    return replace(video, sound=sound.sound, sound_mask=sound.sound_mask)
 
 
 def split_sound(latent: Latent) -> tuple[Latent, Latent]:
     """The latent of a video without its sound, and of the sound alone, which is empty if there is
     none."""
     alone = Latent(None, 0, 0, latent.batch_size, format=latent.format, sound=latent.sound)
-    return replace(latent, sound=None), alone
+    silent = replace(latent, sound=None, sound_mask=None)
+    return silent, replace(alone, sound_mask=latent.sound_mask)
+
+
+def with_noise_mask(latent: Latent, mask: Tensor) -> Latent:
+    """A latent of which a mask keeps a part: of sound alone the part in time, from top to bottom.
+
+    Args:
+        mask: Float in 0..1, shape (1 or batch, height, width). 1 is denoised, 0 is kept.
+    """
+    if latent.sound is None or latent.width:
+        return replace(latent, noise_mask=mask)
+    rows = torch.nn.functional.interpolate(
+        mask[:, None].float(), (latent.sound.shape[2], 1), mode="area"
+    )
+    return replace(latent, sound_mask=rows[:, 0, :, 0])

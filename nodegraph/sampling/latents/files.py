@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 _ABOUT = "latent"
 _SAMPLES, _MASK, _ORIGINAL, _SOUND = "samples", "noise_mask", "original", "sound"
+_SOUND_MASK = "sound_mask"
 _GUIDE = "guide {}"
 _GUIDE_FIELDS = ("frame", "count", "strength", "is_appended")
 _PLAIN = ("width", "height", "batch_size", "format", "frames")
@@ -38,6 +39,7 @@ class AboutLatent:
     form: Any
     gradual: float = 0.0
     guides: tuple[Mapping[str, Any], ...] = ()
+    any_size: bool = False
 
 
 def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
@@ -54,12 +56,14 @@ def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
         "sigma": None if left is None else left.sigma,
         "form": None if left is None else left.form,
         "gradual": latent.gradual,
+        "any_size": latent.any_size,
         "guides": [{name: getattr(each, name) for name in _GUIDE_FIELDS} for each in latent.guides],
     }
     parts = {
         _SAMPLES: latent.samples,
         _MASK: latent.noise_mask,
         _SOUND: latent.sound,
+        _SOUND_MASK: latent.sound_mask,
         _ORIGINAL: None if left is None else left.original,
         **{_GUIDE.format(index): each.samples for index, each in enumerate(latent.guides)},
     }
@@ -96,6 +100,7 @@ def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
             guides=tuple(
                 {name: each[name] for name in _GUIDE_FIELDS} for each in about.get("guides", ())
             ),
+            any_size=bool(about.get("any_size", False)),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFile(
@@ -139,6 +144,8 @@ def read_latent(path: Path, *, names: bool = True) -> Latent:
             FrameGuide(tensors[_GUIDE.format(index)], **fields)
             for index, fields in enumerate(about.guides)
         ),
+        tensors.get(_SOUND_MASK),
+        about.any_size,
     )
 
 
@@ -154,6 +161,10 @@ def _check(path: Path, about: AboutLatent, tensors: Mapping[str, Tensor]) -> Non
         samples is not None and all(original.shape[at] == samples.shape[at] for at in parts)
     )
     fits &= fits_sound
+    heard = tensors.get(_SOUND_MASK)
+    fits &= heard is None or (
+        sound is not None and heard.shape[1:] == sound.shape[2:3] and len(heard) in counts
+    )
     guides = [tensors.get(_GUIDE.format(index)) for index in range(len(about.guides))]
     fits &= all(guide is not None and guide.ndim == 5 and len(guide) == 1 for guide in guides)
     if samples is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nodegraph.families.cosine_time import TIMESTEPS
 from nodegraph.families.noise import draw_batch
 from nodegraph.sampling.samplers.base import Done, Evaluate, Steps, Walk, sampler
 from nodegraph.sampling.samplers.spaces import (
@@ -126,6 +127,7 @@ LARGE = ("fixed_large", "fixed_large_log")
         "diffusers": (
             "DDPMScheduler",
             "DDPMParallelScheduler",
+            "DDPMWuerstchenScheduler",
         )
     },
 )
@@ -145,6 +147,9 @@ def ddpm(walk: OfTable, x: Tensor) -> Steps:
         if output.shape[1] == 2 * x.shape[1]:
             output, variance = output.chunk(2, dim=1)
         denoised = walk.space.clipped(level.denoised(output, x), by_default=True)
+        if walk.space.noise.cosine is not None:
+            x = yield Done(_in_continuous_time(walk, x, output, step), denoised)
+            continue
         here, following = (walk.space.alpha_bar(item.index, final_alpha_bar) for item in step)
         beta_bar, following_beta_bar = 1 - here, 1 - following
         alpha = here / following
@@ -157,6 +162,34 @@ def ddpm(walk: OfTable, x: Tensor) -> Steps:
             spread = _spread(walk.space.noise.variance, small, beta, variance)
             mean = mean + spread * walk.noise(output)
         x = yield Done(mean, denoised)
+
+
+def _in_continuous_time(
+    walk: OfTable, x: Tensor, output: Tensor, step: tuple[NoiseLevel[TablePreservingSpace], ...]
+) -> Tensor:
+    """A step of models of a continuous time, which ends at time 0 and not without any noise.
+
+    The time that the model was asked at is rounded to its precision, and all is computed in
+    float32.
+
+    Source: diffusers' ``DDPMWuerstchenScheduler``, whose order of operations gives the same bits.
+    """
+    level, after = step
+    cosine, is_end = walk.space.noise.cosine, after.index == walk.noise_levels.level_count
+    assert cosine is not None
+    time = level.timestep.reshape(1) / TIMESTEPS
+    next_time = torch.zeros(1) if is_end else after.timestep.reshape(1) / TIMESTEPS
+    here, following = (
+        cosine.alpha_bar(item).view(1, 1, 1, 1).to(x.device)
+        for item in (time.to(output.dtype).float(), next_time)
+    )
+    epsilon = walk.space.to_noise(output, x, level.index)
+    alpha = here / following
+    mean = (1.0 / alpha).sqrt() * (x - (1 - alpha) * epsilon / (1 - here).sqrt())
+    if not is_end:
+        spread = ((1 - alpha) * (1.0 - following) / (1.0 - here)).sqrt()
+        mean = mean + spread * walk.noise(output)
+    return mean.to(output.dtype)
 
 
 def _spread(kind: str, small: Tensor, large: Tensor, predicted: Tensor | None) -> Tensor:
@@ -305,16 +338,17 @@ def tcd(walk: Walk[TablePreservingSpace], x: Tensor) -> Steps:
     which is hardly any. Source: Zheng et al. 2024, arXiv:2402.19159
     (strategic stochastic sampling).
     """
-    table = walk.space.noise.alphas_cumprod
+    noise = walk.space.noise
     for here, after in walk.steps():
         output = yield Evaluate(x, here)
         denoised = here.denoised(output, x)
         epsilon = here.space.to_noise(output, x, here.index)
         following = torch.tensor(0) if walk.is_last(here) else after.timestep
-        below = table[torch.floor((1 - walk.options.eta) * following).to(torch.int64)]
+        between = torch.floor((1 - walk.options.eta) * following).to(torch.int64)
+        below = noise.alphas_cumprod[between]
         stepped = below.sqrt() * denoised + (1 - below).sqrt() * epsilon
         if not walk.is_last(here):
-            kept = table[following] / below
+            kept = noise.alpha_bar_at(following) / below
             stepped = kept.sqrt() * stepped + (1 - kept).sqrt() * walk.noise(stepped)
         x = yield Done(stepped, denoised)
 

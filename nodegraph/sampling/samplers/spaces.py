@@ -332,7 +332,7 @@ class TablePreservingSpace(PreservingSpace):
         """The table's entry for a level; `after_last` at the number of levels."""
         if step_index == self.noise_levels.level_count:
             return after_last
-        return self.noise.alphas_cumprod[self.noise_levels.timesteps[step_index]]
+        return self.noise.alpha_bar_at(self.noise_levels.timesteps[step_index])
 
     def alpha_deviation(
         self, step_index: int, dtype: torch.dtype = torch.float32

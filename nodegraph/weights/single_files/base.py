@@ -67,6 +67,10 @@ def _nothing(config: Config) -> Config:
     return {}
 
 
+def _never_named(metadata: Mapping[str, str]) -> bool:
+    return False
+
+
 def _nothing_stated(metadata: Mapping[str, str], config: Config) -> dict[str, Any]:
     return {}
 
@@ -116,6 +120,8 @@ class FileLayout:
         names: Of denoisers: what their layers were called before diffusers renamed them.
         stated: Entries of the configuration that the file's metadata states, for the one that
             its tensors show.
+        named: Of denoisers: whether a file's metadata names this one, among those whose files look
+            the same.
     """
 
     name: str
@@ -131,6 +137,7 @@ class FileLayout:
     marks: tuple[tuple[str, ...], ...] = ()
     names: OriginalNames = SAME_NAMES
     stated: Callable[[Mapping[str, str], Config], dict[str, Any]] = _nothing_stated
+    named: Callable[[Mapping[str, str]], bool] = _never_named
 
     def prefix(self, shapes: Shapes) -> str | None:
         """What stands before the names of the part's tensors; None where the file has no such part.

@@ -15,9 +15,7 @@ from nodegraph.weights.single_files.base import Config, FileLayout, Tensors, cou
 from nodegraph.weights.single_files.unet import (
     HEAD_WIDTH,
     NORM_GROUPS,
-    TIME_EMBED_WIDTH,
-    added_condition_width,
-    has_added_conditions,
+    added_embedding_config,
     levels,
 )
 
@@ -131,13 +129,7 @@ def _config(net: Shapes, width: int, heads: int | None) -> dict[str, Any]:
         "use_linear_projection": is_second_version(net),
         "norm_num_groups": NORM_GROUPS,
     }
-    if has_added_conditions(net):
-        config |= {
-            "addition_embed_type": "text_time",
-            "addition_time_embed_dim": TIME_EMBED_WIDTH,
-            "projection_class_embeddings_input_dim": added_condition_width(net),
-        }
-    return config
+    return {**config, **added_embedding_config(net)}
 
 
 def _embedding(net: Shapes) -> tuple[int, ...]:

@@ -176,11 +176,11 @@ def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, 
         "use_linear_projection": linear,
         "norm_num_groups": NORM_GROUPS,
         "sample_size": size,
-        **_added_embedding_config(unet),
+        **added_embedding_config(unet),
     }
 
 
-def _added_embedding_config(unet: Shapes) -> dict[str, Any]:
+def added_embedding_config(unet: Shapes) -> dict[str, Any]:
     """What a UNet is told beside the prompt: sizes and the pooled prompt, where it is."""
     config: dict[str, Any] = {}
     if has_added_conditions(unet):

@@ -208,6 +208,9 @@ class Tinies:
         if family == "wan":
             # As those of `wan_i2v`.
             sizes = {"hidden_size": 16, "image_size": 28, "patch_size": 14, "projection_dim": 16}
+        elif family == "wan-animate-2":
+            # Its class takes one width.
+            sizes = {"hidden_size": 1280, "image_size": 28, "patch_size": 14, "projection_dim": 16}
         else:
             config = json.loads((Path(self[family]) / "text_encoder_2/config.json").read_text())
             sizes = {"hidden_size": 32, "image_size": 16, "patch_size": 8}

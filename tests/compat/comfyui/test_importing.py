@@ -215,9 +215,13 @@ def test_values_that_were_not_read_keep_the_workflow_from_running_until_they_are
 @pytest.mark.parametrize(
     ("node_type", "name", "value", "ports"),
     [
-        pytest.param("EmptyLatentImage", "width", None, {"width"}, id="nothing"),
-        pytest.param("EmptyLatentImage", "width", float("nan"), {"width"}, id="no number"),
-        pytest.param("EmptyLatentImage", "width", {"a": 1}, {"width"}, id="several values"),
+        pytest.param("EmptyLatentImage", "width", None, {"width", "any_size"}, id="nothing"),
+        pytest.param(
+            "EmptyLatentImage", "width", float("nan"), {"width", "any_size"}, id="no number"
+        ),
+        pytest.param(
+            "EmptyLatentImage", "width", {"a": 1}, {"width", "any_size"}, id="several values"
+        ),
         pytest.param("PrimitiveFloat", "value", "NaN", {"value"}, id="a text of no number"),
         pytest.param("CLIPTextEncode", "text", None, {"text"}, id="no text"),
         pytest.param("KSampler", "sampler_name", None, {"sampler"}, id="no choice"),
@@ -510,9 +514,9 @@ def test_nodes_far_from_one_that_stays_a_placeholder_say_what_was_not_read(
     found = import_document(drawn(nodes), table)
     assert [fate.type for fate in found.placeholders] == ["ConditioningSetArea"]
     assert unread(found) == {
-        "empty_latent": {"height", "batch_size"},
-        "empty_latent_2": {"height", "batch_size"},
-        "empty_latent_3": {"height", "batch_size"},
+        "empty_latent": {"height", "batch_size", "any_size"},
+        "empty_latent_2": {"height", "batch_size", "any_size"},
+        "empty_latent_3": {"height", "batch_size", "any_size"},
         "ksampler": {"steps", "cfg", "sampler", "schedule", "denoise"},
     }
 

@@ -48,6 +48,30 @@ def test_latents_are_concatenated_in_their_order(dim: str, axis: str) -> None:
     assert [origin(made, port) for port in ports] == ["empty_latent", "empty_latent_3"]
 
 
+@pytest.mark.parametrize(
+    ("sides", "extra"),
+    [
+        ((1024, 64), {}),
+        ((1000, 64), {"any_size": True}),
+        ((1001, 64), {"any_size": True, "multiple_of": 8}),
+    ],
+)
+def test_an_empty_latent_takes_sizes_that_comfyui_pads(
+    sides: tuple[int, int], extra: dict[str, Any]
+) -> None:
+    sizes = {"width": sides[0], "height": sides[1]}
+    nodes = [
+        drawing.node(1, "EmptyLatentImage", *sides, 1),
+        drawing.node(2, "SaveLatent", "a", inputs=[drawing.linked("samples", 1, "LATENT")]),
+    ]
+    graph = import_document(drawing.drawn(nodes, [1, 1, 0, 2, 0]), node_table())
+    [made] = used(graph.workflow, "EmptyLatent")
+    assert made == {**sizes, "batch_size": 1, **extra}
+    told = [text for each in graph.outcomes for text in each.messages if "whole patches" in text]
+    assert len(told) == ("any_size" in extra)
+    assert "any_size" not in exported("EmptyLatent", **made)["EmptyLatentImage"]
+
+
 @pytest.mark.parametrize("dim", ["x", "-x"])
 def test_a_bypassed_concatenation_passes_the_first_latent(dim: str) -> None:
     inputs = [drawing.linked(f"samples{at}", at, "LATENT") for at in (1, 2)]

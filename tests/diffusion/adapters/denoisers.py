@@ -63,6 +63,20 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
         addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=6 * 8 + 48,
     ),
+    "stable_cascade": (
+        "StableCascadeUNet",
+        {
+            "conditioning_dim": 64,
+            "block_out_channels": (64, 64),
+            "num_attention_heads": (1, 1),
+            "down_num_layers_per_block": (1, 1),
+            "up_num_layers_per_block": (1, 1),
+            "clip_text_in_channels": 32,
+            "clip_text_pooled_in_channels": 32,
+            "clip_image_in_channels": 24,
+            "switch_level": (False,),
+        },
+    ),
     "sd3": (
         "SD3Transformer2DModel",
         {
@@ -495,6 +509,17 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "inject_face_latents_blocks": 1,
         },
     ),
+    "wan-animate-2": (
+        "WanAnimate2Transformer3DModel",
+        {
+            "dim": 32,
+            "num_heads": 2,
+            "text_dim": 32,
+            "freq_dim": 32,
+            "ffn_dim": 64,
+            "num_layers": 1,
+        },
+    ),
     "wan-fun": (
         "WanFunTransformer3DModel",
         {
@@ -507,6 +532,21 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "rope_max_seq_len": 64,
             "reference_channels": 16,
             "camera_channels": 24,
+        },
+    ),
+    "skyreels": (
+        "SkyReelsV2Transformer3DModel",
+        {
+            **_HEADS,
+            "in_channels": 36,
+            "text_dim": 32,
+            "freq_dim": 32,
+            "ffn_dim": 64,
+            "num_layers": 1,
+            "rope_max_seq_len": 64,
+            "image_dim": 16,
+            "added_kv_proj_dim": 32,
+            "inject_sample_info": True,
         },
     ),
 }

@@ -1,34 +1,44 @@
 """GLM-Image gives what diffusers' pipeline gives, to the last bit.
 
 The prior tokens of a seed, the texts that ByT5 reads, text to image at several sizes, batches,
-guidance of 1 and 7.3, negative prompts, bfloat16, and the last steps from an image. The pipeline
-edits images, too, which is not supported yet. It takes negative prompts as embeddings alone.
+guidance of 1 and 7.3, negative prompts, bfloat16, the last steps from an image, and edits of one
+and of several images. It takes negative prompts as embeddings alone.
+
+Where an image is edited, diffusers 0.42.1 expects the features of images as an earlier transformers
+returned them: `PackedFeatures` brings them to that form. It takes images alone whose sides divided
+by 32 leave a remainder below 16, as it rounds those of tokens and latents differently.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import diffusers as d
 import pytest
 import torch
 import transformers as tf
+from PIL import Image
 from torch import Tensor
 
 from nodegraph.diffusion import encode_image, encode_prompt
 from nodegraph.errors import InvalidValue
-from nodegraph.families import glm_image as glm_module
+from nodegraph.families import glm_image_prior
 from nodegraph.families.glm_image import GLM_IMAGE
 from nodegraph.families.image_conditioning import PRIOR_TOKENS
 from nodegraph.families.model_step import SamplingRequest
+from nodegraph.families.speed_options import Broadcast, Taylor
+from nodegraph.models.conditioning import encode_edit, with_references
 from tests.messages import raises
 
 from .checks import assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Made, Model, assert_same, picture, stock
-from .image_to_image import as_tensor
+from .image_to_image import MostLikely, as_tensor
 from .late_start import late_start
 from .parts import dynamic_flow
 from .words import byte_characters
@@ -36,6 +46,8 @@ from .words import byte_characters
 ModelOf = Callable[[Callable[[], Any]], Pair]
 CODES = 64
 """Image tokens, which are the first words of the language model; 16384 of the published one."""
+SMALLEST = 64
+"""Shorter side of images to edit that the processor enlarges to; 512 as published."""
 QUOTED = "a sign 'open' that says \u201call day\u201d and \u300cred\u300d"
 LONG = "a red cat on a mat, " * 60
 
@@ -138,7 +150,16 @@ def glm_image() -> Any:
     return d.GlmImagePipeline(
         tokenizer=letters,
         processor=tf.GlmImageProcessor(
-            tf.GlmImageImageProcessorPil(patch_size=16), words, chat_template=words.chat_template
+            tf.GlmImageImageProcessorPil(
+                patch_size=16,
+                temporal_patch_size=1,
+                merge_size=1,
+                size={"shortest_edge": SMALLEST**2, "longest_edge": 256**2},
+                image_mean=[0.5] * 3,
+                image_std=[0.4] * 3,
+            ),
+            words,
+            chat_template=words.chat_template,
         ),
         text_encoder=tf.T5EncoderModel(
             tf.T5Config(
@@ -236,7 +257,7 @@ def test_prior_tokens_follow_the_seed_alone(model_of: ModelOf) -> None:
     """The global generator neither changes them, nor is it changed."""
     _, model = model_of(glm_image)
     first = prior(model, PROMPT, 64, 64, seed=1)
-    glm_module._PRIORS.clear()
+    glm_image_prior._PRIORS.clear()
     torch.manual_seed(5)
     state = torch.get_rng_state()
     assert torch.equal(prior(model, PROMPT, 64, 64, seed=1), first)
@@ -322,6 +343,179 @@ def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
     noise = torch.randn(1, 16, 8, 8, generator=torch.Generator().manual_seed(SEED))
     found, wanted = in_bfloat16(model_of(glm_image), latents=noise)
     assert torch.equal(found.latents, wanted.latents.float())
+
+
+class PackedFeatures:
+    """The language model of a pipeline, with features as an earlier transformers returned them."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
+    def get_image_features(self, pixels: Tensor, grids: Tensor) -> Any:
+        found = self._writer.get_image_features(pixels, grids)
+        found.pooler_output = [item.flatten(1).T for item in found.pooler_output]
+        return found
+
+    def get_image_tokens(self, packed: Tensor, grids: Tensor) -> Tensor:
+        parts = packed.split(grids.prod(1).tolist())
+        sizes = [size[1:].tolist() for size in grids]
+        found: Tensor = self._writer.get_image_tokens(
+            [part.T.reshape(-1, *size) for part, size in zip(parts, sizes, strict=True)]
+        )
+        return found
+
+
+def stock_edit(pipeline: Any, drawn: list[Image.Image], **options: Any) -> Made:
+    """What the pipeline makes of images."""
+    other = type(pipeline)(**pipeline.components)
+    other.set_progress_bar_config(disable=True)
+    other.vision_language_encoder = PackedFeatures(pipeline.vision_language_encoder)
+    other.vae = MostLikely(pipeline.vae)
+    called = {"width": 96, "height": 64, "image": drawn, **options}
+    return stock(other, **called)
+
+
+def edited(
+    model: Model,
+    drawn: list[Image.Image],
+    *,
+    sizes: list[tuple[int, int]] | None = None,
+    prompt: str = PROMPT,
+    **options: Any,
+) -> Made:
+    """An image made of images, as the nodes do it.
+
+    Args:
+        sizes: Of the images for the VAE; those that the pipeline scales to if None.
+    """
+    images = [as_tensor(item) for item in drawn]
+    positive = encode_edit(model.part("text_encoder"), prompt, images)
+    wanted = sizes or [(item.width // 16 * 16, item.height // 16 * 16) for item in drawn]
+    for item, size in zip(drawn, wanted, strict=True):
+        brought = item.resize(size, resample=Image.Resampling.LANCZOS)
+        latent = encode_image(model.part("vae"), as_tensor(brought))
+        positive = with_references(positive, latent)
+    called: dict[str, Any] = {"change": lambda _: positive, "cfg": 4.0, **options}
+    return model.make(96, 64, **called)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "cfg", "batch"),
+    [
+        ([(96, 64)], 4.0, 1),
+        pytest.param([(64, 64)], 1.0, 1, marks=pytest.mark.slow),
+        pytest.param([(96, 64), (64, 128)], 7.3, 1, marks=pytest.mark.slow),
+        pytest.param([(64, 64), (64, 64), (130, 75)], 4.0, 1, marks=pytest.mark.slow),
+        pytest.param([(70, 109)], 4.0, 3, marks=pytest.mark.slow),
+    ],
+)
+def test_edited_pictures_are_diffusers(
+    model_of: ModelOf, sizes: list[tuple[int, int]], cfg: float, batch: int
+) -> None:
+    pipeline, model = model_of(glm_image)
+    drawn = [picture(*size) for size in sizes]
+    found = edited(model, drawn, cfg=cfg, batch=batch)
+    expected = stock_edit(pipeline, drawn, guidance_scale=cfg, batch=batch)
+    assert_same(found, expected, pixels=len(sizes) == batch == 1)
+
+
+@pytest.mark.slow
+def test_negative_prompts_of_edits_are_diffusers(model_of: ModelOf) -> None:
+    pipeline, model = model_of(glm_image)
+    drawn, negative = [picture(64, 64)], "no 'text'"
+    with torch.no_grad():
+        away = pipeline._get_glyph_embeds([negative])
+    found = edited(model, drawn, negative=negative)
+    called = {"guidance_scale": 4.0, "negative_prompt_embeds": away}
+    assert_same(found, stock_edit(pipeline, drawn, **called))
+
+
+@pytest.mark.slow
+def test_edits_in_bfloat16_are_diffusers(model_of: ModelOf) -> None:
+    pipeline, model = model_of(glm_image)
+    loaded = type(pipeline).from_pretrained(model.folder, dtype=torch.bfloat16)
+    loaded.set_progress_bar_config(disable=True)
+    drawn = [picture(64, 96)]
+    noise = torch.randn(1, 16, 8, 12, generator=torch.Generator().manual_seed(SEED))
+    found = edited(Model(model.folder, "bfloat16"), drawn)
+    expected = stock_edit(loaded, drawn, guidance_scale=4.0, latents=noise)
+    assert torch.equal(found.latents, expected.latents.float())
+
+
+@pytest.mark.slow
+def test_the_published_form_of_the_processor_is_read(model_of: ModelOf, tmp_path: Path) -> None:
+    """Pictures are made ready as an own file says, with pixels in place of a size."""
+    _, model = model_of(glm_image)
+    folder = tmp_path / "model"
+    shutil.copytree(model.folder, folder)
+    file = folder / "processor" / "processor_config.json"
+    config = json.loads(file.read_text())["image_processor"]
+    size = config.pop("size")
+    config |= {"min_pixels": size["shortest_edge"], "max_pixels": size["longest_edge"]}
+    file.write_text(json.dumps({"processor_class": "GlmImageProcessor"}))
+    file.with_name("preprocessor_config.json").write_text(json.dumps(config))
+    drawn, sizes = [picture(40, 40)], [(64, 64)]
+    assert_same(edited(Model(folder), drawn, sizes=sizes), edited(model, drawn, sizes=sizes))
+
+
+def test_a_small_picture_is_edited_at_the_size_of_its_tokens(model_of: ModelOf) -> None:
+    """The pipeline cannot add latents of its own size to the tokens of the enlarged image."""
+    _, model = model_of(glm_image)
+    drawn = [picture(32, 40)]
+    with raises(
+        InvalidValue,
+        port="positive",
+        given="a prompt with 64 x 64, and reference latents of 32 x 32",
+    ):
+        edited(model, drawn)
+    found = edited(model, drawn, sizes=[(64, 64)])
+    assert found.latents.isfinite().all()
+
+
+def test_references_and_pictures_of_a_prompt_belong_together(model_of: ModelOf) -> None:
+    _, model = model_of(glm_image)
+    latent = encode_image(model.part("vae"), as_tensor(picture(64, 64)))
+    with raises(
+        InvalidValue,
+        port="positive",
+        given="a prompt with no images, and reference latents of 64 x 64",
+    ):
+        model.make(64, 64, cfg=1.0, change=lambda prompt: with_references(prompt, latent))
+    looks = encode_edit(model.part("text_encoder"), PROMPT, [as_tensor(picture(64, 64))])
+    with raises(
+        InvalidValue,
+        port="positive",
+        given="a prompt with 64 x 64, and reference latents of no images",
+    ):
+        model.make(64, 64, cfg=1.0, change=lambda _: looks)
+
+
+def test_pictures_that_cannot_be_edited_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(glm_image)
+    encoder = model.part("text_encoder")
+    with raises(InvalidValue, port="images", given="320 x 64 pixels"):
+        encode_edit(encoder, PROMPT, [torch.zeros(1, 64, 320, 3)])
+    with raises(InvalidValue, port="text", given="<|image|>"):
+        encode_edit(encoder, "a <|image|>", [torch.zeros(1, 64, 64, 3)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "caching", [Taylor(interval=2, warm_up=1), Broadcast(own=2, cleanest=0.0, noisiest=1.0)]
+)
+def test_step_caches_begin_behind_the_references(model_of: ModelOf, caching: Any) -> None:
+    """Images are read before the first step, and are no step of a cache."""
+    _, model = model_of(glm_image)
+    drawn = [picture(64, 64), picture(64, 96)]
+    cached = replace(model.part("model"), caching=caching)
+    other = Model(model.folder, loaded={**model.loaded, "model": cached})
+    assert_same(edited(other, drawn, steps=1), edited(model, drawn, steps=1))
+    assert not torch.equal(
+        edited(other, drawn, steps=8).latents, edited(model, drawn, steps=8).latents
+    )
 
 
 def test_negative_and_empty_prompts_have_no_prior_tokens(model_of: ModelOf) -> None:

@@ -232,6 +232,16 @@ def test_images_of_another_version_are_named(model_of: ModelOf) -> None:
 
 
 @pytest.mark.parametrize("build", [hunyuan_video_i2v, hunyuan_video_i2v_v1])
+def test_images_beside_the_cells_are_refused_where_they_are_linked(
+    model_of: ModelOf, build: Callable[[], Any]
+) -> None:
+    _, model = model_of(build)
+    prompt = encode_prompt(model.part("text_encoder"), PROMPT)
+    with raises(InvalidValue, port="image", given="65 x 64 pixels"):
+        encode_first_frame(model.part("vae"), prompt, frames_of(1, 65), 5)
+
+
+@pytest.mark.parametrize("build", [hunyuan_video_i2v, hunyuan_video_i2v_v1])
 def test_the_folder_of_a_transformer_says_its_family(
     model_of: ModelOf, build: Callable[[], Any]
 ) -> None:

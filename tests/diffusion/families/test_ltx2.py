@@ -33,7 +33,13 @@ from nodegraph.models.vae import decode_sound, encode_sound
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.inpainting import with_tensors
 from nodegraph.sampling.latent_noise import draw_sampling_noise
-from nodegraph.sampling.latents.combination import join_latents, split_sound, take_items, with_sound
+from nodegraph.sampling.latents.combination import (
+    join_latents,
+    split_sound,
+    take_items,
+    with_noise_mask,
+    with_sound,
+)
 from nodegraph.sampling.sampling_parts import SamplingNoise, build_sampling_parts
 from tests.messages import raises
 
@@ -372,6 +378,78 @@ def test_a_mask_keeps_the_picture_and_not_the_sound(model_of: ModelOf) -> None:
     assert latent.sound is not None
     assert start.sound is not None
     assert not torch.isclose(latent.sound, start.sound).any(dim=(1, 3)).all()
+
+
+def masked_sound(sound: Tensor, mask: Tensor, width: int = 64) -> Latent:
+    """An empty video with a sound of which a mask keeps a part, as the nodes make it."""
+    alone = Latent(None, 0, 0, len(sound), format="ltx2", sound=sound)
+    return with_sound(Latent(None, width, 64, len(sound), frames=9), with_noise_mask(alone, mask))
+
+
+@pytest.mark.parametrize("cfg", [1.0, 3.0])
+def test_a_video_of_sound_is_that_of_diffusers_network(model_of: ModelOf, cfg: float) -> None:
+    """No pipeline keeps the sound: here, its network sees the sound without noise in each step,
+    with a timestep of 0 for its tokens."""
+    pipeline, model = model_of(ltx2)
+    sound = sampled(model, 64, 64, 9, cfg=1.0, seed=3).sound
+    assert sound is not None
+    latent = sampled(
+        model, 96, 64, 9, cfg=cfg, latent=masked_sound(sound, torch.zeros(1, 64, 96), 96)
+    )
+    tokens, network = sound.transpose(1, 2).flatten(2), pipeline.transformer
+    evaluate = network.forward
+
+    def heard(**inputs: Any) -> Any:
+        timestep = torch.zeros(len(inputs["audio_hidden_states"]), tokens.shape[1])
+        inputs["audio_hidden_states"] = tokens.expand(len(timestep), -1, -1)
+        return evaluate(**{**inputs, "audio_timestep": timestep})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "forward", heard)
+        video, _ = stock(pipeline, 96, 64, 9, cfg=cfg)
+    found, _ = unscaled(pipeline, latent)
+    assert torch.equal(found, video), (found - video).abs().max()
+    assert torch.equal(latent.sound, sound)
+    assert not torch.equal(video, stock(pipeline, 96, 64, 9, cfg=cfg)[0])
+
+
+@pytest.mark.parametrize("convention", ["diffusers", "comfyui"])
+def test_a_mask_keeps_a_part_of_the_sound_in_time(model_of: ModelOf, convention: str) -> None:
+    _, model = model_of(ltx2)
+    sound = torch.cat([sampled(model, 64, 64, 9, cfg=1.0, seed=seed).sound for seed in (3, 4)])
+    mask = torch.ones(1, 64, 64)
+    mask[:, :32] = 0
+    latent = sampled(
+        model, 64, 64, 9, cfg=1.0, latent=masked_sound(sound, mask), convention=convention
+    )
+    half = sound.shape[2] // 2
+    assert latent.sound is not None
+    assert torch.equal(latent.sound[:, :, :half], sound[:, :, :half])
+    assert not torch.isclose(latent.sound[:, :, half + 1 :], sound[:, :, half + 1 :]).all()
+    video, alone = split_sound(latent)
+    assert video.sound_mask is None
+    assert torch.equal(with_sound(video, alone).sound_mask, latent.sound_mask)
+    assert torch.equal(take_items(latent, 1, 1).sound, latent.sound[1:])
+
+
+def test_a_sampling_that_keeps_sound_goes_on_to_the_same_bits(model_of: ModelOf) -> None:
+    _, model = model_of(ltx2)
+    sound = sampled(model, 64, 64, 9, cfg=1.0, seed=3).sound
+    assert sound is not None
+    positive, start = model.encode(PROMPT), masked_sound(sound, torch.zeros(1, 64, 64))
+    assert positive is not None
+
+    def sampling() -> Denoising:
+        options = {"seed": SEED, "steps": 3, "cfg": 1.0, "sampler": "euler", "schedule": "normal"}
+        return Denoising.named(model.part("model"), positive, None, start, **options)
+
+    first, second, whole = sampling(), sampling(), sampling()
+    first.advance()
+    second.restore(first.state())
+    for each in (second, whole):
+        list(each)
+    assert torch.equal(second.result().samples, whole.result().samples)
+    assert torch.equal(second.result().sound, sound)
 
 
 def test_noise_per_batch_is_drawn_for_the_video_and_then_the_sound() -> None:

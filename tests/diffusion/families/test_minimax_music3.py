@@ -2,7 +2,7 @@
 
 Compared are the song of the language model, the sound of one window, and whole sounds of up to
 eight seconds. Longer songs differ: the pipeline denoises window after window, and here all windows
-are denoised at once; see `nodegraph.families.minimax_music3`.
+are denoised at once; see `nodegraph.families.minimax_music3`. A test shows where they differ.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 import torch
 import transformers as tf
 from diffusers.modular_pipelines import MiniMaxMusic3Blocks
+from diffusers.modular_pipelines.minimax_music3 import denoise as stock_denoise
 from diffusers.modular_pipelines.minimax_music3.encoders import _clean_caption, _normalize_lyrics
 from diffusers.modular_pipelines.modular_pipeline import PipelineState
 from torch import Tensor
@@ -329,6 +330,43 @@ def test_long_songs_are_sampled_in_windows_at_once(model_of: ModelOf) -> None:
     assert called == [689, 689, 1102 - 2 * 344]
     first = sampled(model, long, cfg=1.0, steps=1, latent=Latent(None, 689, 128))
     assert first.shape[-1] == 689
+
+
+@pytest.mark.slow
+def test_long_songs_differ_from_diffusers_where_windows_overlap(
+    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pipeline has the same windows, and denoises each from its own noise to the end.
+
+    It sets the beginning of a window to the latent of the one before. Here it gets the noise that
+    is sampled, and a song of equal frames, whose condition is the same in all windows but at their
+    ends. So after one step, what a single window covers is equal up to those ends. What several
+    windows cover is their mean here, and the later window's output there.
+    """
+    pipeline, model = model_of(minimax_music3)
+    frame = torch.randn(1, 1, WIDTH * CODEBOOKS, generator=torch.Generator().manual_seed(1))
+    states = frame.expand(1, 320, -1).contiguous()
+    positive = song(model, replace(SONG, seconds=0.04))
+    (entry,) = positive.entries
+    tensors = {**entry.tensors, "embeddings": states}
+    long = replace(positive, entries=(replace(entry, tensors=tensors),))
+    found = sampled(model, long, steps=1)
+    noise = torch.randn(1, 128, 1102, generator=torch.Generator().manual_seed(SEED))
+    starts = iter((0, 344, 688))
+
+    def drawn(shape: tuple[int, ...], **_: Any) -> Tensor:
+        start = next(starts)
+        return noise[..., start : start + shape[-1]].clone()
+
+    # The last window is as long as its frames, one latent frame less than is left of the song.
+    monkeypatch.setattr(stock_denoise, "randn_tensor", drawn)
+    chunks = stock_sound(pipeline, states, steps=1)
+    assert [chunk.shape[-1] for chunk in chunks] == [689, 689, 413]
+    change = (found[..., :689] - chunks[0]).abs().amax((0, 1))
+    assert float(change[:344].max()) < 1e-3
+    assert float(change[344:].max()) > 1e-2
+    # The second window there begins with 172 frames of the first one, from its 345th on.
+    assert torch.equal(chunks[1][..., :172], chunks[0][..., 345:517])
 
 
 def test_zeros_stand_for_no_prompt(model_of: ModelOf) -> None:

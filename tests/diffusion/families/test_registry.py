@@ -762,6 +762,9 @@ def test_the_docs_say_of_each_family_what_it_lacks() -> None:
     assert generate_families.SPEED.read_text("utf-8") == generate_families.speed_text(), command
 
 
+_SOLIDS = frozenset(
+    ("single file", "LoRA", "ComfyUI", "attention guiders", "block guiders", "inpaint")
+)
 _NUMBERS = {"LoRA", "ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint"}
 """What families of numbers, such as of molecules, do without: they have no images."""
 LACKS: dict[str, set[str]] = {
@@ -775,6 +778,9 @@ LACKS: dict[str, set[str]] = {
     "lumina2": {"img2img", "inpaint"},
     "wan": {"inpaint"},
     "wan22-5b": {"inpaint"},
+    "wan-animate-2": {"attention guiders", "block guiders", "img2img", "inpaint"},
+    "skyreels-v2": {"attention guiders", "inpaint"},
+    "skyreels-v2-df": {"attention guiders", "inpaint"},
     "hidream": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "qwen-image-edit-plus": {"inpaint"},
     "qwen-image-layered": {"img2img", "inpaint"},
@@ -805,6 +811,8 @@ LACKS: dict[str, set[str]] = {
     "kolors": {"ComfyUI", "inpaint"},
     "hunyuan-dit": {"ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint"},
     "glm-image": {"single file", "ComfyUI", "img2img", "inpaint"},
+    "stable-cascade": {"attention guiders", "block guiders", "img2img", "inpaint"},
+    "stable-cascade-decoder": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},
@@ -820,6 +828,8 @@ LACKS: dict[str, set[str]] = {
     "minimax-h3": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "ltx2": {"attention guiders", "block guiders", "inpaint"},
     "ltx25": {"attention guiders", "block guiders", "inpaint"},
+    "shap-e": {*_SOLIDS, "img2img"},
+    "shap-e-image": {*_SOLIDS},
     **dict.fromkeys(("molecules", "shapes", "sounds", "motions"), _NUMBERS),
 }
 """What each family has not. img2img and inpaint are pipelines of diffusers that its results are

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import diffusers as d
 import pytest
 import torch
 import transformers as tf
@@ -29,14 +30,20 @@ from tests.diffusion.vae_export import Tensors
 from .denoiser_writing import chroma
 from .equality import random_pipeline
 from .language_files import ministral3, mistral3, qwen3, qwen3_vl, qwen25_vl, text_file
+from .test_cogvideox import cogvideox
+from .test_cosmos import network
 from .test_ernie_image import ernie_image
+from .test_fibo2 import fibo2
 from .test_flux3 import flux3_klein
 from .test_ideogram4 import ideogram4
+from .test_joyimage import joyimage_edit
 from .test_kandinsky5 import kandinsky5_image, kandinsky5_video
 from .test_krea2 import krea2
 from .test_longcat_image import longcat_image
 from .test_mochi import mochi
 from .test_ovis_image import ovis_image
+from .test_qwen_image_21 import qwen_image_21
+from .test_qwen_image_layered import qwen_image_layered
 from .text_files import BYT5_WORDS, UMT5_WORDS, clip, clip_file, named, t5
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
@@ -52,12 +59,12 @@ class Whole:
         denoiser: Its module, and its tensors as files have them: in their original names for those
             of `SMALL`, and in diffusers' names, which such files have, too, for the others.
         encoders: By the name of ComfyUI.
-        vae: Of `vae_of`, in its original names.
+        vae: Of `vae_of`, in its original names; or what makes one with its tensors.
     """
 
     denoiser: Callable[[], tuple[Any, Tensors]]
     encoders: Mapping[str, Callable[[], Any]]
-    vae: str
+    vae: str | Callable[[], tuple[Any, Tensors]]
 
 
 def small(name: str) -> tuple[Any, Tensors]:
@@ -71,12 +78,41 @@ def tiny(build: Callable[[], Any]) -> tuple[Any, Tensors]:
     return module, module.state_dict()
 
 
+def part(build: Callable[[], Any], name: str) -> tuple[Any, Tensors]:
+    """A part of a pipeline, in diffusers' names."""
+    module = random_pipeline(build).components[name]
+    return module, module.state_dict()
+
+
 def _umt5() -> Any:
     return t5(UMT5_WORDS, tf.UMT5EncoderModel)
 
 
 def _deep_qwen3() -> Any:
     return qwen3(tf.Qwen3ForCausalLM, 28)
+
+
+def _old_t5() -> Any:
+    """The first version of T5, which Cosmos reads prompts with."""
+    config = tf.T5Config(d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    torch.manual_seed(0)
+    return tf.T5EncoderModel(config).eval()
+
+
+def _cosmos() -> tuple[Any, Tensors]:
+    """With heads of the published width."""
+    torch.manual_seed(0)
+    sizes = {"num_attention_heads": 1, "attention_head_dim": 128}
+    module = random_weights(network(positions=None, rope_scale=(1.0, 4.0, 4.0), **sizes))
+    return module, module.state_dict()
+
+
+def _cogvideox_vae() -> tuple[Any, Tensors]:
+    """With groups of the published number."""
+    module = random_weights(
+        d.AutoencoderKLCogVideoX(block_out_channels=(32,) * 4, layers_per_block=1)
+    )
+    return module, module.state_dict()
 
 
 def _byt5() -> Any:
@@ -123,6 +159,18 @@ WHOLE = {
     "kandinsky5-video": Whole(
         partial(tiny, kandinsky5_video), {"qwen25_7b": qwen25_vl, "clip_l": clip}, "hunyuan-video"
     ),
+    "cosmos-predict2": Whole(_cosmos, {"t5xxl": _old_t5}, "wan"),
+    "cogvideox": Whole(partial(tiny, cogvideox), {"t5xxl": t5}, _cogvideox_vae),
+    "fibo2": Whole(partial(tiny, fibo2), {"qwen3vl_4b": partial(qwen3_vl, 36)}, "flux2"),
+    "joyimage-edit": Whole(partial(tiny, joyimage_edit), {"qwen3vl_8b": qwen3_vl}, "wan"),
+    "qwen-image-layered": Whole(
+        partial(tiny, qwen_image_layered), {"qwen25_7b": qwen25_vl}, "qwen-image-layered"
+    ),
+    "qwen-image-21": Whole(
+        partial(tiny, qwen_image_21),
+        {"qwen3vl_8b": qwen3_vl},
+        partial(part, qwen_image_21, "vae"),
+    ),
 }
 
 
@@ -145,7 +193,7 @@ def write_whole(file: Path, whole: Whole) -> tuple[Any, dict[str, Any], Any]:
     """Denoiser, text encoders and autoencoder, which are written to a file."""
     denoiser, denoiser_file = whole.denoiser()
     encoders = {name: build() for name, build in whole.encoders.items()}
-    vae, vae_file = vae_of(whole.vae)
+    vae, vae_file = vae_of(whole.vae) if isinstance(whole.vae, str) else whole.vae()
     parts = {DENOISER: denoiser_file}
     parts |= {
         f"text_encoders.{name}.transformer.": encoder_file(module)

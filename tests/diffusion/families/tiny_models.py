@@ -85,10 +85,15 @@ def _tiny(name: str) -> Tiny:
     return Tiny(getattr(import_module(f"{__package__}.test_{module}"), name.replace("-", "_")))
 
 
+STAGES = frozenset({"stable-cascade", "stable-cascade-decoder"})
+"""Families whose models make images together alone: tests of their own go through both."""
+
 TINY: Mapping[str, Tiny] = {
     name: _tiny(name)
     for name, entry in INDEX.items()
-    if entry.family().latent.only_size is None and not entry.family().latent.is_sound
+    if entry.family().latent.only_size is None
+    and not entry.family().latent.is_sound
+    and name not in STAGES
 }
 """By the family's name: those of images and videos."""
 
@@ -96,3 +101,10 @@ TINY_SOUND: Mapping[str, Tiny] = {
     name: _tiny(name) for name, entry in INDEX.items() if entry.family().latent.is_sound
 }
 """By the family's name: those of sound alone."""
+
+TINY_SOLIDS: Mapping[str, Tiny] = {
+    name: _tiny(name)
+    for name, entry in INDEX.items()
+    if entry.family().latent.only_size is not None and entry.family().encoders
+}
+"""By the family's name: those of solids."""

@@ -336,6 +336,32 @@ SMALL: Mapping[str, Small] = {
             "face_encoder_hidden_dim": 1024,
         },
     ),
+    **{
+        name: Small(
+            layout,
+            name,
+            "WanAnimate2Transformer3DModel",
+            {
+                "dim": 256,
+                "num_heads": 2,
+                "ffn_dim": 48,
+                "freq_dim": 32,
+                "text_dim": 32,
+                "num_layers": 2,
+            },
+            {
+                **_WAN_WIDE,
+                "dim": 5120,
+                "num_heads": 40,
+                "ffn_dim": 13824,
+                "num_layers": 40,
+            },
+        )
+        for name, layout in (
+            ("wan-animate-2", "wan-animate-2-original"),
+            ("wan-animate-2-comfyui", "wan-animate-2-transformer"),
+        )
+    },
     "wan-control-reference": Small(
         "wan-fun-transformer",
         "wan",

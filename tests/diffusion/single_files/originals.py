@@ -368,6 +368,14 @@ def _wan_animate(tensors: Mapping[str, Tensor]) -> Tensors:
     return {**_WAN({k: v for k, v in tensors.items() if k not in own}), **faces, **kernels}
 
 
+_ANIMATE2: Pairs = [
+    (r"\.to_([qkv])\.", r".\1."),
+    (r"\.to_out\.0\.", ".o."),
+    (r"\.add_([kv])_proj\.", r".\1_img."),
+    (r"\.norm_added_k\.", ".norm_k_img."),
+]
+
+
 def _same(tensors: Mapping[str, Tensor]) -> Tensors:
     return dict(tensors)
 
@@ -379,6 +387,10 @@ WRITERS: Mapping[str, Callable[[Mapping[str, Tensor]], Tensors]] = {
     "pixart-sigma": _PIXART,
     "wan": _WAN,
     "wan-animate": _wan_animate,
+    "wan-animate-2": partial(
+        _written, fused={}, pairs=[*_ANIMATE2, (r"^(blocks\.\d+)\.", r"\1.block.")]
+    ),
+    "wan-animate-2-comfyui": partial(_written, fused={}, pairs=_ANIMATE2),
     "ltx": _LTX,
     "hidream": _same,
     "flux2": _FLUX2,

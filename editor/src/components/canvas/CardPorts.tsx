@@ -16,8 +16,8 @@ interface PortsProps {
   readonly far: boolean;
   readonly linking: CardLinking;
   readonly findings: readonly Finding[];
-  /** Whether what is wrong keeps nothing else from running. */
-  readonly quiet: boolean;
+  /** Those of them that are marked; the others are only told. */
+  readonly loud: readonly Finding[];
 }
 
 export const CardPorts = memo(function CardPorts({
@@ -27,7 +27,7 @@ export const CardPorts = memo(function CardPorts({
   far,
   linking,
   findings,
-  quiet,
+  loud,
 }: PortsProps) {
   // Dots of a pixel or two tell nothing; links show where they are.
   if (far && !live) return null;
@@ -38,7 +38,7 @@ export const CardPorts = memo(function CardPorts({
       side={side}
       match={matchOf(linking, side, view.name)}
       problem={side === "input" ? problemOf(findings, view.name) : null}
-      quiet={quiet}
+      quiet={!loud.some(({ port: name }) => name === view.name)}
       live={live}
       y={portY(row, collapsed)}
       hasLabel={!collapsed && !far}

@@ -1,10 +1,13 @@
-/** What is wrong with a node, in the card itself, and the way to where more is told. */
+/** What is wrong with a node, in the card itself, with what mends it and the way to where more is told. */
 import { CircleAlert, CircleDashed } from "lucide-react";
 import type { Finding } from "@/api/schema";
+import { MendButtons } from "@/components/panels/problems/MendButtons";
+import { tip } from "@/components/ui";
 import { t } from "@/i18n";
-import { inWords, problemWords, sentences } from "@/i18n/format";
+import { inWords, problemText, problemWords } from "@/i18n/format";
 import { placeholderType } from "@/model/comfyui";
 import { withLabels } from "@/model/spec";
+import { useQuietly } from "@/store/asked";
 import { useCatalogue } from "@/store/catalogue";
 import type { NodeRun } from "@/store/nodeRuns";
 import { useUi } from "@/store/ui";
@@ -19,46 +22,61 @@ interface ProblemProps {
   readonly findings: readonly Finding[];
   /** Of the nodes in the block that it is, or runs. */
   readonly inner: readonly Finding[];
-  /** Whether what is wrong keeps nothing else from running: the node isn't finished yet. */
-  readonly quiet: boolean;
+  /** What the run's names of these nodes begin with. */
+  readonly within: string;
 }
 
-export function CardProblem({ card, run, state, findings: all, inner, quiet }: ProblemProps) {
-  // A field tells its own.
-  const own = all.filter(({ port }) => !card.widgets.some((input) => input.name === port));
-  const findings = [...own, ...inner];
-  const problem = (state === "failed" ? run?.problem : null) ?? findings[0] ?? null;
-  const isUnfinished = card.mayCome || (quiet && problem !== null && problem === findings[0]);
-  const words = problem && (problem === inner[0] ? innerWords(problem) : problemWords(problem));
-  const message =
-    placeholderWords(card.entry.type) ??
-    (words && sentences(isUnfinished ? t("canvas.card.unfinished") : "", words)) ??
-    unknownWords(card);
+export function CardProblem({ card, run, state, findings: all, inner, within }: ProblemProps) {
+  const quietly = useQuietly();
+  const isQuiet = (finding: Finding) =>
+    quietly(inner.includes(finding) ? { ...finding, node: `${within}${finding.node}` } : finding);
+  // A field tells its own, once it is marked.
+  const isField = ({ port }: Finding) => card.widgets.some((input) => input.name === port);
+  const own = all.filter((finding) => isQuiet(finding) || !isField(finding));
+  const findings = [...own, ...inner].sort((a, b) => Number(isQuiet(a)) - Number(isQuiet(b)));
+  const failure = (state === "failed" ? run?.problem : null) ?? null;
+  const problem = failure ?? findings[0] ?? null;
+  const isUnfinished = card.mayCome || (failure === null && problem !== null && isQuiet(problem));
   const types = useCatalogue((catalogue) => catalogue.types);
+  const words = problem && (inner.includes(problem) ? innerWords(problem) : problemWords(problem));
+  const open = isUnfinished ? openWords(findings, inner) : null;
+  const message = placeholderWords(card.entry.type) ?? open ?? words ?? unknownWords(card);
   if (message === "") return null;
-  const hint = inWords(withLabels(problem?.hint ?? "", types));
+  const hint = open === null ? inWords(withLabels(problem?.hint ?? "", types)) : "";
+  const others = open === null ? findings.length - 1 : 0;
   const Icon = isUnfinished ? CircleDashed : CircleAlert;
-  const open = () => useUi.getState().showPanel("bottom", "problems");
   return (
-    <button
-      type="button"
-      className={`${styles.problem} nodrag`}
-      data-unfinished={isUnfinished || undefined}
-      onClick={open}
-      tabIndex={-1}
-    >
-      <Icon size={14} aria-hidden className={styles.icon} />
-      <span className={styles.words}>
-        <span className={styles.message}>{message}</span>
-        {hint !== "" && <span className={styles.hint}>{hint}</span>}
-        {findings.length > 1 && (
-          <span className={styles.hint}>
-            {t("canvas.card.moreProblems", { count: findings.length - 1 })}
-          </span>
-        )}
-      </span>
-    </button>
+    <div className={styles.problem} data-unfinished={isUnfinished || undefined}>
+      <button
+        type="button"
+        className={`${styles.told} nodrag`}
+        onClick={() => useUi.getState().showPanel("bottom", "problems")}
+        tabIndex={-1}
+        {...(open === null ? {} : tip(findings.map(problemText).join("\n")))}
+      >
+        <Icon size={14} aria-hidden className={styles.icon} />
+        <span className={styles.words}>
+          <span className={styles.message}>{message}</span>
+          {hint !== "" && <span className={styles.hint}>{hint}</span>}
+          {others > 0 && (
+            <span className={styles.hint}>{t("canvas.card.moreProblems", { count: others })}</span>
+          )}
+        </span>
+      </button>
+      {problem !== null && problem !== failure && !isUnfinished && !inner.includes(problem) && (
+        <div className={`${styles.mends} nodrag`}>
+          <MendButtons finding={problem} tabIndex={-1} />
+        </div>
+      )}
+    </div>
   );
+}
+
+/** Of a card that somebody still works on: how much it lacks; null where that isn't all. */
+function openWords(findings: readonly Finding[], inner: readonly Finding[]): string | null {
+  const isOpen = (finding: Finding) => finding.code === "missing-input" && !inner.includes(finding);
+  if (findings.length === 0 || !findings.every(isOpen)) return null;
+  return t("canvas.card.open", { count: new Set(findings.map(({ port }) => port)).size });
 }
 
 /** Of a node of ComfyUI: that it couldn't be translated, rather than that its type isn't known. */

@@ -1,13 +1,13 @@
 /** A node on the canvas: its name and state, its ports, its widgets, and what it gave. */
 import type { NodeProps } from "@xyflow/react";
-import { type CSSProperties, memo, type PointerEvent, Suspense, useState } from "react";
+import { type CSSProperties, memo, type PointerEvent, Suspense, useMemo, useState } from "react";
 import { cx } from "@/components/ui";
 import { LivePlot } from "@/components/viewers/live";
 import { useInnerFindings, useNodeFindings, useNodePlan } from "@/hooks/useNodePlan";
 import { useNodeRun } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
 import { LEAST_CHOSEN, LEAST_PICTURE, portsHeight, showsPictures } from "@/model/sizes";
-import { isQuiet, usePlan } from "@/store/plan";
+import { useQuietly } from "@/store/asked";
 import { useSettings } from "@/store/settings";
 import { useUi } from "@/store/ui";
 import type { CardNode } from "./adapt";
@@ -42,7 +42,8 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
   const plan = useNodePlan(place, id);
   const findings = useNodeFindings(place, id);
   const inner = useInnerFindings(place, id);
-  const quiet = usePlan(isQuiet);
+  const quietly = useQuietly();
+  const loud = useMemo(() => findings.filter((each) => !quietly(each)), [findings, quietly]);
   const state = stateOf(shown, plan, findings.length > 0);
   const { entry } = card;
   const style: CSSProperties = {
@@ -92,7 +93,7 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
         far={far}
         linking={linking}
         findings={findings}
-        quiet={quiet}
+        loud={loud}
       />
       {!collapsed && (
         <div className={styles.body} data-body style={{ paddingTop: portsHeight(portRows(card)) }}>
@@ -104,9 +105,9 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
                 state={state}
                 findings={findings}
                 inner={inner}
-                quiet={quiet}
+                within={`${place.prefix}${id}/`}
               />
-              <CardWidgets card={card} findings={findings} linking={linking} />
+              <CardWidgets card={card} findings={loud} linking={linking} />
             </>
           )}
           {!far && (

@@ -192,18 +192,22 @@ export function screenCenter(): Point {
   return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
 }
 
-/** A free place for one more card: right of a given item, else in the middle of what is seen. */
-export function freePlace(beside: string | null = null): Point {
+/** A free place for one more card: beside a given item, else in the middle of what is seen. */
+export function freePlace(beside: string | null = null, side: "left" | "right" = "right"): Point {
   const boxes = [...itemBoxes()].filter(([id]) => itemOf(id).kind !== "group");
   const start = boxes.find(([id]) => id === beside)?.[1];
   const center = visibleCenter();
   const wanted = start
-    ? { x: start.x + start.width + CARD_GAP, y: start.y }
+    ? { x: side === "left" ? start.x - CARD_WIDTH - CARD_GAP : endOf(start), y: start.y }
     : { x: center.x - CARD_WIDTH / 2, y: center.y - CARD_HEIGHT / 2 };
   return below(
     wanted,
     boxes.map(([, box]) => box),
   );
+}
+
+function endOf({ x, width }: Box): number {
+  return x + width + CARD_GAP;
 }
 
 const CARD_GAP = 64;

@@ -1,6 +1,7 @@
 /** What the context menus of the canvas hold. */
-import { Layers, Plus, Spline, Trash2, WandSparkles } from "lucide-react";
+import { Layers, Plus, Spline, Trash2, WandSparkles, Wrench } from "lucide-react";
 import { selectedPicture } from "@/commands/results";
+import { mendsOfNode } from "@/components/panels/problems/mending";
 import { resultItems } from "@/components/results/resultItems";
 import { commandItems, type MenuEntry } from "@/components/ui";
 import { fieldMenu } from "@/components/widgets/fieldMenu";
@@ -130,10 +131,13 @@ function cardItems(item: Item, { workflow, scope }: Scene): readonly MenuEntry[]
       : [];
   const single = activeDocument().selection.size <= 1;
   return [
+    ...(isNode ? mendItems(item.name) : []),
     ...enter,
     ...commandItems(isNode ? ["run-to-here"] : []),
     ...(isNode ? [...viewItems(item.name), ...pictureItems(), "separator" as const] : []),
-    ...commandItems(single && isNode ? ["nodes.link", "nodes.rename"] : []),
+    ...commandItems(
+      single && isNode ? ["nodes.link", "nodes.rename", "nodes.replace", "nodes.presets"] : [],
+    ),
     ...(item.kind === "end" ? [] : [colorItems()]),
     ...commandItems(
       isNode ? ["nodes.collapse", "nodes.mute", "nodes.bypass", "nodes.always", "-"] : ["-"],
@@ -142,6 +146,17 @@ function cardItems(item: Item, { workflow, scope }: Scene): readonly MenuEntry[]
     ...(single ? [] : [arrangeItems(), "separator" as const]),
     ...commandItems(["edit.copy", "edit.duplicate", "-", "panels.help", "view.fitSelection", "-"]),
     ...commandItems(["edit.delete", "edit.deleteReconnect"]),
+  ];
+}
+
+/** What mends the problems of a node. */
+function mendItems(node: string): readonly MenuEntry[] {
+  const mends = mendsOfNode(node);
+  if (mends.length === 0) return [];
+  return [
+    { heading: t("panels.command.mend") },
+    ...mends.map(({ label, run }) => ({ label, icon: Wrench, run })),
+    "separator",
   ];
 }
 

@@ -3,9 +3,10 @@ import { useState } from "react";
 import { Button, IconButton, Menu, type MenuEntry } from "@/components/ui";
 import { t } from "@/i18n";
 import { notifyFault } from "@/store/notices";
+import { deletePreset } from "@/store/presets";
 import { openSettingsAsGraph, startOver } from "./actions";
 import styles from "./GeneratePage.module.css";
-import { applyPreset, deletePreset, listPresets, savePreset } from "./presets";
+import { applyPreset, listPresets, savePreset } from "./presets";
 
 /** The presets, and the ways out: anew, and as a graph. */
 export function PageHead() {

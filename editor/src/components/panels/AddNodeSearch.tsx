@@ -1,6 +1,7 @@
 /** The search that adds a node: by name, category or purpose, fitting the link that was dropped. */
 import { CornerDownLeft, Search, X } from "lucide-react";
 import { type KeyboardEvent, useId, useMemo, useState } from "react";
+import { canvas } from "@/components/canvas/controller";
 import { focusNew } from "@/components/canvas/focus";
 import { Kbd, Popover } from "@/components/ui";
 import { t } from "@/i18n";
@@ -12,10 +13,10 @@ import { useActive } from "@/store/documents";
 import { favouriteTypes, toggleFavourite, useFavourites } from "@/store/favourites";
 import { type AddNodeRequest, type LooseEnd, useUi } from "@/store/ui";
 import styles from "./AddNodeSearch.module.css";
-import { type Hit, resultsOf } from "./addnode/results";
+import { type Hit, replacementsOf, resultsOf } from "./addnode/results";
 import { NodeSummary } from "./help/NodeSummary";
 import { Highlight } from "./lib/Highlight";
-import { insertNode, usedEnd } from "./lib/insert";
+import { insertNode, replaceNode, usedEnd } from "./lib/insert";
 import { Dot, NodePreview } from "./lib/NodePreview";
 import { movedBy, RowList, rowId } from "./lib/RowList";
 import { recentTypes } from "./lib/recents";
@@ -49,9 +50,14 @@ function AddNode({ request, types }: AddNodeProps) {
   const favourites = useFavourites((state) => state.types);
   const id = useId();
   const from = useMemo(() => (loose ? usedEnd(types, loose) : undefined), [types, loose]);
+  const { replaces } = request;
+  const isNew = replaces === undefined;
   const hits = useMemo(
-    () => resultsOf(types, workflow, query, { loose, from, favourites, recent }),
-    [types, workflow, query, loose, from, favourites, recent],
+    () =>
+      replaces === undefined
+        ? resultsOf(types, workflow, query, { loose, from, favourites, recent })
+        : replacementsOf(types, workflow, query, replaces),
+    [types, workflow, query, loose, from, favourites, recent, replaces],
   );
   const hit = hits[Math.min(active, hits.length - 1)] ?? null;
   const ports = hit === null || loose === null ? [] : portsFor(types, hit.spec, loose, from);
@@ -61,6 +67,12 @@ function AddNode({ request, types }: AddNodeProps) {
     setPort(0);
   };
   const add = (spec: NodeSpec) => {
+    if (request.replaces !== undefined) {
+      replaceNode(request.replaces, spec, types);
+      close();
+      canvas()?.focusNode(request.replaces);
+      return;
+    }
     const fitting = loose === null ? [] : portsFor(types, spec, loose, from);
     const target = spec === hit?.spec ? chosen : (fitting[0] ?? null);
     const name = insertNode(spec, request.at, loose && target ? { loose, port: target } : null);
@@ -92,7 +104,11 @@ function AddNode({ request, types }: AddNodeProps) {
   };
   const height = (index: number) => ROW + (hits[index]?.heading ? HEADING : 0);
   return (
-    <Popover anchor={request.screen} onClose={close} label={t("panels.add.title")}>
+    <Popover
+      anchor={request.screen}
+      onClose={close}
+      label={t(isNew ? "panels.add.title" : "panels.add.replaceTitle", { node: replaces })}
+    >
       <div className={styles.frame}>
         <div className={styles.head}>
           <Search aria-hidden size={16} />
@@ -107,7 +123,7 @@ function AddNode({ request, types }: AddNodeProps) {
             aria-activedescendant={hit ? rowId(`${id}-list`, hits.indexOf(hit)) : undefined}
             aria-label={t("panels.add.label")}
             aria-describedby={`${id}-count`}
-            placeholder={t(loose ? "panels.add.placeholderFits" : "panels.add.placeholder")}
+            placeholder={t(placeholderFor(loose !== null, isNew), { node: replaces })}
             autoComplete="off"
             spellCheck={false}
             value={query}
@@ -178,12 +194,18 @@ function AddNode({ request, types }: AddNodeProps) {
             <Kbd keys={STAR_KEY} /> {t("panels.favourite.key")}
           </span>
           <span>
-            <CornerDownLeft aria-hidden size={12} /> {t("panels.add.enter")}
+            <CornerDownLeft aria-hidden size={12} />{" "}
+            {t(isNew ? "panels.add.enter" : "panels.add.enterReplace")}
           </span>
         </div>
       </div>
     </Popover>
   );
+}
+
+function placeholderFor(isFitting: boolean, isNew: boolean): string {
+  if (!isNew) return "panels.add.placeholderReplace";
+  return isFitting ? "panels.add.placeholderFits" : "panels.add.placeholder";
 }
 
 /** Home and End move the caret while there is text. */

@@ -1,6 +1,7 @@
 import { render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, it, vi } from "vitest";
+import { activeDocument, currentWorkflow } from "@/store/documents";
 import { NO_JOBS, useJobs } from "@/store/jobs";
 import { useUi } from "@/store/ui";
 import FailureDialog from "./FailureDialog";
@@ -30,6 +31,19 @@ it("tells what a node that failed was given, and where in its code it failed", a
   expect(await screen.findByText(/in Tint/)).toHaveTextContent("return colours[name]");
   expect(screen.getByText("float32 [1, 64, 64, 3]")).toBeInTheDocument();
   expect(screen.getByText("tint")).toBeInTheDocument();
+});
+
+it("offers what mends it, and closes for it", async () => {
+  arrange({ blend: { type: "Blend", inputs: { width: 99 } } });
+  answer({ id: "apple", error });
+  const onClose = vi.fn();
+  const [code, message] = ["out-of-range", "is too large"];
+  const finding = { code, message, node: "blend", port: "width", given: "99" };
+  render(<FailureDialog job="apple" finding={finding} onClose={onClose} />);
+  await userEvent.click(await screen.findByRole("button", { name: "Set to 64" }));
+  expect(onClose).toHaveBeenCalledOnce();
+  const nodes = currentWorkflow(activeDocument()).nodes;
+  expect(nodes.get("blend")?.inputs.get("width")).toBe(64);
 });
 
 it("says so where the message tells all", async () => {

@@ -1,19 +1,22 @@
 /** All that a job tells of a node that failed: what it was given, and where in its code it failed. */
 import { useEffect, useState } from "react";
 import { getJob } from "@/api/client";
-import type { JobDetail } from "@/api/schema";
+import type { Finding, JobDetail } from "@/api/schema";
 import { copyText } from "@/components/shell/copyText";
 import { Button, Dialog, Spinner } from "@/components/ui";
 import { t } from "@/i18n";
 import { sentences } from "@/i18n/format";
 import styles from "./FailureDialog.module.css";
+import { MendButtons } from "./problems/MendButtons";
 
 interface Props {
   readonly job: string;
+  /** The problem that it is told of; what mends it is offered, too. */
+  readonly finding?: Finding;
   readonly onClose: () => void;
 }
 
-export default function FailureDialog({ job, onClose }: Props) {
+export default function FailureDialog({ job, finding, onClose }: Props) {
   const [failure, setFailure] = useState<Failure | string | null>(null);
   const [isCopied, setCopied] = useState(false);
   useEffect(() => {
@@ -35,9 +38,12 @@ export default function FailureDialog({ job, onClose }: Props) {
       onClose={onClose}
       footer={
         isKnown && (
-          <Button onClick={async () => setCopied(await copyText(textOf(failure)))}>
-            {t(isCopied ? "shell.fault.copied" : "panels.failure.copy")}
-          </Button>
+          <>
+            {finding && <MendButtons finding={finding} onMend={onClose} />}
+            <Button onClick={async () => setCopied(await copyText(textOf(failure)))}>
+              {t(isCopied ? "shell.fault.copied" : "panels.failure.copy")}
+            </Button>
+          </>
         )
       }
     >

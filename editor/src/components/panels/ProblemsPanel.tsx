@@ -1,5 +1,5 @@
 /** What is wrong with the workflow and its last run, each with its place and its mend. */
-import { CircleAlert, CircleCheck, FileText, PackageX, TriangleAlert, Wrench } from "lucide-react";
+import { CircleAlert, CircleCheck, FileText, PackageX, TriangleAlert } from "lucide-react";
 import { useId, useMemo, useState } from "react";
 import type { Finding } from "@/api/schema";
 import { InstallPack } from "@/components/files/InstallPack";
@@ -8,7 +8,6 @@ import { useProblems } from "@/hooks/useProblems";
 import { t } from "@/i18n";
 import { inWords } from "@/i18n/format";
 import { type NodeTypes, withLabels } from "@/model/spec";
-import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, useActive } from "@/store/documents";
 import { focusNode } from "@/store/focus";
@@ -17,12 +16,11 @@ import { placeOf } from "@/store/places";
 import { usePlan } from "@/store/plan";
 import { jobOfFailure, type Problem } from "@/store/problems";
 import { useUi } from "@/store/ui";
-import { edit } from "./inspector/change";
 import { GridCell } from "./lib/grid";
 import panel from "./lib/Panel.module.css";
 import { RowList } from "./lib/RowList";
 import styles from "./ProblemsPanel.module.css";
-import { type Mend, mendsOf } from "./problems/mends";
+import { MendButtons } from "./problems/MendButtons";
 
 const ROW = 58;
 const ICONS = { check: CircleAlert, run: CircleAlert, pack: PackageX } as const;
@@ -72,9 +70,7 @@ export default function ProblemsPanel() {
         onOpen={show}
         opensByClick
       >
-        {(problem, row) => (
-          <ProblemRow problem={problem} active={row.active} types={types} workflow={workflow} />
-        )}
+        {(problem, row) => <ProblemRow problem={problem} active={row.active} types={types} />}
       </RowList>
     </div>
   );
@@ -84,13 +80,11 @@ interface RowProps {
   readonly problem: Problem;
   readonly active: boolean;
   readonly types: NodeTypes | null;
-  readonly workflow: Workflow;
 }
 
-function ProblemRow({ problem, active, types, workflow }: RowProps) {
+function ProblemRow({ problem, active, types }: RowProps) {
   const { finding, origin, isWarning } = problem;
   const Icon = isWarning && origin !== "pack" ? TriangleAlert : ICONS[origin];
-  const mends = useMemo(() => mendsHere(finding, types, workflow), [finding, types, workflow]);
   const packs = usePlan((plan) => plan.missing.packs);
   const lacking = useMemo(() => lackingIn(finding, packs), [finding, packs]);
   const place = [finding.node, finding.port].filter(Boolean).join(".");
@@ -128,21 +122,7 @@ function ProblemRow({ problem, active, types, workflow }: RowProps) {
           </Button>
         )}
         <InstallPack {...lacking} tabIndex={active ? 0 : -1} />
-        {mends.slice(0, 2).map((mend, index) => (
-          <Button
-            key={mend.label + Object.values(mend.values).join()}
-            size="s"
-            variant={index === 0 ? "secondary" : "ghost"}
-            icon={index === 0 ? Wrench : undefined}
-            tabIndex={active ? 0 : -1}
-            onClick={(event) => {
-              event.stopPropagation();
-              edit("panels.edit.mend", mend.edit);
-            }}
-          >
-            {t(mend.label, mend.values)}
-          </Button>
-        ))}
+        <MendButtons finding={finding} tabIndex={active ? 0 : -1} />
       </div>
     </GridCell>
   );
@@ -158,13 +138,7 @@ function lackingIn({ code, message, node_type: type }: Finding, packs: readonly 
 /** Show what the run told of it, besides the message. */
 function tellFailure(finding: Finding): void {
   const job = jobOfFailure(useJobs.getState(), activeDocument().id, finding);
-  if (job !== null) useUi.getState().openDialog("failure", { job: job.id });
-}
-
-function mendsHere(finding: Finding, types: NodeTypes | null, workflow: Workflow): readonly Mend[] {
-  const place = finding.node ? placeOf(workflow, types, finding.node) : null;
-  if (types === null || place === null) return [];
-  return mendsOf(finding, { workflow, types, scope: place.path.at(-1) ?? null, node: place.node });
+  if (job !== null) useUi.getState().openDialog("failure", { job: job.id, finding });
 }
 
 function detailOf({ given, expected, hint }: Finding, types: NodeTypes | null): string {

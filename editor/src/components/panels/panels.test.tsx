@@ -67,6 +67,22 @@ describe("AddNodeSearch", () => {
     expect(linkOf(added?.inputs.get("second"))?.node).toBe("load");
   });
 
+  it("gives a node another type, with those first that keep its links", async () => {
+    arrange({
+      load: { type: "Load" },
+      encode: { type: "Encode", inputs: { image: { from: "load" } } },
+    });
+    const request = { screen: { x: 0, y: 0 }, at, replaces: "encode" };
+    useUi.getState().openAddNode(request);
+    render(<AddNodeSearch />);
+    expect(screen.getByRole("option", { selected: true })).toHaveTextContent("Blend pictures");
+    await userEvent.setup().keyboard("{Enter}");
+    const entry = workflow().nodes.get("encode");
+    expect(entry?.type).toBe("Blend");
+    expect(linkOf(entry?.inputs.get("first"))?.node).toBe("load");
+    expect(useUi.getState().addNode).toBeNull();
+  });
+
   it("shows all nodes again by Backspace", async () => {
     open({ type: "Image", side: "output", from: { node: "load", port: "image" } });
     await userEvent.setup().keyboard("{Backspace}");

@@ -1,52 +1,11 @@
 /** A small catalogue and workflow for the tests of panels. */
 import type { ArtifactEntry, WorkerEntry } from "@/api/schema";
-import { input, output, portType, spec } from "@/model/fixtures/specs";
-import { nodeTypesOf } from "@/model/spec";
+import { TYPES } from "@/model/fixtures/types";
 import { readWorkflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { useDocuments } from "@/store/documents";
 import { type JobView, viewOf } from "@/store/jobs";
 import { useUi } from "@/store/ui";
-
-const size = { type: "integer", minimum: 8, maximum: 64, multipleOf: 8 };
-
-const SPECS = [
-  spec("Load", {
-    label: "Load picture",
-    category: "image",
-    summary: "Read a picture.",
-    outputs: [output("image", "Image")],
-  }),
-  spec("Blend", {
-    label: "Blend pictures",
-    category: "image/mix",
-    summary: "Mix two pictures.",
-    inputs: [
-      input("first", "Image"),
-      input("second", "Image"),
-      input("width", "int", { required: false, default: 8, json_schema: size }),
-    ],
-    outputs: [output("image", "Image")],
-  }),
-  spec("Encode", {
-    label: "Encode",
-    category: "latent",
-    summary: "Picture to latent.",
-    inputs: [input("image", "Image")],
-    outputs: [output("latent", "Latent")],
-  }),
-  spec("Sample", {
-    label: "Sample",
-    category: "latent",
-    summary: "Remove noise.",
-    inputs: [input("latent", "Latent")],
-    outputs: [output("latent", "Latent")],
-  }),
-];
-
-const PORTS = ["Any", "Image", "Latent", "int"].map(portType);
-
-export const TYPES = nodeTypesOf({ items: SPECS, port_types: PORTS }, "test");
 
 /** A catalogue, and a document with the nodes given; nothing selected or open. */
 export function arrange(nodes: unknown = { load: { type: "Load" } }): void {

@@ -1,5 +1,6 @@
 import { useEffect } from "react";
 import { FileHost } from "@/components/files/FileHost";
+import { MendMenu } from "@/components/panels/problems/MendMenu";
 import { ResultMenu } from "@/components/results/ResultMenu";
 import { TooltipLayer } from "@/components/ui";
 import { useLongPress } from "@/hooks/useLongPress";
@@ -32,6 +33,7 @@ export function Shell() {
       </ErrorBoundary>
       <DialogHost />
       <ResultMenu />
+      <MendMenu />
       <QuestionHost />
       <NoticeHost />
       <TooltipLayer />

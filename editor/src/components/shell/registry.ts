@@ -85,6 +85,7 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   mask: dialog(() => import("@/components/mask/MaskDialog")),
   viewer: dialog(() => import("@/components/panels/Viewer")),
   failure: dialog(() => import("@/components/panels/FailureDialog")),
+  nodePresets: dialog(() => import("@/components/panels/NodePresetsDialog")),
   livePlot: dialog(() => import("@/components/viewers/LivePlotDialog")),
   settings: dialog(() => import("./SettingsDialog")),
   shortcuts: dialog(() => import("./ShortcutsDialog")),

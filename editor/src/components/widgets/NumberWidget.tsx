@@ -52,7 +52,7 @@ export function NumberWidget(props: Props) {
 
   return (
     <WidgetFrame marks={marks} fault={draft.fault ?? props.problem}>
-      <div className={cx(styles.row, "nodrag")}>
+      <div className={cx(styles.row, "nodrag")} data-slider={widget.slider || undefined}>
         {widget.slider && <NumberSlider {...props} number={number} onSlide={draft.reset} />}
         <input
           id={id}

@@ -68,6 +68,8 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
   const label = inputLabel(input);
   const link = isLink(written) ? (linkOf(written) ?? { node: "?", port: "" }) : null;
   const isLone = place === "bare" || (link === null && isWide(kind));
+  // On a card, a slider has its label and its number within.
+  const isWithin = place === "card" && link === null && kind?.kind === "number" && kind.slider;
   const isHigh = link === null && HIGH.includes(kind?.kind);
   return (
     <WidgetServicesProvider value={storeServices}>
@@ -79,6 +81,7 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
           link === null && kind?.kind === "seed" && styles.seed,
           isLone && styles.wide,
           isHigh && styles.high,
+          isWithin && styles.within,
         )}
         onBlur={change.pause}
         onPointerUp={change.pause}

@@ -16,6 +16,7 @@ export { setInput } from "./inputs";
 export { connect, disconnect, moveLink, shortLink } from "./links";
 export * from "./looks";
 export { clearPrecision, type Meta, setMeta, setRequirement } from "./meta";
+export { nodePreset, withPreset } from "./nodePresets";
 export {
   addNode,
   freeNodeName,
@@ -25,8 +26,8 @@ export {
   setLabel,
   setMode,
   setNote,
-  setType,
 } from "./nodes";
 export * from "./parameters";
 export { clearGraph, type RemoveOptions, removeItems, removeNodes } from "./remove";
 export { addReroute, moveReroute, removeReroute } from "./reroutes";
+export { retype } from "./retype";

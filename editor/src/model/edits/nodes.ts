@@ -105,10 +105,3 @@ export function setNote(workflow: Workflow, scope: Scope, name: string, note: st
     entry.note === note ? entry : { ...entry, note },
   );
 }
-
-/** Change a node's type, keeping its inputs, as when a missing type is replaced. */
-export function setType(workflow: Workflow, scope: Scope, name: string, type: string): Workflow {
-  return withNode(workflow, scope, name, (entry) =>
-    entry.type === type ? entry : { ...entry, type, version: null },
-  );
-}

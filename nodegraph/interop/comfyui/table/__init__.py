@@ -11,6 +11,7 @@ from dataclasses import replace
 from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.table import (
     audio_video,
+    character_animation,
     conditioning,
     context_windows,
     control,
@@ -33,6 +34,7 @@ from nodegraph.interop.comfyui.table import (
     samplers_schedules,
     sampling,
     shapes,
+    stable_cascade,
     text,
     upscaling,
     values,
@@ -94,7 +96,9 @@ MODULES = (
     conditioning,
     video_conditioning,
     wan_conditioning,
+    character_animation,
     minimax_h3,
+    stable_cascade,
     hooks,
     edit_prompts,
     control,

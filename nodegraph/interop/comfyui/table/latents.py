@@ -25,6 +25,8 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, U
 _LATENT = {"LATENT": "latent"}
 _MOST = 16384
 """Of what is cut there."""
+_PATCHES = 32
+"""Pixels along the largest patch of a model."""
 _TILES = {"tile_size": "tile"}
 _TEMPORAL = ("temporal_size", "temporal_overlap")
 _TILED = (
@@ -46,10 +48,18 @@ def _empty(
         sides = [node.inputs[side] for side in ("width", "height")]
         fits = all(not side.is_link and side.content % cell == 0 for side in sides)
         step = {} if fits else {"multiple_of": cell}
+        has_patches = all(not side.is_link and side.content % _PATCHES == 0 for side in sides)
+        if native == "EmptyLatent" and not has_patches:
+            step["any_size"] = True
+            node.tell(
+                "a size that the model cannot split into whole patches is sampled at the next "
+                "larger one and cropped; ComfyUI repeats rows and columns inside the model"
+            )
         node.give("LATENT", MadeOutput(node.add(native, **node.inputs, **step), "latent"))
 
     def backward(node: Passage) -> None:
-        taken = {name: signal for name, signal in node.inputs.items() if name != "multiple_of"}
+        own = ("multiple_of", "any_size")
+        taken = {name: signal for name, signal in node.inputs.items() if name not in own}
         node.give("latent", MadeOutput(node.add(node_type, **taken), "LATENT"))
 
     return entry(f"{node_type}({sides}) -> LATENT", forward, native, backward)

@@ -159,6 +159,9 @@ def _behind(node: Passage, port: str) -> tuple[str, Mapping[str, Any]]:
 
 def _trim(node: Passage) -> None:
     latent, start = node.inputs["samples"], node.inputs["trim_amount"]
+    if start.content == 0:
+        node.give("LATENT", latent)
+        return
     name = node.add("CutLatentFrames", latent=latent, start=start)
     node.give("LATENT", MadeOutput(name, "latent"))
 

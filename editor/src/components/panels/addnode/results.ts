@@ -1,8 +1,12 @@
 /** What the search for nodes shows: hits by rank, or favourites and what was used last while nothing is typed. */
+import { retype } from "@/model/edits";
+import { linkOf } from "@/model/links";
+import { nodesOf } from "@/model/scope";
 import { searchTypes } from "@/model/search";
-import type { NodeSpec, NodeTypes } from "@/model/spec";
+import { type NodeSpec, type NodeTypes, typeOf } from "@/model/spec";
 import type { UsedPort } from "@/model/usage";
 import type { Workflow } from "@/model/workflow";
+import { activeDocument, currentScope } from "@/store/documents";
 import type { LooseEnd } from "@/store/ui";
 
 export type Range = readonly [number, number];
@@ -45,6 +49,42 @@ export function resultsOf(
     ...headed(rest, isFirst ? null : "all"),
   ];
 }
+
+/** Types that a node could have instead: those first that keep most of its links. */
+export function replacementsOf(
+  types: NodeTypes,
+  workflow: Workflow,
+  query: string,
+  node: string,
+): readonly Hit[] {
+  const scope = currentScope(activeDocument());
+  const found = searchTypes(types, workflow, query, {})
+    .filter(({ spec }) => spec.type !== nodesOf(workflow, scope).get(node)?.type)
+    .map((hit) => ({ ...hit, heading: null }));
+  if (query.trim() !== "") return found;
+  const entry = nodesOf(workflow, scope).get(node);
+  const before = entry && typeOf(types, workflow, entry);
+  const outputs = new Set(before?.outputs.map(({ type }) => type));
+  const inputs = new Set(before?.inputs.map(({ name }) => name));
+  const alike = ({ spec }: Hit) =>
+    spec.outputs.filter(({ type }) => outputs.has(type)).length +
+    spec.inputs.filter(({ name }) => inputs.has(name)).length;
+  const kept = ({ spec }: Hit) => {
+    const nodes = nodesOf(retype(workflow, scope, node, spec, types), scope);
+    const links = [...nodes].flatMap(([name, { inputs }]) =>
+      [...inputs.values()].flatMap((value) => {
+        const link = linkOf(value);
+        return link !== null && (name === node || link.node === node) ? [link] : [];
+      }),
+    );
+    return links.length;
+  };
+  const scores = new Map(found.map((hit) => [hit, kept(hit) * LINK + alike(hit)]));
+  return found.sort((a, b) => (scores.get(b) ?? 0) - (scores.get(a) ?? 0));
+}
+
+/** A link that is kept is worth more than ports that are alike. */
+const LINK = 100;
 
 type Found = Omit<Hit, "heading">;
 

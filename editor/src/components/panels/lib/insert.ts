@@ -1,6 +1,6 @@
 /** Adding a node, linked to the loose end of a link where there is one. */
 import { t } from "@/i18n";
-import { addNode, connect } from "@/model/edits";
+import { addNode, connect, retype } from "@/model/edits";
 import type { Point } from "@/model/layout";
 import type { Link } from "@/model/links";
 import { nodesOf, type Scope } from "@/model/scope";
@@ -56,6 +56,16 @@ export function insertNode(
   }
   tellInserted(spec, workflow, name);
   return name;
+}
+
+/** Give a node of the graph that is shown another type, as one undo step. */
+export function replaceNode(node: string, spec: NodeSpec, types: NodeTypes): void {
+  const scope = currentScope(activeDocument());
+  const label = t("panels.edit.replace", { label: spec.label || spec.type });
+  useDocuments
+    .getState()
+    .change(label, (workflow) => retype(workflow, scope, node, spec, types), { select: [node] });
+  rememberType(spec.type);
 }
 
 /** Write the workflow with a new node in it as one undo step, and select the node. */

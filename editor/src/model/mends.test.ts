@@ -1,13 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { Finding } from "@/api/schema";
-import { linkOf } from "@/model/links";
-import { readWorkflow } from "@/model/workflow";
-import { TYPES } from "../testing";
-import { mendsOf } from "./mends";
+import { TYPES } from "./fixtures/types";
+import { linkOf } from "./links";
+import { type Mend, mendsOf } from "./mends";
+import { readWorkflow } from "./workflow";
 
 const nodes = {
   load: { type: "Load" },
   sample: { type: "Sample", inputs: { latent: { from: "load" } } },
+  encode: { type: "Encode" },
+  blend: { type: "Blend" },
   typo: { type: "Smaple", inputs: { latnet: 3 } },
 };
 const workflow = readWorkflow(JSON.stringify({ format: "nodegraph/1", nodes }));
@@ -15,6 +17,12 @@ const workflow = readWorkflow(JSON.stringify({ format: "nodegraph/1", nodes }));
 function mends(node: string, finding: Partial<Finding>) {
   const told = { code: "", message: "", node, ...finding } as Finding;
   return mendsOf(told, { workflow, types: TYPES, scope: null, node });
+}
+
+/** The workflow as a mend makes it. */
+function mended(mend: Mend | undefined) {
+  if (mend === undefined || !("edit" in mend)) throw new Error("no edit");
+  return mend.edit(workflow);
 }
 
 describe("mendsOf", () => {
@@ -25,16 +33,16 @@ describe("mendsOf", () => {
       given: "Image",
       expected: "Latent",
     });
-    const mended = between?.edit(workflow);
-    const from = linkOf(mended?.nodes.get("sample")?.inputs.get("latent"))?.node ?? "";
-    const added = mended?.nodes.get(from);
+    const found = mended(between);
+    const from = linkOf(found.nodes.get("sample")?.inputs.get("latent"))?.node ?? "";
+    const added = found.nodes.get(from);
     expect(added?.type).toBe("Encode");
     expect(linkOf(added?.inputs.get("image"))?.node).toBe("load");
   });
 
   it("takes the type that was meant", () => {
     const [mend] = mends("typo", { code: "unknown-node-type", hint: "Did you mean `Sample`?" });
-    expect(mend?.edit(workflow).nodes.get("typo")?.type).toBe("Sample");
+    expect(mended(mend).nodes.get("typo")?.type).toBe("Sample");
   });
 
   it("renames an input or drops it", () => {
@@ -43,8 +51,8 @@ describe("mendsOf", () => {
       port: "latnet",
       hint: "Did you mean `latent`?",
     });
-    expect(rename?.edit(workflow).nodes.get("typo")?.inputs.get("latent")).toBe(3);
-    expect(drop?.edit(workflow).nodes.get("typo")?.inputs.size).toBe(0);
+    expect(mended(rename).nodes.get("typo")?.inputs.get("latent")).toBe(3);
+    expect(mended(drop).nodes.get("typo")?.inputs.size).toBe(0);
   });
 
   it("links what the hint proposes", () => {
@@ -63,7 +71,23 @@ describe("mendsOf", () => {
       given: '"eular"',
       expected: "ddim, euler, heun",
     });
-    expect(mend?.edit(workflow).nodes.get("sample")?.inputs.get("way")).toBe("euler");
+    expect(mended(mend).nodes.get("sample")?.inputs.get("way")).toBe("euler");
+  });
+
+  it("adds the node that gives what lacks", () => {
+    const [add] = mends("encode", { code: "missing-input", port: "image", expected: "Image" });
+    const found = mended(add);
+    const from = linkOf(found.nodes.get("encode")?.inputs.get("image"))?.node ?? "";
+    expect(found.nodes.get(from)?.type).toBe("Load");
+    expect(found.nodes.size).toBe(workflow.nodes.size + 1);
+  });
+
+  it("leads to a field, a download and another type", () => {
+    const opens = (node: string, finding: Partial<Finding>) =>
+      mends(node, finding).flatMap((mend) => ("opens" in mend ? [mend.opens] : []));
+    expect(opens("blend", { code: "missing-input", port: "width" })).toEqual(["field"]);
+    expect(opens("blend", { code: "model-not-found", port: "width" })).toEqual(["models", "field"]);
+    expect(opens("typo", { code: "unknown-node-type" })).toEqual(["types"]);
   });
 
   it("offers nothing for what it doesn't know, or what is gone", () => {

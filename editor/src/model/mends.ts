@@ -1,21 +1,28 @@
 /** What the editor can do about a problem by itself: each mend is one edit. */
 import type { Finding } from "@/api/schema";
-import { converterBetween, fit } from "@/model/compat";
-import { addNode, connect, disconnect, setInput } from "@/model/edits";
-import { edgeId } from "@/model/graph";
-import type { Json } from "@/model/json";
-import { layoutOf } from "@/model/layout";
-import { linkOf } from "@/model/links";
-import { nodeOf, type Scope, withNode } from "@/model/scope";
-import { inputOf, type NodeTypes, typeOf } from "@/model/spec";
-import type { Workflow } from "@/model/workflow";
+import { converterBetween, fit, giverOf } from "./compat";
+import { addNode, connect, disconnect, retype, setInput, shortLink } from "./edits";
+import { edgeId } from "./graph";
+import type { Json } from "./json";
+import { layoutOf, type Point } from "./layout";
+import { linkOf } from "./links";
+import { nodeOf, type Scope } from "./scope";
+import { type InputSpec, inputOf, labelOf, type NodeTypes, typeOf } from "./spec";
+import { widgetOf } from "./widgets";
+import type { Workflow } from "./workflow";
 
-export interface Mend {
+/** Where a person chooses how a problem is mended: a model's download, the field, another type. */
+export type Choice = "models" | "field" | "types";
+
+interface Offer {
   /** An i18n key with its values. */
   readonly label: string;
   readonly values: Readonly<Record<string, string>>;
-  readonly edit: (workflow: Workflow) => Workflow;
 }
+
+/** One edit, which puts a new node where it is told; or what opens where a person has to choose. */
+export type Mend = Offer &
+  ({ readonly edit: (workflow: Workflow, at?: Point) => Workflow } | { readonly opens: Choice });
 
 export interface Situation {
   readonly workflow: Workflow;
@@ -31,13 +38,21 @@ const MENDERS: Readonly<Record<string, Mender>> = {
   "unknown-node-type": otherType,
   "unknown-input": otherInput,
   "unknown-output": otherOutput,
-  "missing-input": giveLink,
+  "missing-input": (finding, situation) => [
+    ...giveLink(finding, situation),
+    ...addGiver(finding, situation),
+    ...fillIn(finding, situation),
+  ],
   "wrong-type": (finding, situation) => [
     ...giveLink(finding, situation),
     ...between(finding, situation),
   ],
   "not-a-choice": choose,
-  "model-not-found": choose,
+  "model-not-found": (finding, situation) => [
+    { label: "panels.mend.getModel", values: {}, opens: "models" },
+    ...choose(finding, situation),
+    ...fillIn(finding, situation),
+  ],
   "out-of-range": intoRange,
 };
 
@@ -52,15 +67,15 @@ function meantBy(hint: string | null | undefined): string | null {
 }
 
 function otherType(finding: Finding, { scope, node, types }: Situation): readonly Mend[] {
-  const type = meantBy(finding.hint);
-  if (type === null || !types.byName.has(type)) return [];
-  return [
-    {
-      label: "panels.mend.type",
-      values: { type },
-      edit: (w) => withNode(w, scope, node, (entry) => ({ ...entry, type, version: null })),
-    },
-  ];
+  const other: Mend = { label: "panels.mend.replace", values: {}, opens: "types" };
+  const spec = types.byName.get(meantBy(finding.hint) ?? "");
+  if (spec === undefined) return [other];
+  const change: Mend = {
+    label: "panels.mend.type",
+    values: { type: labelOf(spec) },
+    edit: (w) => retype(w, scope, node, spec, types),
+  };
+  return [change, other];
 }
 
 function otherInput(finding: Finding, { scope, node }: Situation): readonly Mend[] {
@@ -111,6 +126,43 @@ function giveLink(finding: Finding, { scope, node }: Situation): readonly Mend[]
     values: { name: output === "" ? source : `${source}.${output}` },
     edit: (w) => connect(w, scope, { node: source, port: output }, { node, port }),
   }));
+}
+
+const GIVER_LEFT = 340;
+
+/** Add the node whose output people link there most. */
+function addGiver(finding: Finding, { workflow, scope, node, types }: Situation): readonly Mend[] {
+  const entry = nodeOf(workflow, scope, node);
+  const spec = entry && typeOf(types, workflow, entry);
+  const input = spec && finding.port ? inputOf(spec, finding.port) : null;
+  if (!spec || !input || isFilledIn(input)) return [];
+  const giver = giverOf(types, { type: input.type, port: `${spec.type}.${input.name}` });
+  const output = giver?.outputs.find((item) => fit(types, item, input).fits);
+  if (!giver || !output) return [];
+  const add = (w: Workflow, at?: Point) => {
+    const { x, y } = layoutOf(w, scope).positions.get(node) ?? { x: 0, y: 0 };
+    const place = at ?? { x: x - GIVER_LEFT, y };
+    const added = addNode(w, scope, { type: giver.type, at: place });
+    const link = shortLink(giver, { node: added.name, port: output.name });
+    return connect(added.workflow, scope, link, { node, port: input.name });
+  };
+  return [{ label: "panels.mend.add", values: { type: labelOf(giver) }, edit: add }];
+}
+
+/** Lead to the field, where a value can be written or chosen. */
+function fillIn(finding: Finding, { workflow, scope, node, types }: Situation): readonly Mend[] {
+  const entry = nodeOf(workflow, scope, node);
+  const spec = entry && typeOf(types, workflow, entry);
+  const input = spec && finding.port ? inputOf(spec, finding.port) : null;
+  if (!input || !isFilledIn(input)) return [];
+  const isModel = finding.code === "model-not-found";
+  const label = isModel ? "panels.mend.otherModel" : "panels.mend.fillIn";
+  return [{ label, values: { port: input.name.replaceAll("_", " ") }, opens: "field" }];
+}
+
+/** Whether people give the input in a field, and need no link. */
+function isFilledIn(input: InputSpec): boolean {
+  return widgetOf(input) !== null;
 }
 
 /** Put the node between that makes the one type of the other; or take the link away. */
