@@ -101,8 +101,8 @@ def ImageToVideoConditioning(
 ) -> FirstPicture:
     """Set the first frame for an image-to-video model, and optionally the last one.
 
-    Use it for the image-to-video models of Wan, Wan 2.2 5B, SkyReels V2, LTX-Video, Cosmos and
-    HunyuanVideo 1.5, and for MiniMax H3. The latent is empty and has the size of the image.
+    Use it for the image-to-video models of Wan, Wan 2.2 5B, SkyReels, LTX-Video, Cosmos and
+    HunyuanVideo, and for MiniMax H3. The latent is empty and has the size of the image.
 
     Args:
         conditioning: The prompt. A negative prompt does not need this node.
@@ -110,8 +110,8 @@ def ImageToVideoConditioning(
         image: One image of the size of the video. Use ResizeImage before this node. For Cosmos and
             SkyReels V2 with diffusion forcing, also the first frames of a video to continue. For
             HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, SkyReels V2, Cosmos Predict2 and
-            HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, SkyReels, Cosmos Predict2 and
+            HunyuanVideo, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17
             plus 5 for MiniMax H3.
         encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the
             image encoder. Other models need none.

@@ -203,8 +203,8 @@ class Family(ABC):
         weighs_words: Whether ``(words:1.2)`` sets a weight in prompts. Else brackets are text.
         first_picture: How image-to-video models get the first image: as the first latent
             ``frame``, as the first ``frames`` of a video that may have several, as a ``clip``
-            beside the noise that may be as long as the video, as a ``film`` that is gray after
-            it, or as a ``keyframes`` condition; see `MediaCondition`. Empty if not supported.
+            beside the noise that may be as long as the video, or a ``still``, which is one frame,
+            as a ``film`` that is gray after it, or as a ``keyframes`` condition. Empty for none.
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
         image_inputs: What prompts of its models may have: ``references``, ``control``, ``driving``.
@@ -277,7 +277,7 @@ class Family(ABC):
     joint: bool = True
     positive_first: bool = False
     weighs_words: bool = False
-    first_picture: Literal["", "frame", "frames", "clip", "film", "keyframes"] = ""
+    first_picture: Literal["", "frame", "frames", "clip", "still", "film", "keyframes"] = ""
     inpaint_models: bool = False
     control_videos: bool = False
     image_inputs: frozenset[str] = frozenset()

@@ -301,7 +301,7 @@ HUNYUAN_VIDEO = HunyuanVideo(
         Part("tokenizer", ("PreTrainedTokenizerFast",), vocabulary="llava-llama3"),
         Part("tokenizer_2", ("CLIPTokenizer",), vocabulary="clip-l"),
     ),
-    first_picture="clip",
+    first_picture="still",
     video_inputs=_video_inputs,
     resolutions={
         "hunyuan-video-540p": Resolutions(960 * 544, 16),

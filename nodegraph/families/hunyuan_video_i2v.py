@@ -141,12 +141,24 @@ class HunyuanVideoI2V(HunyuanVideo):
     ) -> dict[str, Tensor]:
         if self.condition == "token_replace":
             if FIRST_FRAME not in fitted:
-                raise missing_image_error(request)
+                raise self._missing_image(CONDITION_CLIP in fitted, request)
             return fitted
         first = fitted.pop(CONDITION_CLIP, None)
         if first is None:
-            raise missing_image_error(request)
+            raise self._missing_image(FIRST_FRAME in fitted, request)
         return {**fitted, FILM_AND_MASK: clip_and_mask(first, request)}
+
+    def _missing_image(self, has_other: bool, request: SamplingRequest) -> InvalidValue:
+        """The refusal of a prompt without an image, or with that of another version."""
+        if not has_other:
+            return missing_image_error(request)
+        return InvalidValue(
+            f"{self.title} takes the first image in another way than the family of the prompt",
+            port=request.side,
+            expected=f"a prompt of {self.name}",
+            hint="Encode the prompt with the text encoder of the model. In LoadTextEncoder, choose "
+            f"{self.name} as the family.",
+        )
 
     def initial_noise(self, noise: Tensor, first: ConditioningEntry) -> Tensor:
         image = first.tensors.get(FIRST_FRAME, first.tensors.get(CONDITION_CLIP))
@@ -299,6 +311,6 @@ HUNYUAN_VIDEO_I2V_V1 = _family(
     "latent_concat",
     2,
     33,
-    first_picture="clip",
+    first_picture="still",
     accepts_prompts_of=("hunyuan-video", "hunyuan-video-i2v"),
 )

@@ -59,7 +59,7 @@ from nodegraph.weights.precision.storage import (
     check_storage,
     storage_option,
 )
-from nodegraph.weights.safetensors_header import Header, find_packed_form
+from nodegraph.weights.safetensors_header import Header, Shapes, find_packed_form
 from nodegraph.weights.single_files.base import DAMAGED, fault_text, select_prefix
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:
     )
     named = [file for file in files if file.name == layout.CONFIG]
     read = layout.read_config(named[0]) if named else {}
-    part = _choose_part(path, header, family, str(read.get("_class_name") or ""))
+    part = _choose_part(path, header, family, read)
     try:
         own = select_prefix(header.shapes, part.prefix)
         config = read if named else part.layout.config(own)
@@ -230,10 +230,10 @@ def _of_folder(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header
     return (path / layout.CONFIG, *weights.files, *index), whole
 
 
-def _choose_part(path: Path, header: Header, family: str, class_name: str) -> StandalonePart:
-    """What a file holds, of the family that is asked for and has the class that it names, if it
-    names one. Its metadata may name one of those that look the same."""
-    shapes = header.shapes
+def _choose_part(path: Path, header: Header, family: str, config: Config) -> StandalonePart:
+    """What a file holds, of the family that is asked for and has the class that its configuration
+    names, if it has one. Its metadata may name one of those that look the same."""
+    shapes, class_name = header.shapes, str(config.get("_class_name") or "")
     candidates = (
         denoisers_of_class(path, class_name, shapes) if class_name else find_denoisers(shapes)
     )
@@ -248,7 +248,8 @@ def _choose_part(path: Path, header: Header, family: str, class_name: str) -> St
         )
     if family == AUTO:
         named = (part for part in candidates if part.layout.named(header.metadata))
-        return next(named, candidates[0])
+        likeliest = min(candidates, key=lambda part: _contradictions(part, shapes, config))
+        return next(named, likeliest)
     names = [part.family.name for part in candidates]
     if family not in names:
         # A family of a package may look like one that comes along.
@@ -265,6 +266,21 @@ def _choose_part(path: Path, header: Header, family: str, class_name: str) -> St
             expected=" or ".join([AUTO, *names]),
         )
     return candidates[names.index(family)]
+
+
+def _contradictions(part: StandalonePart, shapes: Shapes, config: Config) -> int:
+    """How many names in a configuration are not those of a family's layout.
+
+    Families whose tensors are alike differ in them, for example by how they take an image.
+    """
+    if not config:
+        return 0
+    try:
+        own = part.layout.config(select_prefix(shapes, part.prefix))
+    except DAMAGED:
+        return 0
+    named = {name: value for name, value in own.items() if value is None or isinstance(value, str)}
+    return sum(name in config and config[name] != value for name, value in named.items())
 
 
 def open_denoiser(

@@ -169,20 +169,21 @@ def encode_first_frame(
                 for at, each in shown.items()
             ]
         )
-    if family.first_picture == "clip":
+    if family.first_picture in ("clip", "still"):
         count = latent_format(autoencoder).nearest_frames(min(len(image), frames))[0]
         return {CONDITION_CLIP: encode_condition(autoencoder, image[:count])}
     if last is not None and isinstance(family, FrameForcing):
         return {
-            FIRST_FRAME: _encoded(autoencoder, image),
-            LAST_LATENT: _encoded(autoencoder, last),
+            FIRST_FRAME: _encoded(autoencoder, image, "image"),
+            LAST_LATENT: _encoded(autoencoder, last, "last_image"),
         }
     is_film = family.first_picture == "film" or (as_film and family.inpaint_models)
     if not is_film and last is None:
-        return {FIRST_FRAME: _encoded(autoencoder, image)}
+        return {FIRST_FRAME: _encoded(autoencoder, image, "image")}
     ends = [] if last is None else [last]
     padding = torch.full((frames - 1 - len(ends), *image.shape[1:]), _GREY)
-    film = {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding, *ends]))}
+    whole = torch.cat([image, padding, *ends])
+    film = {CONDITION_VIDEO: _encoded(autoencoder, whole, "image")}
     if family.first_picture == "frame":
         # Such models keep the first frame, too. The VAE encodes it without the later ones.
         film[FIRST_FRAME] = film[CONDITION_VIDEO][:, :, :1].contiguous()
@@ -256,7 +257,8 @@ def embed_first_frame(
             port="encoder",
             hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For Wan 2.1, link "
             "a LoadImageEncoder with clip_vision_h as image_encoder, or choose that file in "
-            "LoadTextEncoder, too. For HunyuanVideo 1.5 it is sigclip_vision_patch14_384.",
+            "LoadTextEncoder, too. For HunyuanVideo 1.5 it is sigclip_vision_patch14_384. Of "
+            "HunyuanVideo I2V, EncodeEditPrompt shows the image to the text encoder.",
         )
     eye = text_model.modules["image_encoder"]
     family = get_family(text_model.family)
@@ -469,8 +471,8 @@ def _on_canvas(image: Tensor, width: int, height: int) -> Tensor:
     return canvas
 
 
-def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
-    samples = encode_video(autoencoder, frames).samples
+def _encoded(autoencoder: Autoencoder, frames: Tensor, port: str = "video") -> Tensor:
+    samples = encode_video(autoencoder, frames, port=port).samples
     assert samples is not None
     return samples
 

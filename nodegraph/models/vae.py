@@ -131,12 +131,13 @@ def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
 
 
 @torch.no_grad()
-def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
+def encode_video(autoencoder: Autoencoder, frames: Tensor, *, port: str = "video") -> Latent:
     """Encode a video deterministically; see `encode_image`.
 
     Args:
         frames: float32 in 0..1, shape (frames, height, width, 3), sides multiples of `downscale`,
             as many as the latent format's `nearest_frames` allows.
+        port: Of errors.
     Returns:
         As `encode_image`, a batch of one.
     Raises:
@@ -144,8 +145,8 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
         TooLarge, MemoryError, NumericalError: As of `encode_image`.
     """
     takes_alpha = latent_format(autoencoder).transparent
-    _check_image(frames, downscale(autoencoder), "video", takes_alpha=takes_alpha)
-    check_frames(autoencoder, len(frames), port="video")
+    _check_image(frames, downscale(autoencoder), port, takes_alpha=takes_alpha)
+    check_frames(autoencoder, len(frames), port=port)
     return _latent_of(autoencoder, frames, with_frames=True)
 
 

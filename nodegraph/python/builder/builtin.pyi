@@ -6200,13 +6200,13 @@ class BuiltinNodes:
     ) -> _ImageToVideoConditioning:
         """Set the first frame for an image-to-video model, and optionally the last one.
 
-        Use it for the image-to-video models of Wan, Wan 2.2 5B, SkyReels V2, LTX-Video, Cosmos and
-        HunyuanVideo 1.5, and for MiniMax H3. The latent is empty and has the size of the image.
+        Use it for the image-to-video models of Wan, Wan 2.2 5B, SkyReels, LTX-Video, Cosmos and
+        HunyuanVideo, and for MiniMax H3. The latent is empty and has the size of the image.
 
         conditioning: The prompt. A negative prompt does not need this node.
         vae: The VAE of the model.
         image: One image of the size of the video. Use ResizeImage before this node. For Cosmos and SkyReels V2 with diffusion forcing, also the first frames of a video to continue. For HunyuanVideo 1.5, also a video, for models that were trained to edit videos.
-        frames: Number of frames: a multiple of 4 plus 1 for Wan, SkyReels V2, Cosmos Predict2 and HunyuanVideo 1.5, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for MiniMax H3.
+        frames: Number of frames: a multiple of 4 plus 1 for Wan, SkyReels, Cosmos Predict2 and HunyuanVideo, a multiple of 8 plus 1 for LTX-Video and Cosmos 1.0, a multiple of 17 plus 5 for MiniMax H3.
         encoder: The text encoder of the model, for Wan 2.1 and HunyuanVideo 1.5, if it includes the image encoder. Other models need none.
         last_image: One image of the same size that the video ends with, for Wan 2.1 and 2.2 14B, for the Fun inpaint model of Wan 2.2 5B, for SkyReels V2 with diffusion forcing, and for MiniMax H3.
         image_encoder: The image encoder from a file of its own: clip_vision_h for Wan 2.1, sigclip_vision_patch14_384 for HunyuanVideo 1.5. It sees the first image of a video.

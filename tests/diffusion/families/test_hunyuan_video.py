@@ -284,6 +284,14 @@ def test_text_encoders_from_files_are_diffusers(tmp_path: Path) -> None:
     assert torch.equal(entry.tensors["mask"], mask)
 
 
+def test_a_video_starts_with_one_image(model_of: ModelOf) -> None:
+    """Of several, those after the first one were left out."""
+    _, model = model_of(skyreels_i2v)
+    prompt = encode_prompt(model.part("text_encoder"), PROMPT)
+    with raises(InvalidValue, port="image", given="5 images"):
+        encode_first_frame(model.part("vae"), prompt, frames_of(5), 5)
+
+
 def test_a_prompt_for_each_encoder(model_of: ModelOf) -> None:
     _, model = model_of(hunyuan_video)
     encoder = model.part("text_encoder")

@@ -220,6 +220,37 @@ def test_what_does_not_fit_is_refused(model_of: ModelOf) -> None:
         encode_edit(encoder, "an <image>", [frames_of(1)])
 
 
+def test_images_of_another_version_are_named(model_of: ModelOf) -> None:
+    """Both versions take prompts of the same text encoder, and images in other ways."""
+    pairs = [model_of(build)[1] for build in (hunyuan_video_i2v, hunyuan_video_i2v_v1)]
+    for model, other in (pairs, pairs[::-1]):
+        prompt = seen(other, PROMPT, frames_of(1), 5)
+        with raises(
+            InvalidValue, port="positive", expected=f"a prompt of {model.part('model').family}"
+        ):
+            model.make(64, 64, frames=5, cfg=1.0, change=lambda _, prompt=prompt: prompt)
+
+
+@pytest.mark.parametrize("build", [hunyuan_video_i2v, hunyuan_video_i2v_v1])
+def test_images_beside_the_cells_are_refused_where_they_are_linked(
+    model_of: ModelOf, build: Callable[[], Any]
+) -> None:
+    _, model = model_of(build)
+    prompt = encode_prompt(model.part("text_encoder"), PROMPT)
+    with raises(InvalidValue, port="image", given="65 x 64 pixels"):
+        encode_first_frame(model.part("vae"), prompt, frames_of(1, 65), 5)
+
+
+@pytest.mark.parametrize("build", [hunyuan_video_i2v, hunyuan_video_i2v_v1])
+def test_the_folder_of_a_transformer_says_its_family(
+    model_of: ModelOf, build: Callable[[], Any]
+) -> None:
+    """Its tensors may be those of HunyuanVideo."""
+    folder = model_of(build)[1].folder
+    found = open_denoiser(DenoiserRequest(str(folder / "transformer")), [])
+    assert found.family == build.__name__.replace("_", "-")
+
+
 def test_other_samplers(model_of: ModelOf) -> None:
     _, model = model_of(hunyuan_video_i2v)
     found = made(model, 64, 5, cfg=1.0, sampler="dpmpp_2m", schedule="normal", steps=3)
