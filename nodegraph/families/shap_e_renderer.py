@@ -211,13 +211,13 @@ def extract_mesh(
         points = ((cells.float() / (grid - 1)) * (high - low) + low).to(latent.device)
         distances.append(_surface_outputs(network, points).signed_distance[0, :, 0].float().cpu())
         on_progress(min(start + AT_ONCE, total) / total)
-    found = torch.cat(distances)
-    if not torch.isfinite(found).all():
+    values = torch.cat(distances)
+    if not torch.isfinite(values).all():
         raise NumericalError(
             "decoding produced NaN or infinity", hint="Load the model with dtype float32."
         )
     # A border outside closes surfaces that reach the side of the box.
-    field = torch.nn.functional.pad(found.reshape(grid, grid, grid), (1,) * 6, value=_OUTSIDE)
+    field = torch.nn.functional.pad(values.reshape(grid, grid, grid), (1,) * 6, value=_OUTSIDE)
     decoder = renderer.mesh_decoder
     surface = _marching_cubes(field, decoder.cases.cpu(), decoder.masks.cpu())
     if not len(surface.faces):
