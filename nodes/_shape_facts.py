@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.families.family_checks import check_has_solids
+from nodegraph.families.family_checks import check_has_solids, check_solid_size
 from nodegraph.families.registry import get_latent_format
+from nodegraph.media.images.memory_checks import check_views_memory
 from nodegraph.media.shapes.distance_grids import check_meshing_installed
 from nodegraph.media.shapes.shape_files import check_shapes_installed, open_shape
 
 from ._facts import error_to_finding, input_path
+from ._sampling_facts import check_findings
 
 
 def check_shape(inputs: HookInputs) -> Iterator[Finding]:
@@ -51,6 +53,20 @@ def check_solid_vae(inputs: HookInputs) -> Iterator[Finding]:
             f"one of format {form}",
             "Use the VAE of the model that sampled the latent.",
         )
+    width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
+    if known == form and width is not None and height is not None:
+        yield from check_findings(
+            check_solid_size, "latent", get_latent_format(form), width, height
+        )
+
+
+def check_solid_views(inputs: HookInputs) -> Iterator[Finding]:
+    """Find what `check_solid_vae` finds, and views that do not fit in memory."""
+    yield from check_solid_vae(inputs)
+    size, views = inputs.literals.get("size"), inputs.literals.get("views")
+    if size is not None and views is not None:
+        solids = inputs.fact("latent", "batch") or 1
+        yield from check_findings(check_views_memory, "size", size, views * solids)
 
 
 def rendered_views(inputs: HookInputs) -> dict[str, Facts]:

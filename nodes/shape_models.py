@@ -21,7 +21,13 @@ from nodegraph import (
 )
 from nodegraph.media.shapes.distance_grids import COLOURS, KINDS, SMOOTH, Solid, SolidColour
 
-from ._shape_facts import check_meshing, check_solid_vae, rendered_views, shape_family
+from ._shape_facts import (
+    check_meshing,
+    check_solid_vae,
+    check_solid_views,
+    rendered_views,
+    shape_family,
+)
 
 _PARTS = 1000
 """Of the work, as progress is counted."""
@@ -96,7 +102,7 @@ def DecodeShapes(
     lane="gpu",
     numerics=True,
     infer=rendered_views,
-    validate=check_solid_vae,
+    validate=check_solid_views,
     tags=("render", "turntable", "nerf", "shap-e", "text to 3d", "image to 3d", "VAEDecode"),
 )
 def VAEDecodeViews(

@@ -320,6 +320,19 @@ def has_solids(latents: LatentFormat) -> bool:
     return type(latents).decode_mesh is not LatentFormat.decode_mesh
 
 
+def check_solid_size(latents: LatentFormat, width: int, height: int) -> None:
+    """Refuse latents of solids that were cropped or scaled; on port ``latent``."""
+    wanted = latents.only_size
+    if wanted is not None and (width, height) != wanted:
+        raise InvalidValue(
+            "latents of solids have one fixed size",
+            port="latent",
+            given=f"{width} x {height}",
+            expected=f"{wanted[0]} x {wanted[1]}",
+            hint="Decode the latent as it was sampled.",
+        )
+
+
 def check_decodes_images(latents: LatentFormat) -> None:
     """Refuse to decode solids as images; on port ``vae``."""
     if has_solids(latents):

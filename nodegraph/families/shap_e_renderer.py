@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.spatial_values import Mesh
+from nodegraph.errors import NumericalError
 from nodegraph.weights.lazy import torch
 
 if TYPE_CHECKING:
@@ -198,6 +199,8 @@ def extract_mesh(
         grid: Cells per side of the grid, at least 2.
     Returns:
         In -1..1, with y up. None if nothing is inside.
+    Raises:
+        NumericalError: A distance from the surface is NaN or infinite.
     """
     network = _solid_network(renderer, latent)
     low, high = renderer.volume.bbox_min.cpu(), renderer.volume.bbox_max.cpu()
@@ -208,10 +211,13 @@ def extract_mesh(
         points = ((cells.float() / (grid - 1)) * (high - low) + low).to(latent.device)
         distances.append(_surface_outputs(network, points).signed_distance[0, :, 0].float().cpu())
         on_progress(min(start + AT_ONCE, total) / total)
+    values = torch.cat(distances)
+    if not torch.isfinite(values).all():
+        raise NumericalError(
+            "decoding produced NaN or infinity", hint="Load the model with dtype float32."
+        )
     # A border outside closes surfaces that reach the side of the box.
-    field = torch.nn.functional.pad(
-        torch.cat(distances).reshape(grid, grid, grid), (1,) * 6, value=_OUTSIDE
-    )
+    field = torch.nn.functional.pad(values.reshape(grid, grid, grid), (1,) * 6, value=_OUTSIDE)
     decoder = renderer.mesh_decoder
     surface = _marching_cubes(field, decoder.cases.cpu(), decoder.masks.cpu())
     if not len(surface.faces):

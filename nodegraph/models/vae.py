@@ -22,12 +22,18 @@ from nodegraph.families.family_checks import (
     check_is_image,
     check_one_sound,
     check_one_video,
+    check_solid_size,
 )
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import get_latent_format
 from nodegraph.media.audio.transforms import resample
 from nodegraph.media.images.editing.pixel_formats import check_finite
-from nodegraph.media.images.memory_checks import ImageTooLarge, check_memory, vae_bytes
+from nodegraph.media.images.memory_checks import (
+    ImageTooLarge,
+    check_memory,
+    check_views_memory,
+    vae_bytes,
+)
 from nodegraph.media.images.tiles import TileSize, tiled
 from nodegraph.models.attention import SlicedAttention
 
@@ -273,10 +279,13 @@ def decode_views(
     Returns:
         float32 in 0..1 on the CPU, shape (batch * views, size, size, 3), solid after solid.
     Raises:
-        InvalidValue: The latent is empty or has another format, or the VAE decodes no solids.
+        InvalidValue: The latent is empty or has another format or size, or the VAE decodes no
+            solids.
+        TooLarge: The views do not fit in memory.
         NumericalError: The latent or the result has NaN or infinity.
     """
     samples = _solids(autoencoder, latent)
+    check_views_memory(size, views * len(samples))
     images = [
         latent_format(autoencoder).decode_views(
             autoencoder.module, item, views, size, _share_of(on_progress, index, len(samples))
@@ -298,7 +307,7 @@ def decode_meshes(
         A mesh for each solid that has a surface.
     Raises:
         InvalidValue: As of `decode_views`, or none has a surface.
-        NumericalError: The latent has NaN or infinity.
+        NumericalError: The latent or the distances from a surface have NaN or infinity.
     """
     samples = _solids(autoencoder, latent)
     meshes = [
@@ -320,8 +329,11 @@ def decode_meshes(
 
 def _solids(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     """The samples of a latent of solids, where its VAE computes."""
-    check_has_solids(latent_format(autoencoder))
+    formats = latent_format(autoencoder)
+    check_has_solids(formats)
     samples = check_latent(autoencoder, latent)
+    height, width = (side * downscale(autoencoder) for side in samples.shape[-2:])
+    check_solid_size(formats, width, height)
     _check_finite(samples, "the latent has NaN or infinity", port="latent")
     return samples.to(autoencoder.device, autoencoder.dtype)
 

@@ -12,6 +12,7 @@ import torch
 
 from nodegraph.diffusion import open_model
 from nodegraph.errors import InvalidValue
+from nodegraph.media.images import memory_checks
 from nodegraph.media.shapes.reading import read_mesh
 from nodegraph.training.options import check_trainable
 from tests.diffusion.families.equality import random_pipeline
@@ -173,3 +174,28 @@ def test_models_of_solids_are_not_trained(folder_of: Folders) -> None:
     recipes = open_model(folder_of(shap_e), [])
     with raises(InvalidValue, port="model", given="shap-e"):
         check_trainable(*recipes)
+
+
+def cropped() -> dict[str, Any]:
+    inputs = {"latent": SAMPLED, "width": 512, "height": 1024}
+    return {"type": "CropLatent", "inputs": inputs}
+
+
+@pytest.mark.parametrize("node", [MESH, VIEWS])
+def test_cropped_solids_are_found_before_loading(
+    bench: Bench, folder_of: Folders, node: dict[str, Any]
+) -> None:
+    decode = {**node, "inputs": {**node["inputs"], "latent": link("cropped")}}
+    nodes = graph(folder_of(shap_e), text_prompt(), cropped=cropped(), decode=decode)
+    [problem] = bench.problems(nodes, "decode")
+    assert (problem.node, problem.port, problem.given) == ("decode", "latent", "512 x 1024")
+
+
+def test_views_beyond_the_memory_are_found_before_loading(
+    bench: Bench, folder_of: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_checks, "total_memory", lambda: 4 << 30)
+    views = {"type": "VAEDecodeViews", "inputs": {**VIEWS["inputs"], "views": 200, "size": 1024}}
+    nodes = graph(folder_of(shap_e), text_prompt(), views=views)
+    [problem] = bench.problems(nodes, "views")
+    assert (problem.node, problem.port) == ("views", "size")

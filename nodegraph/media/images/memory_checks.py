@@ -43,6 +43,17 @@ def most_pictures(each: int) -> int | None:
     return None if total is None else int(total * SHARE // each)
 
 
+def check_views_memory(size: int, views: int) -> None:
+    """Refuse views of solids that do not fit in memory; see `check_memory`.
+
+    Args:
+        size: Side of the square images in pixels.
+        views: Of all solids together.
+    """
+    # In float32: those of each solid, and then all of them in one.
+    check_memory(size, size, views, 2 * 4 * 3 * size * size * views, port="size")
+
+
 def decoding_bytes(width: int, height: int, frames: int) -> int:
     """Bytes that frames take at the peak of their decoding."""
     # At most as they come, in 8 bits a color, and then as float32.

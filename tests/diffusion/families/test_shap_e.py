@@ -30,7 +30,7 @@ from nodegraph.diffusion import (
     open_model,
     sample,
 )
-from nodegraph.errors import InvalidValue, UnsafeFile
+from nodegraph.errors import InvalidValue, NumericalError, UnsafeFile
 from nodegraph.families.shap_e_renderer import extract_mesh, render_views
 from nodegraph.models.conditioning import encode_edit, encode_image_prompt
 from nodegraph.models.vae import decode_meshes, decode_views
@@ -411,6 +411,20 @@ def test_a_renderer_without_a_table_makes_no_mesh(model_of: ModelOf) -> None:
     latent = Latent(solid()[None, None], SIDE, SIDE, format="shap-e")
     with raises(InvalidValue, port="vae"):
         decode_meshes(bare, latent, grid=8, on_progress=no_progress)
+
+
+def test_cropped_latents_are_not_decoded(model_of: ModelOf) -> None:
+    _, model = model_of(shap_e)
+    latent = Latent(solid()[None, None, :, :512], 512, SIDE, format="shap-e")
+    with raises(InvalidValue, port="latent", given="512 x 1024"):
+        decode_meshes(model.part("vae"), latent, grid=8, on_progress=no_progress)
+
+
+def test_distances_without_a_value_are_an_error(model_of: ModelOf) -> None:
+    made = copy.deepcopy(model_of(shap_e)[0].shap_e_renderer)
+    made.mlp.mlp[-1].bias[0] = float("nan")
+    with pytest.raises(NumericalError):
+        extract_mesh(made, solid(), grid=4)
 
 
 def test_a_solid_is_no_image(model_of: ModelOf) -> None:
