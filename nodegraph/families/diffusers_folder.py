@@ -168,6 +168,7 @@ _NEEDS = {
     "ChatGLMTokenizer": "tokenizer.model",
     "CLIPImageProcessor": IMAGE_PROCESSOR,
     "SiglipImageProcessor": IMAGE_PROCESSOR,
+    "Siglip2ImageProcessorPil": IMAGE_PROCESSOR,
     "Qwen2VLImageProcessorPil": IMAGE_PROCESSOR,
 }
 
