@@ -221,7 +221,10 @@ class ZImage(Family):
     def controlled(
         self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
-        """As `Family.controlled`. Networks with a mask and an image to fill are shown neither."""
+        """As `Family.controlled`.
+
+        Networks with a mask and an image to fill are shown zeros if the control has neither.
+        """
         network = _network_with_transformer(question, model)
         hint = question.repeat(question.hints[0]).to(model.dtype)
         beyond = int(network.config.control_in_dim) - hint.shape[1]
