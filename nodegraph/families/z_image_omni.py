@@ -121,7 +121,7 @@ class ZImageOmni(ZImage):
         rows = [prompt for prompt in prompts for _ in range(batch)]
         return {
             "embeddings": [
-                list(row["embeddings"][0].split(row[_PARTS][0].tolist())) for row in rows
+                list(torch.split(row["embeddings"][0], row[_PARTS][0].tolist())) for row in rows
             ],
             "features": [_features(row) for row in rows],
             "references": [

@@ -195,8 +195,8 @@ def _encoded(
     if hidden is None:
         return samples
     cells = functional.interpolate(hidden[:, None].float(), size=samples.shape[-2:])
-    beside = [item.expand(len(samples), -1, -1, -1) for item in (1 - cells, *filled)]
-    return torch.cat([samples, *beside], 1)
+    masked = [item.expand(len(samples), -1, -1, -1) for item in (1 - cells, *filled)]
+    return torch.cat([samples, *masked], 1)
 
 
 def _rgb(image: Tensor) -> Tensor:

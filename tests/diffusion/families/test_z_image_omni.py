@@ -270,8 +270,8 @@ def test_too_large_references_are_refused(model_of: ModelOf) -> None:
         edited(model, [large], (64, 64), negative=None, cfg=1.0)
 
 
-def test_a_text_encoder_of_a_file_sees_no_pictures(model_of: ModelOf, tmp_path: Path) -> None:
-    pipeline, model = model_of(z_image_omni)
+def test_a_text_encoder_of_a_file_sees_no_pictures(model_of: ModelOf) -> None:
+    _, model = model_of(z_image_omni)
     folder = str(model.folder / "text_encoder")
     encoder = load_component(open_text_encoder("z-image-omni", {"file": folder}, []), "cpu")
     assert torch.equal(
