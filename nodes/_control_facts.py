@@ -35,6 +35,7 @@ def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
         "kind": control_files.class_name,
         "sees_latents": kind.sees_latents,
         "takes_mask": kind.takes_mask,
+        "fills_beside": kind.fills_beside,
         "modes": kind.modes,
     }
     return {"control_net": known}
@@ -106,14 +107,32 @@ def check_controlled(inputs: HookInputs) -> Iterator[Finding]:
     has_mask = "mask" not in literals
     if known["takes_mask"] and not has_mask:
         yield Finding("mask", "the control network inpaints, and no mask is linked")
-    if latents and has_mask and not known["takes_mask"]:
-        yield Finding("mask", "the control network takes no mask", hint="Unlink the mask.")
+    if known["fills_beside"]:
+        yield from _check_filled(has_mask, "inpaint_image" not in literals)
+    else:
+        if latents and has_mask and not known["takes_mask"]:
+            yield Finding("mask", "the control network takes no mask", hint="Unlink the mask.")
+        if "inpaint_image" not in literals:
+            yield Finding(
+                "inpaint_image",
+                "the control network takes no image to fill beside its control image",
+                hint="Unlink it. Other networks that fill take the image as `image`.",
+            )
     if literals.get("mode") is not None:
         kind = ControlKind(latents, 3, known["modes"])
         try:
             mode_number(kind, literals["mode"])
         except NodegraphError as error:
             yield error_to_finding("mode", error)
+
+
+def _check_filled(has_mask: bool, has_image: bool) -> Iterator[Finding]:
+    if has_mask != has_image:
+        yield Finding(
+            "inpaint_image" if has_mask else "mask",
+            "the control network takes an image to fill with its mask, and one of them is missing",
+            expected="both or none",
+        )
 
 
 def _check_family(inputs: HookInputs, own: str) -> Iterator[Finding]:

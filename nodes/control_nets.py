@@ -136,6 +136,7 @@ def ApplyControlNet(
     image: Image,
     vae: Vae | None = None,
     mask: Mask | None = None,
+    inpaint_image: Image | None = None,
     strength: Annotated[float, Range(0, 10, step=0.05)] = 1.0,
     start: Annotated[float, Range(0, 1, step=0.01)] = 0.0,
     end: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
@@ -160,6 +161,8 @@ def ApplyControlNet(
             Hunyuan-DiT, Qwen-Image and Z-Image.
         mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as
             the image.
+        inpaint_image: For networks of Z-Image from version 2.0 on: the image that the mask is of,
+            which is filled by the control image. It must be as large as that.
         strength: Strength of the control; 1 is as trained.
         start, end: Part of the sampling that is controlled, 0 to 1. A step counts if it lies
             completely inside.
@@ -180,6 +183,7 @@ def ApplyControlNet(
         control_net,
         image,
         mask=mask,
+        inpaint_image=inpaint_image,
         mode=mode,
         strength=strength,
         start=start,

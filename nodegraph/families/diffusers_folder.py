@@ -169,6 +169,7 @@ _NEEDS = {
     "ChatGLMTokenizer": "tokenizer.model",
     "CLIPImageProcessor": IMAGE_PROCESSOR,
     "SiglipImageProcessor": IMAGE_PROCESSOR,
+    "Siglip2ImageProcessorPil": IMAGE_PROCESSOR,
     "Qwen2VLImageProcessorPil": IMAGE_PROCESSOR,
 }
 

@@ -258,7 +258,6 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
         "csize_embedder.mlp.0.weight",
         "adaln_single.emb.resolution_embedder.linear_1.weight",
     ),
-    "Z-Image Omni": ("siglip_embedder.0.weight",),
     "NewBie": ("clip_text_pooled_proj.0.weight",),
     "a HunyuanVideo 1.5 of super resolution": (
         "cond_type_embedding.weight",

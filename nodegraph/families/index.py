@@ -137,6 +137,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "shap-e-image": lambda: import_module("nodegraph.families.shap_e").SHAP_E_IMAGE,
     "skyreels-v2-df": lambda: import_module("nodegraph.families.skyreels").SKYREELS_V2_DF,
     "skyreels-v2": lambda: import_module("nodegraph.families.skyreels").SKYREELS_V2,
+    "z-image-omni": lambda: import_module("nodegraph.families.z_image_omni").Z_IMAGE_OMNI,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from nodegraph.families.model_step import ControlNetCall, Residuals
 
 _PATCH = 2
+_SIGLIP = "siglip_embedder.0.weight"
+"""Tells Z-Image Omni from Z-Image."""
 
 
 def _config(shapes: Shapes) -> dict[str, Any]:
@@ -71,6 +73,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "norm_eps": 1e-5,
         "qk_norm": True,
         "cap_feat_dim": shapes["cap_embedder.1.weight"][1],
+        **({"siglip_feat_dim": shapes[_SIGLIP][0]} if _SIGLIP in shapes else {}),
         "rope_theta": 256.0,
         "t_scale": 1000.0,
         # 32, 48 and 48 of 128: time has a quarter of a head, rows and columns share the rest.
@@ -90,16 +93,28 @@ _LAYERS: Table = (
 )
 
 
+_MARKS = ("cap_pad_token", "cap_embedder.1.weight", "layers.0.adaLN_modulation.0.weight")
 Z_IMAGE_FILE = denoiser_layout(
     "z-image-transformer",
     "the transformer of Z-Image",
     "ZImageTransformer2DModel",
-    marks=(("cap_pad_token", "cap_embedder.1.weight", "layers.0.adaLN_modulation.0.weight"),),
+    marks=(_MARKS,),
     names=OriginalNames(_LAYERS),
     config=_config,
     scheduler={**EULER_FLOW, "shift": 3.0},
     # Omni, which sees images, and variants that draw pixels.
     without=("siglip_", "dec_net."),
+    unused=("norm_final.",),
+)
+Z_IMAGE_OMNI_FILE = denoiser_layout(
+    "z-image-omni-transformer",
+    "the transformer of Z-Image Omni",
+    "ZImageTransformer2DModel",
+    marks=((*_MARKS, _SIGLIP),),
+    names=OriginalNames(_LAYERS),
+    config=_config,
+    scheduler={**EULER_FLOW, "shift": 3.0},
+    without=("dec_net.",),
     unused=("norm_final.",),
 )
 
@@ -206,14 +221,17 @@ class ZImage(Family):
     def controlled(
         self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
-        """As `Family.controlled`. Networks with a mask and an image to fill are shown neither."""
+        """As `Family.controlled`.
+
+        Networks with a mask and an image to fill are shown zeros if the control has neither.
+        """
         network = _network_with_transformer(question, model)
         hint = question.repeat(question.hints[0]).to(model.dtype)
         beyond = int(network.config.control_in_dim) - hint.shape[1]
         shown = torch.nn.functional.pad(hint, (0, 0, 0, 0, 0, beyond)).unsqueeze(2)
         samples: Mapping[int, Tensor] = network(
             list(x.to(model.dtype).unsqueeze(2).unbind()),
-            _time(moment).expand(len(x)),
+            time_from_noise(moment).expand(len(x)),
             [item.to(model.dtype) for item in batch["embeddings"]],
             list(shown.unbind()),
             conditioning_scale=question.strengths[0],
@@ -224,7 +242,7 @@ class ZImage(Family):
         pictures = x.to(model.dtype).unsqueeze(2)
         velocities: list[Tensor] = model.module(
             list(pictures.unbind()),
-            _time(moment).expand(len(x)),
+            time_from_noise(moment).expand(len(x)),
             batch["embeddings"],
             controlnet_block_samples=_control_samples(x, batch),
             return_dict=False,
@@ -236,7 +254,8 @@ class ZImage(Family):
         return towards + (cfg - 1) * (towards - away)
 
 
-def _time(moment: Moment) -> Tensor:
+def time_from_noise(moment: Moment) -> Tensor:
+    """Return the time from noise, 0, to image, 1."""
     return (moment.training_timesteps - moment.timestep) / moment.training_timesteps
 
 

@@ -457,8 +457,8 @@ def _readable(name: str) -> Family:
     return family
 
 
-_OTHER_TOKENIZER = "_tokenizer"
-"""What roles of tokenizers end with that are of an encoder which the model does without."""
+_OWN_FOLDER = ("_tokenizer", "_processor")
+"""Ends of roles of tokenizers and image processors whose encoder's folder has another name."""
 
 
 def _tokenizer_of(
@@ -469,7 +469,7 @@ def _tokenizer_of(
             encoder.path.name.replace(TEXT_ENCODER, tokenizer.role.split("_")[0])
         )
         own = [encoder.path, sibling]
-        if tokenizer.role.endswith(_OTHER_TOKENIZER):
+        if tokenizer.role.endswith(_OWN_FOLDER):
             own = [encoder.path.with_name(tokenizer.role)]
         for folder in own:
             if layout.has_tokenizer(folder):

@@ -53,6 +53,7 @@ _MODELS = (
     (r"flux.?2.*klein", "flux2-klein"),
     (r"flux.?2", "flux2"),
     (r"flux.?3.*klein", "flux3-klein"),
+    (r"z.?image.?omni", "z-image-omni"),
     (r"z.?image", "z-image"),
     (r"wan.?2.2.*5b", "wan22-5b"),
     (r"cosmos.?predict.?2(?![._]5)", "cosmos-predict2"),

@@ -73,6 +73,7 @@ def control_of(
     mode: str = NO_MODE,
     faint: bool = False,
     mask: Tensor | None = None,
+    inpaint_image: Tensor | None = None,
     vae: Vae | None = None,
     weights: Weights | None = None,
     crop: bool = False,
@@ -84,6 +85,8 @@ def control_of(
         strength, start, end, faint: As of `Control`.
         mode: One of `kinds.MODES`.
         mask: In 0..1, shape (1 or n, height, width); from a half up it is filled.
+        inpaint_image: In 0..1, shape (1 or n, height, width, channels): what the mask is of, for
+            networks that are shown it beside a control image.
         vae: Of the model, with what brings its weights.
         crop: Whether to cut off evenly what fills no whole cells of the VAE.
     Raises:
@@ -95,6 +98,7 @@ def control_of(
     number = mode_number(kind, mode)
     if mask is not None:
         _check_mask(image, mask)
+    _check_inpaint_image(kind, image, mask, inpaint_image)
     control = Control(network, image.float(), strength, start, end, number, faint, mask)
     if not kind.sees_latents:
         has_kinds = bool(get_family(network.family).control_mask_channels)
@@ -107,9 +111,9 @@ def control_of(
             port="vae",
             expected="the VAE of the model",
         )
-    if kind.takes_mask != (mask is not None):
+    if inpaint_image is None and kind.takes_mask != (mask is not None):
         raise _mask_error(kind)
-    hint = _encoded(image, mask, kind, vae, weights, crop=crop)
+    hint = _encoded(image, mask, kind, vae, weights, crop=crop, inpaint_image=inpaint_image)
     return replace(control, hint=hint, mask=None)
 
 
@@ -133,6 +137,36 @@ def _check_mask(image: Tensor, mask: Tensor) -> None:
         )
 
 
+def _check_inpaint_image(
+    kind: ControlKind, image: Tensor, mask: Tensor | None, inpaint_image: Tensor | None
+) -> None:
+    if inpaint_image is not None:
+        check_finite(inpaint_image)
+        if not kind.fills_beside:
+            raise InvalidValue(
+                "the control network takes no image to fill beside its control image",
+                port="inpaint_image",
+                hint="Unlink it. Other networks that fill take the image as `image`.",
+            )
+        if inpaint_image.shape[1:3] != image.shape[1:3] or len(inpaint_image) not in (
+            1,
+            len(image),
+        ):
+            raise InvalidValue(
+                "the image to fill must be as large as the control image",
+                port="inpaint_image",
+                given=f"shape {tuple(inpaint_image.shape)} for images of {tuple(image.shape)}",
+                hint="Put a ResizeImage before it.",
+            )
+    if kind.fills_beside and (inpaint_image is None) != (mask is None):
+        missing = "inpaint_image" if inpaint_image is None else "mask"
+        raise InvalidValue(
+            "the control network takes an image to fill with its mask, and one of them is missing",
+            port=missing,
+            expected="both or none",
+        )
+
+
 def _encoded(
     image: Tensor,
     mask: Tensor | None,
@@ -141,26 +175,33 @@ def _encoded(
     weights: Weights,
     *,
     crop: bool = False,
+    inpaint_image: Tensor | None = None,
 ) -> Tensor:
-    """An image as a latent, and beside it which cells are shown."""
-    colours = image[..., :3]
-    if colours.shape[-1] == 1:
-        colours = colours.expand(*colours.shape[:-1], 3)
+    """An image as a latent, beside it which cells are shown, and the image that they are of."""
     hidden = None if mask is None else mask >= 0.5
-    if hidden is not None and not kind.keeps_masked:
-        colours = torch.where(hidden[..., None], 0.0, colours)
+    images = [_rgb(image)]
+    if inpaint_image is not None and hidden is not None:
+        # Gray is 0 for the VAE.
+        images.append(torch.where(hidden[..., None], 0.5, _rgb(inpaint_image)))
+    elif hidden is not None and not kind.keeps_masked:
+        images = [torch.where(hidden[..., None], 0.0, item) for item in images]
     with weights(vae, calls_only=True) as autoencoder:
         encoder = _unshifted(autoencoder) if kind.unshifted else autoencoder
         if crop:
-            colours = crop_to_cells(encoder, colours)
+            images = [crop_to_cells(encoder, item) for item in images]
             hidden = None if hidden is None else crop_to_cells(encoder, hidden)
-        samples = encode_image(encoder, colours).samples
-    assert samples is not None
+        latents = [encode_image(encoder, item).samples for item in images]
+    samples, *filled = [item for item in latents if item is not None]
     if hidden is None:
         return samples
     cells = functional.interpolate(hidden[:, None].float(), size=samples.shape[-2:])
-    shown = (1 - cells).expand(len(samples), -1, -1, -1)
-    return torch.cat([samples, shown], 1)
+    masked = [item.expand(len(samples), -1, -1, -1) for item in (1 - cells, *filled)]
+    return torch.cat([samples, *masked], 1)
+
+
+def _rgb(image: Tensor) -> Tensor:
+    colours = image[..., :3]
+    return colours.expand(*colours.shape[:-1], 3) if colours.shape[-1] == 1 else colours
 
 
 def _unshifted(autoencoder: Autoencoder) -> Autoencoder:

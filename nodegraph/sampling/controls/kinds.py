@@ -31,6 +31,7 @@ class ControlKind:
         modes: The kinds of images that a union knows, and their numbers; empty of others.
         takes_several: Whether images are shown to it together.
         takes_mask: Whether it is shown a mask beside a latent, or as a further channel of pixels.
+        fills_beside: Whether it may be shown an image to fill and its mask beside a control image.
         only_positive: Whether it leads the positive prompt alone.
         unshifted: Whether it was trained on latents that weren't shifted.
         keeps_masked: Whether it sees the pixels that its mask hides from others.
@@ -44,6 +45,7 @@ class ControlKind:
     only_positive: bool = False
     unshifted: bool = False
     keeps_masked: bool = False
+    fills_beside: bool = False
 
 
 def control_kind(class_name: str, config: Config) -> ControlKind:
@@ -65,6 +67,7 @@ def control_kind(class_name: str, config: Config) -> ControlKind:
         bool(config.get("global_pool_conditions")),
         family is not None and family.control_is_unshifted(config),
         family is not None and class_name in family.control_keeps_masked,
+        family is not None and int(config.get("control_in_dim") or 0) > family.latent.channels,
     )
 
 

@@ -80,7 +80,7 @@ Rows: TypeAlias = "slice | None"
 _Renaming: TypeAlias = "tuple[str, str, Rows]"
 """See `_places`."""
 
-_STACKS = ("layers", "noise_refiner", "context_refiner")
+_STACKS = ("layers", "noise_refiner", "context_refiner", "siglip_refiner")
 _MLP = "proj_mlp"
 
 

@@ -756,17 +756,28 @@ def patched(kind: str, **inputs: Any) -> ForeignGraph:
     )
 
 
-@pytest.mark.parametrize("kind", ["QwenImageDiffsynthControlnet", "ZImageFunControlnet"])
-def test_control_networks_as_patches_stand_beside_the_prompts(kind: str) -> None:
-    found = imported(patched(kind, image=Source("see", 0), mask=Source("see", 1)))
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("QwenImageDiffsynthControlnet", {}),
+        ("ZImageFunControlnet", {"inpaint_image": Source("see", 0)}),
+    ],
+)
+def test_control_networks_as_patches_stand_beside_the_prompts(
+    kind: str, more: dict[str, Source]
+) -> None:
+    found = imported(patched(kind, image=Source("see", 0), mask=Source("see", 1), **more))
     (applied,) = used(found.workflow, "ApplyControlNet")
     assert (applied["strength"], applied["crop"]) == (0.8, True)
     for port, of in (("image", "LoadImage"), ("mask", "ResizeMask"), ("vae", "LoadVae")):
         assert found.workflow.nodes[origin(applied, port)].type == of
+    assert [name for name in more if origin(applied, name)] == list(more)
     assert used(found.workflow, "LoadControlNet")
 
 
-def test_images_to_fill_for_z_images_network_are_refused() -> None:
-    inputs = {"image": Source("see", 0), "inpaint_image": Source("see", 0)}
+@pytest.mark.parametrize("names", [("image", "inpaint_image"), ("image", "mask"), ("mask",)])
+def test_a_part_of_what_fills_by_z_images_network_is_refused(names: tuple[str, ...]) -> None:
+    ports = {"image": 0, "inpaint_image": 0, "mask": 1}
+    inputs = {name: Source("see", ports[name]) for name in names}
     found = imported(patched("ZImageFunControlnet", **inputs))
-    assert "no image to fill" in str(found)
+    assert "alone or with an image to fill and its mask" in str(found)

@@ -153,6 +153,21 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "axes_lens": [64, 64, 64],
         },
     ),
+    "z_image_omni": (
+        "ZImageTransformer2DModel",
+        {
+            "in_channels": 16,
+            "dim": 32,
+            "n_layers": 1,
+            "n_refiner_layers": 1,
+            "n_heads": 2,
+            "n_kv_heads": 2,
+            "cap_feat_dim": 32,
+            "siglip_feat_dim": 24,
+            "axes_dims": [4, 6, 6],
+            "axes_lens": [64, 64, 64],
+        },
+    ),
     "lumina2": (
         "Lumina2Transformer2DModel",
         {

@@ -746,6 +746,70 @@ def test_z_image_is_led_as_by_diffusers(
 
 
 @pytest.mark.usefixtures("likeliest")
+@pytest.mark.parametrize(
+    ("build", "batch", "guidance", "negative"),
+    [
+        (z_image_second, 1, 7.3, NEGATIVE),
+        pytest.param(z_image_layers, 3, 0.0, None, marks=pytest.mark.slow),
+    ],
+)
+def test_z_image_is_filled_as_by_diffusers(
+    model_of: ModelOf,
+    net_of: NetOf,
+    build: Callable[[], Any],
+    batch: int,
+    guidance: float,
+    negative: str | None,
+) -> None:
+    """A control image, and beside it an image whose mask is filled."""
+    pipeline, model = model_of(z_image)
+    net = net_of(build)
+    twin = random_net(build, 0)
+    twin.load_state_dict(net.module.state_dict())
+    other = around(d.ZImageControlNetInpaintPipeline, pipeline, {"controlnet": twin})
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    mask[:, 13:42, 21:] = 1
+    control = seen(model, net, picture(), strength=0.7, mask=mask, inpaint_image=picture(3))
+    found = led(model, [net], [control], cfg=guidance + 1, batch=batch, negative=negative)
+    expected = stock(
+        other,
+        control_image=as_pixels(picture()),
+        image=as_pixels(picture(3)),
+        mask_image=mask[:, None].expand(batch, -1, -1, -1),
+        controlnet_conditioning_scale=0.7,
+        guidance_scale=guidance,
+        width=WIDTH,
+        height=HEIGHT,
+        batch=batch,
+        negative=negative,
+    )
+    assert_same(found, expected)
+    unfilled = led(
+        model,
+        [net],
+        [seen(model, net, picture(), strength=0.7)],
+        cfg=guidance + 1,
+        batch=batch,
+        negative=negative,
+    )
+    assert (unfilled.latents - found.latents).abs().max() > 1e-3
+
+
+def test_images_to_fill_come_with_their_mask_and_size(model_of: ModelOf, net_of: NetOf) -> None:
+    _, model = model_of(z_image)
+    net, first = net_of(z_image_second), net_of(z_image_first)
+    mask = torch.zeros(1, HEIGHT, WIDTH)
+    with raises(InvalidValue, port="mask", expected="both or none"):
+        seen(model, net, picture(), inpaint_image=picture(3))
+    with raises(InvalidValue, port="inpaint_image", expected="both or none"):
+        seen(model, net, picture(), mask=mask)
+    with raises(InvalidValue, port="inpaint_image"):
+        seen(model, net, picture(), mask=mask, inpaint_image=picture(3)[:, :32])
+    with raises(InvalidValue, port="inpaint_image"):
+        seen(model, first, picture(), mask=mask, inpaint_image=picture(3))
+
+
+@pytest.mark.usefixtures("likeliest")
 def test_a_refiner_that_was_not_trained_is_not_used(
     model_of: ModelOf, tmp_path: Path, net_of: NetOf
 ) -> None:

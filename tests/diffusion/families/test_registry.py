@@ -802,6 +802,7 @@ LACKS: dict[str, set[str]] = {
     "anima": {"img2img", "inpaint"},
     "fibo2": {"img2img", "inpaint"},
     "joyimage-edit": {"inpaint"},
+    "z-image-omni": {"img2img", "inpaint"},
     "flux3-klein": {"img2img", "inpaint"},
     "auraflow": {"ComfyUI", "img2img", "inpaint"},
     "cogview4": {"ComfyUI", "img2img", "inpaint"},

@@ -160,6 +160,22 @@ SMALL: Mapping[str, Small] = {
         },
         {"dim": 3840, "n_heads": 30, "n_kv_heads": 30, "cap_feat_dim": 2560, "n_refiner_layers": 2},
     ),
+    "z-image-omni": Small(
+        "z-image-omni-transformer",
+        "z-image-omni",
+        "ZImageTransformer2DModel",
+        {
+            "dim": 256,
+            "n_layers": 2,
+            "n_refiner_layers": 1,
+            "n_heads": 2,
+            "n_kv_heads": 2,
+            "cap_feat_dim": 48,
+            "siglip_feat_dim": 40,
+            "axes_lens": (1536, 512, 512),
+        },
+        {"dim": 3840, "n_heads": 30, "n_kv_heads": 30, "cap_feat_dim": 2560, "n_refiner_layers": 2},
+    ),
     "lumina2": Small(
         "lumina2-transformer",
         "lumina2",

@@ -382,6 +382,7 @@ def _same(tensors: Mapping[str, Tensor]) -> Tensors:
 
 WRITERS: Mapping[str, Callable[[Mapping[str, Tensor]], Tensors]] = {
     "z-image": _Z_IMAGE,
+    "z-image-omni": _Z_IMAGE,
     "lumina2": _LUMINA2,
     "sana": _SANA,
     "pixart-sigma": _PIXART,

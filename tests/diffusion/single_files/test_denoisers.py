@@ -112,6 +112,7 @@ def test_older_ones_are_not_taken_for_newer_ones(name: str) -> None:
 _AXES = {"attention_head_dim": 128, "axes_dims_rope": (16, 56, 56)}
 
 CONVERTERS: dict[str, Callable[..., dict[str, Tensor]]] = {
+    "z-image-omni": converters.convert_z_image_transformer_checkpoint_to_diffusers,
     "z-image": converters.convert_z_image_transformer_checkpoint_to_diffusers,
     "sana": converters.convert_sana_transformer_to_diffusers,
     "wan": converters.convert_wan_transformer_to_diffusers,
@@ -163,7 +164,6 @@ def test_what_is_not_known_keeps_its_name(files: dict[str, Any]) -> None:
 
 
 RELATIVES = {
-    "siglip_embedder.0.weight": ("z-image", "Z-Image Omni"),
     "clip_text_pooled_proj.0.weight": ("lumina2", "NewBie"),
     "cfg_embedder.mlp.0.weight": ("sana", "Sana Sprint"),
     "csize_embedder.mlp.0.weight": ("pixart-sigma", "PixArt-α"),

@@ -298,7 +298,7 @@ def _control(node: Passage) -> None:
         raise Untranslatable("the file of its model patch is not known")
     loaded = node.add("LoadControlNet", control_net=file)
     names = {"start": "start_percent", "end": "end_percent"}
-    names |= {name: name for name in ("image", "vae", "mask", "strength")}
+    names |= {name: name for name in ("image", "vae", "mask", "inpaint_image", "strength")}
     taken: dict[str, Any] = {
         our: node.inputs[their] for our, their in names.items() if their in node.inputs
     }
@@ -312,10 +312,12 @@ def _control(node: Passage) -> None:
 
 
 def _fun_control(node: Passage) -> None:
-    """Alibaba's control network of Z-Image, which here is shown nothing to fill."""
-    if "inpaint_image" in node.inputs or "image" not in node.inputs:
+    """Alibaba's control network of Z-Image, with an image to fill or without one."""
+    fills = ("inpaint_image" in node.inputs, "mask" in node.inputs)
+    if "image" not in node.inputs or fills[0] != fills[1]:
         raise Untranslatable(
-            "nodegraph shows Z-Image's control network a control image, but no image to fill"
+            "nodegraph shows Z-Image's control network a control image, alone or with an image to "
+            "fill and its mask"
         )
     _control(node)
 
