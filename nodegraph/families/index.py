@@ -119,6 +119,7 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "kolors": lambda: import_module("nodegraph.families.kolors").KOLORS,
     "hunyuan-dit": lambda: import_module("nodegraph.families.hunyuan_dit").HUNYUAN_DIT,
     "glm-image": lambda: import_module("nodegraph.families.glm_image").GLM_IMAGE,
+    "cosmos-predict25": lambda: import_module("nodegraph.families.cosmos25").COSMOS_PREDICT25,
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 
