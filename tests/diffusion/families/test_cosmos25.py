@@ -26,13 +26,16 @@ from tests.messages import raises
 
 from .checks import assert_refuses, assert_samples_by
 from .conftest import Pair
-from .equality import NEGATIVE, SEED, Made, Model, assert_same, picture, stock
+from .equality import NEGATIVE, SEED, Model, assert_same, picture, stock
 from .image_to_image import MostLikely, as_tensor
 from .language import qwen_vl_text
 from .late_start import LateScheduler
 from .test_cosmos import SafetyChecker, original
 from .video_models import wan_vae
 from .words import qwen_words
+
+# diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 _LAYERS, _WIDTH = 3, 32
@@ -92,24 +95,8 @@ def assert_like_diffusers(
     pipeline, model = pair
     both = {"batch": batch, "negative": negative, "steps": steps}
     found = model.make(width, 64, frames=frames, cfg=scale + 1, sampler="uni_pc", **both)
-    # The pipeline's several videos of a prompt have noise levels for one of them.
-    prompts = {"prompt": ["a red cat"] * batch} if batch > 1 else {}
-    several = {"negative": [negative] * batch} if batch > 1 else {}
     called = {"width": width, "height": 64, "num_frames": frames, "guidance_scale": scale}
-    if batch == 1:
-        expected = stock(pipeline, out="frames", **both, **called)
-    else:
-        generators = [torch.Generator().manual_seed(SEED + item) for item in range(batch)]
-        with torch.no_grad():
-            answer = pipeline(
-                **prompts,
-                negative_prompt=several["negative"],
-                num_inference_steps=steps,
-                generator=generators,
-                output_type="latent",
-                **called,
-            )
-        expected = Made(answer.frames, lambda: answer.frames)
+    expected = stock(pipeline, out="frames", **both, **called)
     assert_same(found, expected, pixels=pixels)
 
 
@@ -147,7 +134,9 @@ def test_without_a_negative_prompt_it_is_the_pipelines(model_of: ModelOf) -> Non
     assert_like_diffusers(model_of(cosmos_predict25), negative=None, steps=2)
 
 
-def conditioned_on(model: Model, film: Tensor, frames: int) -> Callable[[Conditioning], Conditioning]:
+def conditioned_on(
+    model: Model, film: Tensor, frames: int
+) -> Callable[[Conditioning], Conditioning]:
     """Prompts with the first frames of a video."""
     return lambda given: with_tensors(
         given, encode_first_frame(model.part("vae"), given, film, frames)
@@ -159,8 +148,8 @@ def assert_same_world(
 ) -> None:
     """A world from the first frames of a video: all others are equal to the last bit.
 
-    The first frames end at the conditioning; the pipeline goes there by the velocity from the first
-    noise, and nodegraph by that from each step, which rounds otherwise.
+    The first frames are the conditioning itself here. The pipeline begins with pure noise, but at
+    the level 200 / 201, so that 1 / 201 of that noise is left in them.
     """
     pipeline, model = pair
     other = type(pipeline)(**pipeline.components)
@@ -184,7 +173,13 @@ def assert_same_world(
     found = model.make(**size, **called, **both)
     assert found.latents.std() > 1e-4
     assert torch.equal(found.latents[:, :, kept:], expected.latents[:, :, kept:])
-    torch.testing.assert_close(found.latents, expected.latents, rtol=0, atol=1e-4)
+    prompt = model.encode("a cat")
+    assert prompt is not None
+    first = change(prompt).entries[0].tensors[FIRST_FRAME]
+    torch.testing.assert_close(found.latents[:, :, :kept], first, rtol=0, atol=1e-5)
+    noise = torch.randn(found.latents.shape, generator=torch.Generator().manual_seed(SEED))
+    left = first + (noise[:, :, :kept] - first) / 201
+    torch.testing.assert_close(expected.latents[:, :, :kept], left, rtol=0, atol=1e-5)
 
 
 def film(frames: int, width: int = 64) -> Tensor:
@@ -217,6 +212,15 @@ def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:
     assert_like_diffusers((loaded, Model(model.folder, "bfloat16")), 64, 5, 4.0)
 
 
+class _LateLevels(LateScheduler):
+    """Counts levels from the one that is begun at, as the pipeline looks them up by its steps."""
+
+    @property
+    def sigmas(self) -> Tensor:
+        found: Tensor = self.scheduler.sigmas[-self.walked - 1 :]
+        return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("denoise", "walked"), [(0.13, 1), (0.5, 4), (0.99, 7)])
 def test_the_last_steps_from_a_video_are_diffusers(
@@ -228,12 +232,12 @@ def test_the_last_steps_from_a_video_are_diffusers(
     both = {"steps": 8, "negative": NEGATIVE}
     options = {"cfg": 5.0, "denoise": denoise, "sampler": "uni_pc"}
     found = model.make(64, 64, latent=latent, **options, **both)
-    late = LateScheduler(scheduler(), walked)
+    late = _LateLevels(scheduler(), walked)
     late.set_timesteps(8)
-    level = late.scheduler.sigmas[-walked - 1]
+    level = late.sigmas[0]
     noise = torch.randn(latent.samples.shape, generator=torch.Generator().manual_seed(SEED))
     start = (1 - level) * latent.samples + level * noise
-    other = type(pipeline)(**{**pipeline.components, "scheduler": scheduler()})
+    other = type(pipeline)(**pipeline.components)
     other.set_progress_bar_config(disable=True)
     other.scheduler = late
     called = {"width": 64, "height": 64, "num_frames": 5, "guidance_scale": 4.0}
@@ -242,7 +246,7 @@ def test_the_last_steps_from_a_video_are_diffusers(
 
 def test_what_does_not_fit_the_model_is_refused(model_of: ModelOf) -> None:
     _, model = model_of(cosmos_predict25)
-    assert_refuses(model, near="64 x 64 or 80 x 64")
+    assert_refuses(model, near="64 x 64")
     first = {FIRST_FRAME: torch.zeros(1, 16, 1, 4, 8)}
     with raises(InvalidValue, port="positive"):
         model.make(64, 64, frames=9, cfg=1.0, change=lambda given: with_tensors(given, first))
@@ -255,7 +259,7 @@ def test_what_does_not_fit_the_model_is_refused(model_of: ModelOf) -> None:
 @pytest.mark.slow
 def test_other_samplers_work(model_of: ModelOf) -> None:
     _, model = model_of(cosmos_predict25)
-    samplers = {"euler": "normal", "dpmpp_2m": "karras", "heun": "beta", "ddim": "simple"}
+    samplers = {"euler": "normal", "dpmpp_2m": "karras", "heun": "beta", "lcm": "simple"}
     assert_samples_by(model, samplers)
 
 
