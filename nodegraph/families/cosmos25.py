@@ -140,8 +140,11 @@ class CosmosPredict25(Family):
         count = 0 if first is None else first.shape[2]
         hidden = with_first_frame(x, first).to(model.dtype)
         frames = (len(x), 1, x.shape[2], 1, 1)
-        # The level itself: the timestep of this sampler is cut to a whole one.
-        level = torch.full(frames, moment.sigma, dtype=torch.float32, device=x.device)
+        sigma = (moment.timestep / moment.training_timesteps).to(x.device, torch.float32)
+        if moment.sigma:
+            # UniPC cuts timesteps to whole ones, and the pipeline asks at the level itself.
+            sigma = torch.full_like(sigma, moment.sigma)
+        level = sigma.expand(frames).clone()
         level[:, :, :count] = _CLEAN_TIME
         mask = hidden.new_zeros(frames)
         mask[:, :, :count] = 1
@@ -158,7 +161,7 @@ class CosmosPredict25(Family):
         velocity = output.float()
         if first is None:
             return velocity
-        ending = (x[:, :, :count] - first.to(x.device, x.dtype)) / moment.sigma
+        ending = (x[:, :, :count] - first.to(x.device, x.dtype)) / sigma
         return with_first_frame(velocity, ending)
 
 
