@@ -282,6 +282,15 @@ def test_a_file_of_the_original_names_is_read_whole(tmp_path: Path) -> None:
         assert torch.equal(item, state[name]), name
 
 
+def test_a_file_of_transfer25_is_named() -> None:
+    with torch.device("meta"):
+        state = network(num_attention_heads=1, attention_head_dim=128).state_dict()
+    shapes = {name: tuple(item.shape) for name, item in state.items()}
+    assert identify_tensors(shapes).title == "the transformer of Cosmos Predict2.5"
+    found = identify_tensors(shapes | {"img_context_proj.0.weight": (8, 8)})
+    assert (found.title, found.family) == ("Cosmos Transfer2.5", None)
+
+
 @pytest.mark.parametrize(("heads", "layers"), [(16, 28), (40, 36)])
 def test_what_no_tensor_shows_is_as_published(heads: int, layers: int) -> None:
     """2B and 14B, by the configurations of diffusers' ``convert_cosmos_to_diffusers.py``."""
