@@ -144,6 +144,7 @@ class CosmosPredict25(Family):
         if moment.sigma:
             # UniPC cuts timesteps to whole ones, and the pipeline asks at the level itself.
             sigma = torch.full_like(sigma, moment.sigma)
+        sigma = sigma.expand(len(x)).view(-1, 1, 1, 1, 1)
         level = sigma.expand(frames).clone()
         level[:, :, :count] = _CLEAN_TIME
         mask = hidden.new_zeros(frames)
