@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -136,7 +136,7 @@ COSMOS_LATENTS = CosmosFormat(
 """Cosmos 1.0."""
 
 
-def _config(shapes: Shapes) -> dict[str, Any]:
+def network_config(shapes: Shapes) -> dict[str, Any]:
     width, taken = shapes["patch_embed.proj.weight"]
     out_channels = shapes["proj_out.weight"][0] // _CELL
     has_positions = "learnable_pos_embed.pos_emb_t" in shapes
@@ -279,6 +279,8 @@ def cosmos_layout(
     *,
     has_positions: bool = False,
     companions: Mapping[str, str] = MappingProxyType({}),
+    further: Mapping[str, str] = MappingProxyType({}),
+    config: Callable[[Shapes], dict[str, Any]] = network_config,
 ) -> FileLayout:
     """Return a layout of a transformer.
 
@@ -289,19 +291,22 @@ def cosmos_layout(
         has_positions: Whether its network has learned positions, which tells files of diffusers.
         companions: Parts of the model that its files hold, too: what their names begin with, and a
             tensor of each.
+        further: Parts that the network has beside Predict2's, in the same form.
+        config: Its configuration, of shapes by diffusers' names.
     """
+    own = {**companions, **further}
     here = ("transformer_blocks.0.norm1.linear_1.weight", "patch_embed.proj.weight")
-    marks = tuple((*tensors, *companions.values()) for tensors in (original, here))
+    marks = tuple((*tensors, *own.values()) for tensors in (original, here))
     inner = denoiser_layout(
         name,
         title,
         "CosmosTransformer3DModel",
         marks=tuple(tuple(_plain(dict.fromkeys(tensors, 0))) for tensors in marks),
         names=OriginalNames(names),
-        config=_config,
+        config=config,
         scheduler=scheduler,
         fits=lambda shapes: ("learnable_pos_embed.pos_emb_t" in shapes) is has_positions,
-        without=tuple(item for item in _RELATIVES if item not in companions),
+        without=tuple(item for item in _RELATIVES if item not in own),
         unused=(*_UNUSED, *companions),
     )
     return replace(

@@ -22,15 +22,16 @@ from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Family
 from nodegraph.families.comfyui_sigmas import ComfyUIFlow, comfyui_flow
-from nodegraph.families.flow_shift import TOKEN_PIXELS, Mu, logit_normal_levels
+from nodegraph.families.flow_shift import TOKEN_PIXELS, Mu, karras_range, logit_normal_levels
 from nodegraph.families.noise import NoiseSchedule, check_noise_level, check_timestep
 from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import (
+    CHOSEN,
     FLOW_MATCHING_CLASSES,
     check_supported,
     scheduler_config,
 )
-from nodegraph.families.sigma_curves import linear_quadratic_levels
+from nodegraph.families.sigma_curves import karras_levels, linear_quadratic_levels
 
 Levels = NDArray[np.float64] | NDArray[np.float32]
 
@@ -68,6 +69,8 @@ def _rising_float32_ramp(steps: int) -> Levels:
 
 _LOGIT_DEVIATION = 1.5
 """Of the logits of Ideogram 4's levels, as its pipeline has it unless it is asked for another."""
+_KARRAS_RHO = 7.0
+"""Exponent of diffusers' schedulers."""
 _LEAST_LOG_SNR, _GREATEST_LOG_SNR = -6.2, 2.0
 
 
@@ -126,6 +129,8 @@ class FlowNoise:
         terminal: The levels are stretched so that the last one above 0 is this; None: as they are.
         curve: normal, karras or exponential: what the normal schedule is.
         spread: One of `SPREADS`.
+        karras: Greatest and least sigma / (1 - sigma) of a pipeline that spaces those as Karras et
+            al. 2022, arXiv:2206.00364, equation 5 (Cosmos Predict2.5); else None.
         common: How ComfyUI lays levels, which is alike for all samplers.
     """
 
@@ -138,6 +143,7 @@ class FlowNoise:
     terminal: float | None = None
     curve: str = "normal"
     spread: str = "own"
+    karras: tuple[float, float] | None = None
     common: ComfyUIFlow = field(default_factory=ComfyUIFlow)
 
     @classmethod
@@ -167,14 +173,19 @@ class FlowNoise:
             )
         terminal = config.get("shift_terminal")
         is_matching = config.get("_class_name") in FLOW_MATCHING_CLASSES
+        karras = karras_range(config)
+        # diffusers shifts no levels of such a file.
+        is_shifted = karras is None or bool(config.get(CHOSEN))
+        shift = config.get("shift" if is_matching else "flow_shift", 1.0) if is_shifted else 1.0
         return cls(
             timesteps=int(config.get("num_train_timesteps", 1000)),
-            shift=float(config.get("shift" if is_matching else "flow_shift", 1.0)),
+            shift=float(shift),
             mu=partial(mu, config) if mu is not None and dynamic else None,
             time_shift=config.get("time_shift_type", "exponential"),
             terminal=float(terminal) if terminal else None,
-            curve=_curve(config),
+            curve="normal" if karras else _curve(config),
             spread=spread,
+            karras=karras,
         )
 
     def shift_sigmas(self, levels: Levels, tokens: int, steps: int) -> Levels:
@@ -212,6 +223,12 @@ class FlowNoise:
             ends = self.shift * ends / (1 + (self.shift - 1) * ends)
         high, low = (float(end) * self.timesteps for end in ends)
         return np.linspace(high, low, steps) / self.timesteps
+
+    def karras_sigmas(self, steps: int) -> NDArray[np.float64]:
+        """Unshifted levels of `karras`, as diffusers' UniPC scheduler computes them."""
+        assert self.karras is not None
+        ratios = karras_levels(*self.karras, steps, _KARRAS_RHO)
+        return ratios / (ratios + 1)
 
     def below_one_levels(self, tokens: int, steps: int) -> Levels:
         """Shifted levels as diffusers' DPM-Solver scheduler spreads them: the first is below 1."""

@@ -44,6 +44,24 @@ def flux2_mu(config: Mapping[str, Any], tokens: int, steps: int) -> float:
     return rise * steps + (at_200 - 200.0 * rise)
 
 
+def karras_range(config: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the greatest and the least sigma / (1 - sigma) of a flow's scheduler file whose levels
+    are spaced as Karras et al. 2022, arXiv:2206.00364, equation 5; None for other files.
+
+    Of diffusers' schedulers, UniPC's alone spaces a flow so, and only a file with both ends says
+    all of it.
+    """
+    is_spaced = config.get("use_flow_sigmas") and config.get("use_karras_sigmas")
+    if config.get("_class_name") != "UniPCMultistepScheduler" or not is_spaced:
+        return None
+    ends = config.get("sigma_max"), config.get("sigma_min")
+    high, low = (
+        float(end) if isinstance(end, (int, float)) and not isinstance(end, bool) else math.nan
+        for end in ends
+    )
+    return (high, low) if math.inf > high > low > 0 else None
+
+
 def parse_numbers(text: str) -> list[float]:
     """The numbers of a text, with commas, semicolons or space between them, in brackets or not.
 

@@ -20,7 +20,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family
-from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.flow_shift import karras_range, line_mu
 from nodegraph.weights.safetensors_header import Header
 from nodegraph.weights.single_files import unet
 
@@ -469,6 +469,8 @@ def _supported(
         raise _wrong_class(origin, config.get("_class_name"), kinds)
     if kind not in kinds or kind == "discrete":
         return _SUPPORTED
+    if karras_range(config) is not None:
+        return {**_SUPPORTED_FLOW_SOLVER, "use_karras_sigmas": ((True,), True)}
     solver = config.get("_class_name") in FLOW_SOLVER_CLASSES
     return _SUPPORTED_FLOW_SOLVER if solver else _SUPPORTED_FLOW
 

@@ -101,7 +101,7 @@ def _normal(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
 
 
 def _scheduled_levels(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
-    spread = SPREADS[noise.spread]
+    spread = noise.karras_sigmas if noise.karras else SPREADS[noise.spread]
     if spread is not None:
         base = spread(steps)
         single = custom in ("trained", "finite")

@@ -33,6 +33,7 @@ from nodegraph.families.flow_shift import flux2_mu, line_mu
 from nodegraph.families.noise import draw_noise
 from nodegraph.families.registry import get_family
 from nodegraph.families.sampler_names import FLOW_SCHEDULE_NAMES, check_combination
+from nodegraph.families.scheduler_file import with_shift
 from nodegraph.sampling.flow_schedules import FLOW_SCHEDULES
 from nodegraph.sampling.latent_noise import add_noise
 from nodegraph.sampling.schedules import NoiseLevels, sigmas_for
@@ -242,6 +243,34 @@ def test_unipc_takes_given_levels(spread: str, config: dict[str, Any]) -> None:
         assert torch.equal(ladder.timesteps, reference.timesteps)
 
 
+COSMOS25 = {
+    **WAN,
+    "flow_shift": 1.0,
+    "use_karras_sigmas": True,
+    "sigma_max": 200.0,
+    "sigma_min": 0.01,
+}
+
+
+@pytest.mark.parametrize("config", [COSMOS25, COSMOS25 | {"sigma_max": 80, "flow_shift": 3.0}])
+def test_unipc_spaces_ratios_of_noise_and_image_as_karras(config: dict[str, Any]) -> None:
+    reference = UniPCMultistepScheduler.from_config(config)
+    noise = FlowNoise.from_config(config)
+    for steps in STEPS:
+        reference.set_timesteps(steps)
+        ladder = sigmas_for("normal", noise, steps, grid=CORRECTED, tokens=99)
+        assert torch.equal(ladder.sigmas, reference.sigmas)
+        assert torch.equal(ladder.timesteps, reference.timesteps)
+
+
+def test_a_chosen_shift_moves_levels_that_are_spaced_as_karras() -> None:
+    plain, shifted = (
+        sigmas_for("normal", FlowNoise.from_config(config), 5, grid=CORRECTED, tokens=99).sigmas
+        for config in (COSMOS25, with_shift(COSMOS25, 3.0))
+    )
+    torch.testing.assert_close(shifted, 3 * plain / (1 + 2 * plain))
+
+
 @pytest.mark.parametrize("curve", ["karras", "exponential"])
 @pytest.mark.parametrize("config", [FLUX, LTX, SD3])
 @pytest.mark.parametrize("spread", ["own", "ramp"])
@@ -355,6 +384,8 @@ def test_lcm_follows_more_schedules_in_flow_models() -> None:
         SD3 | {"use_beta_sigmas": True},
         SD3 | {"time_shift_type": "cubic"},
         WAN | {"use_karras_sigmas": True},
+        WAN | {"use_karras_sigmas": True, "sigma_max": 0.01, "sigma_min": 200.0},
+        SANA | {"use_karras_sigmas": True, "sigma_max": 200.0, "sigma_min": 0.01},
         WAN | {"prediction_type": "epsilon"},
         WAN | {"use_flow_sigmas": False},
         {"shift": 3.0},

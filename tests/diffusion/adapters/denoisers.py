@@ -504,6 +504,22 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "extra_pos_embed_type": None,
         },
     ),
+    "cosmos_predict25": (
+        "CosmosTransformer3DModel",
+        {
+            **_HEADS,
+            "in_channels": 17,
+            "num_layers": 2,
+            "mlp_ratio": 2.0,
+            "text_embed_dim": 32,
+            "adaln_lora_dim": 4,
+            "max_size": (8, 24, 24),
+            "extra_pos_embed_type": None,
+            "use_crossattn_projection": True,
+            "crossattn_proj_in_channels": 96,
+            "encoder_hidden_states_channels": 32,
+        },
+    ),
     "wan-animate": (
         "WanAnimateTransformer3DModel",
         {

@@ -816,6 +816,7 @@ LACKS: dict[str, set[str]] = {
     "stable-cascade-decoder": {"attention guiders", "block guiders", "img2img", "inpaint"},
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
+    "cosmos-predict25": {"ComfyUI", "img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},
     "kandinsky5-edit": {"ComfyUI", "img2img", "inpaint"},
     "kandinsky5-video": {"img2img", "inpaint"},

@@ -40,6 +40,7 @@ from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a f
 from tests.diffusion.families.equality import NEGATIVE, stock
 from tests.diffusion.families.test_auraflow import auraflow
 from tests.diffusion.families.test_cosmos import cosmos, cosmos_predict2
+from tests.diffusion.families.test_cosmos25 import cosmos_predict25
 from tests.diffusion.families.test_ernie_image import ernie_image
 from tests.diffusion.families.test_flux import chroma, flux, sd3
 from tests.diffusion.families.test_flux2 import denormalised, flux2, flux2_klein, tokens
@@ -197,6 +198,15 @@ CASES = (
         negative=None,
         options=_scale(0.0),
         pack=lambda latents: latents.squeeze(2),
+    ),
+    Case(
+        cosmos_predict25,
+        "cosmos-predict25",
+        "uni_pc",
+        frames=5,
+        cfg=1.0,
+        negative=None,
+        options=_scale(0.0),
     ),
     Case(ernie_image, "ernie-image", options=_scale()),
     Case(
