@@ -15,10 +15,11 @@ from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding
 
-_HELD = 4 * 1000
-"""Bytes per pixel that FILM holds at most: the features of two frames, and the layer at work."""
-_USE = 0.1
-"""Uses of each weight per pixel of a new frame. Most weights are of levels that are small."""
+_HELD = 4 * 1500
+"""Bytes per pixel that FILM holds at most, measured in float32: the features of two frames, and the
+layer at work."""
+_USE = 0.05
+"""Uses of each weight per pixel of a new frame, counted. Most weights are of small levels."""
 
 
 def check_interpolator(inputs: HookInputs) -> Iterator[Finding]:

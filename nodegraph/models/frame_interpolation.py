@@ -267,11 +267,12 @@ class _Fusion(nn.Module):
     def forward(self, aligned: Sequence[Tensor]) -> Tensor:
         """The frame, from aligned levels, finest first."""
         planes = aligned[-1]
-        for narrow, join, refine in self.convs:  # type: ignore[misc]
-            skip = aligned[len(aligned) - 2]
-            aligned = aligned[:-1]
+        for layers, skip in zip(self.convs, reversed(aligned[:-1]), strict=True):
+            narrow, *join = layers.children()
             larger = functional.interpolate(planes, size=skip.shape[-2:], mode="nearest")
-            planes = refine(join(torch.cat([skip, narrow(larger)], 1)))
+            planes = torch.cat([skip, narrow(larger)], 1)
+            for layer in join:
+                planes = layer(planes)
         frame: Tensor = self.output_conv(planes)
         return frame
 
