@@ -191,6 +191,7 @@ COSMOS_PREDICT25 = CosmosPredict25(
     wide=True,
     multiple=16,
     first_picture="frames",
+    video_inputs=lambda config: frozenset({"first image"}),
     held=TokenMemory(16, _TOKENS),
     block_stacks=("transformer_blocks",),
     block_outputs={"CosmosTransformerBlock": (0, None)},

@@ -1,4 +1,4 @@
-"""Recipes of helper networks: upscalers of images and latents, and classifiers of noisy latents.
+"""Recipes of helper networks: upscalers, frame interpolation, and classifiers of noisy latents.
 
 Imports no torch.
 """
@@ -33,3 +33,14 @@ class UpscaleModel(Recipe):
 @dataclass(frozen=True, slots=True)
 class LatentUpscaleModel(Recipe):
     """Recipe of a network that makes latents larger; its family is its kind."""
+
+
+@port_type(color="#9fb3df")
+@dataclass(frozen=True, slots=True)
+class FrameInterpolationModel(Recipe):
+    """Recipe of a network that computes frames between others; its family is its kind."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return Path(self.files[0].path)

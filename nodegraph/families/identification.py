@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Config, Family
+from nodegraph.families.film_layout import is_film
 from nodegraph.families.helper_networks import (
     LATENT_UPSAMPLER,
     is_depth,
@@ -47,6 +48,7 @@ LOAD_PIPELINE = "LoadPipeline"
 LOAD_INVERSION = "LoadTextualInversion"
 LOAD_UPSCALER = "LoadUpscaleModel"
 LOAD_LATENT_UPSCALER = "LoadLatentUpscaleModel"
+LOAD_FRAME_INTERPOLATOR = "LoadFrameInterpolationModel"
 LOAD_VISION = "LoadVisionModel"
 
 
@@ -406,6 +408,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a textual inversion", LOAD_INVERSION, _is_textual_inversion),
     ("an upscale model", LOAD_UPSCALER, is_upscaler),
     (LATENT_UPSAMPLER.title, LOAD_LATENT_UPSCALER, LATENT_UPSAMPLER.matches),
+    ("FILM, a frame interpolation model", LOAD_FRAME_INTERPOLATOR, is_film),
     ("a model that masks the foreground", LOAD_VISION, is_foreground),
     ("Depth Anything", LOAD_VISION, is_depth),
     ("SAM", LOAD_VISION, is_sam),

@@ -218,6 +218,7 @@ def limit_area(image: Tensor) -> Any:
 Z_IMAGE_OMNI = ZImageOmni(
     "z-image-omni",
     "Z-Image Omni",
+    image_inputs=frozenset({"references"}),
     latent=Z_IMAGE.latent,
     pipelines=("ZImageOmniPipeline",),
     denoisers=(replace(Z_IMAGE.denoisers[0], files=(Z_IMAGE_OMNI_FILE,)),),

@@ -1,5 +1,5 @@
-"""Files of helper models: upscalers of images and latents, and classifiers of noisy latents; and of
-encoded prompts.
+"""Files of helper models: upscalers of images and latents, frame interpolation, and classifiers of
+noisy latents; and of encoded prompts.
 
 Imports no torch.
 
@@ -23,8 +23,14 @@ from nodegraph.core.values import RecipeFile
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.embedded_models import EMBEDDED, embedded_folder
+from nodegraph.families.film_layout import FILM, is_film
 from nodegraph.families.helper_networks import LATENT_UPSAMPLER, compact_shape, is_upscaler
-from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
+from nodegraph.families.helper_recipes import (
+    FrameInterpolationModel,
+    LatentClassifier,
+    LatentUpscaleModel,
+    UpscaleModel,
+)
 from nodegraph.families.identification import identify_tensors
 from nodegraph.models.adapters.adapter_files import locate_adapter
 from nodegraph.models.model_files import stored_precision
@@ -303,6 +309,53 @@ def open_latent_upscaler(
 
 
 _UPSAMPLER_ROLE = "latent_upsampler"
+
+
+def open_frame_interpolator(
+    name: str, folders: Sequence[Path], *, device: str = "cpu"
+) -> FrameInterpolationModel:
+    """The recipe of a frame interpolation model; nothing is loaded yet.
+
+    Raises:
+        NodegraphError: As of `locate_frame_interpolator`.
+    """
+    path = locate_frame_interpolator(name, folders)
+    file = RecipeFile("frame_interpolator", str(path), FILE_DIGESTS.digest(path))
+    return FrameInterpolationModel(FILM, (file,), stored_precision("auto", [path], device))
+
+
+def locate_frame_interpolator(name: str, folders: Sequence[Path]) -> Path:
+    """The file that a name means.
+
+    Args:
+        name: Under a models folder, or a path.
+    Raises:
+        ModelNotFound: There is nothing of that name.
+        InvalidFile: It is a folder, damaged, or a model of another kind.
+    """
+    path = find_path(name, folders)
+    expected = "a .safetensors file of FILM"
+    if path.is_dir() or file_suffix(path) != SAFETENSORS:
+        raise InvalidFile(f"{path} is not a frame interpolation model", expected=expected)
+    shapes = read_header(path).shapes
+    if not is_film(shapes):
+        identified = identify_tensors(shapes)
+        raise InvalidFile(
+            f"{path} is {identified.instead_of('a frame interpolation model')}",
+            expected=expected,
+            hint=f"Load it with {identified.node}." if identified.node else None,
+        )
+    return path
+
+
+def frame_interpolator_bytes(recipe: FrameInterpolationModel) -> int:
+    """Bytes that a frame interpolation model takes in memory, by its header.
+
+    Raises:
+        InvalidFile: It can't be read.
+    """
+    # A number of float32 has four bytes, of a half precision two.
+    return upscaler_bytes(recipe.path) // (1 if recipe.dtype == "float32" else 2)
 
 
 ENCODED = {"conditioning": "embeddings", "pooled_output": "pooled"}

@@ -57,11 +57,21 @@ from nodegraph.families.components import (
 from nodegraph.families.family_checks import check_has_vae
 from nodegraph.families.file_tokenizers import gemma_tokenizer
 from nodegraph.families.helper_networks import DEPTH_ANYTHING, SAM
-from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
+from nodegraph.families.helper_recipes import (
+    FrameInterpolationModel,
+    LatentClassifier,
+    LatentUpscaleModel,
+    UpscaleModel,
+)
 from nodegraph.families.registry import get_family, get_latent_format
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.families.vocabulary import MERGES, missing_tokenizer_error
-from nodegraph.models.helper_files import classifier_bytes, upscaler_bytes
+from nodegraph.models.frame_interpolation import load_frame_interpolator
+from nodegraph.models.helper_files import (
+    classifier_bytes,
+    frame_interpolator_bytes,
+    upscaler_bytes,
+)
 from nodegraph.models.model_recipes import checking_digests, recipe_settings
 from nodegraph.models.noisy_classifier import load_classifier
 from nodegraph.models.preview_decoders import load_preview_decoder, preview_decoder_bytes
@@ -87,6 +97,15 @@ _WIDENED = frozenset(
     )
 )
 """Classes that can be held so."""
+
+_BUILT_HERE = (
+    PreviewDecoder,
+    UpscaleModel,
+    FrameInterpolationModel,
+    LatentClassifier,
+    VisionNetwork,
+)
+"""Recipes of networks that are no class of diffusers or transformers."""
 
 HALVES = {"F16": "float16", "BF16": "bfloat16"}
 """As the safetensors format names them."""
@@ -139,7 +158,7 @@ def _is_known(recipe: Recipe) -> bool:
 
     Others, such as T5's, compute in the precision that a weight says.
     """
-    if isinstance(recipe, (PreviewDecoder, UpscaleModel, LatentClassifier, VisionNetwork)):
+    if isinstance(recipe, _BUILT_HERE):
         return False
     return all(_WIDENED.issuperset(part.classes) for part in recipe_parts(recipe))
 
@@ -230,6 +249,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
         LatentClassifier: load_classifier,
         PreviewDecoder: lambda recipe_part: load_preview_decoder(recipe_part, device),
         UpscaleModel: load_upscaler,
+        FrameInterpolationModel: load_frame_interpolator,
         LatentUpscaleModel: lambda upsampler: Component(_modules(upsampler), upsampler.family),
         VisionNetwork: _vision_network,
     }
@@ -238,7 +258,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
         raise InvalidValue(
             f"cannot load a {type(recipe).__name__} in {recipe.dtype}",
             expected="a diffusion model, text encoder, VAE, ControlNet, preview decoder, upscale "
-            "model or vision network in " + ", ".join(PRECISIONS),
+            "model, frame interpolation model or vision network in " + ", ".join(PRECISIONS),
         )
     if recipe.is_derived:
         raise InvalidValue(
@@ -279,6 +299,8 @@ def estimate_bytes(recipe: Recipe) -> int:
         return preview_decoder_bytes(recipe)
     if isinstance(recipe, UpscaleModel):
         return upscaler_bytes(recipe.path)
+    if isinstance(recipe, FrameInterpolationModel):
+        return frame_interpolator_bytes(recipe)
     if isinstance(recipe, VisionNetwork):
         return foreground_bytes(recipe)
     if isinstance(recipe, LatentClassifier):

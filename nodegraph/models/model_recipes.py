@@ -22,7 +22,12 @@ from nodegraph.core.values import (
 )
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Family
-from nodegraph.families.helper_recipes import LatentClassifier, LatentUpscaleModel, UpscaleModel
+from nodegraph.families.helper_recipes import (
+    FrameInterpolationModel,
+    LatentClassifier,
+    LatentUpscaleModel,
+    UpscaleModel,
+)
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import family_release, format_release, get_family
 from nodegraph.families.scheduler_file import override_schedule, scheduler_option
@@ -150,6 +155,7 @@ _PARTS = (
     VisionNetwork,
     UpscaleModel,
     LatentUpscaleModel,
+    FrameInterpolationModel,
     LatentClassifier,
 )
 """Recipes of what has a part in results."""

@@ -288,7 +288,7 @@ KIND_FOLDERS = (
     *("checkpoints", "diffusion_models", "unet", "text_encoders", "clip", "vae", "loras"),
     *("controlnet", "model_patches", "clip_vision", "style_models", "upscale_models"),
     *("embeddings", "ipadapter", "latent_upscale_models", "vae_approx", "background_removal"),
-    "gligen",
+    *("gligen", "frame_interpolation"),
     *("audio_encoders", "geometry_estimation", "detection", "sams", "onnx"),
     *("ultralytics", "ultralytics/bbox", "ultralytics/segm"),
     *("Stable-diffusion", "Lora", "VAE", "ControlNet", "ESRGAN"),

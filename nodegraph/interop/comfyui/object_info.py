@@ -44,6 +44,7 @@ MODEL_LISTS: Mapping[str, str] = {
     "style_model_name": "style_models",
     "gligen_name": "gligen",
     "model_name": "upscale_models",
+    "FrameInterpolationModelLoader.model_name": "frame_interpolation",
     "LoadDA3Model.model_name": "geometry_estimation",
     "LoadMoGeModel.model_name": "geometry_estimation",
     "UltralyticsDetectorProvider.model_name": "ultralytics",

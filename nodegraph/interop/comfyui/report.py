@@ -33,6 +33,7 @@ _FOLDERS = {
     "LoadGLIGEN": "gligen",
     "LoadUpscaleModel": "upscale_models",
     "LoadLatentUpscaleModel": "latent_upscale_models",
+    "LoadFrameInterpolationModel": "frame_interpolation",
 }
 """The folder of models that a native node's files lie in."""
 _NO_MODEL = "model-not-found"

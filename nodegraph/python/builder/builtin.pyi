@@ -42,6 +42,9 @@ class Dataset:
 class DiffusionModel:
     """Recipe of a diffusion model."""
 
+class FrameInterpolationModel:
+    """Recipe of a network that computes frames between others; its family is its kind."""
+
 class GLIGEN:
     """GLIGEN layers, and the part of the sampling in which a model has them."""
 
@@ -1111,6 +1114,14 @@ class _Integer(OneOutput[int]):
     @property
     def number(self) -> Out[int]: ...
 
+class _InterpolateFrames(OneOutput[Image]):
+    @property
+    def image(self) -> Out[Image]: ...
+
+class _InterpolateVideo(OneOutput[Video]):
+    @property
+    def video(self) -> Out[Video]: ...
+
 class _InvertImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
@@ -1276,6 +1287,10 @@ class _LoadDiffusionModel(OneOutput[DiffusionModel]):
 class _LoadEncoderLora(OneOutput[TextEncoder]):
     @property
     def text_encoder(self) -> Out[TextEncoder]: ...
+
+class _LoadFrameInterpolationModel(OneOutput[FrameInterpolationModel]):
+    @property
+    def model(self) -> Out[FrameInterpolationModel]: ...
 
 class _LoadGLIGEN(OneOutput[GLIGEN]):
     @property
@@ -6281,6 +6296,40 @@ class BuiltinNodes:
         value: The number.
         """
 
+    def InterpolateFrames(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[FrameInterpolationModel],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        multiplier: int | Link[int] = 2,
+    ) -> _InterpolateFrames:
+        """Compute new images between the images of a batch.
+
+        model: A model from LoadFrameInterpolationModel.
+        image: A batch of images in their order, such as the frames of a video. They do not change. Transparency fades evenly.
+        multiplier: 2 computes one image between each two, 3 two images, and so on.
+        """
+
+    def InterpolateVideo(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[FrameInterpolationModel],
+        video: Link[Video] | _values.Video | Sequence[_values.Video],
+        multiplier: int | Link[int] = 2,
+        slow_motion: bool | Link[bool] = False,
+    ) -> _InterpolateVideo:
+        """Compute new frames between the frames of a video, for smooth or slow motion.
+
+        model: A model from LoadFrameInterpolationModel.
+        video: The video. Its frames and its audio do not change.
+        multiplier: 2 computes one frame between each two, 3 two frames, and so on. Powers of two suit FILM best.
+        slow_motion: Keep the frame rate, so the video plays slower. Otherwise the frame rate is multiplied, and the duration stays.
+        """
+
     def InvertImage(
         self,
         _name: str | None = None,
@@ -6996,6 +7045,18 @@ class BuiltinNodes:
         text_encoder: The text encoder to change. The weights are shared with other uses.
         lora: Name in a models folder or path of a .safetensors file. A file without layers for the text encoder changes nothing.
         strength: Strength on the text encoder.
+        """
+
+    def LoadFrameInterpolationModel(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: str | Link[str],
+    ) -> _LoadFrameInterpolationModel:
+        """Load a frame interpolation model: FILM.
+
+        model: Name under a models folder or path of a .safetensors file, such as film_net_fp16.safetensors.
         """
 
     def LoadGLIGEN(

@@ -4041,6 +4041,36 @@ class BuiltinFunctions:
         value: The number.
         """
 
+    def InterpolateFrames(
+        self,
+        *,
+        model: Any,
+        image: Picture,
+        multiplier: int = 2,
+    ) -> Tensor:
+        """Compute new images between the images of a batch.
+
+        model: A model from LoadFrameInterpolationModel.
+        image: A batch of images in their order, such as the frames of a video. They do not change. Transparency fades evenly.
+        multiplier: 2 computes one image between each two, 3 two images, and so on.
+        """
+
+    def InterpolateVideo(
+        self,
+        *,
+        model: Any,
+        video: Video,
+        multiplier: int = 2,
+        slow_motion: bool = False,
+    ) -> Video:
+        """Compute new frames between the frames of a video, for smooth or slow motion.
+
+        model: A model from LoadFrameInterpolationModel.
+        video: The video. Its frames and its audio do not change.
+        multiplier: 2 computes one frame between each two, 3 two frames, and so on. Powers of two suit FILM best.
+        slow_motion: Keep the frame rate, so the video plays slower. Otherwise the frame rate is multiplied, and the duration stays.
+        """
+
     def InvertImage(
         self,
         *,
@@ -4680,6 +4710,16 @@ class BuiltinFunctions:
         text_encoder: The text encoder to change. The weights are shared with other uses.
         lora: Name in a models folder or path of a .safetensors file. A file without layers for the text encoder changes nothing.
         strength: Strength on the text encoder.
+        """
+
+    def LoadFrameInterpolationModel(
+        self,
+        *,
+        model: str,
+    ) -> Any:
+        """Load a frame interpolation model: FILM.
+
+        model: Name under a models folder or path of a .safetensors file, such as film_net_fp16.safetensors.
         """
 
     def LoadGLIGEN(

@@ -42,6 +42,7 @@ from tests.diffusion.families.video_models import (
 )
 from tests.diffusion.families.words import qwen_words
 from tests.diffusion.language.seeing_models import gemma4_file, qwen35_folder
+from tests.diffusion.test_frame_interpolation import network as film
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
 
@@ -89,6 +90,7 @@ TOKENS = 5
 _UNKNOWN = {
     "LoadDiffusionModel": "hidream_e1",
     "LoadVisionModel": "depth_anything_3|moge",
+    "LoadFrameInterpolationModel": "rife",
     # Teaches Krea 2 to look at images, which diffusers' pipeline can't.
     "LoadLora": "krea2_style_reference",
 }
@@ -149,6 +151,8 @@ class Tinies:
                 inputs["model"] = "tiny/upscaler"
             case "LoadLatentUpscaleModel":
                 inputs["model"] = self._made("latent_upscaler.safetensors", _latent_upscaler)
+            case "LoadFrameInterpolationModel":
+                inputs["model"] = self._made("film.safetensors", _frame_interpolator)
             case "LoadImageEncoder":
                 inputs["image_encoder"] = self._made(
                     f"{family}-eyes", lambda to: self._eyes(family, to)
@@ -239,6 +243,10 @@ _LANGUAGE_MODELS: Mapping[str, Callable[[Path], object]] = {
 
 def _latent_upscaler(to: Path) -> None:
     save_file(upsampler(use_rational_resampler=False).state_dict(), to)
+
+
+def _frame_interpolator(to: Path) -> None:
+    save_file(film().state_dict(), to)
 
 
 def _conditioning(to: Path) -> None:

@@ -63,6 +63,7 @@ _SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "VIDEO": ("LoadVideo", "video", {"path": "a.mp4"}),
     "UPSCALE_MODEL": ("LoadUpscaleModel", "model", {}),
     "LATENT_UPSCALE_MODEL": ("LoadLatentUpscaleModel", "model", {"model": "a"}),
+    "INTERP_MODEL": ("LoadFrameInterpolationModel", "model", {"model": "a"}),
     "BACKGROUND_REMOVAL": ("LoadVisionModel", "vision_model", {"model": "a"}),
     "DA3_MODEL": ("LoadVisionModel", "vision_model", {"model": "a"}),
     "MOGE_MODEL": ("LoadVisionModel", "vision_model", {"model": "a"}),

@@ -563,6 +563,13 @@ ENTRIES: tuple[TableEntry, ...] = (
         "ImagesFromVideo",
         _parts_back,
     ),
+    same(
+        "FrameInterpolate(interp_model: INTERP_MODEL, images: IMAGE, multiplier: INT = 2, "
+        "torch_compile: BOOLEAN = false) -> IMAGE",
+        "InterpolateFrames",
+        {"interp_model": "model", "images": "image"},
+        kept=("torch_compile",),
+    ),
     entry(
         "Video Slice(video: VIDEO, start_time: FLOAT = 0.0, duration: FLOAT = 0.0, "
         "strict_duration: BOOLEAN = false) -> VIDEO",

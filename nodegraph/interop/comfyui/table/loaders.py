@@ -66,6 +66,7 @@ _THERE = {
     "LoadModel": "CheckpointLoaderSimple",
     "LoadUpscaleModel": "UpscaleModelLoader",
     "LoadLatentUpscaleModel": "LatentUpscaleModelLoader",
+    "LoadFrameInterpolationModel": "FrameInterpolationModelLoader",
     "LoadControlNet": "ControlNetLoader",
     "LoadGLIGEN": "GLIGENLoader",
 }
@@ -451,6 +452,12 @@ ENTRIES: tuple[TableEntry, ...] = (
         "LatentUpscaleModelLoader(model_name: COMBO) -> LATENT_UPSCALE_MODEL",
         *file_loader(
             "LoadLatentUpscaleModel", {"model_name": "model"}, {"LATENT_UPSCALE_MODEL": "model"}
+        ),
+    ),
+    entry(
+        "FrameInterpolationModelLoader(model_name: COMBO) -> INTERP_MODEL",
+        *file_loader(
+            "LoadFrameInterpolationModel", {"model_name": "model"}, {"INTERP_MODEL": "model"}
         ),
     ),
     entry(

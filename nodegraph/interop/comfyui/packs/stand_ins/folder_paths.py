@@ -47,6 +47,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "audio_encoders": ("audio_encoders",),
     "ipadapter": ("ipadapter",),
     "background_removal": ("background_removal",),
+    "frame_interpolation": ("frame_interpolation",),
 }
 """Kinds of models, and their folders in a models folder."""
 _OWN_EXTENSIONS: Mapping[str, frozenset[str]] = {
