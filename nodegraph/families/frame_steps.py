@@ -47,11 +47,11 @@ def check_blocks(frames: int, block: int, port: str) -> None:
         InvalidValue: On the port.
     """
     if frames % block:
+        whole = frames // block * block
         raise InvalidValue(
             "the model sees whole blocks of latent frames",
             port=port,
             given=f"{frames} latent frames, blocks of {block}",
-            expected=f"{max(frames // block, 1) * block} or {(frames // block + 1) * block} "
-            "latent frames",
+            expected=f"{f'{whole} or ' if whole else ''}{whole + block} latent frames",
             hint="Change the number of frames, or the block size.",
         )

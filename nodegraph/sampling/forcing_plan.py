@@ -141,6 +141,15 @@ def _windows(
 
 
 def _check_overlap(options: ForcingOptions, length: int, overlap: int, temporal: int) -> None:
+    if options.causal_block_size >= length:
+        raise InvalidValue(
+            "a window of a long video has the block that it continues, and further frames",
+            port="base_num_frames",
+            given=f"{options.base_num_frames} frames, blocks of {options.causal_block_size} "
+            "latent frames",
+            expected=f"at least {options.causal_block_size * temporal + 1} frames",
+            hint="97 frames are usual.",
+        )
     least = (options.causal_block_size - 1) * temporal + 1
     if not options.causal_block_size <= overlap < length:
         raise InvalidValue(

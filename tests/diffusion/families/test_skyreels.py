@@ -364,7 +364,13 @@ def test_what_does_not_fit_is_refused(model_of: ModelOf) -> None:
     images = shown(model, picture(64, 64), 17, last=picture(64, 64))
     for port, given, options in (
         ("latent", "3 latent frames, blocks of 2", {"causal_block_size": 2}),
+        ("latent", "3 latent frames, blocks of 5", {"causal_block_size": 5}),
         ("overlap_history", "5 frames", {"overlap_history": 5, "base_num_frames": 5}),
+        (
+            "base_num_frames",
+            "1 frames, blocks of 1 latent frames",
+            {"overlap_history": 1, "base_num_frames": 1},
+        ),
         (
             "causal_block_size",
             "1 known latent frames, blocks of 3",
