@@ -65,6 +65,13 @@ def _move_tables(holder: object, device: str) -> None:
             setattr(holder, name, value.to(device))
         elif isinstance(value, list) and value and all(map(_is_table, value)):
             setattr(holder, name, [table.to(device) for table in value])
+        elif not name.startswith("_") and _is_table_cache(value):
+            # Positions of Wan Animate 2 by their offsets; attributes of torch begin with "_".
+            setattr(holder, name, {key: table.to(device) for key, table in value.items()})
+
+
+def _is_table_cache(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(map(_is_table, value.values()))
 
 
 def _is_table(value: Any) -> bool:

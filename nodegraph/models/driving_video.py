@@ -26,6 +26,8 @@ from nodegraph.models.vae import encode_video
 
 MOTION_PROMPT = "人物动作的参考视频"
 """The pipeline's prompt about the driving video: "reference video of a person's motion"."""
+_PROMPT_FAMILIES = ("wan", "wan-animate-2")
+"""Families whose text encoder the model was trained with."""
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of the colors that CLIP was trained on."""
 
@@ -79,7 +81,7 @@ def encode_driving_video(
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
     frames, previous, overlap = segment.frames, segment.previous, segment.overlap
-    check_family(conditioning, autoencoder, frames, "wan", "wan-animate-2")
+    check_family(conditioning, autoencoder, frames, *_PROMPT_FAMILIES)
     check_segment(segment.image, {"video": segment.video}, frames, previous, overlap)
     driving = encode_video(autoencoder, _part(segment.video, segment.start, frames)).samples
     assert driving is not None
@@ -132,7 +134,17 @@ def motion_embeddings(
             ComfyUI.
         motion: The prompt about the motion; its first entry counts.
         encoder: Encodes `MOTION_PROMPT` if there is no such prompt.
+    Raises:
+        InvalidValue: The prompt about the motion is of another family; on port ``motion``.
     """
+    if motion is not None and motion.family not in (None, *_PROMPT_FAMILIES):
+        raise InvalidValue(
+            "the prompt about the motion is for another model",
+            port="motion",
+            given=str(motion.family),
+            expected=" or ".join(_PROMPT_FAMILIES),
+            hint="Encode it with the text encoder of Wan Animate 2.",
+        )
     if motion is None and encoder is not None:
         motion = encode_prompt(encoder, MOTION_PROMPT)
     return {DRIVING_PROMPT: (motion or conditioning).entries[0].embeddings}

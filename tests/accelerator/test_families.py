@@ -29,6 +29,7 @@ from nodegraph.families.image_conditioning import CONDITION_CLIP, FIRST_FRAME
 from nodegraph.families.sampler_names import CFG_PP_SAMPLERS, allowed_schedules
 from nodegraph.families.shap_e_renderer import extract_mesh, render_views
 from nodegraph.models.conditioning import with_references
+from nodegraph.models.driving_video import DrivenSegment
 from nodegraph.models.vae import decode_sound, decode_video
 from nodegraph.residency import ResidencyManager
 from nodegraph.sampling.denoise import Denoising
@@ -51,6 +52,7 @@ from tests.diffusion.families.test_stable_cascade import (
     stable_cascade,
     stable_cascade_decoder,
 )
+from tests.diffusion.families.test_wan_animate2 import shown as driven
 from tests.diffusion.families.tiny_models import STAGES, TINY, TINY_SOUND, Tiny
 from tests.diffusion.families.video_models import wan
 from tests.diffusion.stand_in import ONE_OF_EACH, run
@@ -97,17 +99,30 @@ def seeing(family: str, latent: Latent) -> Callable[[Conditioning], Conditioning
     return lambda prompt: with_tensors(prompt, first)
 
 
+def conditioned(model: Model) -> Callable[[Conditioning], Conditioning]:
+    """What adds to a prompt all that a model needs beside it."""
+    drawn = as_tensor(picture(SIDE, SIDE))
+    family = model.part("model").family
+    if family == "wan-animate-2":
+        return driven(model, DrivenSegment(drawn, drawn, 1))
+    if FAMILIES[family].needs_image:
+        return seeing(family, encode_image(model.part("vae"), drawn))
+    return as_it_is
+
+
 def whole_way(model: Model, tiny: Tiny) -> Sequence[Tensor]:
     """An image or video encoded, painted over half, decoded, and decoded in tiles."""
     drawn = as_tensor(picture(SIDE, SIDE)).expand(tiny.frames, -1, -1, -1)
     vae, is_film = model.part("vae"), tiny.frames > 1
     start = encode_video(vae, drawn) if is_film else encode_image(vae, drawn)
-    options = {"steps": 4, "denoise": 0.5, "sampler": tiny.sampler, "cfg": 3.0}
-    family = model.part("model").family
-    change = seeing(family, start) if FAMILIES[family].needs_image else as_it_is
+    options = {"steps": 4, "sampler": tiny.sampler, "cfg": 3.0}
+    change, denoiser = conditioned(model), model.part("model")
+    # A model with frames before the video starts from an empty latent.
+    if not FAMILIES[denoiser.family].leading_frames(denoiser.config, 1):
+        options |= {"latent": start, "denoise": 0.5}
     negative = model.encode(NEGATIVE)
     assert negative is not None
-    made = model.make(SIDE, SIDE, latent=start, change=change, away=change(negative), **options)
+    made = model.make(SIDE, SIDE, change=change, away=change(negative), **options)
     decode = decode_video if is_film else decode_latent
     wide = enlarged(replace(start, samples=made.latents))
     assert start.samples is not None
@@ -377,10 +392,10 @@ def test_a_family_makes_it_with_little_memory(
             there.loaded[name] = small.enter_context(part)
         there.loaded["vae"] = model.part("vae")
         options = {"sampler": tiny.sampler, "cfg": 3.0, "frames": tiny.frames, "steps": 1}
-        if FAMILIES[family].needs_image:
-            seen = encode_image(model.part("vae"), as_tensor(picture(SIDE, SIDE)))
-            options["change"] = seeing(family, seen)
-        found, expected = (each.make(SIDE, SIDE, **options) for each in (there, model))
+        change = conditioned(model)
+        found, expected = (
+            each.make(SIDE, SIDE, change=change, **options) for each in (there, model)
+        )
     # prompts are evaluated one by one, which moves last bits
     card.assert_as_on_cpu(found.latents, expected.latents, rounding=1e-5)
     assert "not executed" not in caplog.text, "nobody can do anything about it"

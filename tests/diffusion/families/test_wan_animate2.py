@@ -518,6 +518,14 @@ def test_videos_that_do_not_fit_are_refused(
         encode_driving_video(model.part("vae"), prompt, replace(SEGMENT, **changes))
 
 
+def test_a_motion_prompt_of_another_family_is_refused(model_of: ModelOf) -> None:
+    _, model = model_of(wan_animate_2)
+    prompt = model.encode(PROMPT)
+    assert prompt is not None
+    with raises(InvalidValue, port="motion", given="flux"):
+        motion_embeddings(prompt, replace(prompt, family="flux"), None)
+
+
 @pytest.mark.parametrize(
     ("writer", "metadata", "family", "found"),
     [
