@@ -84,6 +84,8 @@ class PaddedLatent:
 
 
 def _repeated(cells: Tensor, height: int, width: int) -> Tensor:
-    """Append the first rows and columns to the last ones."""
-    cells = torch.cat([cells, cells[..., : height - cells.shape[-2], :]], -2)
-    return torch.cat([cells, cells[..., : width - cells.shape[-1]]], -1)
+    """Append the first rows and columns to the last ones, as often as a size needs them."""
+    for axis, size in ((-2, height), (-1, width)):
+        indices = torch.arange(size, device=cells.device) % cells.shape[axis]
+        cells = cells.index_select(axis, indices)
+    return cells

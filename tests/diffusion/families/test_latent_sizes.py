@@ -91,6 +91,15 @@ def test_noise_that_is_left_comes_along() -> None:
     assert (back.width, back.height) == (72, 104)
 
 
+def test_a_latent_smaller_than_its_padding_is_repeated() -> None:
+    """GLM-Image reads 4 x 4 cells, of which there is a single one here, with 2 below it."""
+    samples = torch.arange(3.0).view(1, 1, 3, 1)
+    inner = PaddedLatent.of(get_family("glm-image"), Latent(samples, 8, 24, any_size=True)).latent
+    assert inner.samples is not None
+    column = torch.tensor([0.0, 1.0, 2.0, 0.0])
+    assert torch.equal(inner.samples[0, 0], column[:, None].expand(4, 4))
+
+
 @pytest.mark.parametrize(("width", "known"), [(72, False), (64, True)])
 def test_a_size_that_the_model_may_change_is_not_known_before(width: int, known: bool) -> None:
     """So no check refuses it, and none counts with it."""
