@@ -15,7 +15,8 @@ from nodegraph.families.family_checks import (
     check_is_image,
     check_vae_medium,
 )
-from nodegraph.families.registry import FAMILIES, FORMATS, get_latent_format
+from nodegraph.families.index import FORMATS
+from nodegraph.families.registry import FAMILIES, get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
 from nodegraph.models.facts import (

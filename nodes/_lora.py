@@ -15,8 +15,13 @@ from nodegraph.models.adapters.adapter_files import (
     read_adapter,
     read_inversion,
 )
-from nodegraph.models.adapters.layer_matching import MatchResult, match
-from nodegraph.models.adapters.model_layers import Layers, denoiser_layers, model_layers
+from nodegraph.models.adapters.layer_matching import (
+    Layers,
+    MatchResult,
+    denoiser_layers,
+    match,
+    model_layers,
+)
 from nodegraph.models.adapters.tensor_names import parse_layer_name
 from nodegraph.weights.file_kinds import file_stamp
 

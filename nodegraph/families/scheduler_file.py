@@ -103,8 +103,7 @@ SCHEDULER_CLASSES = (
         }
     )
 )
-"""Classes of diffusers whose files describe what is sampled here: a variance for each of a number
-of training timesteps, or of a continuous time. Flow matching and EDM aren't among them."""
+"""Classes of diffusers with a variance for each training timestep, or of a continuous time."""
 
 _CLASSES = {"discrete": SCHEDULER_CLASSES, "flow": FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES}
 

@@ -37,7 +37,7 @@ from nodegraph.sampling.initial_latent import (
 )
 from nodegraph.sampling.inpainting import KeptPart, noise_mask_tensors
 from nodegraph.sampling.latent_noise import draw_sampling_noise
-from nodegraph.sampling.latent_size import PaddedLatent
+from nodegraph.sampling.latents.transforms import PaddedLatent
 from nodegraph.sampling.prompts import entries_of
 from nodegraph.sampling.regions import step_mask
 from nodegraph.sampling.sampler_options import SamplerOptions

@@ -85,7 +85,6 @@ _CATEGORIES: Mapping[str, str] = {
     "hooks": "conditioning/hooks",
     "conditioning": "conditioning",
     "minimax_h3": "conditioning/video_models",
-    "stable_cascade": "conditioning/stable_cascade",
     "video_conditioning": "conditioning/video_models",
     "wan_conditioning": "conditioning/video_models",
     "character_animation": "conditioning/video_models",
