@@ -1,1 +1,0 @@
-import{t as e}from"./useFile-C2O9qN77.js";import t from"./LivePlot--Vxy8VWE.js";import{za as n}from"./shared-Dro9_6He.js";var r=n();function i({artifact:n}){let i=e(n,a);return i.state===`ready`?(0,r.jsx)(t,{given:i.value,name:n.name,isSmall:!0}):(0,r.jsx)(`span`,{children:n.name})}function a(e){return JSON.parse(new TextDecoder().decode(e))}export{i as default};

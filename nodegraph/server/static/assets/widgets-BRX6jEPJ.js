@@ -1,0 +1,1 @@
+import"./WidgetField-CVyzwEYS.js";import"./FileWidget-N8FK6vrq.js";

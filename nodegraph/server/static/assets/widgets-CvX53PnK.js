@@ -1,1 +1,0 @@
-import"./WidgetField-CAMpTawX.js";import"./FileWidget-C4wlFgQr.js";
