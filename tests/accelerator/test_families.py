@@ -282,7 +282,7 @@ def looking(model: Model) -> Made:
 def with_picture(model: Model) -> Made:
     """By a transformer that sees one."""
     seen = encode_image(model.part("vae"), as_tensor(picture(SIDE, SIDE)))
-    return model.make(SIDE, SIDE, cfg=1.0, change=seeing(seen))
+    return model.make(SIDE, SIDE, cfg=1.0, change=seeing(model.part("model").family, seen))
 
 
 def filling(model: Model) -> Made:

@@ -439,7 +439,10 @@ WRONG: list[tuple[Any, str]] = [
     (np.full((8, 6, 3), 255.0), "float64 array [8, 6, 3], values 255 to 255"),
     (np.full((8, 6, 3), 1.00001), "float64 array [8, 6, 3], values 1.00001 to 1.00001"),
     (object, "<class 'object'>"),
-    (Latent(None, 8, 8), "Latent(width=8, height=8, batch_size=1, frames=1, gradual=0.0, any_size=False)"),
+    (
+        Latent(None, 8, 8),
+        "Latent(width=8, height=8, batch_size=1, frames=1, gradual=0.0, any_size=False)",
+    ),
     ([PICTURE, TENSOR.byte()], "uint8 [1, 8, 6, 3], values 0 to 0"),
 ]
 

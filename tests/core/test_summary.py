@@ -14,7 +14,7 @@ def test_a_tensor_is_its_dtype_and_shape() -> None:
 
     assert summarize(torch.zeros(1, 4, 4, 3)) == "float32 [1, 4, 4, 3]"
     latent = Latent(torch.zeros(1, 4, 8, 8), 64, 64)
-    size = "width=64, height=64, batch_size=1, frames=1, gradual=0.0"
+    size = "width=64, height=64, batch_size=1, frames=1, gradual=0.0, any_size=False"
     text = f"Latent(samples=float32 [1, 4, 8, 8], {size})"
     assert summarize(latent) == text
     assert size_in_bytes(latent) >= 4 * 4 * 64

@@ -16,6 +16,7 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.errors import InvalidFile, UnsafeFile
 from nodegraph.families.checkpoint_parts import CHECKPOINT, denoiser_config
+from nodegraph.families.image_conditioning import VIDEO_MEDIA
 from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.models.facts import model_facts
@@ -181,6 +182,8 @@ def test_facts_come_from_the_header_alone(models: Path) -> None:
         "needs_negative": True,
         "held_step": (832.0, 0.0, 0.11),
         "positions": (),
+        "sound_levels": False,
+        "takes": tuple(sorted(VIDEO_MEDIA)),
         "held_decoding": (96, 0.0, 0.0),
         "held_encoding": (160, 0.0, 0.0),
     }

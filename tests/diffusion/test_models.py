@@ -24,6 +24,7 @@ from nodegraph.errors import (
     ModelNotFound,
     UnsafeFile,
 )
+from nodegraph.families.image_conditioning import VIDEO_MEDIA
 from nodegraph.models import model_sources as models
 from nodegraph.models.facts import model_facts
 from nodegraph.models.model_files import model_stamp
@@ -399,6 +400,8 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
         "needs_negative": True,
         "held_step": (832.0, 0.0, 0.11),
         "positions": (),
+        "sound_levels": False,
+        "takes": tuple(sorted(VIDEO_MEDIA)),
         "held_decoding": (24, 0.0, 0.0),
         "held_encoding": (40, 0.0, 0.0),
     }

@@ -40,7 +40,8 @@ def needs_models(file: Path) -> bool:
 
 def about_models(problem: Problem) -> bool:
     """Whether a problem is that a model isn't there, or of what can't be told without it."""
-    return problem.node in ("load", "lora", "layers", "word", "eyes", "call", "tag", "upscaler")
+    loaders = ("load", "lora", "layers", "word", "eyes", "call", "tag", "upscaler")
+    return problem.node in (*loaders, "film", "stage_b", "stage_c")
 
 
 def types_in(workflow: Workflow) -> set[str]:

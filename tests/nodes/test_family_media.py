@@ -131,6 +131,10 @@ FOUND_LATER = (
     "the sound does not fit the model or the video",
     "the model needs image embeddings of the first image",
     "a latent with one sound is needed",
+    # What the model needs beside the text.
+    "the model is image-to-video, and the conditioning has no",
+    "the model is Wan Animate 2, and the conditioning has no driving video",
+    "the prompt and its references have different numbers of images",
 )
 
 

@@ -286,8 +286,9 @@ def test_a_character_moves_as_in_a_video_in_two_segments(
     assert second.keys() - first.keys() == {"motion_strength"}
 
     nodes["first"]["inputs"]["image_encoder"] = link("eyes")
-    eyes = {"image_encoder": str(folder / "image_encoder")}
-    nodes["eyes"] = {"type": "LoadImageEncoder", "inputs": eyes}
+    eyes, vision = tmp_path_factory.mktemp("eyes"), folder / "image_encoder"
+    CLIPVisionModelWithProjection.from_pretrained(vision).save_pretrained(eyes)
+    nodes["eyes"] = {"type": "LoadImageEncoder", "inputs": {"image_encoder": str(eyes)}}
     assert "seen by one image encoder" in str(bench.failure(nodes, "first"))
     del nodes["first"]["inputs"]["encoder"]
     alone = bench.value(nodes, "first.conditioning").entries[0].tensors

@@ -74,15 +74,12 @@ _MODELS = (
     _COMPOSED,
 )
 
-ONE_STACK = frozenset(("wan", "wan22-5b", "wan-animate-2"))
-ONE_STACK = frozenset(("wan", "wan22-5b", "skyreels-v2", "skyreels-v2-df"))
+ONE_STACK = frozenset(("wan", "wan22-5b", "wan-animate-2", "skyreels-v2", "skyreels-v2-df"))
 """Families whose models have one stack of blocks, so that numbers of "single" ones say nothing."""
 
-_EDITING = ("qwen-image-edit", "longcat-image-edit", "hunyuan-video-i2v")
-"""Families whose diffusion models look as those of families without images."""
-_EDITING = ("qwen-image-edit", "longcat-image-edit", "wan-animate-2")
-"""Families whose diffusion models look as those of families that don't edit, or are not driven by a
-video."""
+_EDITING = ("qwen-image-edit", "longcat-image-edit", "wan-animate-2", "hunyuan-video-i2v")
+"""Families whose diffusion models look as those of families that don't edit, don't begin with an
+image, or are not driven by a video."""
 
 _WRITERS = (
     (r"qwen_?3_?vl.?4b", "krea2"),

@@ -44,7 +44,7 @@ PAIR = {
     if name != "vae"
 }
 DETECTOR = Source("UltralyticsDetectorProvider", 0)
-REFUSED = frozenset({"refiner_basic_pipe_opt", "custom_sampler", "custom_sigmas", "inpaint_image"})
+REFUSED = frozenset({"refiner_basic_pipe_opt", "custom_sampler", "custom_sigmas"})
 """Inputs that nothing here stands for: nodes in which they are connected are not translated."""
 SUPPLIERS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "MODEL": ("CheckpointLoaderSimple", 0, {"ckpt_name": "tiny"}),

@@ -601,6 +601,7 @@ WITH_OTHERS = {
     "mxSlider2D": {"Xf", "Yf"},  # likewise
     **dict.fromkeys(("Save3DAdvanced", "Preview3DAdvanced"), SIDES),  # outputs
     "SetDefaultImageForSEGS": {"override"},  # of regions that have images
+    "StableCascade_EmptyLatentImage": {"compression"},  # where the latent of stage C is used
     "StringConstantMultiline": {"strip_newlines"},  # of several lines
     "easy anythingIndexSwitch": {"index"},  # where inputs are linked
     "easy textIndexSwitch": {"index"},  # likewise
@@ -622,6 +623,7 @@ WITH_OTHERS = {
 NEUTRAL = {
     **{key: {"multithread"} for key in ("ColorMatch", "ColorMatchV2")},
     **{key: {"inputcount"} for key in ("ImageBatchMulti", "JoinStringMulti")},
+    "FrameInterpolate": {"torch_compile"},
     "ImageUpscaleWithModelBatched": {"per_batch"},
     "ImpactInversedSwitch": {"sel_mode"},
     "ImpactSwitch": {"sel_mode"},

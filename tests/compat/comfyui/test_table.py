@@ -48,6 +48,7 @@ _SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "MASK": ("SolidMask", "mask", {}),
     "LATENT": ("EmptyLatent", "latent", {}),
     "VAE": ("LoadModel", "vae", {}),
+    "SOUND_VAE": ("LoadModel", "vae", {"model": "a"}),
     "MODEL": ("LoadModel", "model", {"model": "tiny"}),
     "CLIP": ("LoadTextEncoder", "text_encoder", {"family": "qwen-image", "file": "a"}),
     "CONDITIONING": (
@@ -84,6 +85,7 @@ _CHOSEN = ("input1", "latent1", "value0", "text0", "text1", "cond0")
 _NEVER = frozenset(
     (
         *("StartLoop", "EndLoop", "ImageCropToMask", "SAM3_Detect", "LatentApplyOperation"),
+        *("StableCascade_StageC_VAEEncode", "StableCascade_SuperResolutionControlnet"),
         "Flux3LayoutPrompt",
     )
 )
@@ -126,7 +128,10 @@ def _given(signature: Signature) -> dict[str, Any]:
             or taken.is_autogrow
             or taken.name.startswith(("image", "mask", *_CHOSEN))
         ):
-            found[name] = Source("IMAGE" if taken.name == "input" else taken.type, 0)
+            kind = "IMAGE" if taken.name == "input" else taken.type
+            # The tiny model's VAE, which others get, has no parts for sound.
+            is_of_sound = kind == "VAE" and "Audio" in signature.type
+            found[name] = Source("SOUND_VAE" if is_of_sound else kind, 0)
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Session, Settings, Workflow
+from nodegraph.families.registry import FAMILIES
 from tests.diffusion.families.tiny_models import TINY
 
 # diffusers warns of its own use of a name
@@ -20,7 +21,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:`FluxPosEmbed`:FutureWarning")
 
 FILE = Path(__file__).with_name("page_workflows.json")
 WORKFLOWS: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
-IMAGES = [name for name in TINY if name in WORKFLOWS and TINY[name].frames == 1]
+IMAGES = [
+    name
+    for name in TINY
+    if name in WORKFLOWS and TINY[name].frames == 1 and "driving" not in FAMILIES[name].image_inputs
+]
 """Families of images; the page says of those of films that a graph is needed."""
 
 
