@@ -335,7 +335,7 @@ class FrameSteps:
     """The timesteps of the latent frames that a model sees.
 
     Attributes:
-        timesteps: One for each frame, shape (frames,); 0 for a frame without noise.
+        timesteps: One for each frame, shape (frames,) or (n, frames); 0 for a frame without noise.
         block: Latent frames of a block: a frame attends to its own block and to earlier ones. 1:
             to all frames. None: as the model's configuration says.
     """

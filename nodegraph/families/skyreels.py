@@ -129,14 +129,15 @@ class SkyReelsForcing(SkyReels):
         first, last = batch.get(FIRST_FRAME), batch.get(LAST_LATENT)
         hidden, steps = with_first_frame(x, first), moment.frames
         if steps is None:
-            timesteps = moment.timestep.repeat(x.shape[2])
-            timesteps[: 0 if first is None else first.shape[2]] = 0
+            # In training, each item has its own.
+            timesteps = moment.timestep.reshape(-1, 1).repeat(1, x.shape[2])
+            timesteps[:, : 0 if first is None else first.shape[2]] = 0
             steps = FrameSteps(timesteps)
-        timesteps = steps.timesteps
+        timesteps = steps.timesteps.reshape(-1, x.shape[2])
         if last is not None:
             # The known last frame stands behind those that are sampled.
             hidden = torch.cat([hidden, last.to(hidden.dtype)], 2)
-            timesteps = torch.cat([timesteps, timesteps.new_zeros(1)])
+            timesteps = torch.cat([timesteps, timesteps.new_zeros(len(timesteps), 1)], 1)
         block = model.config.get("num_frame_per_block", 1) if steps.block is None else steps.block
         check_blocks(hidden.shape[2], block, "latent")
         output = _forced(model, hidden.to(model.dtype), timesteps, block, batch)
@@ -148,7 +149,7 @@ def _forced(model: Denoiser, hidden: Tensor, timesteps: Tensor, block: int, batc
 
     Args:
         hidden: Shape (n, channels, frames, height, width).
-        timesteps: Shape (frames,).
+        timesteps: Shape (1 or n, frames).
         block: As of `FrameSteps`.
     """
     network, embeddings = model.module, batch["embeddings"]
@@ -160,8 +161,9 @@ def _forced(model: Denoiser, hidden: Tensor, timesteps: Tensor, block: int, batc
             return _call(network, hidden, timesteps, embeddings, None)
         # The embedding of the rate has no axis of a batch among frames.
         rates = [_rate_index(batch, item) for item in range(len(hidden))]
-        items = zip(hidden[:, None], embeddings[:, None], rates, strict=True)
-        return torch.cat([_call(network, x, timesteps, text, [rate]) for x, text, rate in items])
+        rows = timesteps.expand(len(hidden), -1)
+        items = zip(hidden[:, None], rows[:, None], embeddings[:, None], rates, strict=True)
+        return torch.cat([_call(network, x, row, text, [rate]) for x, row, text, rate in items])
     finally:
         network.register_to_config(num_frame_per_block=own)
 
