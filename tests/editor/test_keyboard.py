@@ -361,6 +361,23 @@ def _(editor: Editor, press: Press) -> None:
     shown(editor, "Rename node")
 
 
+@case("Nodes", "Replace by another type…")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("save")
+    press()
+    shown(editor, "Replace save")
+
+
+@case("Nodes", "Fix the problem")
+def _(editor: Editor, press: Press) -> None:
+    editor.open_workflow(BROKEN)
+    press()
+    mend = editor.page.get_by_role("menuitem", name="Add Load model")
+    expect(mend).to_be_visible()
+    editor.page.keyboard.press("Escape")
+    expect(mend).to_have_count(0)
+
+
 @case("Nodes", "Mute")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("wait")
