@@ -27,8 +27,12 @@ SIBLINGS = [
     {"longcat-image", "longcat-image-edit"},
     # Anima was trained from Cosmos Predict2 2B.
     {"anima", "cosmos-predict2"},
+    {"wan", "skyreels-v2", "skyreels-v2-df"},
+    {"hunyuan-video", "hunyuan-video-i2v"},
 ]
 """Families whose published models have equal layers, so that a LoRA of one fits the others."""
+CONTAINED = {("z-image", "z-image-omni")}
+"""Families whose layers another has, too, beside others of its own."""
 TINY_SIBLINGS = [
     # Published models differ in width: 2B and 14B beside 7B, 4B and 9B beside 32B, and so on.
     {"cosmos", "cosmos-predict2", "anima"},
@@ -96,6 +100,7 @@ def check_pairs(bench: Bench, saved: Saved, source: str, targets: Iterable[str])
     for scheme, lora in saved(source).loras.items():
         for target, found in findings(bench, models, lora).items():
             fits = source == target or are_siblings(source, target, SIBLINGS)
+            fits = fits or (source, target) in CONTAINED
             if not fits and are_siblings(source, target, TINY_SIBLINGS):
                 continue
             if fits == bool(found):
