@@ -15,7 +15,7 @@ import { type Mend, mendsOf } from "@/model/mends";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { activeDocument, currentScope, currentWorkflow } from "@/store/documents";
+import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
 import { focusNode } from "@/store/focus";
 import { placeOf, runNames } from "@/store/places";
 import { activeProblems } from "@/store/problems";
@@ -77,7 +77,12 @@ export function openMends(): void {
   const { types } = useCatalogue.getState();
   const shown = selected !== undefined && mendsOfNode(selected).length > 0 ? selected : null;
   const place = shown === null ? firstPlace(types, currentWorkflow(document)) : null;
-  if (place !== null) focusNode(place);
+  if (place !== null && place.path.join("/") !== document.path.join("/")) {
+    focusNode(place);
+    return;
+  }
+  // The menu has the focus, so the card is only selected.
+  if (place !== null) useDocuments.getState().select([place.node]);
   const node = shown ?? place?.node;
   const mends = node === undefined ? [] : mendsOfNode(node);
   if (node !== undefined && mends.length > 0) {

@@ -1,1 +1,0 @@
-import{t as e}from"./useFile-DP64Ef4A.js";import{n as t,za as n}from"./shared-D-8e58i0.js";import{r}from"./FileView-DF09vkpX.js";var i=n();function a({artifact:n}){let a=e(n,o);return a.state===`ready`?(0,i.jsx)(`pre`,{className:t.text,tabIndex:0,children:a.value}):(0,i.jsx)(r,{artifact:n,fetched:a})}function o(e){return new TextDecoder().decode(e)}export{a as default};

@@ -1,1 +1,0 @@
-import{$i as e,Xc as t}from"./shared-D-8e58i0.js";function n(){let{selection:n}=e(),[r=null]=n;return t(n.size===1?r:null)}export{n as t};

@@ -1,1 +1,0 @@
-import"./WidgetField-CVyzwEYS.js";import"./FileWidget-N8FK6vrq.js";

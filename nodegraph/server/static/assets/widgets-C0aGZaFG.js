@@ -1,0 +1,1 @@
+import"./WidgetField-DavtS1YM.js";import"./FileWidget-BwEFiQ6b.js";
