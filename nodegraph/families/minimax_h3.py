@@ -28,6 +28,7 @@ from nodegraph.families.image_conditioning import (
 from nodegraph.families.layer_names import DIT_SIGN, JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.minimax_h3_files import (
     ENCODER,
+    PRUNED_TRANSFORMER,
     PUBLISHED_SOUND_SHIFT,
     TRANSFORMER,
     VIDEO_SHIFT,
@@ -280,7 +281,13 @@ MINIMAX_H3 = MiniMaxH3(
     "MiniMax H3",
     latent=MINIMAX_H3_LATENTS,
     pipelines=("MiniMaxH3ModularPipeline",),
-    denoisers=(Part("transformer", ("MiniMaxH3Transformer3DModel",), files=(TRANSFORMER,)),),
+    denoisers=(
+        Part(
+            "transformer",
+            ("MiniMaxH3Transformer3DModel", "MiniMaxH3PrunedTransformer3DModel"),
+            files=(TRANSFORMER, PRUNED_TRANSFORMER),
+        ),
+    ),
     encoders=(
         Part("text_encoder", ("Qwen3VLForConditionalGeneration", "Qwen3VLModel"), files=(ENCODER,)),
     ),
