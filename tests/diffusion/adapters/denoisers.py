@@ -10,6 +10,8 @@ from torch import nn
 
 from nodegraph.families.building import library_class
 
+from .later_denoisers import LATER_DENOISERS
+
 
 def build(name: str, **changed: Any) -> nn.Module:
     """A denoiser with random weights, none of them zero, in eval mode."""
@@ -580,4 +582,5 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "inject_sample_info": True,
         },
     ),
+    **LATER_DENOISERS,
 }
