@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX
 from nodegraph.families.layer_names import LoraSign
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.model_step import Batch, Moment
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -132,11 +132,10 @@ class HiDream(Family):
             }
         )
 
-    def fit(
-        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
-    ) -> dict[str, Tensor]:
-        _check_tokens(model, self.tokens(request.shape), request)
-        return super().fit(model, entry, request)
+    def position_limits(self, config: Config) -> PositionLimits:
+        """Return the tokens that the transformer pads each image to, as cells."""
+        height, width = config["max_resolution"]
+        return PositionLimits(height * width, height * width, cells=height * width)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         output: Tensor = model.module(
@@ -148,22 +147,6 @@ class HiDream(Family):
             return_dict=False,
         )[0]
         return -output
-
-
-def _check_tokens(model: Denoiser, tokens: int, request: SamplingRequest) -> None:
-    """Refuse images that are larger than any that the transformer was made for."""
-    config = model.config
-    height, width = config["max_resolution"]
-    most = height * width // config["patch_size"] ** 2
-    if tokens > most:
-        side = (request.width * request.height * most / tokens) ** 0.5
-        raise InvalidValue(
-            "the image is larger than the model supports",
-            port="latent",
-            given=f"{request.width} x {request.height}",
-            expected=f"at most as many pixels as {side:.0f} x {side:.0f}",
-            hint="Sample a smaller image, and upscale it.",
-        )
 
 
 _CLIP = ("CLIPTextModelWithProjection",)

@@ -81,9 +81,7 @@ def start_of(model: Model, case: Case) -> Latent:
     return encode(model.part("vae"), film(case))
 
 
-def by_stock(
-    pipeline: Any, latent: Tensor, case: Case, *, steps: int = 4, walked: int = 2
-) -> Made:
+def by_stock(pipeline: Any, latent: Tensor, case: Case, *, steps: int = 4, walked: int = 2) -> Made:
     """The last steps by the pipeline, from the latent with the noise of the first of them."""
     called = {**case.size, "negative": case.negative, "steps": steps, **case.options}
     if case.cfg is not None:

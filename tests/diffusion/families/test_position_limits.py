@@ -69,6 +69,18 @@ def test_a_longer_video_than_the_positions_is_refused(model_of: ModelOf) -> None
         model.make(16, 16, cfg=1.0, frames=frames)
 
 
+def test_the_whole_of_an_image_may_be_limited() -> None:
+    limits = PositionLimits(rows=256, columns=256, cells=256)
+    limits.check((64, 256), 1, 8)
+    with raises(
+        InvalidValue,
+        port="latent",
+        given="160 x 112",
+        expected="at most as many pixels as 128 x 128",
+    ):
+        limits.check((160, 112), 1, 8)
+
+
 def test_limits_are_those_of_what_the_model_sees_at_once() -> None:
     limits = PositionLimits(rows=8, columns=16, frames=4)
     limits.check((128, 64), 4, 8)
