@@ -119,6 +119,8 @@ def check_caching(model: Denoiser, side: Side) -> None:
 
 _WIDTHS = ("cross_attention_dim", "joint_attention_dim", "in_channels", "dim")
 """What a network and the model beside it must agree in, as far as both say it."""
+_UNCOMPARED = ("T2IAdapter", "CosmosControlNetModel")
+"""Networks whose ``in_channels`` are those of control images. Their families check the others."""
 
 
 def check_control_fits(family: Family, model: Denoiser, network: Any, side: Side) -> None:
@@ -133,7 +135,7 @@ def check_control_fits(family: Family, model: Denoiser, network: Any, side: Side
         raise InvalidValue(
             f"the control network is not for {family.title}", port=side, given=name, hint=hint
         )
-    if name == "T2IAdapter":
+    if name in _UNCOMPARED:
         return
     for width in _WIDTHS:
         channels, wanted = config.get(width), model.config.get(width)
