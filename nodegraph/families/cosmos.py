@@ -520,18 +520,20 @@ def table_limits(config: Config) -> PositionLimits:
 
 
 def provide_resizing() -> None:
-    """Let the network of diffusers run without torchvision.
+    """Let the networks of diffusers run without torchvision.
 
-    It resizes the padding mask by torchvision, its only use of it. The mask is of the right size.
+    They resize the padding mask by torchvision, their only use of it. The mask has the right size.
     """
+    from diffusers.models.controlnets import controlnet_cosmos
     from diffusers.models.transformers import transformer_cosmos
 
-    if not hasattr(transformer_cosmos, "transforms"):
-        module: Any = transformer_cosmos
-        module.transforms = SimpleNamespace(
-            functional=SimpleNamespace(resize=_resize),
-            InterpolationMode=SimpleNamespace(NEAREST="nearest"),
-        )
+    modules: tuple[Any, ...] = (transformer_cosmos, controlnet_cosmos)
+    for module in modules:
+        if not hasattr(module, "transforms"):
+            module.transforms = SimpleNamespace(
+                functional=SimpleNamespace(resize=_resize),
+                InterpolationMode=SimpleNamespace(NEAREST="nearest"),
+            )
 
 
 def _resize(image: Tensor, size: list[int], interpolation: str) -> Tensor:

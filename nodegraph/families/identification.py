@@ -274,7 +274,7 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     ),
     "PRX Pixel": ("resolution_embedder.mlp.in_layer.weight",),
     "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
-    "Cosmos Transfer2.5": ("crossattn_proj.0.weight",),
+    "a model on the network of Cosmos Predict2.5": ("crossattn_proj.0.weight",),
     "a model on the network of Cosmos Predict2": ("blocks.0.mlp.layer1.weight",),
     "the diffusion decoder of LTX-2.5 (its file with `conv` in the name is supported)": (
         "decoder.conv_in_x_t.weight",

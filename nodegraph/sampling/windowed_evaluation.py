@@ -130,6 +130,7 @@ class WindowedEvaluator(ModelEvaluator):
         chosen = _split(prompts, window, self._frames) if self._choice.split_prompts else prompts
         distinct = list({id(prompt): prompt for prompt in chosen}.values())
         cut = [_cut_prompt(prompt, shown, self._frames) for prompt in distinct]
+        self.controls.frames = shown.conditioning
         outputs = super().evaluate(_take(x, shown.latent), moment, cut)
         own = [output[:, :, shown.before :] for output in outputs]
         by_prompt = dict(zip(map(id, distinct), own, strict=True))

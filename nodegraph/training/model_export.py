@@ -236,7 +236,13 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
     }
     with _temporary_folder(ctx, name) as (target, folder):
         for _, recipe in parts.recipes():
-            index.update(_write_settings(recipe_settings(recipe), folder))
+            # What the family overrides in the VAE is no entry of the pipeline.
+            entries = {
+                key: value
+                for key, value in recipe_settings(recipe).items()
+                if key not in family.vae_config
+            }
+            index.update(_write_settings(entries, folder))
             with ctx.weights(recipe) as component:
                 index.update(_write_component(component, recipe, family, folder, dtype))
         _write_json(folder / layout.SCHEDULER / layout.SCHEDULER_FILE, schedule)
@@ -312,7 +318,13 @@ def _write_component(
         (folder / role).mkdir(parents=True)
         file = folder / role / (DIFFUSERS_WEIGHTS if is_diffusers else TRANSFORMERS_WEIGHTS)
         save_file(_without_shared(tensors), file, metadata={"format": "pt"})
-        _write_json(folder / role / CONFIG, module_config(module))
+        config = module_config(module)
+        if loaded == "vae":
+            # Entries of nodegraph alone, which diffusers would warn of.
+            known = signature(type(module).__init__).parameters
+            own = family.vae_config.keys() - known.keys()
+            config = {key: value for key, value in config.items() if key not in own}
+        _write_json(folder / role / CONFIG, config)
         entries[role] = [_index_library(type(module)), type(module).__name__]
     if isinstance(component, TextModel):
         processors = {part.role: part.processor for part in family.tokenizers}

@@ -31,7 +31,7 @@ SIBLINGS = [
     {"hunyuan-video", "hunyuan-video-i2v"},
 ]
 """Families whose published models have equal layers, so that a LoRA of one fits the others."""
-CONTAINED = {("z-image", "z-image-omni")}
+CONTAINED = {("z-image", "z-image-omni"), ("cosmos-predict25", "cosmos-transfer25")}
 """Families whose layers another has, too, beside others of its own."""
 TINY_SIBLINGS = [
     # Published models differ in width: 2B and 14B beside 7B, 4B and 9B beside 32B, and so on.

@@ -25,8 +25,8 @@ ModelOf = Callable[[Callable[[], Any]], Pair]
 QUICK = ("anima", "z-image")
 LIMITED = (
     *QUICK,
-    *("auraflow", "cosmos-predict2", "cosmos-predict25", "fibo2", "kandinsky5-image"),
-    *("kandinsky5-video", "lumina2", "sd3", "wan"),
+    *("auraflow", "cosmos-predict2", "cosmos-predict25", "cosmos-transfer25", "fibo2"),
+    *("kandinsky5-image", "kandinsky5-video", "lumina2", "sd3", "wan"),
 )
 
 
