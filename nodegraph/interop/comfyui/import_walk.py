@@ -35,6 +35,7 @@ from nodegraph.interop.comfyui.literal_tags import (
     iter_references,
     with_tag,
 )
+from nodegraph.interop.comfyui.loop_import import Definitions, translate_loops
 from nodegraph.interop.comfyui.postprocess import (
     add_vision_models,
     attach_first_frames,
@@ -61,7 +62,7 @@ _TRANSLATED_KEYS = frozenset(
 """Parts of a node's entry that what was made of it says anew."""
 
 
-class Blocks(Protocol):
+class Blocks(Definitions, Protocol):
     """Makes native nodes of uses of blocks."""
 
     def __contains__(self, node_type: str) -> bool: ...
@@ -162,6 +163,7 @@ class ImportWalk:
         resolve_music(self.builder, self.scope.ask_block)
         self._resolve_language_models(ends)
         self._lead_to_frames(resolve_video_decoders(self.builder))
+        self._replace_loops(before, ends)
         canvas = self.builder.canvas
         canvas.frame(
             [_moved(frame, self.scope.shift) for frame in self.graph.groups],
@@ -180,6 +182,14 @@ class ImportWalk:
             else each
             for each in self.outcomes
         ]
+
+    def _replace_loops(self, before: int, ends: Collection[Source | None]) -> None:
+        signals = [self.signal(end) for end in ends if end is not None]
+        outputs = [signal.content for signal in signals if signal is not None and signal.is_link]
+        replaced = translate_loops(self.builder, before, outputs, self._blocks, self.outcomes)
+        for source, signal in self._signals.items():
+            if signal is not None and signal.is_link and signal.content in replaced:
+                self._signals[source] = Signal(replaced[signal.content], signal.carried)
 
     def _lead_to_frames(self, names: Collection[str]) -> None:
         """Let what nodes give be their images, of those that give sound as well now."""
