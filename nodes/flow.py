@@ -220,8 +220,8 @@ def _chain(
             return Expand(nodes, ends, loop.definitions)
 
         def then(results: Mapping[str, Value]) -> Any:
-            found = [results[name] for name in outputs]
-            return part(end, results[carried], (*all_before, *found))
+            collected_now = [results[name] for name in outputs]
+            return part(end, results[carried], (*all_before, *collected_now))
 
         return Expand(nodes, {**outputs, carried: state}, loop.definitions, then)
 

@@ -13,7 +13,7 @@ of those of all turns if `accumulate` is set.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -123,7 +123,8 @@ def _find_loops(graph: GraphBuilder, names: list[str]) -> tuple[list[_Loop], dic
             each
             for each in candidates
             if all(
-                other == each or each in _reach(readers.get(other, ()), lambda n: readers.get(n, ()))
+                other == each
+                or each in _reach(readers.get(other, ()), lambda n: readers.get(n, ()))
                 for other in candidates
             )
         ]

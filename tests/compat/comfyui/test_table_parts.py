@@ -460,3 +460,12 @@ def test_an_inpainting_latent_has_a_mask_where_that_is_said(masks: bool) -> None
 def test_what_is_new_around_a_picture_is_half_grey() -> None:
     found = made(LOADED, node("ImagePadForOutpaint", image=IMAGE, left=8))
     assert parse_color(found["pad_for_outpaint"][1]["color"])[:3] == (0.5, 0.5, 0.5)
+
+
+def test_batches_of_images_are_made_of_all_items_of_a_list() -> None:
+    batches = node("RebatchImages", images=IMAGE, batch_size=4)
+    found = made(LOADED, batches, node("SaveImage", images=Source("1", 0)))
+    assert found["join_images"][1] == {"images": {"from": "load_image.image"}}
+    assert found["image_list"][1] == {"image": {"from": "join_images.image"}}
+    alone = made(LOADED, node("RebatchImages", images=IMAGE, batch_size=1))
+    assert "join_images" not in alone
