@@ -104,7 +104,11 @@ def _give_segment(
         "a video that ends before the segment runs backwards after its end; ComfyUI holds its last "
         "frame"
     )
-    inputs = {"vae": node.inputs["vae"], "frames": node.inputs["length"], "overlap": overlap}
+    inputs: dict[str, Signal | MadeOutput] = {
+        "vae": node.inputs["vae"],
+        "frames": node.inputs["length"],
+        "overlap": overlap,
+    }
     inputs |= {**shown, **encoder}
     sides = _sides(node)
     made: dict[str, dict[str, Any]] = {}
