@@ -219,7 +219,7 @@ def _add_unused(tensors: dict[str, Tensor], config: transformers.Sam3Config) -> 
     """Add zeros for layers that the class has, files may lack, and no result depends on."""
     some = tensors[_POSITIONS]
     vision, text = config.vision_config, config.text_config
-    shapes = {_PROJECTION: (text.projection_dim, text.hidden_size)}
+    shapes: dict[str, tuple[int, ...]] = {_PROJECTION: (text.projection_dim, text.hidden_size)}
     width, wide = vision.fpn_hidden_size, vision.backbone_config.hidden_size
     last = f"vision_encoder.neck.fpn_layers.{len(vision.scale_factors) - 1}."
     shapes |= {

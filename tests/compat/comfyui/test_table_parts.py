@@ -372,6 +372,19 @@ def test_a_detector_is_opened_by_the_name_of_its_checkpoint() -> None:
         0.25,
     )
     assert found["draw_boxes"][1]["boxes"] == {"from": "format_text.text"}
+    # Neither could open the file.
+    assert not {"load_model", "encode_prompt"} & set(found)
+
+
+def test_a_loader_that_something_else_reads_stays_beside_a_detector() -> None:
+    loaded = node("CheckpointLoaderSimple", ckpt_name="sam3.safetensors")
+    text = node("CLIPTextEncode", text="a guitar", clip=Source("0", 1))
+    picture = node("LoadImage", image="a.png")
+    detect = node("SAM3_Detect", model=IMAGE, image=Source("2", 0), conditioning=Source("1", 0))
+    found = made(
+        loaded, text, picture, detect, node("ConditioningZeroOut", conditioning=Source("1", 0))
+    )
+    assert {"load_model", "encode_prompt"} <= set(found)
 
 
 def test_things_of_a_class_are_found_by_a_detector_in_pixels() -> None:
