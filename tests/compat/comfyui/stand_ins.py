@@ -89,7 +89,6 @@ TOKENS = 5
 """Of a prompt in a file."""
 
 _UNKNOWN = {
-    "LoadDiffusionModel": "hidream_e1",
     "LoadVisionModel": "depth_anything_3|moge|sdpose",
     "LoadFrameInterpolationModel": "rife",
     # Teaches Krea 2 to look at images, which diffusers' pipeline can't.
