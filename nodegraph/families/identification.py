@@ -19,6 +19,7 @@ from nodegraph.families.helper_networks import (
     is_depth,
     is_foreground,
     is_sam,
+    is_sam3,
     is_upscaler,
 )
 from nodegraph.families.registry import (
@@ -411,6 +412,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a model that masks the foreground", LOAD_VISION, is_foreground),
     ("Depth Anything", LOAD_VISION, is_depth),
     ("SAM", LOAD_VISION, is_sam),
+    ("SAM 3", LOAD_VISION, is_sam3),
     ("half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
 _CONTROLS = (

@@ -1900,6 +1900,12 @@ class _ScaleSchedule(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
 
+class _Scan(BuiltNode):
+    @property
+    def state(self) -> Out[Any]: ...
+    @property
+    def results(self) -> Out[list[Any]]: ...
+
 class _ScheduleFromList(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
@@ -9767,6 +9773,27 @@ class BuiltinNodes:
 
         schedule: The schedule to scale.
         factor: The factor.
+        """
+
+    def Scan(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        items: list[Any] | Link[Any] | Sequence[Any | Out[Any]],
+        state: Any,
+        body: str | BuiltSubgraph,
+        **inputs: Any,
+    ) -> _Scan:
+        """Run a subgraph for each item of a list, pass its state on, and collect its results.
+
+        The subgraph takes a `state`, an `item`, and optionally its number as `index`. It returns the
+        next `state`, and a `result`. Its other inputs become inputs of this node. The outputs are the
+        last state, and the result of each run.
+
+        items: The list.
+        state: The state of the first run.
+        body: Name of the subgraph.
         """
 
     def ScheduleFromList(

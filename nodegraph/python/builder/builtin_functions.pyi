@@ -439,6 +439,10 @@ class _SampleCustom(NamedTuple):
     latent: Latent
     denoised: Latent
 
+class _Scan(NamedTuple):
+    state: Any
+    results: list[Any]
+
 class _SegmentAnything(NamedTuple):
     mask: Tensor
     score: float
@@ -7146,6 +7150,25 @@ class BuiltinFunctions:
 
         schedule: The schedule to scale.
         factor: The factor.
+        """
+
+    def Scan(
+        self,
+        *,
+        items: list[Any] | Sequence[Any],
+        state: Any,
+        body: Any,
+        **inputs: Any,
+    ) -> _Scan:
+        """Run a subgraph for each item of a list, pass its state on, and collect its results.
+
+        The subgraph takes a `state`, an `item`, and optionally its number as `index`. It returns the
+        next `state`, and a `result`. Its other inputs become inputs of this node. The outputs are the
+        last state, and the result of each run.
+
+        items: The list.
+        state: The state of the first run.
+        body: Name of the subgraph.
         """
 
     def ScheduleFromList(
