@@ -27,6 +27,7 @@ from .test_controls import NetOf, beside, flux_control, flux_pixels, net_of
 from .test_flux import flux
 from .test_following import flux_canny
 from .test_inpainting import flux_fill
+from .test_kandinsky5 import kandinsky5_edit
 
 __all__ = ["net_of"]
 
@@ -273,3 +274,21 @@ def test_a_masked_image_fits(model_of: ModelOf) -> None:
 
     whole = filled(Latent(None, WIDE, HIGH), repeated(kept), tall.reshape(1, 1, HIGH, WIDE))
     assert torch.equal(filled(ODD, kept, hole), cropped(whole))
+
+
+def test_a_reference_of_the_latents_size_fits(model_of: ModelOf) -> None:
+    """Kandinsky 5 takes references of this size alone."""
+    _, model = model_of(kandinsky5_edit)
+    cells = torch.randn(1, 16, 13, 9, generator=torch.Generator().manual_seed(5))
+
+    def edited(latent: Latent, cells: Tensor) -> Tensor:
+        def change(prompts: Conditioning) -> Conditioning:
+            entries = tuple(replace(item, references=(cells,)) for item in prompts.entries)
+            return replace(prompts, entries=entries)
+
+        return model.make(
+            latent.width, latent.height, latent=latent, cfg=1.0, change=change
+        ).latents
+
+    whole = edited(Latent(None, WIDE, HIGH), repeated(cells))
+    assert torch.equal(edited(ODD, cells), cropped(whole))
