@@ -287,6 +287,11 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     ),
     "ACE-Step (version 1)": ("genre_embedder.weight",),
     "HiDream-O1": ("t_embedder1.mlp.0.weight",),
+    # As published, as saved from several devices, and as repackaged for ComfyUI.
+    "RIFE": tuple(
+        f"{block}.conv0.0.0.weight"
+        for block in ("block0", "module.block0", "flownet.block0", "blocks.0")
+    ),
     "a tiny VAE of videos (TAEHV)": ("decoder.22.bias",),
     # With a pooled branch in its blocks, which AutoencoderTiny of diffusers lacks.
     "the tiny VAE of Flux.2 (TAEF2)": (
