@@ -188,6 +188,7 @@ class Family(ABC):
         needs_seed: Whether its prompts depend on a sampling's seed. Training and tiles have none.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
         scheduler: Entries that the pipeline overrides in the scheduler's configuration.
+        published_scheduler: Entries of its published scheduler file that `scheduler` replaces.
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
         mu: How the latent's size shifts them; see `flow_shift`.
         settings: Entries of ``model_index.json`` that its denoiser uses, with their defaults.
@@ -217,8 +218,7 @@ class Family(ABC):
         control: Its control networks. None if there are none.
         controlled_by_positive: Whether a control network reads the positive prompt for both sides.
         control_sees_latents: Whether control networks read latents instead of pixels.
-        control_mask_channels: Entry of a control network's configuration that is not 0 if the
-            network reads a mask in addition to a latent.
+        control_mask_channels: Entry of a control network's configuration; 0 if it reads no mask.
         control_keeps_masked: Classes of control networks with a mask that see the masked pixels;
             others see black ones there.
         control_modes: The modes of a union ControlNet: the name of each mode, and its number.
@@ -266,6 +266,7 @@ class Family(ABC):
     needs_image: bool = False
     needs_seed: bool = False
     scheduler: Config = field(default_factory=dict)
+    published_scheduler: Config = field(default_factory=dict)
     spread: str = "own"
     mu: Mu | None = None
     settings: Config = field(default_factory=dict)

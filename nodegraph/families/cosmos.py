@@ -579,6 +579,10 @@ COSMOS_PREDICT2 = CosmosPredict2(
     denoisers=(Part("transformer", ("CosmosTransformer3DModel",), files=(PREDICT2_FILE,)),),
     accepts_prompts_of=("cosmos",),
     scheduler={"sigma_max": 80.0, "sigma_min": 0.002, "sigma_data": 1.0, "rho": 7.0},
+    published_scheduler={
+        "_class_name": "FlowMatchEulerDiscreteScheduler",
+        "use_karras_sigmas": True,
+    },
     lora_signs=(PREDICT2_SIGN, CROSS_ATTENTION_SIGN),
     resolutions={"cosmos-predict2": Resolutions(1360 * 768, 16)},
     **_COMMON,

@@ -37,6 +37,8 @@ VIDEO_SHIFT, PUBLISHED_SOUND_SHIFT = 12.0, 3.0
 """Published shifts of the noise levels of the video and of its sound."""
 
 SCHEDULE: dict[str, Any] = {"_class_name": "MiniMaxH3Scheduler", "shift": VIDEO_SHIFT}
+SOUND_SCHEDULER = "audio_scheduler"
+"""Folder of the scheduler of the sound, and the setting with its content."""
 
 _FREQUENCIES = "rope.inv_freq"
 _PATCH_AREA = 4
@@ -112,5 +114,6 @@ TRANSFORMER = denoiser_layout(
     names=OriginalNames(_LAYERS, swapped=("ff.net.0.proj",), equal_rows=True),
     config=_config,
     scheduler=SCHEDULE,
+    settings=lambda _: {SOUND_SCHEDULER: {**SCHEDULE, "shift": PUBLISHED_SOUND_SHIFT}},
     unused=(_FREQUENCIES,),
 )
