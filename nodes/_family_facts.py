@@ -35,6 +35,7 @@ from nodegraph.families.family_checks import (
     check_takes_references,
 )
 from nodegraph.families.index import INDEX
+from nodegraph.families.needed_media import DRIVING_VIDEO, STAGE_C_LATENT
 from nodegraph.families.registry import FAMILIES
 
 from ._conditioning_facts import check_area
@@ -215,6 +216,16 @@ def camera_facts(inputs: HookInputs) -> dict[str, Facts]:
 def animation_facts(inputs: HookInputs) -> dict[str, Facts]:
     """A prompt with the poses and the face of a character."""
     return _with_medium(inputs, "animation")
+
+
+def driving_video_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """A prompt with a driving video."""
+    return _with_medium(inputs, DRIVING_VIDEO)
+
+
+def stage_b_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """A prompt with the latent of stage C."""
+    return _with_medium(inputs, STAGE_C_LATENT)
 
 
 def reference_facts(inputs: HookInputs) -> dict[str, Facts]:
