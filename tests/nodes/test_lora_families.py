@@ -184,9 +184,7 @@ def test_a_lora_of_one_stage_is_not_for_the_other(
         pipeline.save_pretrained(folders[build.__name__])
         if build is source:
             own = files.own_pairs(getattr(pipeline, _stage(build)))
-            lora = files.saved(
-                files.peft_file(own, f"{_stage(build)}."), tmp_path / "a.safetensors"
-            )
+            lora = files.saved(files.peft_file(own, "unet."), tmp_path / "a.safetensors")
     found = findings(bench, folders, lora)
     assert found[source.__name__] == []
     [problem] = found[target.__name__]
