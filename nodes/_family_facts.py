@@ -13,6 +13,7 @@ from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.family_checks import (
     check_animates_characters,
+    check_first_images,
     check_follows_camera,
     check_follows_driving_video,
     check_follows_tracks,
@@ -33,10 +34,11 @@ from nodegraph.families.family_checks import (
     check_takes_keyframes,
     check_takes_last_image,
     check_takes_references,
+    check_vae_format,
 )
 from nodegraph.families.index import INDEX
 from nodegraph.families.needed_media import DRIVING_VIDEO, STAGE_C_LATENT
-from nodegraph.families.registry import FAMILIES
+from nodegraph.families.registry import FAMILIES, family_with_vae
 
 from ._conditioning_facts import check_area
 from ._encoded_facts import check_croppable, image_conditioning_outputs
@@ -55,7 +57,25 @@ def check_first_picture(inputs: HookInputs) -> Iterator[Finding]:
     checks = [check_starts_with_image]
     if is_linked(inputs, "last_image"):
         checks.append(check_takes_last_image)
-    yield from _prompt_findings(inputs, check_film, *checks)
+    yield from _prompt_findings(inputs, _first_picture_findings, *checks)
+
+
+def _first_picture_findings(inputs: HookInputs) -> Iterator[Finding]:
+    """Find VAEs of other models, wrong numbers of images, and sizes that the VAE cannot encode."""
+    family, form = (
+        FAMILIES.get(inputs.fact("conditioning", "family") or ""),
+        inputs.fact("vae", "format"),
+    )
+    if family is not None and form is not None:
+        family = family_with_vae(family, form)
+        findings = [*check_findings(check_vae_format, "vae", family, form)]
+        count, frames = inputs.fact("image", "batch"), inputs.literals.get("frames")
+        if not findings and count is not None and frames is not None:
+            findings = [*check_findings(check_first_images, "image", family, count, frames)]
+        if findings:
+            yield from findings
+            return
+    yield from check_film(inputs)
 
 
 def check_tracks(inputs: HookInputs) -> Iterator[Finding]:

@@ -415,6 +415,7 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
         "positions": (),
         "sound_levels": False,
         "takes": tuple(sorted(VIDEO_MEDIA)),
+        "needs": "",
         "held_decoding": (24, 0.0, 0.0),
         "held_encoding": (40, 0.0, 0.0),
     }
