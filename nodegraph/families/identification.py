@@ -229,9 +229,24 @@ class Identification(NamedTuple):
         return self.title if says_so else f"{self.title}, which cannot be loaded"
 
 
-def supported() -> str:
-    """The families whose models are opened whole, in words: those that have encoders."""
-    return ", ".join(family.title for family in FAMILIES.values() if family.encoders)
+def supported(*, in_files: bool = False) -> str:
+    """The families whose models are opened whole, in words: those that have encoders.
+
+    Args:
+        in_files: Leave out those of which only folders are read, never one file of all parts.
+    """
+    families = [family for family in FAMILIES.values() if family.encoders]
+    return ", ".join(
+        family.title for family in families if not in_files or _has_whole_files(family)
+    )
+
+
+def _has_whole_files(family: Family) -> bool:
+    """Whether each part of a family is read from a single file, as `Family.recognises` asks for."""
+    if family.single_file is not None:
+        return True
+    needed = [part.files for part in family.encoders if not part.optional]
+    return all((family.denoisers[0].files, *needed, family.latent.files))
 
 
 def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identification:

@@ -38,6 +38,8 @@ VIDEO_SHIFT, PUBLISHED_SOUND_SHIFT = 12.0, 3.0
 """Published shifts of the noise levels of the video and of its sound."""
 
 SCHEDULE: dict[str, Any] = {"_class_name": "MiniMaxH3Scheduler", "shift": VIDEO_SHIFT}
+SOUND_SCHEDULER = "audio_scheduler"
+"""Folder of the scheduler of the sound, and the setting with its content."""
 
 _FREQUENCIES = "rope.inv_freq"
 _PATCH_AREA = 4
@@ -130,6 +132,7 @@ TRANSFORMER = denoiser_layout(
     names=_NAMES,
     config=_config,
     scheduler=SCHEDULE,
+    settings=lambda _: {SOUND_SCHEDULER: {**SCHEDULE, "shift": PUBLISHED_SOUND_SHIFT}},
     unused=(_FREQUENCIES,),
 )
 PRUNED_TRANSFORMER = denoiser_layout(

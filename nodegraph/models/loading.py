@@ -429,10 +429,13 @@ def _denoiser(recipe: DiffusionModel) -> Denoiser:
 
 def _autoencoder(recipe: Vae) -> Autoencoder:
     check_has_vae(get_latent_format(recipe.family))
-    autoencoder = Autoencoder(_modules(recipe), recipe.family)
-    if settings := recipe_settings(recipe):
-        autoencoder.module.register_to_config(**settings)
-    return autoencoder
+    modules, settings = _modules(recipe), recipe_settings(recipe)
+    if not settings:
+        return Autoencoder(modules, recipe.family)
+    module: Any = modules["vae"]
+    own = {name: module.config[name] for name in settings if name in module.config}
+    module.register_to_config(**settings)
+    return Autoencoder(modules, recipe.family, file_config=own)
 
 
 def _text_model(recipe: TextEncoder) -> TextModel:
