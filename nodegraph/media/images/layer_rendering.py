@@ -274,16 +274,8 @@ def _rotated(
 
     rows, columns = image.shape[:2]
     reach = [abs(line[0]) * columns / 2 + abs(line[1]) * rows / 2 for line in matrix]
-    # Smoothed edges lie half a pixel further out.
-    window = _clipped(
-        (
-            middle[0] - reach[0] - 0.5,
-            middle[1] - reach[1] - 0.5,
-            middle[0] + reach[0] + 0.5,
-            middle[1] + reach[1] + 0.5,
-        ),
-        outer,
-    )
+    edges = (middle[0] - reach[0], middle[1] - reach[1], middle[0] + reach[0], middle[1] + reach[1])
+    window = _clipped(edges, outer)
     if window.is_empty:
         return None
     lengths = math.hypot(matrix[0][0], matrix[1][0]), math.hypot(matrix[0][1], matrix[1][1])
