@@ -82,7 +82,6 @@ _MOST_ENTRIES = 4 * MAX_LAYERS
 _PNG_HEAD = struct.Struct(">8s4x4sIIB")
 _OVERHEAD = 1 << 20
 """Bytes of a PNG besides its pixels."""
-_DEPTH = MAX_DEPTH + 4
 _UNREADABLE = (
     BadZipFile,
     EOFError,
@@ -431,7 +430,9 @@ def _parse(data: bytes, path: Path) -> _Element:
     def start(tag: str, attributes: Mapping[str, str]) -> None:
         nonlocal count
         count += 1
-        if count > _MOST_ENTRIES or len(opened) > _DEPTH:
+        # Around the groups are the image and its stack; within the last one, its layers.
+        deepest = 2 + MAX_DEPTH + (tag != "stack")
+        if count > _MOST_ENTRIES or len(opened) > deepest:
             raise InvalidFile(
                 f"{_STACK} in {path} has too many or too deeply nested layers",
                 expected=f"at most {MAX_LAYERS} layers in {MAX_DEPTH} levels of groups",

@@ -154,6 +154,8 @@ def check_photoshop_header(path: Path, *, names: bool = True) -> None:
     """
     with translate_os_errors(path, names=names), path.open("rb") as file:
         head = file.read(_HEADER.size)
+    if head[:4] == b"8BPS" and len(head) < _HEADER.size:
+        raise InvalidFile(f"{path} is cut short", given=f"{len(head)} bytes")
     if len(head) < _HEADER.size or head[:4] != b"8BPS":
         raise InvalidFile(
             f"{path} is no Photoshop file", given=guess_file_kind(path), expected=".psd or .ora"
