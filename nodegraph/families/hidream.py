@@ -231,5 +231,5 @@ HIDREAM = HiDream(
     skips_blocks=False,
     lora_signs=(LoraSign(r"^(double|single)_stream_blocks_", "HiDream"),),
     comfyui_type="hidream",
-    image_inputs=frozenset({"control"}),
+    image_inputs=frozenset({"control", "paired"}),
 )
