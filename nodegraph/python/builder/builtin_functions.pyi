@@ -4625,7 +4625,7 @@ class BuiltinFunctions:
         box: Any = None,
         name: str = '',
     ) -> Any:
-        """Make a layer of each image of a batch, for example of the layers of Qwen-Image-Layered.
+        """Make a layer of each image of a batch, for example of a model that generates layers.
 
         images: The pictures, bottom first. Their alpha is used.
         box: Place the images in this box, and scale them to it. If not linked, they lie at the origin of the canvas.
