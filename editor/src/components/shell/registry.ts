@@ -103,6 +103,7 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
 
 export const Canvas = lazyPart(() => import("@/components/canvas/Canvas"));
 export const GeneratePage = lazyPart(() => import("@/components/generate/GeneratePage"));
+export const PaintingView = lazyPart(() => import("@/components/painting/PaintingView"));
 export const AppMode = lazyPart(() => import("@/components/appmode/AppMode"));
 const loadSearch = () => import("@/components/panels/AddNodeSearch");
 export const AddNodeSearch = lazyPart(loadSearch);

@@ -1,0 +1,71 @@
+/** What the chosen layer is blended with, and what leads the sampler by it. */
+import { useId, useRef } from "react";
+import { Select, Slider } from "@/components/ui";
+import { t } from "@/i18n";
+import type { PaintEntry } from "@/model/painting";
+import { BLEND_MODES, isGroup } from "@/model/painting";
+import styles from "./LayerDetails.module.css";
+import { change } from "./layerActions";
+import { NodeField } from "./NodeField";
+
+const CONTROL_PORTS = ["strength", "start", "end"] as const;
+
+export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
+  const hasBlend = entry.kind === "raster" || entry.kind === "control";
+  const { control, region } = isGroup(entry) ? {} : entry;
+  return (
+    <div className={styles.details}>
+      {entry.kind !== "reference" && <Opacity entry={entry} />}
+      {hasBlend && (
+        <Select
+          label={t("painting.mode")}
+          value={entry.mode}
+          options={BLEND_MODES.map((mode) => ({
+            value: mode,
+            label: t(`painting.mode.${mode.replaceAll(" ", "-")}`),
+          }))}
+          onChange={(mode) => change(entry.node, { mode })}
+        />
+      )}
+      {control && (
+        <div className={styles.fields}>
+          {control.preprocessor !== null && (
+            <NodeField node={control.preprocessor} port="preprocessor" />
+          )}
+          {CONTROL_PORTS.map((port) => (
+            <NodeField key={port} node={control.apply} port={port} />
+          ))}
+        </div>
+      )}
+      {region && (
+        <div className={styles.fields}>
+          <NodeField node={region.prompt} port="text" />
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Opacity({ entry }: { readonly entry: PaintEntry }) {
+  const id = useId();
+  // A drag is one step to undo; the next one is another.
+  const drag = useRef(0);
+  const percent = Math.round(entry.opacity * 100);
+  return (
+    <div className={styles.opacity}>
+      <label htmlFor={id}>{t("painting.opacity")}</label>
+      <Slider
+        id={id}
+        min={0}
+        max={100}
+        step={1}
+        value={percent}
+        onChange={(value) => change(entry.node, { opacity: value / 100 }, String(drag.current))}
+        onCommit={() => {
+          drag.current += 1;
+        }}
+      />
+      <output htmlFor={id}>{percent} %</output>
+    </div>
+  );
+}

@@ -1,0 +1,66 @@
+/** Adding layers to the canvas: empty ones to paint on, and pictures. */
+import { Brush, Grid2x2, ImagePlus, Layers2, MessageSquareText, SquareDashed } from "lucide-react";
+import { upload } from "@/api/client";
+import { chooseFile } from "@/components/generate/chooseFile";
+import type { MenuEntry } from "@/components/ui";
+import { t } from "@/i18n";
+import type { LayerKind } from "@/model/painting";
+import { notifyFault } from "@/store/notices";
+import { blankPicture } from "@/store/painting";
+
+import { add } from "./layerActions";
+
+const EMPTY = [
+  { kind: "raster", icon: Brush },
+  { kind: "mask", icon: SquareDashed },
+  { kind: "region", icon: MessageSquareText },
+] as const;
+
+const FROM_PICTURE = [
+  { kind: "raster", icon: ImagePlus },
+  { kind: "control", icon: Grid2x2 },
+  { kind: "reference", icon: Layers2 },
+] as const;
+
+export function addItems(): readonly MenuEntry[] {
+  return [
+    ...EMPTY.map(({ kind, icon }) => ({
+      id: `painting.add.${kind}`,
+      label: t(`painting.add.${kind}`),
+      icon,
+      run: () => void addEmpty(kind),
+    })),
+    "separator",
+    ...FROM_PICTURE.map(({ kind, icon }) => ({
+      id: `painting.addPicture.${kind}`,
+      label: t(`painting.addPicture.${kind}`),
+      icon,
+      run: () => void addPicture(kind),
+    })),
+  ];
+}
+
+export async function addEmpty(kind: LayerKind): Promise<void> {
+  await told(async () => add(kind, t(`painting.kind.${kind}`), await blankPicture()));
+}
+
+async function addPicture(kind: LayerKind): Promise<void> {
+  await told(async () => {
+    const file = await chooseFile("image/*");
+    if (file !== null) await addFile(kind, file);
+  });
+}
+
+/** A picture from elsewhere, as a layer of its own size at the corner of the box. */
+export async function addFile(kind: LayerKind, file: File): Promise<void> {
+  const { value } = await upload(file);
+  add(kind, file.name.replace(/\.[^.]*$/, ""), value);
+}
+
+export async function told(act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (fault) {
+    notifyFault(fault, { title: t("painting.failed") });
+  }
+}

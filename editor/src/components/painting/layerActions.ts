@@ -1,0 +1,114 @@
+/** What is done to the layers of the canvas: each is one edit of the open workflow, one step to undo. */
+import {
+  addLayer,
+  duplicateLayer,
+  groupLayers,
+  type LayerKind,
+  moveLayer,
+  type PaintCanvas,
+  type Placement,
+  readCanvas,
+  removeLayer,
+  setLayer,
+  ungroup,
+} from "@/model/painting";
+import type { Ground } from "@/model/recipes";
+import { useCatalogue } from "@/store/catalogue";
+import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import { useCanvasUi } from "./canvasUi";
+
+/** The graph that is shown; null until the node types are there. */
+export function groundNow(): Ground | null {
+  const { types } = useCatalogue.getState();
+  const document = activeDocument();
+  return types && { workflow: currentWorkflow(document), scope: currentScope(document), types };
+}
+
+export interface Here {
+  readonly ground: Ground;
+  readonly canvas: PaintCanvas;
+}
+
+/** The canvas of the graph that is shown, as it is at this moment. */
+export function here(): Here | null {
+  const ground = groundNow();
+  const canvas = ground && readCanvas(ground.workflow, ground.scope, ground.types);
+  return ground && canvas && { ground, canvas };
+}
+
+/** Change the graph; `merge` makes one step of changes in a row, as a slider makes them. */
+export function edit(
+  label: string,
+  make: (at: Here) => Ground["workflow"] | { workflow: Ground["workflow"]; node: string } | null,
+  merge?: string,
+): void {
+  const at = here();
+  const made = at && make(at);
+  if (!made) return;
+  const isAdded = "node" in made;
+  useDocuments
+    .getState()
+    .change(`painting.edit.${label}`, () => (isAdded ? made.workflow : made), { merge });
+  if (isAdded) useCanvasUi.getState().choose(made.node);
+}
+
+/** Where a layer is that has its own size and begins at the corner of the box. */
+export function cornerOf({ box }: PaintCanvas): Placement {
+  return { x: box.x, y: box.y, width: 0, height: 0, rotation: 0 };
+}
+
+export function add(kind: LayerKind, title: string, value: string): void {
+  const above = useCanvasUi.getState().active ?? undefined;
+  edit("add", ({ ground, canvas }) =>
+    addLayer(ground, canvas, kind, { value, placement: cornerOf(canvas), title, above }),
+  );
+}
+
+export type Changes = Parameters<typeof setLayer>[3];
+
+export function change(node: string, changes: Changes, merge?: string): void {
+  const [name = "look"] = Object.keys(changes);
+  edit(
+    name,
+    ({ ground }) => setLayer(ground.workflow, ground.scope, node, changes),
+    merge && `layer:${node}.${name}#${merge}`,
+  );
+}
+
+export function remove(node: string): void {
+  const next = neighbour(node);
+  edit("remove", ({ ground, canvas }) => removeLayer(ground, canvas, node));
+  useCanvasUi.getState().choose(next);
+}
+
+/** The one below, or else the one above: what is chosen once a layer is gone. */
+function neighbour(node: string): string | null {
+  const entries = here()?.canvas.entries ?? [];
+  const at = entries.findIndex((entry) => entry.node === node);
+  return entries[at - 1]?.node ?? entries[at + 1]?.node ?? null;
+}
+
+export function move(node: string, by: number): void {
+  edit("move", ({ ground, canvas }) => {
+    const own = canvas.entries.find((entry) => entry.node === node);
+    if (!own) return null;
+    const beside = canvas.entries.filter(
+      ({ kind, parent }) => kind === own.kind && parent === own.parent,
+    );
+    const to = beside.indexOf(own) + by;
+    if (to < 0 || to >= beside.length) return null;
+    return moveLayer(ground, canvas, node, { index: to, parent: own.parent });
+  });
+}
+
+export function duplicate(node: string): void {
+  edit("duplicate", ({ ground, canvas }) => duplicateLayer(ground, canvas, node));
+}
+
+export function group(nodes: readonly string[]): void {
+  edit("group", ({ ground, canvas }) => groupLayers(ground, canvas, nodes));
+}
+
+export function dissolve(node: string): void {
+  edit("ungroup", ({ ground, canvas }) => ungroup(ground, canvas, node));
+}
