@@ -13,12 +13,15 @@ from ._facts import error_to_finding, input_path
 
 def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Size of the image that LoadImage loads."""
-    frame = inputs.literals.get("frame", 0)
+    frame, alpha = inputs.literals.get("frame", 0), inputs.literals.get("alpha")
     size = _size(inputs)
-    if not size or frame != 0:
+    if not size:
+        return {}
+    known = {} if alpha is None else {"channels": 4 if alpha else 3}
+    if frame != 0:
         # The pages of a file may be of different sizes.
-        return {"image": {"batch": 1, "channels": 3}, "mask": {"batch": 1}} if size else {}
-    return {"image": {**size, "batch": 1, "channels": 3}, "mask": {**size, "batch": 1}}
+        size = {}
+    return {"image": {**size, "batch": 1, **known}, "mask": {**size, "batch": 1}}
 
 
 def frames_outputs(inputs: HookInputs) -> dict[str, Facts]:

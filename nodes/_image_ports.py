@@ -16,3 +16,25 @@ Anchor = Literal[
     "bottom right",
 ]
 """Where in an image something is placed, or which part of it is kept."""
+BlendMode = Literal[
+    "normal",
+    "multiply",
+    "screen",
+    "overlay",
+    "darken",
+    "lighten",
+    "color dodge",
+    "color burn",
+    "hard light",
+    "soft light",
+    "difference",
+    "exclusion",
+    "add",
+    "subtract",
+    "divide",
+    "hue",
+    "saturation",
+    "color",
+    "luminosity",
+]
+"""How a layer is blended with what lies below it, as in Photoshop and CSS."""

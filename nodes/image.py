@@ -40,6 +40,7 @@ def LoadImage(
     ctx: Context,
     path: Annotated[str, File("image")],
     frame: Annotated[int, Range(-100000, 100000), Advanced()] = 0,
+    alpha: Annotated[bool, Advanced()] = False,
 ) -> LoadedImage:
     """Load an image from a file.
 
@@ -49,6 +50,8 @@ def LoadImage(
     Args:
         path: PNG, JPEG, WebP and others. Relative paths start from the inputs folder.
         frame: Frame of an animation, or page of a multi-page file, counted from 0. -1 is the last.
+        alpha: Keep the transparency as a fourth channel of the image, for example for AddLayer. If
+            off, only the mask has it.
     """
     from nodegraph.media.images.images import read_image
 
@@ -56,7 +59,9 @@ def LoadImage(
     file = environment.inputs / Path(path).expanduser()
     most, names = environment.max_image_pixels, environment.readable is None
     with at_port("path"):
-        return LoadedImage(*read_image(file, frame=frame, max_pixels=most, names=names))
+        return LoadedImage(
+            *read_image(file, frame=frame, alpha=alpha, max_pixels=most, names=names)
+        )
 
 
 @node(

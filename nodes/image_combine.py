@@ -15,29 +15,8 @@ from ._image_combine_facts import (
     repeated_batch_facts,
 )
 from ._image_facts import check_colors
-from ._image_ports import Anchor
+from ._image_ports import Anchor, BlendMode
 
-_Mode = Literal[
-    "normal",
-    "multiply",
-    "screen",
-    "overlay",
-    "darken",
-    "lighten",
-    "color dodge",
-    "color burn",
-    "hard light",
-    "soft light",
-    "difference",
-    "exclusion",
-    "add",
-    "subtract",
-    "divide",
-    "hue",
-    "saturation",
-    "color",
-    "luminosity",
-]
 _Share = Annotated[float, Range(0, 1, step=0.05)]
 
 
@@ -49,7 +28,7 @@ _Share = Annotated[float, Range(0, 1, step=0.05)]
 def BlendImages(
     image: Image,
     other: Image,
-    mode: _Mode = "normal",
+    mode: BlendMode = "normal",
     opacity: _Share = 0.5,
     mask: Mask | None = None,
 ) -> Image:
@@ -92,7 +71,7 @@ def CompositeImage(
     x: Annotated[int, Range(-16384, 16384)] = 0,
     y: Annotated[int, Range(-16384, 16384)] = 0,
     opacity: _Share = 1.0,
-    mode: _Mode = "normal",
+    mode: BlendMode = "normal",
 ) -> Image:
     """Paste an image onto another one at a position.
 

@@ -116,34 +116,41 @@ ASCII = b"ASCII\0\0\0"
 
 
 def read_image(
-    path: Path, *, frame: int = 0, max_pixels: int = MAX_IMAGE_PIXELS, names: bool = True
+    path: Path,
+    *,
+    frame: int = 0,
+    alpha: bool = False,
+    max_pixels: int = MAX_IMAGE_PIXELS,
+    names: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Read the image in a file, upright and in sRGB, and its transparency.
 
     Args:
         frame: Index of the frame or page, from 0; a negative one counts from the end.
+        alpha: Whether the image has a fourth channel, also if the file is opaque.
         names: Whether an error may name files like one that is missing.
     Returns:
-        Image, float32 in 0..1, shape (1, height, width, 3); mask, float32 in 0..1, shape
+        Image, float32 in 0..1, shape (1, height, width, 3 or 4); mask, float32 in 0..1, shape
         (1, height, width): 1 where the image is transparent, 0 where it is opaque.
     Raises:
         InvalidFile: It is missing, damaged, not an image, or has more than `max_pixels`.
         InvalidValue: It has no such frame, its numbers are not brightness, or it needs more
             memory than available.
     """
+    import torch
+
     if frame:
         images, masks, _ = read_frames(path, frame, 1, max_pixels=max_pixels, names=names)
-        return images, masks
+        return (torch.cat([images, 1 - masks[..., None]], -1) if alpha else images), masks
     with open_image(path, max_pixels, names) as opened:
         width, height = opened.size
         check_memory(width, height, 1, 16 * width * height, port="path")
         try:
-            colors, alpha = picture_pixels(opened, path)
+            colors, opacity = picture_pixels(opened, path)
         except DAMAGED as error:
             raise _damaged(path, error) from error
-    import torch
-
-    return torch.from_numpy(colors)[None], torch.from_numpy(1 - alpha)[None]
+    pixels = np.concatenate([colors, opacity[..., None]], -1) if alpha else colors
+    return torch.from_numpy(pixels)[None], torch.from_numpy(1 - opacity)[None]
 
 
 def read_image_bytes(

@@ -246,7 +246,7 @@ def composite_layer(
     coverage = coverage[:, :, columns.start - left : columns.stop - left]
     for at in range(len(result)):
         share = coverage[at : at + 1, ..., None] * opacity
-        result[at : at + 1, rows, columns] = _over(
+        result[at : at + 1, rows, columns] = composite_over(
             result[at : at + 1, rows, columns].contiguous(),
             layer[at : at + 1].contiguous(),
             share.contiguous(),
@@ -255,10 +255,13 @@ def composite_layer(
     return result.clamp_(0, 1)
 
 
-def _over(below: Tensor, above: Tensor, share: Tensor, mode: BlendMode) -> Tensor:
-    """One image on another of its size.
+def composite_over(below: Tensor, above: Tensor, share: Tensor, mode: BlendMode) -> Tensor:
+    """One image on another of its size; alpha of both counts.
+
+    Where the lower one is fully transparent, the upper one shows to the same bits.
 
     Args:
+        below, above: float32 in 0..1, shape (1, height, width, 1, 3 or 4).
         share: How much of the upper one shows, (1, height, width, 1).
     """
     import torch
@@ -274,6 +277,7 @@ def _over(below: Tensor, above: Tensor, share: Tensor, mode: BlendMode) -> Tenso
     mixed = layer + (mixed - layer) * alpha
     total = share + alpha * (1 - share)
     composite = (share * mixed + (1 - share) * alpha * colors) / total.clamp(min=1e-12)
+    composite = torch.where(alpha > 0, composite, layer)
     return torch.cat(
         [torch.where(share > 0, composite, colors), torch.where(share > 0, total, alpha)], dim=-1
     )
