@@ -48,7 +48,7 @@ export function edit(
   const isAdded = "node" in made;
   useDocuments
     .getState()
-    .change(`painting.edit.${label}`, () => (isAdded ? made.workflow : made), { merge });
+    .change(label, () => (isAdded ? made.workflow : made), { merge });
   if (isAdded) useCanvasUi.getState().choose(made.node);
 }
 
@@ -59,17 +59,21 @@ export function cornerOf({ box }: PaintCanvas): Placement {
 
 export function add(kind: LayerKind, title: string, value: string): void {
   const above = useCanvasUi.getState().active ?? undefined;
-  edit("add", ({ ground, canvas }) =>
+  edit("painting.edit.add", ({ ground, canvas }) =>
     addLayer(ground, canvas, kind, { value, placement: cornerOf(canvas), title, above }),
   );
 }
 
+/** Changes that are called by their own name; all others are of the place. */
+const LOOKS = { title: 0, opacity: 0, mode: 0, visible: 0, locked: 0 } as const;
+
 export type Changes = Parameters<typeof setLayer>[3];
 
 export function change(node: string, changes: Changes, merge?: string): void {
-  const [name = "look"] = Object.keys(changes);
+  const [first = "title"] = Object.keys(changes);
+  const name = first in LOOKS ? first : "transform";
   edit(
-    name,
+    `painting.edit.${name}`,
     ({ ground }) => setLayer(ground.workflow, ground.scope, node, changes),
     merge && `layer:${node}.${name}#${merge}`,
   );
@@ -77,7 +81,7 @@ export function change(node: string, changes: Changes, merge?: string): void {
 
 export function remove(node: string): void {
   const next = neighbour(node);
-  edit("remove", ({ ground, canvas }) => removeLayer(ground, canvas, node));
+  edit("painting.edit.remove", ({ ground, canvas }) => removeLayer(ground, canvas, node));
   useCanvasUi.getState().choose(next);
 }
 
@@ -89,7 +93,7 @@ function neighbour(node: string): string | null {
 }
 
 export function move(node: string, by: number): void {
-  edit("move", ({ ground, canvas }) => {
+  edit("painting.edit.move", ({ ground, canvas }) => {
     const own = canvas.entries.find((entry) => entry.node === node);
     if (!own) return null;
     const beside = canvas.entries.filter(
@@ -102,13 +106,13 @@ export function move(node: string, by: number): void {
 }
 
 export function duplicate(node: string): void {
-  edit("duplicate", ({ ground, canvas }) => duplicateLayer(ground, canvas, node));
+  edit("painting.edit.duplicate", ({ ground, canvas }) => duplicateLayer(ground, canvas, node));
 }
 
 export function group(nodes: readonly string[]): void {
-  edit("group", ({ ground, canvas }) => groupLayers(ground, canvas, nodes));
+  edit("painting.edit.group", ({ ground, canvas }) => groupLayers(ground, canvas, nodes));
 }
 
 export function dissolve(node: string): void {
-  edit("ungroup", ({ ground, canvas }) => ungroup(ground, canvas, node));
+  edit("painting.edit.ungroup", ({ ground, canvas }) => ungroup(ground, canvas, node));
 }

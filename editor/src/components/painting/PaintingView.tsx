@@ -1,0 +1,154 @@
+/** A workflow as a canvas: its layers as pictures to paint on, and what the model makes of them. */
+import { useEffect, useMemo, useRef, useState } from "react";
+import { WidgetServicesProvider } from "@/components/widgets";
+import { storeServices } from "@/components/widgets/storeServices";
+import { t } from "@/i18n";
+import { isPaintable, type PaintCanvas, readCanvas } from "@/model/painting";
+import { useCatalogue } from "@/store/catalogue";
+import { useActive, useDocuments } from "@/store/documents";
+import { useJobs } from "@/store/jobs";
+import { useCandidates } from "@/store/painting";
+import { addFile, told } from "./adding";
+import { changeBox } from "./BoxFields";
+import { CandidateStrip } from "./CandidateStrip";
+import { useCanvasUi } from "./canvasUi";
+import { LayerPanel } from "./LayerPanel";
+import { change } from "./layerActions";
+import { PromptBar } from "./PromptBar";
+import styles from "./PaintingView.module.css";
+import { addressOf, pictureMadeBy, progressOf } from "./pictures";
+import { Stage } from "./Stage";
+import { StartCanvas } from "./StartCanvas";
+import type { StageHandle, StageView } from "./stageProps";
+import { paint, undoStep } from "./strokes";
+import { ToolBar } from "./ToolBar";
+import { ToolSettings } from "./ToolSettings";
+
+export default function PaintingView() {
+  const types = useCatalogue((catalogue) => catalogue.types);
+  const { workflow, scope } = useActive((_document, shown, at) => ({ workflow: shown, scope: at }));
+  const canvas = useMemo(
+    () => types && readCanvas(workflow, scope, types),
+    [workflow, scope, types],
+  );
+  if (types === null) return null;
+  return (
+    <WidgetServicesProvider value={storeServices}>
+      {canvas === null ? <StartCanvas /> : <Board canvas={canvas} />}
+    </WidgetServicesProvider>
+  );
+}
+
+function Board({ canvas }: { readonly canvas: PaintCanvas }) {
+  const stage = useRef<StageHandle>(null);
+  const document = useDocuments((state) => state.active);
+  const { tool, setTool, choose, look } = useCanvasUi();
+  const [hasSelection, setHasSelection] = useState(false);
+  const active = useActiveLayer(canvas);
+  const view = useView(document, canvas, stage);
+  const candidate = useCandidates((candidates) => candidates.shown(document));
+  const progress = useJobs((jobs) => progressOf(jobs, document));
+  useUndoKeys();
+  return (
+    <div className={styles.view} data-painting>
+      <ToolBar />
+      <div className={styles.middle}>
+        <ToolSettings stage={stage} hasSelection={hasSelection} />
+        {/* biome-ignore lint/a11y/noStaticElementInteractions: pictures may be dropped; the panel has a button for it */}
+        <div className={styles.stage} onDragOver={over} onDrop={drop}>
+          <Stage
+            ref={stage}
+            canvas={canvas}
+            active={active}
+            tool={tool}
+            pictureOf={addressOf}
+            sourceOf={(node) => pictureMadeBy(document, node)}
+            candidate={candidate}
+            progress={progress}
+            view={view}
+            onView={look}
+            onPicture={paint}
+            onPlacement={(node, placement, done) =>
+              change(node, placement, done ? undefined : "drag")
+            }
+            onBox={changeBox}
+            onColor={(color) => setTool({ color })}
+            onActive={choose}
+            onTool={setTool}
+            onSelection={setHasSelection}
+          />
+        </div>
+        <CandidateStrip />
+      </div>
+      <aside className={styles.side} aria-label={t("painting.side")}>
+        <PromptBar canvas={canvas} />
+        <LayerPanel canvas={canvas} />
+      </aside>
+    </div>
+  );
+}
+
+/** What was chosen, as long as it is there; else the uppermost layer that can be painted on. */
+function useActiveLayer({ entries }: PaintCanvas): string | null {
+  const { active, choose } = useCanvasUi();
+  const isThere = entries.some(({ node }) => node === active);
+  const instead = entries.findLast((entry) => entry.kind === "raster" && isPaintable(entry));
+  const found = isThere ? active : (instead?.node ?? null);
+  useEffect(() => {
+    if (found !== active) choose(found);
+  }, [found, active, choose]);
+  return found;
+}
+
+const FIRST: StageView = { x: 0, y: 0, zoom: 1 };
+
+/** What was seen of this workflow last; at first its box. */
+function useView(
+  document: string,
+  { box }: PaintCanvas,
+  stage: React.RefObject<StageHandle | null>,
+): StageView {
+  const view = useCanvasUi((ui) => ui.views.get(document));
+  const isNew = view === undefined;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another workflow is fitted anew
+  useEffect(() => {
+    if (isNew) stage.current?.fit("box");
+  }, [isNew, document, stage]);
+  return view ?? { ...FIRST, x: box.x, y: box.y };
+}
+
+/** Undo waits for strokes that are still being written, wherever the focus is on the canvas. */
+function useUndoKeys(): void {
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const isUndo = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey);
+      if (!isUndo || event.shiftKey || event.altKey || isText(event.target)) return;
+      if (document.querySelector("dialog[open], [data-menu]")) return;
+      event.preventDefault();
+      event.stopPropagation();
+      void undoStep();
+    };
+    addEventListener("keydown", press, true);
+    return () => removeEventListener("keydown", press, true);
+  }, []);
+}
+
+function isText(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLTextAreaElement ||
+    (target instanceof HTMLInputElement && target.type === "text")
+  );
+}
+
+function over(event: React.DragEvent): void {
+  if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+}
+
+function drop(event: React.DragEvent): void {
+  const files = [...event.dataTransfer.files].filter(({ type }) => type.startsWith("image/"));
+  if (files.length === 0) return;
+  event.preventDefault();
+  void told(async () => {
+    for (const file of files) await addFile("raster", file);
+  });
+}
