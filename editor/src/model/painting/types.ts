@@ -60,6 +60,7 @@ export interface PaintLayer extends EntryLook {
   readonly source: string | null;
   readonly placement: Placement;
   readonly locked: boolean;
+  /** Of references, too: the node that applies them, and their weight as the strength. */
   readonly control?: ControlSettings;
   readonly region?: RegionSettings;
 }
@@ -110,13 +111,13 @@ export interface PaintCanvas {
   readonly result: string | null;
 }
 
-export function isGroup(entry: PaintEntry): entry is PaintGroup {
-  return !("placement" in entry);
+export function isLayer(entry: PaintEntry): entry is PaintLayer {
+  return "placement" in entry;
 }
 
-/** Whether strokes can be drawn on it: its picture is a file, and nobody has locked it. */
+/** Whether strokes can be drawn on it: its picture is a file that is its own, and not locked. */
 export function isPaintable(entry: PaintEntry): entry is PaintLayer {
-  return !isGroup(entry) && entry.picture !== null && !entry.locked;
+  return isLayer(entry) && entry.kind !== "reference" && entry.picture !== null && !entry.locked;
 }
 
 /** The size that a box is sampled at. */

@@ -1,0 +1,3 @@
+/** The painting canvas of a graph, read and edited. */
+export { readCanvas } from "./reading";
+export * from "./types";
