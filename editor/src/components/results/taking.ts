@@ -11,12 +11,9 @@ import {
   type Added,
   asInput,
   canAdd,
-  composed,
   freePicturePort,
   type Ground,
   inpaint,
-  LAYER_TYPES,
-  type Layers,
   originOf,
   type Picture,
   type Recipe,
@@ -150,46 +147,18 @@ function made(recipe: Recipe, ground: Ground, picture: Picture): Added {
   return asInput(ground, picture, port, at);
 }
 
-/** Paint on layers of a result, where the model and the prompts are that made it. */
-export async function openLayers(artifact: ArtifactEntry, node: string | null): Promise<void> {
-  const { types } = useCatalogue.getState();
-  if (types === null || !LAYER_TYPES.every((name) => types.byName.has(name))) {
-    tellNoNodes();
-    return;
-  }
+/** Paint on a result with the model and the prompts that made it: its graph as a canvas. */
+export async function openOnCanvas(artifact: ArtifactEntry, node: string | null): Promise<void> {
   try {
     if (node === null) await goHome(artifact);
-    useUi.getState().openDialog("layers", { artifact, node });
+    const { types } = useCatalogue.getState();
+    if (types === null) return;
+    const ground = { workflow: currentWorkflow(activeDocument()), scope: null, types };
+    const { beginWith } = await import("@/components/painting/starting");
+    await beginWith(artifact, node ?? nodeOf(artifact, ground));
   } catch (fault) {
     notifyFault(fault, { title: t("results.failed") });
   }
-}
-
-/** Add the layers of a result as one step to undo, and show them. */
-export async function takeLayers(
-  artifact: ArtifactEntry,
-  node: string | null,
-  layers: Omit<Layers, "base" | "adapter">,
-): Promise<void> {
-  const { types, loadModels } = useCatalogue.getState();
-  if (types === null) return;
-  const graph = shownGraph();
-  if (layers.reference !== null) await loadModels().catch(() => undefined);
-  const { value } = await uploadArtifact(artifact.digest);
-  if (!goBack(graph)) return;
-  let names: readonly string[] = [];
-  change("results.edit.layers", (workflow, scope) => {
-    const ground = { workflow, scope, types };
-    const { width, height } = artifact;
-    const base = { value, width, height, node: node ?? nodeOf(artifact, ground) };
-    const adapter = modelFor("LoadIPAdapter");
-    const seed = drawSeed(Math.random);
-    const added = composed(ground, { ...layers, base, adapter }, seed, wherever(ground));
-    names = [...added.names.values()];
-    return { workflow: added.workflow, items: names };
-  });
-  useUi.getState().setView("graph");
-  show(names);
 }
 
 /** Have a frame of a video read by a node of the graph that is shown, or by another workflow. */

@@ -94,7 +94,6 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   grid: dialog(() => import("@/components/sweeps/GridDialog")),
   organize: dialog(() => import("@/components/panels/gallery/OrganizeDialog")),
   rows: dialog(() => import("@/components/sweeps/RowsDialog")),
-  layers: dialog(() => import("@/components/layers/LayersDialog")),
   sendTo: dialog(() => import("@/components/results/SendDialog")),
   getModels: dialog(() => import("@/components/generate/GetModelsDialog")),
   lacking: dialog(() => import("@/components/generate/LackingDialog")),
