@@ -161,5 +161,5 @@ function controlOf(
 function regionOf(wiring: Wiring, { kind, masked }: Chain): { readonly region?: RegionSettings } {
   if (kind !== "region" || masked === null) return {};
   const prompt = textBehind(wiring, { node: masked, port: "conditioning" });
-  return prompt ? { region: { prompt: prompt.node, text: prompt.text } } : {};
+  return prompt ? { region: { prompt: prompt.node, port: prompt.port, text: prompt.text } } : {};
 }

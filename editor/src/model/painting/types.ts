@@ -33,8 +33,9 @@ export interface ControlSettings {
 }
 
 export interface RegionSettings {
-  /** The node that encodes its prompt. */
+  /** The node and the input that its prompt is written in. */
   readonly prompt: string;
+  readonly port: string;
   readonly text: string;
 }
 
