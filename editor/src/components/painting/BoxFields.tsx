@@ -2,20 +2,26 @@
 import { useId } from "react";
 import { Field, NumberField, Select } from "@/components/ui";
 import { t } from "@/i18n";
-import { type CanvasBox, sampledSize, setBox, sizesFor } from "@/model/painting";
+import { type CanvasBox, type PaintCanvas, sampledFor, sampledSize, setBox, snapped } from "@/model/painting";
+import { familyAt } from "@/model/search";
+import { modelFamilies, useCatalogue } from "@/store/catalogue";
+import { useActive } from "@/store/documents";
 import { edit } from "./layerActions";
 import styles from "./BoxFields.module.css";
 
 const SIDE = { min: 8, max: 16384, step: 8, integer: true } as const;
 
-export function BoxFields({ box }: { readonly box: CanvasBox }) {
+export function BoxFields({ canvas }: { readonly canvas: PaintCanvas }) {
+  const { box } = canvas;
   const id = useId();
   const set = (changes: Partial<CanvasBox>) => changeBox({ ...box, ...changes }, true);
   const sampled = sampledSize(box);
   const text = (size: { width: number; height: number }) => `${size.width} × ${size.height}`;
-  const options = sizesFor(box).map((size) => ({
-    value: text(size),
-    label: text(size),
+  const family = useFamily(canvas);
+  const sizes = [snapped(box), ...(family === null ? [] : [sampledFor(family, box)]), sampled];
+  const options = [...new Map(sizes.map((size) => [text(size), size]))].map(([label, size]) => ({
+    value: label,
+    label,
     size,
   }));
   return (
@@ -49,6 +55,14 @@ export function BoxFields({ box }: { readonly box: CanvasBox }) {
         />
       </Field>
     </div>
+  );
+}
+
+/** The family of the model that samples the canvas; null where it isn't known. */
+function useFamily({ sampler, box }: PaintCanvas): string | null {
+  useCatalogue((catalogue) => catalogue.models);
+  return useActive((_document, workflow, scope) =>
+    familyAt(workflow, scope, sampler?.node ?? box.node, modelFamilies()),
   );
 }
 

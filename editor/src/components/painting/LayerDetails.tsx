@@ -2,17 +2,23 @@
 import { useId, useRef } from "react";
 import { Select, Slider } from "@/components/ui";
 import { t } from "@/i18n";
-import type { PaintEntry } from "@/model/painting";
-import { BLEND_MODES, isGroup } from "@/model/painting";
+import type { PaintEntry, PaintLayer } from "@/model/painting";
+import { isLayer } from "@/model/painting";
+import { inputOf } from "@/model/spec";
+import { widgetOf } from "@/model/widgets";
+import { useCatalogue } from "@/store/catalogue";
 import styles from "./LayerDetails.module.css";
 import { change } from "./layerActions";
 import { NodeField } from "./NodeField";
 
+const NO_MODES: readonly string[] = [];
+const NOTHING: Partial<Pick<PaintLayer, "control" | "region">> = {};
 const CONTROL_PORTS = ["strength", "start", "end"] as const;
 
 export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
+  const modes = useModes();
   const hasBlend = entry.kind === "raster" || entry.kind === "control";
-  const { control, region } = isGroup(entry) ? {} : entry;
+  const { control, region } = isLayer(entry) ? entry : NOTHING;
   return (
     <div className={styles.details}>
       {entry.kind !== "reference" && <Opacity entry={entry} />}
@@ -20,7 +26,7 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
         <Select
           label={t("painting.mode")}
           value={entry.mode}
-          options={BLEND_MODES.map((mode) => ({
+          options={modes.map((mode) => ({
             value: mode,
             label: t(`painting.mode.${mode.replaceAll(" ", "-")}`),
           }))}
@@ -39,11 +45,21 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
       )}
       {region && (
         <div className={styles.fields}>
-          <NodeField node={region.prompt} port="text" />
+          <NodeField node={region.prompt} port={region.port} />
         </div>
       )}
     </div>
   );
+}
+
+/** The blend modes that the server's layers have. */
+function useModes(): readonly string[] {
+  return useCatalogue(({ types }) => {
+    const spec = types?.byName.get("AddLayer");
+    const input = spec ? inputOf(spec, "mode") : null;
+    const widget = input && widgetOf(input);
+    return widget?.kind === "choice" ? widget.options : NO_MODES;
+  }).map(String);
 }
 
 function Opacity({ entry }: { readonly entry: PaintEntry }) {

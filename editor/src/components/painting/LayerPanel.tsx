@@ -15,7 +15,7 @@ import {
 import { type KeyboardEvent, useState } from "react";
 import { cx, IconButton, MenuButton, TextField } from "@/components/ui";
 import { t } from "@/i18n";
-import type { PaintCanvas, PaintGroup, PaintLayer } from "@/model/painting";
+import { isLayer, type PaintCanvas, type PaintEntry } from "@/model/painting";
 import { addItems } from "./adding";
 import { useCanvasUi } from "./canvasUi";
 import { LayerDetails } from "./LayerDetails";
@@ -23,14 +23,8 @@ import styles from "./LayerPanel.module.css";
 import { change, dissolve, duplicate, group, move, remove } from "./layerActions";
 import { thumbnailOf } from "./pictures";
 
-type Entry = PaintLayer | PaintGroup;
-
 /** From what leads the sampler down to what is seen. */
 const KINDS = ["region", "control", "reference", "mask", "raster"] as const;
-
-export function isLayer(entry: Entry): entry is PaintLayer {
-  return "placement" in entry;
-}
 
 export function LayerPanel({ canvas }: { readonly canvas: PaintCanvas }) {
   const active = useCanvasUi((ui) => ui.active);
@@ -56,7 +50,7 @@ export function LayerPanel({ canvas }: { readonly canvas: PaintCanvas }) {
   );
 }
 
-function LayerButtons({ chosen }: { readonly chosen: Entry | null }) {
+function LayerButtons({ chosen }: { readonly chosen: PaintEntry | null }) {
   const node = chosen?.node ?? "";
   const isGroup = chosen !== null && !isLayer(chosen);
   const none = chosen === null;
@@ -102,7 +96,7 @@ function LayerButtons({ chosen }: { readonly chosen: Entry | null }) {
 
 interface ListProps {
   readonly kind: (typeof KINDS)[number];
-  readonly entries: readonly Entry[];
+  readonly entries: readonly PaintEntry[];
 }
 
 function KindList({ kind, entries }: ListProps) {
@@ -119,12 +113,12 @@ function KindList({ kind, entries }: ListProps) {
   );
 }
 
-function depthOf(entry: Entry, entries: readonly Entry[]): number {
+function depthOf(entry: PaintEntry, entries: readonly PaintEntry[]): number {
   const parent = entries.find(({ node }) => node === entry.parent);
   return parent === undefined ? 0 : 1 + depthOf(parent, entries);
 }
 
-function Row({ entry, depth }: { readonly entry: Entry; readonly depth: number }) {
+function Row({ entry, depth }: { readonly entry: PaintEntry; readonly depth: number }) {
   const { node, title, visible } = entry;
   const isActive = useCanvasUi((ui) => ui.active === node);
   const [draft, setDraft] = useState<string | null>(null);
@@ -201,7 +195,7 @@ function focusRow(from: HTMLElement, by: number): void {
   names[names.indexOf(from) + by]?.focus();
 }
 
-function Thumbnail({ entry }: { readonly entry: Entry }) {
+function Thumbnail({ entry }: { readonly entry: PaintEntry }) {
   if (!isLayer(entry)) return <Folder aria-hidden size={18} className={styles.folder} />;
   const url = entry.picture && thumbnailOf(entry.picture.value);
   return (

@@ -27,7 +27,7 @@ export function PromptBar({ canvas }: { readonly canvas: PaintCanvas }) {
           </>
         )}
         {sampler === null && <p className={styles.note}>{t("painting.noSampler")}</p>}
-        <BoxFields box={canvas.box} />
+        <BoxFields canvas={canvas} />
       </div>
       <RunRow canvas={canvas} />
     </section>

@@ -1,5 +1,5 @@
 /** The settings of the chosen tool, above the canvas. */
-import { Eraser, Maximize, PaintBucket, Redo2, SquareDashed, SquareDashedMousePointer, Undo2, X, Contrast } from "lucide-react";
+import { Eraser, Maximize, PaintBucket, Redo2, SquareDashed, Undo2, X, Contrast } from "lucide-react";
 import { type RefObject, useId } from "react";
 import { IconButton, Select, Slider, Toggle } from "@/components/ui";
 import { t } from "@/i18n";

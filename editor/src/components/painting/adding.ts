@@ -4,7 +4,8 @@ import { upload } from "@/api/client";
 import { chooseFile } from "@/components/generate/chooseFile";
 import type { MenuEntry } from "@/components/ui";
 import { t } from "@/i18n";
-import type { LayerKind } from "@/model/painting";
+import type { LayerKind, NewLayer } from "@/model/painting";
+import { modelFor } from "@/store/catalogue";
 import { notifyFault } from "@/store/notices";
 import { blankPicture } from "@/store/painting";
 
@@ -41,7 +42,7 @@ export function addItems(): readonly MenuEntry[] {
 }
 
 export async function addEmpty(kind: LayerKind): Promise<void> {
-  await told(async () => add(kind, t(`painting.kind.${kind}`), await blankPicture()));
+  await told(async () => add(kind, { title: t(`painting.kind.${kind}`), value: await blankPicture() }));
 }
 
 async function addPicture(kind: LayerKind): Promise<void> {
@@ -54,7 +55,8 @@ async function addPicture(kind: LayerKind): Promise<void> {
 /** A picture from elsewhere, as a layer of its own size at the corner of the box. */
 export async function addFile(kind: LayerKind, file: File): Promise<void> {
   const { value } = await upload(file);
-  add(kind, file.name.replace(/\.[^.]*$/, ""), value);
+  const title = file.name.replace(/\.[^.]*$/, "");
+  add(kind, { title, value, ...leading(kind) });
 }
 
 export async function told(act: () => Promise<void>): Promise<void> {
@@ -63,4 +65,17 @@ export async function told(act: () => Promise<void>): Promise<void> {
   } catch (fault) {
     notifyFault(fault, { title: t("painting.failed") });
   }
+}
+
+/** What a new layer leads by: the first model of its kind that the server has. */
+function leading(kind: LayerKind): Pick<NewLayer, "control" | "reference"> {
+  if (kind === "control") {
+    const net = modelFor("LoadControlNet");
+    return { control: { preprocessor: "canny", ...(net === null ? {} : { net }) } };
+  }
+  if (kind !== "reference") return {};
+  const model = modelFor("LoadIPAdapter");
+  if (model !== null) return { reference: { by: "ip-adapter", model } };
+  const redux = modelFor("LoadRedux");
+  return { reference: redux === null ? { by: "latents" } : { by: "redux", model: redux } };
 }

@@ -2,30 +2,42 @@
 import {
   addLayer,
   duplicateLayer,
+  type Edited,
   groupLayers,
+  type LayerChanges,
   type LayerKind,
   moveLayer,
+  type NewLayer,
   type PaintCanvas,
+  type PaintGround,
   type Placement,
   readCanvas,
   removeLayer,
   setLayer,
   ungroup,
 } from "@/model/painting";
-import type { Ground } from "@/model/recipes";
+import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import { knownSize } from "@/store/painting";
 import { useCanvasUi } from "./canvasUi";
 
 /** The graph that is shown; null until the node types are there. */
-export function groundNow(): Ground | null {
+export function groundNow(): PaintGround | null {
   const { types } = useCatalogue.getState();
   const document = activeDocument();
-  return types && { workflow: currentWorkflow(document), scope: currentScope(document), types };
+  return (
+    types && {
+      workflow: currentWorkflow(document),
+      scope: currentScope(document),
+      types,
+      sizeOf: knownSize,
+    }
+  );
 }
 
 export interface Here {
-  readonly ground: Ground;
+  readonly ground: PaintGround;
   readonly canvas: PaintCanvas;
 }
 
@@ -39,17 +51,16 @@ export function here(): Here | null {
 /** Change the graph; `merge` makes one step of changes in a row, as a slider makes them. */
 export function edit(
   label: string,
-  make: (at: Here) => Ground["workflow"] | { workflow: Ground["workflow"]; node: string } | null,
+  make: (at: Here) => Workflow | Edited | null,
   merge?: string,
 ): void {
   const at = here();
   const made = at && make(at);
   if (!made) return;
   const isAdded = "node" in made;
-  useDocuments
-    .getState()
-    .change(label, () => (isAdded ? made.workflow : made), { merge });
-  if (isAdded) useCanvasUi.getState().choose(made.node);
+  const workflow = isAdded ? made.workflow : made;
+  useDocuments.getState().change(label, () => workflow, { merge });
+  if (isAdded && made.node !== null) useCanvasUi.getState().choose(made.node);
 }
 
 /** Where a layer is that has its own size and begins at the corner of the box. */
@@ -57,24 +68,25 @@ export function cornerOf({ box }: PaintCanvas): Placement {
   return { x: box.x, y: box.y, width: 0, height: 0, rotation: 0 };
 }
 
-export function add(kind: LayerKind, title: string, value: string): void {
-  const above = useCanvasUi.getState().active ?? undefined;
-  edit("painting.edit.add", ({ ground, canvas }) =>
-    addLayer(ground, canvas, kind, { value, placement: cornerOf(canvas), title, above }),
-  );
+/** A new layer, on the chosen one where that is of its kind. */
+export function add(kind: LayerKind, layer: Omit<NewLayer, "placement" | "above">): void {
+  const { active } = useCanvasUi.getState();
+  edit("painting.edit.add", ({ ground, canvas }) => {
+    const chosen = canvas.entries.find(({ node }) => node === active);
+    const above = chosen?.kind === kind && kind !== "control" ? chosen.node : null;
+    return addLayer(ground, canvas, kind, { ...layer, placement: cornerOf(canvas), above });
+  });
 }
 
 /** Changes that are called by their own name; all others are of the place. */
 const LOOKS = { title: 0, opacity: 0, mode: 0, visible: 0, locked: 0 } as const;
 
-export type Changes = Parameters<typeof setLayer>[3];
-
-export function change(node: string, changes: Changes, merge?: string): void {
+export function change(node: string, changes: LayerChanges, merge?: string): void {
   const [first = "title"] = Object.keys(changes);
   const name = first in LOOKS ? first : "transform";
   edit(
     `painting.edit.${name}`,
-    ({ ground }) => setLayer(ground.workflow, ground.scope, node, changes),
+    ({ ground, canvas }) => setLayer(ground, canvas, node, changes),
     merge && `layer:${node}.${name}#${merge}`,
   );
 }

@@ -2,15 +2,14 @@
 import { uploadArtifact } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { t } from "@/i18n";
-import { readCanvas, startCanvas } from "@/model/painting";
+import { canStartCanvas, readCanvas, startCanvas } from "@/model/painting";
 import type { Picture } from "@/model/recipes";
+import { drawSeed } from "@/model/seeds";
 import { useDocuments } from "@/store/documents";
 import { notify } from "@/store/notices";
 import { useUi } from "@/store/ui";
 import { useCanvasUi } from "./canvasUi";
 import { groundNow } from "./layerActions";
-
-export const CANVAS_TYPES = ["BoundingBox", "AddLayer", "FlattenLayers", "LoadImage"] as const;
 
 export interface Size {
   readonly width: number;
@@ -21,7 +20,7 @@ export interface Size {
 export function begin(from: Picture | null, size: Size): void {
   const ground = groundNow();
   if (ground === null) return;
-  if (!CANVAS_TYPES.every((name) => ground.types.byName.has(name))) {
+  if (!canStartCanvas(ground)) {
     notify({
       kind: "warning",
       title: t("results.noNodes"),
@@ -29,7 +28,10 @@ export function begin(from: Picture | null, size: Size): void {
     });
     return;
   }
-  const { workflow } = startCanvas(ground, from, size);
+  const { workflow } = startCanvas(ground, from, size, {
+    title: t("shell.view.canvas"),
+    seed: drawSeed(Math.random),
+  });
   useDocuments.getState().change("painting.edit.start", () => workflow);
   const canvas = readCanvas(workflow, ground.scope, ground.types);
   useCanvasUi.getState().choose(canvas?.entries.at(-1)?.node ?? null);

@@ -14,7 +14,7 @@ export function paint(layer: PaintLayer, { blob, placement, label }: PaintedPict
     const value = await keepPicture(await blob, nameOf(layer));
     // Who has gone to another workflow meanwhile didn't paint there.
     if (useDocuments.getState().active === document) {
-      edit(label, ({ ground }) => setPicture(ground.workflow, ground.scope, layer, value, placement));
+      edit(label, ({ ground, canvas }) => setPicture(ground, canvas, layer.node, value, placement));
     }
     return value;
   });

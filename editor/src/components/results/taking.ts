@@ -21,7 +21,7 @@ import {
   vary,
 } from "@/model/recipes";
 import { drawSeed } from "@/model/seeds";
-import { useCatalogue } from "@/store/catalogue";
+import { modelFor, useCatalogue } from "@/store/catalogue";
 import {
   activeDocument,
   currentWorkflow,
@@ -225,13 +225,6 @@ function nodeOf(artifact: ArtifactEntry, ground: Ground): string | null {
   const isShown = place !== null && place.path.join("/") === document.path.join("/");
   const isOwn = useJobs.getState().jobs.get(artifact.job)?.document === document.id;
   return isShown && (isOwn || document.origin === "picture") ? place.node : null;
-}
-
-/** A model for a type of node, other than those that come along if there is one; null for none. */
-function modelFor(type: string): string | null {
-  const models = useCatalogue.getState().models ?? [];
-  const usable = models.filter(({ node, problem }) => node === type && problem === null);
-  return usable.find(({ name }) => !name.startsWith("tiny/"))?.name ?? usable[0]?.name ?? null;
 }
 
 /** So many frames a graph may take until it is drawn. */
