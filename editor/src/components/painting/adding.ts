@@ -71,7 +71,7 @@ export async function told(act: () => Promise<void>): Promise<void> {
 function leading(kind: LayerKind): Pick<NewLayer, "control" | "reference"> {
   if (kind === "control") {
     const net = modelFor("LoadControlNet");
-    return { control: { preprocessor: "canny", ...(net === null ? {} : { net }) } };
+    return { control: { preprocessor: "canny edges", ...(net === null ? {} : { net }) } };
   }
   if (kind !== "reference") return {};
   const model = modelFor("LoadIPAdapter");
