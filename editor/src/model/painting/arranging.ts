@@ -18,7 +18,17 @@ import {
 import { detached } from "./masking";
 import { GROUP, LOAD } from "./nodes";
 import { withoutLead, withoutRegion } from "./prompting";
-import { chainWith, changed, inserted, itemIn, nodesIn, restacked, without } from "./stacks";
+import {
+  chainWith,
+  changed,
+  emptyGroups,
+  filled,
+  inserted,
+  itemIn,
+  nodesIn,
+  restacked,
+  without,
+} from "./stacks";
 import { isLayer, type PaintCanvas, type Placement } from "./types";
 
 /** Where a layer is moved to: among those of the group, or of none, counted from the lowest. */
@@ -41,7 +51,8 @@ export function moveLayer(
   const isGroup = parent === null || itemIn(chain.stack, parent)?.item.members != null;
   if (!isGroup || (parent !== null && inside.includes(parent))) return ground.workflow;
   const stack = inserted(without(chain.stack, node), found.item, parent, index);
-  return restackedOr(ground, canvas, chain, stack);
+  const moved = restackedOnly(ground, chain, stack);
+  return moved && moved !== ground ? settle(moved, canvas, chain, ground) : ground.workflow;
 }
 
 /** Layers of one chain and group put into a new group, where the highest of them is. */
@@ -67,7 +78,7 @@ export function groupLayers(
   const top = known.at(-1)?.index ?? 0;
   const left = known.reduce((stack, { item }) => without(stack, item.node), chain.stack);
   const stack = inserted(left, group, lowest.parent, top - known.length + 1);
-  const found = restacked(made, chain, stack);
+  const found = restackedOnly(made, chain, stack);
   return found ? { workflow: settle(found, canvas, chain, ground), node } : refused;
 }
 
@@ -81,10 +92,8 @@ export function ungroup(ground: PaintGround, canvas: PaintCanvas, node: string):
   const stack = changed(chain.stack, found.parent, (items) =>
     items.flatMap((item) => (item.node === node ? members.items : [item])),
   );
-  const opened = restacked(ground, chain, stack);
-  if (opened === null) return ground.workflow;
-  const gone = on(opened, removeNodes(opened.workflow, opened.scope, [node]));
-  return settle(gone, canvas, chain, ground);
+  const opened = restackedOnly(ground, chain, stack);
+  return opened ? settle(opened, canvas, chain, ground) : ground.workflow;
 }
 
 /** A layer gone, with what only it needed; of a group all that it holds. */
@@ -98,11 +107,9 @@ export function removeLayer(ground: PaintGround, canvas: PaintCanvas, node: stri
   const chain = chainOf(ground, canvas, node);
   const found = chain && itemIn(chain.stack, node);
   if (!chain || !found) return ground.workflow;
-  const stack = without(chain.stack, node);
-  const left = restacked(ground, chain, stack);
-  if (left === null) return ground.workflow;
-  const gone = [node, ...(found.item.members ? nodesIn(found.item.members) : [])];
-  let cleared = withoutNodes(left, gone);
+  let cleared = restackedOnly(ground, chain, without(chain.stack, node));
+  if (cleared === null) return ground.workflow;
+  const stack = remaining(chain, without(chain.stack, node));
   if (stack.items.length === 0 && stack.base === null) cleared = withoutChain(cleared, chain);
   return settle(cleared, canvas, chain, ground);
 }
@@ -237,14 +244,17 @@ function chainOf(ground: PaintGround, canvas: PaintCanvas, node: string): Chain 
   return chainWith(chains(ground, canvas.box.node), node);
 }
 
-function restackedOr(
-  ground: PaintGround,
-  canvas: PaintCanvas,
-  chain: Chain,
-  stack: Stack,
-): Workflow {
-  const found = restacked(ground, chain, stack);
-  return found && found !== ground ? settle(found, canvas, chain, ground) : ground.workflow;
+/** A chain with the layers of a stack alone: groups that hold none go, as they can't be empty. */
+function restackedOnly(ground: PaintGround, chain: Chain, stack: Stack): PaintGround | null {
+  const left = remaining(chain, stack);
+  const found = restacked(ground, chain, left);
+  const staying = new Set(nodesIn(left));
+  const gone = nodesIn(chain.stack).filter((node) => !staying.has(node));
+  return found && gone.length > 0 ? withoutNodes(found, gone) : found;
+}
+
+function remaining(chain: Chain, stack: Stack): Stack {
+  return filled(stack, new Set(emptyGroups(chain.stack)));
 }
 
 /** The sampling follows what happens to raster layers. */

@@ -54,6 +54,25 @@ export function without(stack: Stack, node: string): Stack {
   return changed(stack, found.parent, (items) => items.filter((item) => item.node !== node));
 }
 
+/** A stack without groups that hold nothing, but for those of these names. */
+export function filled(stack: Stack, kept: ReadonlySet<string>): Stack {
+  const items = stack.items.map((item) =>
+    item.members ? { ...item, members: filled(item.members, kept) } : item,
+  );
+  return { ...stack, items: items.filter((item) => kept.has(item.node) || !isEmpty(item)) };
+}
+
+export function emptyGroups({ items }: Stack): readonly string[] {
+  return items.flatMap((item) => [
+    ...(item.members ? emptyGroups(item.members) : []),
+    ...(isEmpty(item) ? [item.node] : []),
+  ]);
+}
+
+function isEmpty({ members }: ChainItem): boolean {
+  return members?.base === null && members.items.length === 0;
+}
+
 export function inserted(
   stack: Stack,
   item: ChainItem,

@@ -128,3 +128,7 @@ export function sampledSize(box: CanvasBox): { readonly width: number; readonly 
     height: box.sampledHeight > 0 ? box.sampledHeight : box.height,
   };
 }
+
+export function isGroup(entry: PaintEntry): boolean {
+  return !isLayer(entry);
+}
