@@ -29,7 +29,10 @@ SIDE = 512
 LARGEST = 16_000
 """Bytes that an image has if it can."""
 QUALITIES = (85, 75, 65, 50, 35)
-SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo", "SaveDataset")
+SINKS = (
+    *("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo", "SaveDataset"),
+    "SaveLayers",
+)
 """Node types of which an image can be made."""
 NEED_MODELS = frozenset(
     {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph import Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.media.images.layers import (
     CanvasBox,
     Extent,
@@ -19,7 +19,7 @@ from nodegraph.media.images.layers import (
     placed_extent,
 )
 
-from ._facts import error_to_finding
+from ._facts import check_result_name, error_to_finding, input_path
 from ._image_facts import check_colors
 
 _EDGES = ("left", "top", "right", "bottom")
@@ -177,3 +177,52 @@ def check_flattened(inputs: HookInputs) -> Iterator[Finding]:
             check_flattening(box)
     except InvalidValue as error:
         yield error_to_finding(error.problem.port or "layers", error)
+
+
+def _file_extent(inputs: HookInputs) -> Extent | None:
+    """The rectangle around the layers of the file, if it is known without reading all of it.
+
+    Raises:
+        NodegraphError: The file is missing, damaged or not supported.
+    """
+    from nodegraph.media.images.layer_files import layers_extent
+
+    path, environment = input_path(inputs), inputs.environment
+    if path is None:
+        return None
+    # Clients of a server must not learn of files that other people put there.
+    return layers_extent(
+        path, max_pixels=environment.max_image_pixels, names=environment.readable is None
+    )
+
+
+def loaded_layers(inputs: HookInputs) -> dict[str, Facts]:
+    """The rectangle around the layers of an OpenRaster file."""
+    try:
+        return _edges(_file_extent(inputs))
+    except NodegraphError:
+        # `check_layer_file` reports it.
+        return {}
+
+
+def check_layer_file(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing, damaged, too large or not supported."""
+    try:
+        _file_extent(inputs)
+    except NodegraphError as error:
+        yield error_to_finding("path", error)
+
+
+def check_layer_format(inputs: HookInputs) -> Iterator[Finding]:
+    """Find invalid names, a missing package, and formats without 16 bits."""
+    from nodegraph.media.images.photoshop import check_psd_installed
+
+    yield from check_result_name(inputs)
+    form, bits = inputs.literals.get("format"), inputs.literals.get("bits")
+    if form == "psd":
+        try:
+            check_psd_installed()
+        except InvalidValue as error:
+            yield error_to_finding("format", error)
+        if bits == "16":
+            yield Finding("bits", "16 bits need the format ora", "psd", "ora")

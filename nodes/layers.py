@@ -1,23 +1,30 @@
-"""Layers of an image: place, group and flatten them."""
+"""Layers of an image: place, group, flatten, load and save them."""
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
 
-from nodegraph import Image, Mask, Range, node
+from nodegraph import Advanced, Context, File, Image, Mask, Range, node
+from nodegraph.errors import at_port
 from nodegraph.media.images.layers import CanvasBox, Layers
 
+from ._facts import image_state
 from ._image_ports import BlendMode
 from ._layer_facts import (
     added_layer,
     box_facts,
     check_box,
     check_flattened,
+    check_layer_file,
+    check_layer_format,
     check_placement,
     flattened_layers,
     grouped_layers,
     image_layers,
+    loaded_layers,
 )
+from ._result_files import result_name, save_picture, save_result
 
 _CATEGORY = "image/layers"
 _Coordinate = Annotated[int, Range(-1048576, 1048576)]
@@ -198,3 +205,74 @@ def LayersFromImages(
     from nodegraph.media.images.layer_rendering import layers_from_batch
 
     return layers_from_batch(images, box, name)
+
+
+@node(
+    category=_CATEGORY,
+    lane="io",
+    infer=loaded_layers,
+    validate=check_layer_file,
+    fingerprint=image_state,
+    tags=("open", "read", "psd", "ora", "Photoshop", "Krita", "GIMP", "OpenRaster"),
+)
+def LoadLayers(ctx: Context, path: Annotated[str, File("layers")]) -> Layers:
+    """Load the layers of an OpenRaster or Photoshop file.
+
+    Groups, positions, opacity, blend modes and visibility are loaded. Other effects, such as masks
+    of groups and adjustment layers, are left out with a warning.
+
+    Args:
+        path: ORA or PSD file. Relative paths start from the inputs folder.
+    """
+    from nodegraph.media.images.layer_files import read_layers
+
+    environment = ctx.environment
+    file = environment.inputs / Path(path).expanduser()
+    most, names = environment.max_image_pixels, environment.readable is None
+    with at_port("path"):
+        layers, left_out = read_layers(file, environment.temporary, max_pixels=most, names=names)
+    for message in left_out:
+        ctx.log(message, "warning")
+    return layers
+
+
+@node(
+    category=_CATEGORY,
+    lane="io",
+    output="files",
+    validate=check_layer_format,
+    tags=("write", "export", "psd", "ora", "Photoshop", "Krita", "GIMP", "OpenRaster"),
+)
+def SaveLayers(
+    ctx: Context,
+    layers: Layers,
+    name: str = "layers",
+    format: Literal["ora", "psd"] = "ora",
+    bits: Annotated[Literal["8", "16"], Advanced()] = "8",
+    picture: Annotated[bool, Advanced()] = True,
+) -> None:
+    """Save layers to the output folder, for Krita, GIMP, Photoshop and others.
+
+    Layers that are scaled or rotated are saved as they look on the canvas. Files are numbered:
+    layers_00001.ora. A file with the same content is not written again.
+
+    Args:
+        layers: The layers.
+        name: Start of the file name. fruit/apple makes a subfolder. Placeholders: see SaveImage.
+        format: OpenRaster (ORA) is read by Krita, GIMP and MyPaint, and keeps positions on the
+            canvas. PSD is read by Photoshop and most other programs; its corner is that of all
+            layers together.
+        bits: Bits per channel. 16 needs ORA.
+        picture: Also save the flattened image as PNG.
+    """
+    from nodegraph.media.images.embedded_texts import workflow_metadata
+    from nodegraph.media.images.layer_files import encode_layers
+    from nodegraph.media.images.layer_rendering import flatten_layers
+
+    with at_port("layers"):
+        texts = workflow_metadata(ctx.workflow)
+        content = encode_layers(layers, format, bits=int(bits), metadata=texts)
+    name = result_name(ctx, name)
+    save_result(ctx, name, f".{format}", content, kind="layers")
+    if picture:
+        save_picture(ctx, name, flatten_layers(layers)[0])

@@ -154,13 +154,19 @@ def read_image(
 
 
 def read_image_bytes(
-    data: bytes, folder: Path, what: str, *, max_pixels: int = MAX_IMAGE_PIXELS
+    data: bytes,
+    folder: Path,
+    what: str,
+    *,
+    alpha: bool = False,
+    max_pixels: int = MAX_IMAGE_PIXELS,
 ) -> tuple[Tensor, Tensor]:
     """Read the image in the bytes of a file; see `read_image`.
 
     Args:
         folder: For a temporary file.
         what: What errors call the image.
+        alpha: Whether the image has a fourth channel.
     Raises:
         InvalidFile, InvalidValue: As of `read_image`.
     """
@@ -168,7 +174,7 @@ def read_image_bytes(
     path = folder / f"image-{os.urandom(8).hex()}"
     try:
         path.write_bytes(data)
-        return read_image(path, max_pixels=max_pixels, names=False)
+        return read_image(path, alpha=alpha, max_pixels=max_pixels, names=False)
     except InvalidFile as error:
         problem = error.problem
         message = problem.message.replace(str(path), what)

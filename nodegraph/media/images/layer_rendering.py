@@ -18,6 +18,7 @@ from nodegraph.media.images.layers import (
     LayerGroup,
     Layers,
     append_item,
+    extent_box,
     layer_rectangle,
     rotation_parts,
     whole_box,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from nodegraph.media.images.colors import Color
 
 _STRIP = 1 << 20
-"""Pixels of a rotated picture that are sampled at once."""
+"""Pixels that are rotated or composited at once. Bounds the memory of intermediate results."""
 _SUPPORT = 2
 """Pixels that a bicubic filter reaches to each side."""
 _EXACT = 1e-9
@@ -51,18 +52,18 @@ class _Window(NamedTuple):
 
 
 def flattening_bytes(width: int, height: int) -> int:
-    """Bytes that flattening takes at its peak, besides the layers."""
-    # The image, a layer of its size, and about four more of them while one is put on the other.
-    return 4 * 4 * width * height * 6
+    """Bytes that flattening takes at the least, besides the layers."""
+    # The image, a layer of its size, and the result on a color with its mask.
+    return 4 * 4 * width * height * 3
 
 
-def check_flattening(box: CanvasBox) -> None:
+def check_flattening(box: CanvasBox, port: str = "box") -> None:
     """Refuse boxes that do not fit in memory.
 
     Raises:
         InvalidValue: They do not.
     """
-    check_memory(*box.size, 1, flattening_bytes(*box.size), port="box")
+    check_memory(*box.size, 1, flattening_bytes(*box.size), port=port)
 
 
 def flatten_layers(
@@ -109,10 +110,14 @@ def _flattened(items: Iterable[Layer | LayerGroup], box: CanvasBox) -> Tensor:
             if placed is None:
                 continue
             window, picture = placed
-        rows, columns = slice(window.top, window.bottom), slice(window.left, window.right)
-        share = torch.full((*picture.shape[:3], 1), float(item.opacity))
-        below = image[:, rows, columns].contiguous()
-        image[:, rows, columns] = composite_over(below, picture, share, item.mode)
+        columns = slice(window.left, window.right)
+        strip = max(1, _STRIP // (window.right - window.left))
+        for first in range(window.top, window.bottom, strip):
+            rows = slice(first, min(window.bottom, first + strip))
+            below = image[:, rows, columns].contiguous()
+            above = picture[:, first - window.top : rows.stop - window.top].contiguous()
+            share = torch.full((*above.shape[:3], 1), float(item.opacity))
+            image[:, rows, columns] = composite_over(below, above, share, item.mode)
     return image.clamp_(0, 1)
 
 
@@ -157,7 +162,8 @@ def _upright(
     if window.is_empty:
         return None
     rows, columns = image.shape[:2]
-    if size == (columns, rows) and left.is_integer() and top.is_integer():
+    is_own = width == columns and height == rows
+    if is_own and left.is_integer() and top.is_integer():
         y, x = window.top - int(top), window.left - int(left)
         part = image[y : y + window.bottom - window.top, x : x + window.right - window.left]
         return window, part[None].float().contiguous()
@@ -268,16 +274,8 @@ def _rotated(
 
     rows, columns = image.shape[:2]
     reach = [abs(line[0]) * columns / 2 + abs(line[1]) * rows / 2 for line in matrix]
-    # Smoothed edges lie half a pixel further out.
-    window = _clipped(
-        (
-            middle[0] - reach[0] - 0.5,
-            middle[1] - reach[1] - 0.5,
-            middle[0] + reach[0] + 0.5,
-            middle[1] + reach[1] + 0.5,
-        ),
-        outer,
-    )
+    edges = (middle[0] - reach[0], middle[1] - reach[1], middle[0] + reach[0], middle[1] + reach[1])
+    window = _clipped(edges, outer)
     if window.is_empty:
         return None
     lengths = math.hypot(matrix[0][0], matrix[1][0]), math.hypot(matrix[0][1], matrix[1][1])
@@ -339,6 +337,29 @@ def _sampled_strip(
 def _edge_coverage(at: Tensor, side: float) -> Tensor:
     """How much of a pixel's width around a position lies between 0 and a side, 0..1."""
     return ((at + 0.5).clamp(max=side) - (at - 0.5).clamp(min=0)).clamp(0, 1)
+
+
+def rasterize(layer: Layer) -> tuple[int, int, Tensor]:
+    """A layer as a picture that is neither scaled nor rotated.
+
+    Returns:
+        Left and upper edge on the canvas, and the picture, shape (height, width, 4). The picture
+        of a layer that is neither scaled nor rotated keeps its bits.
+    Raises:
+        InvalidValue: It is too large, or does not fit in memory.
+    """
+    import torch
+
+    size = layer.image.shape[1], layer.image.shape[0]
+    if layer.rotation % 360 == 0 and (layer.width, layer.height) == size:
+        return layer.x, layer.y, layer.image
+    box = extent_box(layer.extent)
+    check_flattening(box, "layers")
+    placed = _placed(layer, box)
+    if placed is None:  # a layer always touches its own extent
+        return box.x, box.y, torch.zeros(1, 1, 4)
+    window, picture = placed
+    return box.x + window.left, box.y + window.top, picture[0]
 
 
 def build_picture(image: Tensor, mask: Tensor | None = None) -> Tensor:

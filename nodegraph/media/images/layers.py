@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from nodegraph.core.digests import digest_tensor
 from nodegraph.core.ports import port_type
+from nodegraph.core.values import NOT_CONTENT
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.resizing import MAX_SIDE
 
@@ -69,9 +71,11 @@ class Layer:
         mode: Blend mode.
         visible: Whether it is a part of the flattened image.
         name: Name for people.
+        picture_digest: Digest of the image, computed once if it is empty. Stacks of many layers
+            are then compared without reading all of their pixels again.
     """
 
-    image: Tensor
+    image: Tensor = field(metadata=NOT_CONTENT)
     x: int
     y: int
     width: int
@@ -81,6 +85,11 @@ class Layer:
     mode: BlendMode = "normal"
     visible: bool = True
     name: str = ""
+    picture_digest: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.picture_digest:
+            object.__setattr__(self, "picture_digest", digest_tensor(self.image))
 
     @property
     def extent(self) -> Extent:

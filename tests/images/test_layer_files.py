@@ -1,0 +1,342 @@
+"""Files of layers: OpenRaster and Photoshop, written and read back, and hostile ones refused."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import Any, get_args
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nodegraph.core.digests import digest_value
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.media.images.editing.compositing import BlendMode
+from nodegraph.media.images.layer_files import encode_layers, layers_extent, read_layers
+from nodegraph.media.images.layer_rendering import flatten_layers
+from nodegraph.media.images.layers import (
+    MAX_DEPTH,
+    CanvasBox,
+    Layer,
+    LayerGroup,
+    Layers,
+    build_box,
+)
+from tests.messages import raises
+
+MOST = 10_000_000
+needs_psd = pytest.mark.skipif(find_spec("psd_tools") is None, reason="needs the extra psd")
+FORMATS = ["ora", pytest.param("psd", marks=needs_psd)]
+
+
+def picture(width: int, height: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (height, width, 4), generator=generator) / 255
+
+
+def layer(image: Tensor, x: int = 0, y: int = 0, **more: Any) -> Layer:
+    return Layer(image, x, y, image.shape[1], image.shape[0], **more)
+
+
+NESTED = Layers(
+    (
+        layer(picture(9, 5, 1), -7, 12, name="ground <\"&'> ☃\n日本", opacity=0.3),
+        LayerGroup(
+            (
+                layer(picture(4, 4, 2), -2, 10, name="inner", mode="divide"),
+                LayerGroup((layer(picture(3, 2, 3), 1, 11),), 0.25, "screen", name="deep"),
+            ),
+            mode="luminosity",
+            visible=False,
+            name="group",
+        ),
+        layer(picture(6, 6, 4), 40, -3, visible=False, mode="exclusion"),
+    )
+)
+
+
+def read(path: Path, content: bytes) -> tuple[Layers, list[str]]:
+    path.write_bytes(content)
+    return read_layers(path, path.parent, max_pixels=MOST)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_layers_come_back_from_openraster_to_the_last_bit(tmp_path: Path, bits: int) -> None:
+    found, left_out = read(tmp_path / "layers.ora", encode_layers(NESTED, bits=bits))
+    assert digest_value(found) == digest_value(NESTED)
+    assert left_out == []
+    assert layers_extent(tmp_path / "layers.ora", max_pixels=MOST) == NESTED.extent
+
+
+def test_pictures_of_16_bits_come_back_from_openraster(tmp_path: Path) -> None:
+    image = torch.randint(0, 65536, (4, 5, 4)) / 65535
+    found, _ = read(tmp_path / "layers.ora", encode_layers(Layers((layer(image),)), bits=16))
+    [item] = found.walk()
+    assert torch.equal(item.image, image)
+
+
+def test_an_openraster_file_is_as_its_specification_says() -> None:
+    content = encode_layers(NESTED, metadata={"workflow": "{}"})
+    assert content[30:54] == b"mimetypeimage/openraster"
+    with ZipFile(BytesIO(content)) as archive:
+        assert archive.infolist()[0].compress_type == ZIP_STORED
+        names = archive.namelist()
+        assert {"stack.xml", "mergedimage.png", "Thumbnails/thumbnail.png"} <= {*names}
+        document = archive.read("stack.xml").decode()
+        with Image.open(archive.open("mergedimage.png")) as merged:
+            assert merged.size == (53, 20)
+            assert merged.info["workflow"] == "{}"
+    assert document.index('visibility="hidden"') < document.index('name="group"')
+    assert 'composite-op="svg:screen"' in document
+    assert content == encode_layers(NESTED, metadata={"workflow": "{}"})
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_scaled_and_rotated_layers_look_the_same_when_read_back(
+    tmp_path: Path, format: Any
+) -> None:
+    layers = Layers(
+        (
+            Layer(picture(8, 8, 1), -20, 5, 40, 30, rotation=25.0),
+            Layer(picture(8, 8, 2), 0, 0, 8, 8, rotation=90.0, mode="multiply"),
+        )
+    )
+    found, _ = read(tmp_path / "layers", encode_layers(layers, format))
+    extent = layers.extent
+    corner = (0, 0) if format == "ora" or extent is None else extent[:2]
+    box = build_box(-40, -20, 90, 90)
+    shown = flatten_layers(layers, box)[0]
+    moved = CanvasBox(box.x - corner[0], box.y - corner[1], 90, 90, 90, 90)
+    again = flatten_layers(found, moved)[0]
+    for image in (shown, again):
+        image[..., :3] *= image[..., 3:]
+    torch.testing.assert_close(again, shown, rtol=0, atol=1.5 / 255)
+
+
+@needs_psd
+def test_layers_come_back_from_photoshop_files(tmp_path: Path) -> None:
+    found, left_out = read(tmp_path / "layers.psd", encode_layers(NESTED, "psd"))
+    assert left_out == []
+    _same(found.items, NESTED.items)
+
+
+def _same(found: Any, expected: Any) -> None:
+    """In 8 bits, from the corner of all layers."""
+    for item, other in zip(found, expected, strict=True):
+        assert type(item) is type(other)
+        assert (item.name, item.mode, item.visible) == (other.name, other.mode, other.visible)
+        assert item.opacity == pytest.approx(other.opacity, abs=0.5 / 255)
+        if isinstance(item, LayerGroup):
+            _same(item.items, other.items)
+        else:
+            assert (item.x, item.y) == (other.x + 7, other.y + 3)
+            assert torch.equal(item.image, other.image)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_each_blend_mode_comes_back(tmp_path: Path, format: Any) -> None:
+    modes = get_args(BlendMode)
+    layers = Layers(tuple(layer(picture(2, 2), mode=mode) for mode in modes))
+    found, left_out = read(tmp_path / "layers", encode_layers(layers, format))
+    assert [item.mode for item in found.items] == list(modes)
+    assert left_out == []
+
+
+@needs_psd
+def test_other_programs_read_the_flattened_image_of_a_photoshop_file() -> None:
+    layers = Layers((layer(picture(9, 5, 1)), layer(picture(9, 5, 2), mode="screen")))
+    with Image.open(BytesIO(encode_layers(layers, "psd"))) as opened:
+        assert opened.mode == "RGBA"
+        found = torch.from_numpy(np.array(opened)) / 255
+    image = flatten_layers(layers)[0][0]
+    alpha = image[..., 3:]
+    torch.testing.assert_close(found[..., 3:], alpha, rtol=0, atol=0.6 / 255)
+    matted = image[..., :3] * alpha + 1 - alpha
+    torch.testing.assert_close(found[..., :3], matted, rtol=0, atol=0.6 / 255)
+
+
+@needs_psd
+def test_masks_and_other_depths_of_photoshop_files_are_read(tmp_path: Path) -> None:
+    import psd_tools
+
+    # A document without transparency: psd-tools keeps alpha of pictures as masks then.
+    document = psd_tools.PSDImage.new("RGB", (8, 8))
+    image = Image.fromarray((picture(5, 4) * 255).round().byte().numpy())
+    made = document.create_pixel_layer(image, name="masked", left=2, top=1)
+    if made.mask is None:
+        pytest.skip("this version of psd-tools writes no masks")
+    path = tmp_path / "masked.psd"
+    document.save(path)
+    [item] = read_layers(path, tmp_path, max_pixels=MOST)[0].walk()
+    assert torch.equal(item.image, picture(5, 4))
+    made.mask.disabled = True
+    document.save(path)
+    [item] = read_layers(path, tmp_path, max_pixels=MOST)[0].walk()
+    assert (item.image[..., 3] == 1).all()
+
+
+@needs_psd
+def test_what_a_photoshop_file_loses_is_said(tmp_path: Path) -> None:
+    import psd_tools
+    from psd_tools.constants import BlendMode as PsdMode
+
+    document = psd_tools.PSDImage.new("RGBA", (8, 8))
+    image = Image.new("RGBA", (3, 3), "red")
+    inner = document.create_pixel_layer(image, name="burnt", blend_mode=PsdMode.LINEAR_BURN)
+    shown = document.create_pixel_layer(image, name="shown", blend_mode=PsdMode.SCREEN)
+    document.create_group([inner, shown], name="open")
+    document.save(tmp_path / "open.psd")
+    _, left_out = read_layers(tmp_path / "open.psd", tmp_path, max_pixels=MOST)
+    assert left_out == [
+        "The layer 'burnt' has the blend mode linear burn, which is replaced by normal.",
+        "The group 'open' is isolated: its blend modes no longer reach the layers below it.",
+    ]
+
+
+@needs_psd
+def test_photoshop_files_of_other_colors_and_damaged_ones_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "layers.psd"
+    content = encode_layers(NESTED, "psd")
+    for length in (10, 30, 200, len(content) // 2):
+        with raises(InvalidFile):
+            read(path, content[:length])
+    with raises(InvalidFile, given="CMYK with 8 bits per channel"):
+        read(path, content[:24] + struct.pack(">H", 4) + content[26:])
+    path.write_bytes(content)
+    with raises(InvalidFile):
+        read_layers(path, tmp_path, max_pixels=40)
+
+
+def test_photoshop_files_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodegraph.media.images.photoshop.find_spec", lambda name: None)
+    with raises(InvalidValue):
+        encode_layers(NESTED, "psd")
+
+
+def test_no_layers_are_no_file() -> None:
+    with raises(InvalidValue, port="layers"):
+        encode_layers(Layers())
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def png(width: int, height: int) -> bytes:
+    """A file that says how large it is, and has no pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    return PNG + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+def archive(
+    stack: str, files: Mapping[str, bytes] | None = None, *, mime: bytes = b"image/openraster"
+) -> bytes:
+    """An OpenRaster file."""
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as made:
+        made.writestr("mimetype", mime)
+        made.writestr("stack.xml", stack, ZIP_DEFLATED)
+        for name, content in (files or {}).items():
+            made.writestr(name, content, ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def image(*layers: str) -> str:
+    return f'<image w="9" h="9"><stack>{"".join(layers)}</stack></image>'
+
+
+def good_png() -> bytes:
+    buffer = BytesIO()
+    Image.new("RGBA", (2, 2), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+_BOMB = "".join(f'<!ENTITY l{at} "{f"&l{at - 1};" * 10}">' for at in range(1, 12))
+HOSTILE: Mapping[str, Callable[[], bytes]] = {
+    "entities": lambda: archive(
+        f'<!DOCTYPE image [<!ENTITY l0 "lol">{_BOMB}]><image><stack name="&l11;"/></image>'
+    ),
+    "external entity": lambda: archive(
+        '<!DOCTYPE image [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + image("&x;")
+    ),
+    "doctype": lambda: archive('<!DOCTYPE image SYSTEM "http://127.0.0.1/x.dtd">' + image()),
+    "path up": lambda: archive(
+        image('<layer src="../../etc/passwd"/>'), {"../../etc/passwd": good_png()}
+    ),
+    "absolute path": lambda: archive(image('<layer src="/etc/a"/>'), {"/etc/a": good_png()}),
+    "missing picture": lambda: archive(image('<layer src="data/a.png"/>')),
+    "no picture": lambda: archive(image('<layer src="a"/>'), {"a": b"x" * 99}),
+    "huge picture": lambda: archive(image('<layer src="a"/>'), {"a": png(1 << 30, 1 << 30)}),
+    "many pixels": lambda: archive(image('<layer src="a"/>'), {"a": png(9000, 9000)}),
+    "zip bomb": lambda: archive(image('<layer src="a"/>'), {"a": png(1, 1) + bytes(3 << 20)}),
+    "cut picture": lambda: archive(image('<layer src="a"/>'), {"a": good_png()[:50]}),
+    "deep groups": lambda: archive(image("<stack>" * 99 + "</stack>" * 99)),
+    "many elements": lambda: archive(image("<layer/>" * 5000)),
+    "far away": lambda: archive(image('<layer src="a" x="1e300"/>'), {"a": good_png()}),
+    "no number": lambda: archive(image('<layer src="a" y="nan"/>'), {"a": good_png()}),
+    "no XML": lambda: archive("<image><stack></image>"),
+    "no stack": lambda: archive("<image/>"),
+    "other zip": lambda: archive(image(), mime=b"application/epub+zip"),
+    "no zip": lambda: b"PK\x03\x04 and then nothing",
+    "text": lambda: b"hello",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused(tmp_path: Path, name: str) -> None:
+    with raises(InvalidFile):
+        read(tmp_path / "hostile.ora", HOSTILE[name]())
+
+
+def test_unusual_compression_is_refused(tmp_path: Path) -> None:
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as made:
+        made.writestr("mimetype", "image/openraster")
+        made.writestr("stack.xml", image(), ZIP_BZIP2)
+    with raises(InvalidFile):
+        read(tmp_path / "packed.ora", buffer.getvalue())
+
+
+def test_groups_deeper_than_layers_may_be_are_refused(tmp_path: Path) -> None:
+    levels = MAX_DEPTH + 1
+    stack = image("<stack>" * levels + '<layer src="a"/>' + "</stack>" * levels)
+    with raises(InvalidFile):
+        read(tmp_path / "deep.ora", archive(stack, {"a": good_png()}))
+
+
+def test_files_of_other_programs_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+    stack = image(
+        '<text/><layer src="a" x="3.0" opacity="none" composite-op="svg:dst-out" name="erased"/>',
+        '<stack isolation="auto" name="open"><layer src="a" composite-op="svg:add"/></stack>',
+    )
+    found, left_out = read(tmp_path / "other.ora", archive(stack, {"a": good_png()}))
+    group, erased = found.items
+    assert isinstance(group, LayerGroup)
+    assert group.items[0].mode == "add"
+    assert isinstance(erased, Layer)
+    assert (erased.x, erased.opacity, erased.mode) == (3, 1.0, "normal")
+    assert left_out == [
+        "The group 'open' is isolated: its blend modes no longer reach the layers below it.",
+        "The blend mode svg:dst-out of layer 'erased' is replaced by normal.",
+        "An element <text> is left out.",
+    ]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_damaged_bytes_never_raise_anything_else(tmp_path: Path, format: Any) -> None:
+    content = bytearray(encode_layers(NESTED, format))
+    generator = torch.Generator().manual_seed(0)
+    for at in torch.randint(0, len(content), (100,), generator=generator).tolist():
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << (at % 8)
+        try:
+            read(tmp_path / "damaged", bytes(damaged))
+        except (InvalidFile, InvalidValue):
+            continue
