@@ -1,5 +1,6 @@
 /** A workflow as a canvas: its layers as pictures to paint on, and what the model makes of them. */
 import { useEffect, useMemo, useRef, useState } from "react";
+import { useShallow } from "zustand/react/shallow";
 import { WidgetServicesProvider } from "@/components/widgets";
 import { storeServices } from "@/components/widgets/storeServices";
 import { t } from "@/i18n";
@@ -47,7 +48,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
   const active = useActiveLayer(canvas);
   const view = useView(document, canvas, stage);
   const candidate = useCandidates((candidates) => candidates.shown(document));
-  const progress = useJobs((jobs) => progressOf(jobs, document));
+  const progress = useJobs(useShallow((jobs) => progressOf(jobs, document)));
   useUndoKeys();
   return (
     <div className={styles.view} data-painting>

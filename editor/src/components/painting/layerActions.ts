@@ -19,7 +19,7 @@ import {
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
-import { knownSize } from "@/store/painting";
+import { knownSize } from "@/store/pictureSizes";
 import { useCanvasUi } from "./canvasUi";
 
 /** The graph that is shown; null until the node types are there. */

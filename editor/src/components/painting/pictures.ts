@@ -1,8 +1,9 @@
 /** Addresses of the pictures of layers, be they on the server already or still on their way. */
 import { artifactAddress, pictureOf as uploaded } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
-import { lastOutputs, useJobs } from "@/store/jobs";
-import { pendingAddress } from "@/store/painting";
+import { type Jobs, jobsOfDocument, lastOutputs, useJobs } from "@/store/jobs";
+import { pendingAddress } from "@/store/outbox";
+import type { StageProps } from "./stageProps";
 
 export function addressOf(value: string): string {
   return pendingAddress(value) ?? uploaded(value) ?? "";
@@ -21,4 +22,12 @@ export function pictureMadeBy(document: string, node: string): string | null {
 
 export function isPicture({ media_type }: ArtifactEntry): boolean {
   return media_type.startsWith("image/");
+}
+
+/** How far the running job of a document is, and what it looks like so far; null if none runs. */
+export function progressOf(jobs: Jobs, document: string): StageProps["progress"] {
+  const job = jobsOfDocument(jobs, document).find(({ state }) => state === "running");
+  if (!job) return null;
+  const preview = [...job.nodes.values()].find((node) => node.preview !== null)?.preview ?? null;
+  return { preview, share: job.progress };
 }

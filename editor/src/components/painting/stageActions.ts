@@ -1,7 +1,7 @@
 /** What is done with pixels of the stage, besides strokes: they become layers. */
 import { t } from "@/i18n";
 import { addLayer, type LayerKind, type PaintCanvas } from "@/model/painting";
-import { keepPicture } from "@/store/painting";
+import { keepPicture } from "@/store/outbox";
 import { told } from "./adding";
 import { edit } from "./layerActions";
 import type { StageHandle } from "./stageProps";

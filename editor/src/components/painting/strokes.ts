@@ -1,7 +1,7 @@
 /** Strokes on their way into the workflow: one after the other, so that history has them in order. */
 import { type PaintLayer, setPicture } from "@/model/painting";
 import { useDocuments } from "@/store/documents";
-import { keepPicture } from "@/store/painting";
+import { keepPicture } from "@/store/outbox";
 import { edit } from "./layerActions";
 import type { PaintedPicture } from "./stageProps";
 
