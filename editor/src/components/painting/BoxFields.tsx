@@ -2,12 +2,19 @@
 import { useId } from "react";
 import { Field, NumberField, Select } from "@/components/ui";
 import { t } from "@/i18n";
-import { type CanvasBox, type PaintCanvas, sampledFor, sampledSize, setBox, snapped } from "@/model/painting";
+import {
+  type CanvasBox,
+  type PaintCanvas,
+  sampledFor,
+  sampledSize,
+  setBox,
+  snapped,
+} from "@/model/painting";
 import { familyAt } from "@/model/search";
 import { modelFamilies, useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
-import { edit } from "./layerActions";
 import styles from "./BoxFields.module.css";
+import { edit } from "./layerActions";
 
 const SIDE = { min: 8, max: 16384, step: 8, integer: true } as const;
 

@@ -8,22 +8,25 @@ import { isPaintable, type PaintCanvas, readCanvas } from "@/model/painting";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive, useDocuments } from "@/store/documents";
 import { useJobs } from "@/store/jobs";
-import { useCandidates } from "@/store/painting";
+import { startCandidates, useCandidates } from "@/store/painting";
 import { addFile, told } from "./adding";
 import { changeBox } from "./BoxFields";
 import { CandidateStrip } from "./CandidateStrip";
 import { useCanvasUi } from "./canvasUi";
 import { LayerPanel } from "./LayerPanel";
 import { change } from "./layerActions";
-import { PromptBar } from "./PromptBar";
 import styles from "./PaintingView.module.css";
+import { PromptBar } from "./PromptBar";
 import { addressOf, pictureMadeBy, progressOf } from "./pictures";
+import type { Size } from "./pixels/geometry";
+import { fitted } from "./pixels/stageView";
 import { Stage } from "./Stage";
 import { StartCanvas } from "./StartCanvas";
 import type { StageHandle, StageView } from "./stageProps";
 import { paint, undoStep } from "./strokes";
 import { ToolBar } from "./ToolBar";
 import { ToolSettings } from "./ToolSettings";
+import { useStageSize } from "./useStageSize";
 
 export default function PaintingView() {
   const types = useCatalogue((catalogue) => catalogue.types);
@@ -46,17 +49,19 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
   const { tool, setTool, choose, look } = useCanvasUi();
   const [hasSelection, setHasSelection] = useState(false);
   const active = useActiveLayer(canvas);
-  const view = useView(document, canvas, stage);
+  const place = useRef<HTMLDivElement>(null);
+  const view = useView(document, canvas, useStageSize(place));
   const candidate = useCandidates((candidates) => candidates.shown(document));
   const progress = useJobs(useShallow((jobs) => progressOf(jobs, document)));
   useUndoKeys();
+  useEffect(startCandidates, []);
   return (
     <div className={styles.view} data-painting>
       <ToolBar />
       <div className={styles.middle}>
         <ToolSettings stage={stage} hasSelection={hasSelection} />
         {/* biome-ignore lint/a11y/noStaticElementInteractions: pictures may be dropped; the panel has a button for it */}
-        <div className={styles.stage} onDragOver={over} onDrop={drop}>
+        <div ref={place} className={styles.stage} onDragOver={over} onDrop={drop}>
           <Stage
             ref={stage}
             canvas={canvas}
@@ -101,21 +106,10 @@ function useActiveLayer({ entries }: PaintCanvas): string | null {
   return found;
 }
 
-const FIRST: StageView = { x: 0, y: 0, zoom: 1 };
-
 /** What was seen of this workflow last; at first its box. */
-function useView(
-  document: string,
-  { box }: PaintCanvas,
-  stage: React.RefObject<StageHandle | null>,
-): StageView {
+function useView(document: string, { box }: PaintCanvas, size: Size): StageView {
   const view = useCanvasUi((ui) => ui.views.get(document));
-  const isNew = view === undefined;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another workflow is fitted anew
-  useEffect(() => {
-    if (isNew) stage.current?.fit("box");
-  }, [isNew, document, stage]);
-  return view ?? { ...FIRST, x: box.x, y: box.y };
+  return view ?? fitted(box, size);
 }
 
 /** Undo waits for strokes that are still being written, wherever the focus is on the canvas. */

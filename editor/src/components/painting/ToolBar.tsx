@@ -1,6 +1,7 @@
 /** The tools of the canvas and the two colours that they paint with. */
 import {
   ArrowLeftRight,
+  Blend,
   BoxSelect,
   Brush,
   Circle,
@@ -12,7 +13,6 @@ import {
   Move,
   PaintBucket,
   Pipette,
-  Blend,
 } from "lucide-react";
 import { IconButton, tip } from "@/components/ui";
 import { t } from "@/i18n";
@@ -37,7 +37,12 @@ const ICONS: Readonly<Record<ToolName, LucideIcon>> = {
 export function ToolBar() {
   const { tool, setTool } = useCanvasUi();
   return (
-    <div role="toolbar" aria-orientation="vertical" aria-label={t("painting.tools")} className={styles.bar}>
+    <div
+      role="toolbar"
+      aria-orientation="vertical"
+      aria-label={t("painting.tools")}
+      className={styles.bar}
+    >
       {TOOLS.map((name) => (
         <IconButton
           key={name}

@@ -1,5 +1,14 @@
 /** The settings of the chosen tool, above the canvas. */
-import { Eraser, Maximize, PaintBucket, Redo2, SquareDashed, Undo2, X, Contrast } from "lucide-react";
+import {
+  Contrast,
+  Eraser,
+  Maximize,
+  PaintBucket,
+  Redo2,
+  SquareDashed,
+  Undo2,
+  X,
+} from "lucide-react";
 import { type RefObject, useId } from "react";
 import { IconButton, Select, Slider, Toggle } from "@/components/ui";
 import { t } from "@/i18n";
@@ -17,7 +26,15 @@ interface Props {
   readonly hasSelection: boolean;
 }
 
-type Setting = "size" | "hardness" | "opacity" | "flow" | "pressure" | "fill" | "gradient" | "selecting";
+type Setting =
+  | "size"
+  | "hardness"
+  | "opacity"
+  | "flow"
+  | "pressure"
+  | "fill"
+  | "gradient"
+  | "selecting";
 
 const SETTINGS: Readonly<Record<ToolName, readonly Setting[]>> = {
   brush: ["size", "hardness", "opacity", "flow", "pressure"],
@@ -155,6 +172,7 @@ function SettingFields({ setting, tool }: FieldsProps) {
     case "selecting":
       return (
         <Select
+          className={styles.select}
           label={t("painting.selecting")}
           value={tool.selecting}
           options={choices("selecting", ["replace", "add", "subtract"])}
@@ -170,9 +188,16 @@ function choices(setting: string, values: readonly string[]) {
 
 function Pressure({ tool }: { readonly tool: ToolState }) {
   const { setTool } = useCanvasUi.getState();
-  const by = tool.pressure.size ? (tool.pressure.opacity ? "both" : "size") : tool.pressure.opacity ? "opacity" : "none";
+  const by = tool.pressure.size
+    ? tool.pressure.opacity
+      ? "both"
+      : "size"
+    : tool.pressure.opacity
+      ? "opacity"
+      : "none";
   return (
     <Select
+      className={styles.select}
       label={t("painting.pressure")}
       value={by}
       options={choices("pressure", ["size", "opacity", "both", "none"])}
@@ -207,6 +232,7 @@ function FillFields({ tool }: { readonly tool: ToolState }) {
         onChange={(contiguous) => setTool({ contiguous })}
       />
       <Select
+        className={styles.select}
         label={t("painting.sample")}
         value={tool.sample}
         options={choices("sample", ["all", "layer"])}
@@ -221,6 +247,7 @@ function GradientFields({ tool }: { readonly tool: ToolState }) {
   return (
     <>
       <Select
+        className={styles.select}
         label={t("painting.gradient")}
         value={tool.gradient}
         options={choices("gradient", ["linear", "radial"])}

@@ -7,7 +7,7 @@ import { t } from "@/i18n";
 import type { LayerKind, NewLayer } from "@/model/painting";
 import { modelFor } from "@/store/catalogue";
 import { notifyFault } from "@/store/notices";
-import { keepPicture } from "@/store/outbox";
+import { blankPicture } from "@/store/painting";
 
 import { add } from "./layerActions";
 
@@ -42,7 +42,9 @@ export function addItems(): readonly MenuEntry[] {
 }
 
 export async function addEmpty(kind: LayerKind): Promise<void> {
-  await told(async () => add(kind, { title: t(`painting.kind.${kind}`), value: await blankPicture() }));
+  await told(async () =>
+    add(kind, { title: t(`painting.kind.${kind}`), value: await blankPicture() }),
+  );
 }
 
 async function addPicture(kind: LayerKind): Promise<void> {
@@ -78,13 +80,4 @@ function leading(kind: LayerKind): Pick<NewLayer, "control" | "reference"> {
   if (model !== null) return { reference: { by: "ip-adapter", model } };
   const redux = modelFor("LoadRedux");
   return { reference: redux === null ? { by: "latents" } : { by: "redux", model: redux } };
-}
-
-/** One transparent pixel, which a layer has that nothing is painted on yet. */
-const BLANK =
-  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAC0lEQVR42mNgAAIAAAUAAen63NgAAAAASUVORK5CYII=";
-
-function blankPicture(): Promise<string> {
-  const bytes = Uint8Array.from(atob(BLANK), (letter) => letter.charCodeAt(0));
-  return keepPicture(new Blob([bytes], { type: "image/png" }), "layer.png");
 }

@@ -32,6 +32,8 @@ async function asLayer(
   await told(async () => {
     const value = await keepPicture(await blob, `${kind}.png`);
     stage.keep(value, blob);
-    edit("painting.edit.add", ({ ground, canvas }) => addLayer(ground, canvas, kind, { value, placement, title }));
+    edit("painting.edit.add", ({ ground, canvas }) =>
+      addLayer(ground, canvas, kind, { value, placement, title }),
+    );
   });
 }

@@ -8,7 +8,10 @@ import type { PaintedPicture } from "./stageProps";
 let last: Promise<unknown> = Promise.resolve();
 
 /** A layer has another picture now; gives the value of its file. */
-export function paint(layer: PaintLayer, { blob, placement, label }: PaintedPicture): Promise<string> {
+export function paint(
+  layer: PaintLayer,
+  { blob, placement, label }: PaintedPicture,
+): Promise<string> {
   const { active: document } = useDocuments.getState();
   const painted = last.then(async () => {
     const value = await keepPicture(await blob, nameOf(layer));
@@ -34,6 +37,9 @@ export async function undoStep(): Promise<void> {
 }
 
 function nameOf({ title, kind }: PaintLayer): string {
-  const plain = title.normalize("NFKC").replace(/[^\p{L}\p{N} _-]/gu, "").trim();
+  const plain = title
+    .normalize("NFKC")
+    .replace(/[^\p{L}\p{N} _-]/gu, "")
+    .trim();
   return `${plain === "" ? kind : plain.slice(0, 60)}.png`;
 }

@@ -6,7 +6,14 @@ import { RESULT, useUi } from "@/store/ui";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Loading, PanelHost } from "./PanelHost";
 import { Rail } from "./Rail";
-import { AddNodeSearch, AppMode, Canvas, fetchSearch, GeneratePage, PaintingView } from "./registry";
+import {
+  AddNodeSearch,
+  AppMode,
+  Canvas,
+  fetchSearch,
+  GeneratePage,
+  PaintingView,
+} from "./registry";
 import { useIsSmall } from "./useMedia";
 import styles from "./Workspace.module.css";
 

@@ -16,13 +16,7 @@ import { rememberType } from "./recents";
 /** The port that a loose end comes from, as counts of use know it. */
 export function usedEnd(types: NodeTypes, loose: LooseEnd): UsedPort {
   const document = activeDocument();
-  return usedPort(
-    types,
-    currentWorkflow(document),
-    currentScope(document),
-    loose,
-    modelFamilies(),
-  );
+  return usedPort(types, currentWorkflow(document), currentScope(document), loose, modelFamilies());
 }
 
 /** A link as files write it: without the port of a node that has just one. */
