@@ -1,5 +1,5 @@
 /** What the chosen layer is blended with, and what leads the sampler by it. */
-import { useId, useRef } from "react";
+import { useId, useMemo, useRef } from "react";
 import { Select, Slider } from "@/components/ui";
 import { t } from "@/i18n";
 import type { PaintEntry, PaintLayer } from "@/model/painting";
@@ -11,7 +11,6 @@ import styles from "./LayerDetails.module.css";
 import { change } from "./layerActions";
 import { NodeField } from "./NodeField";
 
-const NO_MODES: readonly string[] = [];
 const NOTHING: Partial<Pick<PaintLayer, "control" | "region">> = {};
 const CONTROL_PORTS = ["strength", "start", "end"] as const;
 
@@ -54,12 +53,13 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
 
 /** The blend modes that the server's layers have. */
 function useModes(): readonly string[] {
-  return useCatalogue(({ types }) => {
+  const types = useCatalogue((catalogue) => catalogue.types);
+  return useMemo(() => {
     const spec = types?.byName.get("AddLayer");
     const input = spec ? inputOf(spec, "mode") : null;
     const widget = input && widgetOf(input);
-    return widget?.kind === "choice" ? widget.options : NO_MODES;
-  }).map(String);
+    return widget?.kind === "choice" ? widget.options.map(String) : [];
+  }, [types]);
 }
 
 function Opacity({ entry }: { readonly entry: PaintEntry }) {
