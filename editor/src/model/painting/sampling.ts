@@ -117,7 +117,7 @@ export function resultOf(
     return spec?.output === true && inputOf(spec, port)?.type.includes("Image") === true;
   });
   const last = shown.reduce<(typeof shown)[number] | null>(
-    (best, each) => (best && best.passed.length >= each.passed.length ? best : each),
+    (best, each) => (best && best.depth >= each.depth ? best : each),
     null,
   );
   return last?.node ?? null;

@@ -1,7 +1,11 @@
 /** A canvas begun: in a new graph, or with the model and prompts of one that is there. */
+import { setSeedMode } from "../edits";
 import { type Added, addChain, beside, hasTypes, of, type Step } from "../recipes/chain";
 import { originOf } from "../recipes/origin";
 import { decoded, encoded, type Picture, sampled, withModel } from "../recipes/pictures";
+import { nodeOf } from "../scope";
+import { inputOf, typeOf } from "../spec";
+import type { Workflow } from "../workflow";
 import { layerSteps } from "./adding";
 import { framed } from "./framing";
 import type { Extent, PaintGround } from "./ground";
@@ -67,8 +71,8 @@ export function startCanvas(
   ];
   const at = beside(ground, from?.node ?? null, AT);
   const added = addChain(ground, withModel(origin, steps), at);
-  const { workflow } = framed({ ...ground, workflow: added.workflow }, added.names.values(), title);
-  return { ...added, workflow };
+  const framing = framed({ ...ground, workflow: added.workflow }, added.names.values(), title);
+  return { ...added, workflow: reseeded(framing, added.names.get("sample") ?? "") };
 
   function pictureSteps(picture: Picture): readonly Step[] {
     const placement = { ...AT_ORIGIN, width, height };
@@ -79,6 +83,15 @@ export function startCanvas(
       encoded(scaled ?? { width, height }, of("flat", "image"), origin),
     ];
   }
+}
+
+/** With another seed for each run, as one candidate is to differ from the one before. */
+function reseeded({ workflow, scope, types }: PaintGround, sampler: string): Workflow {
+  const entry = nodeOf(workflow, scope, sampler);
+  const spec = entry && typeOf(types, workflow, entry);
+  return spec && inputOf(spec, "seed")
+    ? setSeedMode(workflow, scope, sampler, "seed", "random")
+    : workflow;
 }
 
 function emptySteps(): readonly Step[] {

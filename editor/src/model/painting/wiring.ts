@@ -11,6 +11,8 @@ export interface Reached extends Target {
   readonly type: string;
   /** The nodes that it passed, the first one first; blocks count as one. */
   readonly passed: readonly string[];
+  /** How many nodes it passed, those within blocks included. */
+  readonly depth: number;
   /** Whether the node is in the graph itself, and not within a block of it. */
   readonly isHere: boolean;
 }
@@ -90,13 +92,13 @@ export class Wiring {
     const found: Reached[] = [];
     const seen = new Set<string>();
     const start = this.full(from);
-    this.follow(start, [], types, seen, (reached) => found.push(reached), []);
+    this.follow(start, NOWHERE, types, seen, (reached) => found.push(reached), []);
     return found;
   }
 
   private follow(
     from: Link,
-    passed: readonly string[],
+    way: Way,
     types: readonly string[],
     seen: Set<string>,
     visit: (reached: Reached) => void,
@@ -106,7 +108,7 @@ export class Wiring {
     if (seen.has(at)) return;
     seen.add(at);
     for (const to of this.targets(from)) {
-      this.come(to, passed, types, seen, visit, outer);
+      this.come(to, way, types, seen, visit, outer);
     }
     // What a block gives comes to the users of the block.
     const [last, ...others] = outer.toReversed();
@@ -115,33 +117,34 @@ export class Wiring {
       const link = parseLink(text);
       if (!last || !link || this.key(this.full(link)) !== this.key(from)) continue;
       const given = { node: last.node, port: name };
-      last.wiring.follow(given, passed, types, seen, visit, others.toReversed());
+      last.wiring.follow(given, way, types, seen, visit, others.toReversed());
     }
   }
 
   private come(
     to: Target,
-    passed: readonly string[],
+    way: Way,
     types: readonly string[],
     seen: Set<string>,
     visit: (reached: Reached) => void,
     outer: readonly Outer[],
   ): void {
     const type = this.entry(to.node)?.type ?? "";
-    visit({ ...to, type, passed, isHere: outer.length === 0 });
-    const way = outer.length === 0 ? [...passed, to.node] : passed;
+    visit({ ...to, type, ...way, isHere: outer.length === 0 });
+    const passed = outer.length === 0 ? [...way.passed, to.node] : way.passed;
+    const next = { passed, depth: way.depth + 1 };
     const inner = this.within(type);
     if (inner !== null) {
       const into = [...outer, { wiring: this, node: to.node }];
       for (const target of this.workflow.subgraphs.get(type)?.inputs.get(to.port)?.to ?? []) {
         const place = targetOf(target);
-        if (place && into.length < DEEPEST) inner.come(place, way, types, seen, visit, into);
+        if (place && into.length < DEEPEST) inner.come(place, next, types, seen, visit, into);
       }
       return;
     }
     for (const { name, type: given } of this.spec(to.node)?.outputs ?? []) {
       if (types.includes(given))
-        this.follow({ node: to.node, port: name }, way, types, seen, visit, outer);
+        this.follow({ node: to.node, port: name }, next, types, seen, visit, outer);
     }
   }
 
@@ -179,6 +182,10 @@ interface Outer {
   readonly node: string;
 }
 
+/** What a flow has passed so far. */
+type Way = Pick<Reached, "passed" | "depth">;
+
+const NOWHERE: Way = { passed: [], depth: 0 };
 const DEEPEST = 16;
 const known = new WeakMap<Workflow, Map<Scope, Wiring>>();
 
