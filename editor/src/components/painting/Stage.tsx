@@ -14,7 +14,7 @@ import { BoxFrame } from "./BoxFrame";
 import { beginGesture, type Ground, type HeldKeys } from "./gestures";
 import type { Point } from "./pixels/geometry";
 import { Painter } from "./pixels/painter";
-import { isNone, NO_SELECTION, outline, type Selection } from "./pixels/selection";
+import { contours, isNone, NO_SELECTION, type Selection } from "./pixels/selection";
 import type { Sample } from "./pixels/strokePath";
 import { ResultFrame } from "./ResultFrame";
 import styles from "./Stage.module.css";
@@ -216,7 +216,7 @@ function useSelection(onSelection: ((hasSelection: boolean) => void) | undefined
       current: () => selection.current,
       select(next: Selection) {
         selection.current = next;
-        setPath(isNone(next) ? null : pathOf(outline(next)));
+        setPath(isNone(next) ? null : pathOf(contours(next)));
         told.current?.(!isNone(next));
       },
     }),
@@ -224,9 +224,6 @@ function useSelection(onSelection: ((hasSelection: boolean) => void) | undefined
   );
 }
 
-function pathOf(lines: readonly number[]): string {
-  const parts: string[] = [];
-  for (let at = 0; at < lines.length; at += 4)
-    parts.push(`M${lines[at]} ${lines[at + 1]}L${lines[at + 2]} ${lines[at + 3]}`);
-  return parts.join("");
+function pathOf(lines: readonly (readonly Point[])[]): string {
+  return lines.map((line) => `M${line.map(({ x, y }) => `${x} ${y}`).join("L")}Z`).join("");
 }

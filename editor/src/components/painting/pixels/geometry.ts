@@ -104,9 +104,13 @@ export function cornersOf(placement: Placement): readonly [Point, Point, Point, 
 
 /** Whole pixels that a placed picture covers. */
 export function extentOf(placement: Placement): Rect {
-  return placement.rotation % 360 === 0
-    ? outward(placement)
-    : outward(boundsOf(cornersOf(placement)));
+  if (placement.rotation % 360 === 0) return outward(placement);
+  // A quarter turn ends at whole pixels, but for what sines leave over.
+  const exact = ({ x, y }: Point) => ({
+    x: Math.round(x * 1e6) / 1e6,
+    y: Math.round(y * 1e6) / 1e6,
+  });
+  return outward(boundsOf(cornersOf(placement).map(exact)));
 }
 
 /** Canvas (a, b, c, d, e, f) of `setTransform` that puts a picture of a size where it lies. */

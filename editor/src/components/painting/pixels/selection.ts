@@ -153,41 +153,54 @@ export function clip(pixels: Uint8ClampedArray, rect: Rect, selection: Selection
   }
 }
 
-/** Its edge: x1, y1, x2, y2 of lines between pixels of which one is selected by half or more. */
-export function outline(selection: Selection): readonly number[] {
-  const { rect } = selection;
-  const lines: number[] = [];
-  const is = (x: number, y: number) => selectedAt(selection, x, y) >= 128;
-  for (let y = rect.y; y <= rect.y + rect.height; y++)
-    runs(
-      rect.x,
-      rect.x + rect.width,
-      (x) => is(x, y - 1) !== is(x, y),
-      (from, to) => lines.push(from, y, to, y),
-    );
-  for (let x = rect.x; x <= rect.x + rect.width; x++)
-    runs(
-      rect.y,
-      rect.y + rect.height,
-      (y) => is(x - 1, y) !== is(x, y),
-      (from, to) => lines.push(x, from, x, to),
-    );
-  return lines;
-}
-
-function runs(
-  start: number,
-  end: number,
-  is: (at: number) => boolean,
-  found: (from: number, to: number) => void,
-): void {
-  let from: number | null = null;
-  for (let at = start; at <= end; at++) {
-    const inside = at < end && is(at);
-    if (inside && from === null) from = at;
-    if (!inside && from !== null) {
-      found(from, at);
-      from = null;
+/**
+ * Its edge between pixels of which one is selected by half or more: closed lines of corners, each with
+ * what is selected to its right.
+ */
+export function contours(selection: Selection): readonly (readonly Point[])[] {
+  const next = edges(selection);
+  const found: (readonly Point[])[] = [];
+  for (const start of next.values()) {
+    for (let edge = start.pop(); edge !== undefined; edge = start.pop()) {
+      const line: Point[] = [];
+      const first = edge;
+      let last: Edge | null = null;
+      for (let at: Edge | undefined = edge; at !== undefined; ) {
+        if (last === null || last.dx !== at.dx || last.dy !== at.dy)
+          line.push({ x: at.x, y: at.y });
+        last = at;
+        const [x, y]: [number, number] = [at.x + at.dx, at.y + at.dy];
+        if (x === first.x && y === first.y) break;
+        at = next.get(`${x},${y}`)?.pop();
+      }
+      found.push(line);
     }
   }
+  return found;
+}
+
+interface Edge extends Point {
+  readonly dx: number;
+  readonly dy: number;
+}
+
+/** Sides of pixels at the edge, by the corner where they begin. */
+function edges(selection: Selection): Map<string, Edge[]> {
+  const { rect } = selection;
+  const found = new Map<string, Edge[]>();
+  const is = (x: number, y: number) => selectedAt(selection, x, y) >= 128;
+  const add = (x: number, y: number, dx: number, dy: number) => {
+    const key = `${x},${y}`;
+    const here = found.get(key);
+    if (here === undefined) found.set(key, [{ x, y, dx, dy }]);
+    else here.push({ x, y, dx, dy });
+  };
+  for (let y = rect.y; y <= rect.y + rect.height; y++) {
+    for (let x = rect.x; x <= rect.x + rect.width; x++) {
+      const own = is(x, y);
+      if (own !== is(x, y - 1)) own ? add(x, y, 1, 0) : add(x + 1, y, -1, 0);
+      if (own !== is(x - 1, y)) own ? add(x, y + 1, 0, -1) : add(x, y, 0, 1);
+    }
+  }
+  return found;
 }

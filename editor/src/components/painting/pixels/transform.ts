@@ -85,7 +85,8 @@ export function rotated(start: Placement, from: Point, to: Point, snaps: boolean
 
 /** The nearest multiple of a step. */
 export function snapped(value: number, step: number): number {
-  return Math.round(value / step) * step;
+  // No negative zero, which isn't the same value to whoever compares.
+  return Math.round(value / step) * step + 0;
 }
 
 /** A box that is moved as a whole. */
