@@ -146,6 +146,7 @@ RootPath = Annotated[str, AfterValidator(check_root_path)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 UploadType = Literal[
     "png", "jpeg", "webp", "gif",
+    "ora", "psd",
     "mp4", "webm", "mkv",
     "wav", "flac", "ogg", "mp3",
     "glb", "ply", "obj",

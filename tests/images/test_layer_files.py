@@ -30,6 +30,7 @@ from nodegraph.media.images.layers import (
     Layers,
     build_box,
 )
+from nodegraph.session.results.files import draw_result
 from tests.messages import raises
 
 MOST = 10_000_000
@@ -161,6 +162,16 @@ def test_other_programs_read_the_flattened_image_of_a_photoshop_file() -> None:
     torch.testing.assert_close(found[..., 3:], alpha, rtol=0, atol=0.6 / 255)
     matted = image[..., :3] * alpha + 1 - alpha
     torch.testing.assert_close(found[..., :3], matted, rtol=0, atol=0.6 / 255)
+
+
+@needs_psd
+def test_a_photoshop_file_is_shown_small(tmp_path: Path) -> None:
+    path = tmp_path / "layers.psd"
+    path.write_bytes(encode_layers(Layers((layer(picture(90, 60).clamp(min=0.2)),)), "psd"))
+    assert draw_result(path, 30).size == (30, 20)
+    path.write_bytes(path.read_bytes()[:60])
+    with raises(InvalidFile):
+        draw_result(path, 30)
 
 
 @needs_psd

@@ -13,6 +13,8 @@ from safetensors.torch import save
 from nodegraph import Audio, Mesh, Molecule, Plot, PointCloud, Series, Video
 from nodegraph.media.audio.codec import encode_audio
 from nodegraph.media.images.images import encode_animation, encode_image_file
+from nodegraph.media.images.layer_files import encode_layers
+from nodegraph.media.images.layers import Layer, Layers
 from nodegraph.media.molecules.chemistry import molecule_from_smiles
 from nodegraph.media.molecules.molecule_files import encode_molecule
 from nodegraph.media.plots.files import encode_plot
@@ -31,6 +33,7 @@ def _ethanol() -> Molecule:
 
 
 _PICTURE = torch.linspace(0, 1, 48).reshape(4, 4, 3)
+_LAYERS = Layers((Layer(torch.rand(4, 4, 4), 0, 0, 4, 4),))
 _FRAMES = torch.stack([_PICTURE, 1 - _PICTURE])
 _AUDIO: Audio = tone(0.1)
 _VIDEO: Video = video(2, 32, 32)
@@ -62,6 +65,7 @@ MAKERS: Mapping[str, Callable[[Texts], bytes]] = {
     "moving.webp": lambda texts: encode_animation(_FRAMES, 8, texts),
     "moving.gif": lambda texts: encode_animation(_FRAMES, 8, texts, format="gif"),
     "moving.png": lambda texts: encode_animation(_FRAMES, 8, texts, format="png"),
+    "made.ora": lambda texts: encode_layers(_LAYERS, metadata=texts),
     "made.mp4": lambda texts: encode_video(_VIDEO, "mp4", metadata=dict(texts)),
     "made.webm": lambda texts: encode_video(_VIDEO, "webm", metadata=dict(texts)),
     "made.mkv": lambda texts: encode_video(_VIDEO, "mkv", metadata=dict(texts)),

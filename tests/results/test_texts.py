@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from zipfile import ZipFile
 
 import av
 import pytest
@@ -75,6 +76,9 @@ def opened_by_others(path: Path) -> None:
         assert "nodes" in found.GetProp("workflow")
     elif suffix == ".pdb":
         assert Chem.MolFromPDBFile(str(path)).GetNumAtoms() == 3
+    elif suffix == ".ora":
+        with ZipFile(path) as archive, Image.open(archive.open("mergedimage.png")) as picture:
+            assert "nodes" in picture.info["workflow"]
     elif suffix == ".svg":
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
     elif suffix not in (".json", ".safetensors", ".sft"):

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError, OutputError
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.media.audio.codec import AudioFormat, encode_audio
+from nodegraph.media.images.layer_files import encode_layers
+from nodegraph.media.images.layers import Layer, Layers
 from nodegraph.media.molecules.chemistry import molecule_from_smiles
 from nodegraph.media.molecules.molecule_files import MoleculeFormat, encode_molecule
 from nodegraph.media.shapes.encoding import encode_mesh
@@ -223,6 +226,15 @@ def test_a_shape_is_taken_in_by_its_bytes(
 ) -> None:
     found, _ = receive(uploads, encode_mesh(box(), kind), "chair.png")
     assert (found.name, found.media_type) == (f"chair.{kind}", f"model/{media_type}")
+
+
+def test_layers_are_taken_in_by_their_bytes(uploads: Uploads) -> None:
+    layers = Layers((Layer(torch.rand(4, 4, 4), 0, 0, 4, 4),))
+    found, _ = receive(uploads, encode_layers(layers), "painting.png")
+    assert (found.name, found.media_type) == ("painting.ora", "application/x-openraster")
+    photoshop = b"8BPS\0\1" + bytes(20)
+    found, _ = receive(uploads, photoshop, "painting.png")
+    assert (found.name, found.media_type) == ("painting.psd", "application/x-photoshop")
 
 
 @pytest.mark.parametrize(("kind", "media_type"), [("sdf", "x-mdl-sdfile"), ("pdb", "x-pdb")])

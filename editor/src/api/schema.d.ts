@@ -1952,7 +1952,7 @@ export interface UploadEntry {
  * here.
  */
 export interface UploadLimits {
-  types: ("png" | "jpeg" | "webp" | "gif" | "mp4" | "webm" | "mkv" | "wav" | "flac" | "ogg" | "mp3" | "glb" | "ply" | "obj" | "sdf" | "pdb" | "workflow" | "safetensors")[];
+  types: ("png" | "jpeg" | "webp" | "gif" | "ora" | "psd" | "mp4" | "webm" | "mkv" | "wav" | "flac" | "ogg" | "mp3" | "glb" | "ply" | "obj" | "sdf" | "pdb" | "workflow" | "safetensors")[];
 }
 
 /** A page of uploads, the newest first. */

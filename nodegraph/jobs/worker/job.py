@@ -48,6 +48,8 @@ _MEDIA_TYPES = {
     ".sdf": "chemical/x-mdl-sdfile",
     ".pdb": "chemical/x-pdb",
     ".smi": "chemical/x-daylight-smiles",
+    ".ora": "application/x-openraster",
+    ".psd": "application/x-photoshop",
 }
 """Not every system knows them."""
 MOST_WARNINGS = 100

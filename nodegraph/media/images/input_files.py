@@ -71,6 +71,15 @@ def read_whole(path: Path, largest: int, *, names: bool = True) -> bytes:
     return data
 
 
+OPENRASTER = b"image/openraster"
+"""Content of the first file in an OpenRaster archive."""
+
+
+def is_openraster(start: bytes) -> bool:
+    """Whether a file is an OpenRaster file, by its first 64 bytes."""
+    return start.startswith(b"PK\x03\x04") and start[30:].startswith(b"mimetype" + OPENRASTER)
+
+
 _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
     (b"%!PS", "PostScript"),

@@ -1,7 +1,7 @@
 """OpenRaster files (ORA): a zip archive with a PNG of each layer and a description in XML.
 
-Files may come from anyone: nothing is unpacked to disk, documents with a DTD are refused, and
-sizes are checked before anything is decoded.
+Files may come from anyone: no name in the archive becomes a path, documents with a DTD are refused,
+and sizes are checked before anything is decoded.
 
 Source: OpenRaster specification, https://www.openraster.org.
 """
@@ -23,7 +23,7 @@ from xml.sax.saxutils import quoteattr
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.input_files import guess_file_kind, translate_os_errors
+from nodegraph.media.images.input_files import OPENRASTER, guess_file_kind, translate_os_errors
 from nodegraph.media.images.layers import (
     FARTHEST,
     MAX_DEPTH,
@@ -39,11 +39,11 @@ from nodegraph.media.images.memory_checks import check_memory
 from nodegraph.media.images.resizing import MAX_SIDE
 
 if TYPE_CHECKING:
+    from PIL import Image
     from torch import Tensor
 
     from nodegraph.media.images.editing.compositing import BlendMode
 
-_MIME = b"image/openraster"
 _STACK, _MERGED, _THUMBNAIL = "stack.xml", "mergedimage.png", "Thumbnails/thumbnail.png"
 _THUMBNAIL_SIDE = 256
 _XMLNS = "urn:nodegraph:layers"
@@ -78,6 +78,8 @@ _MODES: Mapping[str, BlendMode] = {op: mode for mode, op in _OPS.items()} | {
 _NO_TEXT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot hold."""
 _LARGEST_XML = 8 << 20
+_LARGEST_FLAT = 256 << 20
+"""Bytes of the flattened image. Its texts come first."""
 _MOST_ENTRIES = 4 * MAX_LAYERS
 _PNG_HEAD = struct.Struct(">8s4x4sIIB")
 _OVERHEAD = 1 << 20
@@ -135,7 +137,7 @@ def encode_openraster(
                 at = f' src="{name}" x="{x - box.x}" y="{y - box.y}"'
                 lines.append(f"{indent}<layer{at}{_attributes(item)}/>")
 
-        write("mimetype", _MIME)
+        write("mimetype", OPENRASTER)
         add(layers.items, "  ")
         head = f'<image version="0.0.3" w="{box.width}" h="{box.height}"'
         corner = f'xmlns:nodegraph="{_XMLNS}" nodegraph:x="{box.x}" nodegraph:y="{box.y}"'
@@ -236,6 +238,46 @@ def openraster_extent(path: Path, *, max_pixels: int, names: bool = True) -> Ext
     return joined_extent(_extents(document, document.stack))
 
 
+def openraster_texts(path: Path) -> dict[str, str]:
+    """The texts of the flattened image in a file, by name.
+
+    Raises:
+        InvalidFile: It is damaged.
+    """
+    picture = _flat_picture(path, _MERGED)
+    info = {} if picture is None else picture.info
+    return {str(name): str(text) for name, text in info.items() if isinstance(text, str)}
+
+
+def openraster_thumbnail(path: Path) -> Image.Image:
+    """The small image of a file, at most 512 pixels wide and high.
+
+    Raises:
+        InvalidFile: It is damaged, or has none.
+    """
+    picture = _flat_picture(path, _THUMBNAIL)
+    if picture is None or max(picture.size) > 512:
+        raise InvalidFile(f"{path} has no small image", expected=_THUMBNAIL)
+    return picture
+
+
+def _flat_picture(path: Path, name: str) -> Image.Image | None:
+    """A PNG in the archive that is no layer, of which only the header is read."""
+    from PIL import Image
+
+    from nodegraph.media.images.pillow_files import DAMAGED, allow_pixels
+
+    with _opened(path, names=False) as archive:
+        if name not in archive.namelist():
+            return None
+        data = _content(archive, archive.getinfo(name), _LARGEST_FLAT)
+        try:
+            with allow_pixels(math.inf):
+                return Image.open(BytesIO(data), formats=("PNG",))
+        except DAMAGED as error:
+            raise InvalidFile(f"{name} in {path} is damaged: {error}") from error
+
+
 @contextmanager
 def _opened(path: Path, names: bool) -> Iterator[ZipFile]:
     """The archive; what zipfile raises on damaged ones becomes an `InvalidFile`."""
@@ -259,7 +301,7 @@ def _describe(archive: ZipFile, path: Path, max_pixels: int) -> _Document:
             expected=f"at most {_MOST_ENTRIES}",
         )
     mime = entries.get("mimetype")
-    if mime is None or _content(archive, mime, 64).strip() != _MIME or _STACK not in entries:
+    if mime is None or _content(archive, mime, 64).strip() != OPENRASTER or _STACK not in entries:
         raise InvalidFile(
             f"{path} is no OpenRaster file", given="another zip archive", expected=".ora or .psd"
         )

@@ -31,6 +31,7 @@ from nodegraph.media.images.resizing import MAX_SIDE
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
     from nodegraph.media.images.editing.compositing import BlendMode
 
@@ -197,6 +198,27 @@ def read_photoshop(path: Path, *, max_pixels: int, names: bool = True) -> tuple[
         raise
     except Exception as error:  # psd-tools raises anything on damaged files
         raise InvalidFile(f"cannot read {path}: {error or type(error).__name__}") from error
+
+
+def photoshop_thumbnail(path: Path, size: int) -> Image.Image:
+    """The flattened image in a file, small. It needs no psd-tools.
+
+    Args:
+        size: Pixels of the longer side, at most.
+    Raises:
+        InvalidFile: It is damaged, or too large.
+    """
+    from PIL import Image
+
+    from nodegraph.media.images.pillow_files import DAMAGED
+
+    try:
+        with Image.open(path, formats=("PSD",)) as opened:
+            picture = opened.convert("RGBA" if opened.mode == "RGBA" else "RGB")
+    except DAMAGED as error:
+        raise InvalidFile(f"{path} is damaged, or too large: {error}") from error
+    picture.thumbnail((size, size))
+    return picture
 
 
 class _LayerReader:

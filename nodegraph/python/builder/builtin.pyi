@@ -27,6 +27,9 @@ class Audio:
 class CameraPath:
     """The path of a camera through a video."""
 
+class CanvasBox:
+    """A rectangle of the canvas, and the size at which it is sampled."""
+
 class Classifier:
     """Recipe of a classifier of noisy latents."""
 
@@ -68,6 +71,9 @@ class Latent:
 
 class LatentUpscaleModel:
     """Recipe of a network that makes latents larger; its family is its kind."""
+
+class Layers:
+    """Layers of an image with placement, opacity and blend mode, bottom first."""
 
 class Mesh:
     """A surface of triangles, with colors or a texture."""
@@ -132,11 +138,11 @@ class Voxels:
 class Mask(Image):
     """float32 [batch, height, width] in 0..1."""
 
-_mode: TypeAlias = Literal['none', 'pose', 'depth', 'soft edges', 'scribble', 'edges', 'lines', 'normal', 'segments', 'tile', 'repaint', 'blur', 'grey', 'low quality']
+_mode: TypeAlias = Literal['normal', 'multiply', 'screen', 'overlay', 'darken', 'lighten', 'color dodge', 'color burn', 'hard light', 'soft light', 'difference', 'exclusion', 'add', 'subtract', 'divide', 'hue', 'saturation', 'color', 'luminosity']
+
+_mode_: TypeAlias = Literal['none', 'pose', 'depth', 'soft edges', 'scribble', 'edges', 'lines', 'normal', 'segments', 'tile', 'repaint', 'blur', 'grey', 'low quality']
 
 _schedule: TypeAlias = Literal['normal', 'karras', 'exponential', 'sgm_uniform', 'simple', 'beta', 'kl_optimal', 'linear_quadratic', 'ddim_uniform', 'align_your_steps', 'gits', 'leading', 'trailing', 'linspace']
-
-_mode_: TypeAlias = Literal['normal', 'multiply', 'screen', 'overlay', 'darken', 'lighten', 'color dodge', 'color burn', 'hard light', 'soft light', 'difference', 'exclusion', 'add', 'subtract', 'divide', 'hue', 'saturation', 'color', 'luminosity']
 
 _motion: TypeAlias = Literal['static', 'pan up', 'pan down', 'pan left', 'pan right', 'zoom in', 'zoom out', 'counterclockwise', 'clockwise']
 
@@ -215,6 +221,10 @@ class _AddImageNoise(OneOutput[Image]):
 class _AddLatents(OneOutput[Latent]):
     @property
     def latent(self) -> Out[Latent]: ...
+
+class _AddLayer(OneOutput[Layers]):
+    @property
+    def layers(self) -> Out[Layers]: ...
 
 class _AddNegative(OneOutput[Guider]):
     @property
@@ -363,6 +373,14 @@ class _BlurImage(OneOutput[Image]):
 class _Boolean(OneOutput[bool]):
     @property
     def value(self) -> Out[bool]: ...
+
+class _BoundingBox(BuiltNode):
+    @property
+    def box(self) -> Out[CanvasBox]: ...
+    @property
+    def width(self) -> Out[int]: ...
+    @property
+    def height(self) -> Out[int]: ...
 
 class _BrightnessContrast(OneOutput[Image]):
     @property
@@ -914,6 +932,12 @@ class _FlattenImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
 
+class _FlattenLayers(BuiltNode):
+    @property
+    def image(self) -> Out[Image]: ...
+    @property
+    def mask(self) -> Out[Mask]: ...
+
 class _FlipImage(OneOutput[Image]):
     @property
     def image(self) -> Out[Image]: ...
@@ -1011,6 +1035,10 @@ class _GridSweep(BuiltNode):
     def image(self) -> Out[Image]: ...
     @property
     def images(self) -> Out[list[Any]]: ...
+
+class _GroupLayers(OneOutput[Layers]):
+    @property
+    def layers(self) -> Out[Layers]: ...
 
 class _GrowMask(OneOutput[Mask]):
     @property
@@ -1234,6 +1262,10 @@ class _LatentStatistics(BuiltNode):
     @property
     def largest(self) -> Out[float]: ...
 
+class _LayersFromImages(OneOutput[Layers]):
+    @property
+    def layers(self) -> Out[Layers]: ...
+
 class _Length(OneOutput[int]):
     @property
     def number(self) -> Out[int]: ...
@@ -1343,6 +1375,10 @@ class _LoadLatent(OneOutput[Latent]):
 class _LoadLatentUpscaleModel(OneOutput[LatentUpscaleModel]):
     @property
     def model(self) -> Out[LatentUpscaleModel]: ...
+
+class _LoadLayers(OneOutput[Layers]):
+    @property
+    def layers(self) -> Out[Layers]: ...
 
 class _LoadLora(BuiltNode):
     @property
@@ -1857,6 +1893,8 @@ class _SaveDataset(BuiltNode): ...
 class _SaveImage(BuiltNode): ...
 
 class _SaveLatent(BuiltNode): ...
+
+class _SaveLayers(BuiltNode): ...
 
 class _SaveMask(BuiltNode): ...
 
@@ -2509,6 +2547,44 @@ class BuiltinNodes:
         scale: Factor on the second. -1 subtracts it.
         """
 
+    def AddLayer(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        layers: Link[Layers] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
+        box: Link[CanvasBox] | None = None,
+        x: int | Link[int] = 0,
+        y: int | Link[int] = 0,
+        width: int | Link[int] = 0,
+        height: int | Link[int] = 0,
+        rotation: float | Link[float] = 0.0,
+        opacity: float | Link[float] = 1.0,
+        mode: _mode | Link[str] = 'normal',
+        visible: bool | Link[bool] = True,
+        name: str | Link[str] = '',
+    ) -> _AddLayer:
+        """Add an image as the top layer. Layers lie on a canvas without borders.
+
+        To see the result, use FlattenLayers.
+
+        image: Picture of the layer. Its alpha is used. Of a batch, the first image is used.
+        layers: The layers below. If not linked, this is the first layer.
+        mask: Area where the layer is visible: 1 shows it. It is scaled to the image.
+        box: Place the image in this box, and scale it to the box. Then x, y, width and height are not used.
+        x: Upper left corner before the rotation, in pixels of the canvas.
+        y: Upper left corner before the rotation, in pixels of the canvas.
+        width: Size that the image is scaled to. 0 keeps the size of the image.
+        height: Size that the image is scaled to. 0 keeps the size of the image.
+        rotation: Rotation in degrees, clockwise about the center.
+        opacity: Opacity of the layer.
+        mode: Blend mode, as in Photoshop and CSS.
+        visible: Hidden layers are kept, but not shown.
+        name: Name of the layer.
+        """
+
     def AddNegative(
         self,
         _name: str | None = None,
@@ -2715,7 +2791,7 @@ class BuiltinNodes:
         strength: float | Link[float] = 1.0,
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
-        mode: _mode | Link[str] = 'none',
+        mode: _mode_ | Link[str] = 'none',
         guess: bool | Link[bool] = False,
         crop: bool | Link[bool] = False,
     ) -> _ApplyControlNet:
@@ -3080,7 +3156,7 @@ class BuiltinNodes:
         *,
         image: Link[Image] | _Picture | Sequence[_Picture],
         other: Link[Image] | _Picture | Sequence[_Picture],
-        mode: _mode_ | Link[str] = 'normal',
+        mode: _mode | Link[str] = 'normal',
         opacity: float | Link[float] = 0.5,
         mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
     ) -> _BlendImages:
@@ -3143,6 +3219,30 @@ class BuiltinNodes:
         """True or false, for links to several inputs.
 
         value: True or false.
+        """
+
+    def BoundingBox(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        x: int | Link[int] = 0,
+        y: int | Link[int] = 0,
+        width: int | Link[int] = 512,
+        height: int | Link[int] = 512,
+        sampled_width: int | Link[int] = 0,
+        sampled_height: int | Link[int] = 0,
+    ) -> _BoundingBox:
+        """Set the part of the canvas that is generated, and the size at which it is sampled.
+
+        The canvas has no borders: positions may be negative.
+
+        x: Upper left corner, in pixels of the canvas.
+        y: Upper left corner, in pixels of the canvas.
+        width: Size on the canvas, in pixels.
+        height: Size on the canvas, in pixels.
+        sampled_width: Size of the image of the box, in pixels. 0 uses the size on the canvas.
+        sampled_height: Size of the image of the box, in pixels. 0 uses the size on the canvas.
         """
 
     def BrightnessContrast(
@@ -3790,7 +3890,7 @@ class BuiltinNodes:
         x: int | Link[int] = 0,
         y: int | Link[int] = 0,
         opacity: float | Link[float] = 1.0,
-        mode: _mode_ | Link[str] = 'normal',
+        mode: _mode | Link[str] = 'normal',
     ) -> _CompositeImage:
         """Paste an image onto another one at a position.
 
@@ -5481,6 +5581,24 @@ class BuiltinNodes:
         color: Background color.
         """
 
+    def FlattenLayers(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        layers: Link[Layers] | None = None,
+        box: Link[CanvasBox] | None = None,
+        color: str | Link[str] = '',
+    ) -> _FlattenLayers:
+        """Blend layers to one image, of the whole canvas or of a box.
+
+        Blending is that of Photoshop and CSS, in sRGB. The mask is 1 where layers cover the image.
+
+        layers: The layers, bottom first. If not linked, the image is empty.
+        box: Part of the canvas, and size of the image. If not linked, the image is as large as all layers together, hidden ones included.
+        color: Color behind the layers. If empty, the image keeps its transparency.
+        """
+
     def FlipImage(
         self,
         _name: str | None = None,
@@ -5954,6 +6072,31 @@ class BuiltinNodes:
         x_title: Titles of the axes of the grid.
         y_title: Titles of the axes of the grid.
         gap: Gap between images in pixels.
+        """
+
+    def GroupLayers(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        group: Link[Layers],
+        layers: Link[Layers] | None = None,
+        opacity: float | Link[float] = 1.0,
+        mode: _mode | Link[str] = 'normal',
+        visible: bool | Link[bool] = True,
+        name: str | Link[str] = '',
+    ) -> _GroupLayers:
+        """Add layers as a group on top of others.
+
+        The group is isolated: its layers are blended with each other first, then as one image with the
+        layers below.
+
+        group: The layers of the group.
+        layers: The layers below. If not linked, the group is the only one.
+        opacity: Opacity of the whole group.
+        mode: Blend mode of the whole group.
+        visible: Hidden groups are kept, but not shown.
+        name: Name of the group.
         """
 
     def GrowMask(
@@ -6817,6 +6960,22 @@ class BuiltinNodes:
         latent: A latent with content. For the latent of an image, the mean is near 0 and the deviation near 1.
         """
 
+    def LayersFromImages(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        images: Link[Image] | _Picture | Sequence[_Picture],
+        box: Link[CanvasBox] | None = None,
+        name: str | Link[str] = '',
+    ) -> _LayersFromImages:
+        """Make a layer of each image of a batch, for example of the layers of Qwen-Image-Layered.
+
+        images: The pictures, bottom first. Their alpha is used.
+        box: Place the images in this box, and scale them to it. If not linked, they lie at the origin of the canvas.
+        name: Name of the layers, before their number.
+        """
+
     def Length(
         self,
         _name: str | None = None,
@@ -7098,6 +7257,7 @@ class BuiltinNodes:
         *,
         path: str | Link[str],
         frame: int | Link[int] = 0,
+        alpha: bool | Link[bool] = False,
     ) -> _LoadImage:
         """Load an image from a file.
 
@@ -7106,6 +7266,7 @@ class BuiltinNodes:
 
         path: PNG, JPEG, WebP and others. Relative paths start from the inputs folder.
         frame: Frame of an animation, or page of a multi-page file, counted from 0. -1 is the last.
+        alpha: Keep the transparency as a fourth channel of the image, for example for AddLayer. If off, only the mask has it.
         """
 
     def LoadImageBase64(
@@ -7208,6 +7369,21 @@ class BuiltinNodes:
         """Load a latent upscale model of LTX-Video or LTX-2.
 
         model: Name under a models folder or path of a .safetensors file.
+        """
+
+    def LoadLayers(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        path: str | Link[str],
+    ) -> _LoadLayers:
+        """Load the layers of an OpenRaster or Photoshop file.
+
+        Groups, positions, opacity, blend modes and visibility are loaded. Other effects, such as masks
+        of groups and adjustment layers, are left out with a warning.
+
+        path: ORA or PSD file. Relative paths start from the inputs folder.
         """
 
     def LoadLora(
@@ -9440,6 +9616,29 @@ class BuiltinNodes:
 
         latent: The whole batch is saved, with its noise mask, seeds and leftover noise.
         name: Prefix of the file names. fruit/apple makes a sub-folder. Placeholders like %date% are filled in as in SaveImage.
+        """
+
+    def SaveLayers(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        layers: Link[Layers],
+        name: str | Link[str] = 'layers',
+        format: Literal['ora', 'psd'] | Link[str] = 'ora',
+        bits: Literal['8', '16'] | Link[str] = '8',
+        picture: bool | Link[bool] = True,
+    ) -> _SaveLayers:
+        """Save layers to the output folder, for Krita, GIMP, Photoshop and others.
+
+        Layers that are scaled or rotated are saved as they look on the canvas. Files are numbered:
+        layers_00001.ora. A file with the same content is not written again.
+
+        layers: The layers.
+        name: Start of the file name. fruit/apple makes a subfolder. Placeholders: see SaveImage.
+        format: OpenRaster (ORA) is read by Krita, GIMP and MyPaint, and keeps positions on the canvas. PSD is read by Photoshop and most other programs; its corner is that of all layers together.
+        bits: Bits per channel. 16 needs ORA.
+        picture: Also save the flattened image as PNG.
         """
 
     def SaveMask(

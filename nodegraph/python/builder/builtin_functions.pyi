@@ -23,11 +23,11 @@ from nodegraph.core.values import (
 )
 from nodegraph.media.images.pillow_conversion import Picture
 
-_mode: TypeAlias = Literal['none', 'pose', 'depth', 'soft edges', 'scribble', 'edges', 'lines', 'normal', 'segments', 'tile', 'repaint', 'blur', 'grey', 'low quality']
+_mode: TypeAlias = Literal['normal', 'multiply', 'screen', 'overlay', 'darken', 'lighten', 'color dodge', 'color burn', 'hard light', 'soft light', 'difference', 'exclusion', 'add', 'subtract', 'divide', 'hue', 'saturation', 'color', 'luminosity']
+
+_mode_: TypeAlias = Literal['none', 'pose', 'depth', 'soft edges', 'scribble', 'edges', 'lines', 'normal', 'segments', 'tile', 'repaint', 'blur', 'grey', 'low quality']
 
 _schedule: TypeAlias = Literal['normal', 'karras', 'exponential', 'sgm_uniform', 'simple', 'beta', 'kl_optimal', 'linear_quadratic', 'ddim_uniform', 'align_your_steps', 'gits', 'leading', 'trailing', 'linspace']
-
-_mode_: TypeAlias = Literal['normal', 'multiply', 'screen', 'overlay', 'darken', 'lighten', 'color dodge', 'color burn', 'hard light', 'soft light', 'difference', 'exclusion', 'add', 'subtract', 'divide', 'hue', 'saturation', 'color', 'luminosity']
 
 _motion: TypeAlias = Literal['static', 'pan up', 'pan down', 'pan left', 'pan right', 'zoom in', 'zoom out', 'counterclockwise', 'clockwise']
 
@@ -118,6 +118,11 @@ class _AudioStatistics(NamedTuple):
     note: str
     brightness: float
     text: str
+
+class _BoundingBox(NamedTuple):
+    box: Any
+    width: int
+    height: int
 
 class _CallImageAPI(NamedTuple):
     image: Tensor
@@ -273,6 +278,10 @@ class _FineTune(NamedTuple):
     model: DiffusionModel
     weights: TrainedWeights
     losses: Plot
+
+class _FlattenLayers(NamedTuple):
+    image: Tensor
+    mask: Tensor
 
 class _Fold(NamedTuple):
     result: Any
@@ -606,6 +615,42 @@ class BuiltinFunctions:
         scale: Factor on the second. -1 subtracts it.
         """
 
+    def AddLayer(
+        self,
+        *,
+        image: Picture,
+        layers: Any = None,
+        mask: Picture | None = None,
+        box: Any = None,
+        x: int = 0,
+        y: int = 0,
+        width: int = 0,
+        height: int = 0,
+        rotation: float = 0.0,
+        opacity: float = 1.0,
+        mode: _mode = 'normal',
+        visible: bool = True,
+        name: str = '',
+    ) -> Any:
+        """Add an image as the top layer. Layers lie on a canvas without borders.
+
+        To see the result, use FlattenLayers.
+
+        image: Picture of the layer. Its alpha is used. Of a batch, the first image is used.
+        layers: The layers below. If not linked, this is the first layer.
+        mask: Area where the layer is visible: 1 shows it. It is scaled to the image.
+        box: Place the image in this box, and scale it to the box. Then x, y, width and height are not used.
+        x: Upper left corner before the rotation, in pixels of the canvas.
+        y: Upper left corner before the rotation, in pixels of the canvas.
+        width: Size that the image is scaled to. 0 keeps the size of the image.
+        height: Size that the image is scaled to. 0 keeps the size of the image.
+        rotation: Rotation in degrees, clockwise about the center.
+        opacity: Opacity of the layer.
+        mode: Blend mode, as in Photoshop and CSS.
+        visible: Hidden layers are kept, but not shown.
+        name: Name of the layer.
+        """
+
     def AddNegative(
         self,
         *,
@@ -792,7 +837,7 @@ class BuiltinFunctions:
         strength: float = 1.0,
         start: float = 0.0,
         end: float = 1.0,
-        mode: _mode = 'none',
+        mode: _mode_ = 'none',
         guess: bool = False,
         crop: bool = False,
     ) -> _ApplyControlNet:
@@ -1123,7 +1168,7 @@ class BuiltinFunctions:
         *,
         image: Picture,
         other: Picture,
-        mode: _mode_ = 'normal',
+        mode: _mode = 'normal',
         opacity: float = 0.5,
         mask: Picture | None = None,
     ) -> Tensor:
@@ -1180,6 +1225,28 @@ class BuiltinFunctions:
         """True or false, for links to several inputs.
 
         value: True or false.
+        """
+
+    def BoundingBox(
+        self,
+        *,
+        x: int = 0,
+        y: int = 0,
+        width: int = 512,
+        height: int = 512,
+        sampled_width: int = 0,
+        sampled_height: int = 0,
+    ) -> _BoundingBox:
+        """Set the part of the canvas that is generated, and the size at which it is sampled.
+
+        The canvas has no borders: positions may be negative.
+
+        x: Upper left corner, in pixels of the canvas.
+        y: Upper left corner, in pixels of the canvas.
+        width: Size on the canvas, in pixels.
+        height: Size on the canvas, in pixels.
+        sampled_width: Size of the image of the box, in pixels. 0 uses the size on the canvas.
+        sampled_height: Size of the image of the box, in pixels. 0 uses the size on the canvas.
         """
 
     def BrightnessContrast(
@@ -1765,7 +1832,7 @@ class BuiltinFunctions:
         x: int = 0,
         y: int = 0,
         opacity: float = 1.0,
-        mode: _mode_ = 'normal',
+        mode: _mode = 'normal',
     ) -> Tensor:
         """Paste an image onto another one at a position.
 
@@ -3308,6 +3375,22 @@ class BuiltinFunctions:
         color: Background color.
         """
 
+    def FlattenLayers(
+        self,
+        *,
+        layers: Any = None,
+        box: Any = None,
+        color: str = '',
+    ) -> _FlattenLayers:
+        """Blend layers to one image, of the whole canvas or of a box.
+
+        Blending is that of Photoshop and CSS, in sRGB. The mask is 1 where layers cover the image.
+
+        layers: The layers, bottom first. If not linked, the image is empty.
+        box: Part of the canvas, and size of the image. If not linked, the image is as large as all layers together, hidden ones included.
+        color: Color behind the layers. If empty, the image keeps its transparency.
+        """
+
     def FlipImage(
         self,
         *,
@@ -3737,6 +3820,29 @@ class BuiltinFunctions:
         x_title: Titles of the axes of the grid.
         y_title: Titles of the axes of the grid.
         gap: Gap between images in pixels.
+        """
+
+    def GroupLayers(
+        self,
+        *,
+        group: Any,
+        layers: Any = None,
+        opacity: float = 1.0,
+        mode: _mode = 'normal',
+        visible: bool = True,
+        name: str = '',
+    ) -> Any:
+        """Add layers as a group on top of others.
+
+        The group is isolated: its layers are blended with each other first, then as one image with the
+        layers below.
+
+        group: The layers of the group.
+        layers: The layers below. If not linked, the group is the only one.
+        opacity: Opacity of the whole group.
+        mode: Blend mode of the whole group.
+        visible: Hidden groups are kept, but not shown.
+        name: Name of the group.
         """
 
     def GrowMask(
@@ -4508,6 +4614,20 @@ class BuiltinFunctions:
         latent: A latent with content. For the latent of an image, the mean is near 0 and the deviation near 1.
         """
 
+    def LayersFromImages(
+        self,
+        *,
+        images: Picture,
+        box: Any = None,
+        name: str = '',
+    ) -> Any:
+        """Make a layer of each image of a batch, for example of the layers of Qwen-Image-Layered.
+
+        images: The pictures, bottom first. Their alpha is used.
+        box: Place the images in this box, and scale them to it. If not linked, they lie at the origin of the canvas.
+        name: Name of the layers, before their number.
+        """
+
     def Length(
         self,
         *,
@@ -4755,6 +4875,7 @@ class BuiltinFunctions:
         *,
         path: str,
         frame: int = 0,
+        alpha: bool = False,
     ) -> _LoadImage:
         """Load an image from a file.
 
@@ -4763,6 +4884,7 @@ class BuiltinFunctions:
 
         path: PNG, JPEG, WebP and others. Relative paths start from the inputs folder.
         frame: Frame of an animation, or page of a multi-page file, counted from 0. -1 is the last.
+        alpha: Keep the transparency as a fourth channel of the image, for example for AddLayer. If off, only the mask has it.
         """
 
     def LoadImageBase64(
@@ -4851,6 +4973,19 @@ class BuiltinFunctions:
         """Load a latent upscale model of LTX-Video or LTX-2.
 
         model: Name under a models folder or path of a .safetensors file.
+        """
+
+    def LoadLayers(
+        self,
+        *,
+        path: str,
+    ) -> Any:
+        """Load the layers of an OpenRaster or Photoshop file.
+
+        Groups, positions, opacity, blend modes and visibility are loaded. Other effects, such as masks
+        of groups and adjustment layers, are left out with a warning.
+
+        path: ORA or PSD file. Relative paths start from the inputs folder.
         """
 
     def LoadLora(
@@ -6851,6 +6986,27 @@ class BuiltinFunctions:
 
         latent: The whole batch is saved, with its noise mask, seeds and leftover noise.
         name: Prefix of the file names. fruit/apple makes a sub-folder. Placeholders like %date% are filled in as in SaveImage.
+        """
+
+    def SaveLayers(
+        self,
+        *,
+        layers: Any,
+        name: str = 'layers',
+        format: Literal['ora', 'psd'] = 'ora',
+        bits: Literal['8', '16'] = '8',
+        picture: bool = True,
+    ) -> list[Path]:
+        """Save layers to the output folder, for Krita, GIMP, Photoshop and others.
+
+        Layers that are scaled or rotated are saved as they look on the canvas. Files are numbered:
+        layers_00001.ora. A file with the same content is not written again.
+
+        layers: The layers.
+        name: Start of the file name. fruit/apple makes a subfolder. Placeholders: see SaveImage.
+        format: OpenRaster (ORA) is read by Krita, GIMP and MyPaint, and keeps positions on the canvas. PSD is read by Photoshop and most other programs; its corner is that of all layers together.
+        bits: Bits per channel. 16 needs ORA.
+        picture: Also save the flattened image as PNG.
         """
 
     def SaveMask(

@@ -45,6 +45,9 @@ SUFFIXES: Mapping[str, str] = {
     "model/obj": ".obj",
     "chemical/x-mdl-sdfile": ".sdf",
     "chemical/x-pdb": ".pdb",
+    # Not image/…: clients show those as they are.
+    "application/x-openraster": ".ora",
+    "application/x-photoshop": ".psd",
     "application/json": ".json",
     "application/vnd.safetensors": ".safetensors",
 }

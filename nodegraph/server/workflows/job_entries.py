@@ -16,7 +16,10 @@ from nodegraph.jobs.queue import Job, JobSummary
 from nodegraph.server.content.artifacts import Artifact
 from nodegraph.server.root_path import public_path
 
-_SHOWN = ("image/", "video/", "audio/", "model/", "chemical/x-mdl-sdfile", "chemical/x-pdb")
+_SHOWN = (
+    *("image/", "video/", "audio/", "model/", "chemical/x-mdl-sdfile", "chemical/x-pdb"),
+    *("application/x-openraster", "application/x-photoshop"),
+)
 """Prefixes of media types with thumbnails."""
 _NOT_SHOWN = "image/svg+xml"
 _PLOT = "plot"

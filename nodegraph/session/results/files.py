@@ -37,7 +37,7 @@ _LARGEST_PLOT = 16 << 20
 def result_texts(path: Path) -> Mapping[str, str] | None:
     """The texts that a result carries, by name; None of files that are no results.
 
-    Images, videos, audio, meshes, points, molecules, plots and latents are.
+    Images, layers, videos, audio, meshes, points, molecules, plots and latents are.
 
     Raises:
         InvalidFile: It is damaged, can't be read, or has more text than anybody writes.
@@ -58,6 +58,7 @@ def is_plot(start: bytes) -> bool:
 
 def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
     from nodegraph.media.audio.audio_files import audio_texts, is_audio_header
+    from nodegraph.media.images.input_files import is_openraster
     from nodegraph.media.molecules.molecule_files import READABLE_SUFFIXES, molecule_texts
     from nodegraph.media.shapes.shape_files import GLB, shape_texts
     from nodegraph.media.videos.video_files import is_video_header, video_texts
@@ -70,6 +71,10 @@ def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
         from nodegraph.media.images.embedded_texts import read_metadata
 
         return _only_texts(read_metadata(path))
+    if is_openraster(start):
+        from nodegraph.media.images.openraster import openraster_texts
+
+        return openraster_texts(path)
     if is_video_header(start[:12]):
         return video_texts(path)
     if is_audio_header(start[:12]):
@@ -114,7 +119,7 @@ _SMALLEST_PLOT = 320
 
 
 def draw_result(path: Path, size: int) -> Image:
-    """An image of a file of audio, a mesh, points, a molecule or a plot.
+    """An image of a file of layers, audio, a mesh, points, a molecule or a plot.
 
     Args:
         size: Pixels of the longer side; a plot's may be more.
@@ -123,6 +128,7 @@ def draw_result(path: Path, size: int) -> Image:
         InvalidValue: What it would be read by isn't installed.
     """
     from nodegraph.media.audio.audio_files import is_audio_header
+    from nodegraph.media.images.input_files import is_openraster
     from nodegraph.media.molecules.molecule_files import molecule_format
     from nodegraph.media.shapes.shape_files import shape_format
 
@@ -132,6 +138,14 @@ def draw_result(path: Path, size: int) -> Image:
         from nodegraph.media.audio.visualization import draw_waveform_of_file
 
         return _picture(draw_waveform_of_file(path, size, size * 9 // 16))
+    if is_openraster(start):
+        from nodegraph.media.images.openraster import openraster_thumbnail
+
+        return openraster_thumbnail(path)
+    if start.startswith(b"8BPS"):
+        from nodegraph.media.images.photoshop import photoshop_thumbnail
+
+        return photoshop_thumbnail(path, size)
     if shape_format(start) is not None:
         return _picture(_drawn_shape(path, size))
     if molecule_format(start) is not None:
@@ -139,7 +153,8 @@ def draw_result(path: Path, size: int) -> Image:
     if is_plot(start):
         return _drawn_plot(path, size)
     raise InvalidFile(
-        "this value cannot be drawn", expected="an image, video, audio, shape, molecule or plot"
+        "this value cannot be drawn",
+        expected="an image, layers, a video, audio, shape, molecule or plot",
     )
 
 

@@ -109,6 +109,7 @@ def test_a_video_is_told_with_its_size_and_its_type(
         *(("a.wav", "audio/wav"), ("a.flac", "audio/flac"), ("a.ogg", "audio/ogg")),
         *(("a.glb", "model/gltf-binary"), ("a.ply", "model/ply"), ("a.obj", "model/obj")),
         *(("a.sdf", "chemical/x-mdl-sdfile"), ("a.PDB", "chemical/x-pdb")),
+        *(("a.ora", "application/x-openraster"), ("a.psd", "application/x-photoshop")),
     ],
 )
 def test_other_results_are_told_with_their_types_on_every_system(

@@ -11,6 +11,7 @@ from nodegraph.core.text_format import format_excess
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile
 from nodegraph.media.audio.audio_files import is_audio_header
+from nodegraph.media.images.input_files import is_openraster
 from nodegraph.media.molecules.molecule_files import molecule_format
 from nodegraph.media.shapes.shape_files import shape_format
 from nodegraph.media.videos.containers import MATROSKA
@@ -29,6 +30,8 @@ _PICTURES: tuple[tuple[UploadType, bytes], ...] = (
 )
 _AUDIO: Mapping[bytes, UploadType] = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg"}
 _READ_BY_WORKERS: Mapping[UploadType, str] = {
+    "ora": "application/x-openraster",
+    "psd": "application/x-photoshop",
     "mp4": "video/mp4",
     "webm": "video/webm",
     "mkv": "video/x-matroska",
@@ -138,6 +141,10 @@ def _type(head: bytes) -> UploadType | None:
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
+    if is_openraster(head):
+        return "ora"
+    if head.startswith(b"8BPS"):
+        return "psd"
     if is_video_header(head):
         is_matroska = head.startswith(MATROSKA)
         return ("webm" if b"webm" in head[:64] else "mkv") if is_matroska else "mp4"
