@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, expect
 from tests.editor.editing import Editor, box_of
 from tests.editor.faults import bring_axe, check
 from tests.editor.gates import prompted
-from tests.editor.graphs import written
+from tests.editor.graphs import go_to, written
 from tests.editor.serving import Server
 from tests.editor.watching import UNREACHED
 
@@ -116,14 +116,12 @@ def test_what_is_painted_is_sampled_and_a_candidate_becomes_a_layer(painter: Pai
     assert len(typed(editor, "SetNoiseMask")) == 1
     # And what is changed there is seen here.
     [painted, *_] = [name for name, node in nodes(editor).items() if node["type"] == "AddLayer"]
-    painter.open()
-    editor.drawn()
-    editor.page.keyboard.press("ControlOrMeta+a")
-    editor.page.keyboard.press("Escape")
+    editor.page.keyboard.press("Alt+c")
+    go_to(editor, painted)
     editor.fill(painted, "Opacity", "0.5")
     painter.open()
     painter.rows().last.click()
-    expect(editor.page.get_by_label("Opacity").first).to_have_value("50")
+    expect(editor.page.get_by_label("Opacity").last).to_have_value("50")
 
 
 def test_undo_takes_back_a_stroke_at_once(painter: Painter) -> None:

@@ -21,7 +21,7 @@ export function StartCanvas() {
   const document = useDocuments((state) => state.active);
   const last = useJobs((state) => lastPicture(state, document));
   return (
-    <div className={styles.start}>
+    <div className={styles.start} data-painting>
       <EmptyState icon={Brush} title={t("painting.start")}>
         {t("painting.startHint")}
       </EmptyState>
