@@ -31,7 +31,7 @@ interface Kept {
   readonly name: string;
   readonly type: string;
   readonly bytes: Uint8Array;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; no two are the same, as they tell the order. */
   readonly at: number;
 }
 
@@ -53,7 +53,9 @@ export class Outbox {
   private readonly sent = new Set<string>();
   private readonly waiters = new Map<string, (() => void)[]>();
   private failures = 0;
+  private last = 0;
   private isSending = false;
+  private isStopped = false;
   private timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(private readonly options: OutboxOptions) {}
@@ -64,11 +66,12 @@ export class Outbox {
     for (const [digest, kept] of found.sort(([, a], [, b]) => a.at - b.at)) {
       if (!this.pending.has(digest)) this.pending.set(digest, kept);
     }
-    this.told();
+    this.publish();
     void this.work();
   }
 
   stop(): void {
+    this.isStopped = true;
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
     for (const address of this.addresses.values()) URL.revokeObjectURL(address);
@@ -83,9 +86,10 @@ export class Outbox {
     const value = `upload:${digest}/${name}`;
     if (size) rememberSize(value, size);
     if (this.sent.has(digest) || this.pending.has(digest)) return value;
-    const kept = { name, type: file.type || "image/png", bytes, at: Date.now() };
+    this.last = Math.max(this.last + 1, Date.now());
+    const kept = { name, type: file.type || "image/png", bytes, at: this.last };
     this.pending.set(digest, kept);
-    this.told();
+    this.publish();
     // A browser that keeps nothing has it until the page is closed.
     await set(digest, kept, this.options.store).catch(() => undefined);
     void this.work();
@@ -133,13 +137,13 @@ export class Outbox {
     this.isSending = true;
     try {
       for (const [digest, kept] of this.pending) {
-        if (!(await this.send(digest, kept))) break;
+        if (this.isStopped || !(await this.send(digest, kept))) break;
       }
     } finally {
       this.isSending = false;
-      this.told();
+      this.publish();
     }
-    if (this.pending.size > 0) this.later();
+    if (this.pending.size > 0 && !this.isStopped) this.later();
   }
 
   /** Whether it went, or never will. */
@@ -163,7 +167,7 @@ export class Outbox {
     this.forgetAddress(digest);
     for (const resolve of this.waiters.get(digest) ?? []) resolve();
     this.waiters.delete(digest);
-    this.told();
+    this.publish();
     return true;
   }
 
@@ -183,7 +187,7 @@ export class Outbox {
     }, delay(this.failures));
   }
 
-  private told(): void {
+  private publish(): void {
     useOutbox.setState({ waiting: this.pending.size, isStuck: this.failures > 0 });
   }
 }
@@ -237,7 +241,7 @@ export function startOutbox(): () => void {
 
 /** Resolves once a workflow can be read on the server; null if it can be already. */
 export function picturesSent(workflow: Workflow): Promise<unknown> | null {
-  return outbox().sentFor(() => writeWorkflow(workflow));
+  return own?.sentFor(() => writeWorkflow(workflow)) ?? null;
 }
 
 /** A picture that was painted: its value, under which it is on its way to the server. */

@@ -7,7 +7,7 @@ import { added } from "./framing";
 import { chains, type Edited, on, type PaintGround, shortened, wiring } from "./ground";
 import { isJoined, joined } from "./masking";
 import { CANVAS_TYPES, FLATTEN, LAYER, LOAD, written } from "./nodes";
-import { given, led, withRegion } from "./prompting";
+import { samplerLinks, withLead, withRegion } from "./prompting";
 import { chainWith, inserted, itemIn, restacked } from "./stacks";
 import type { LayerKind, PaintCanvas, Placement } from "./types";
 
@@ -87,7 +87,7 @@ export function addLayer(
   if (stacked.node === null) return refused;
   let found = on(made.ground, stacked.workflow);
   if (chain === null && sampler !== null) {
-    const joint = ledTo(found, kind, made.flatten, sampler, layer);
+    const joint = joinedTo(found, kind, made.flatten, sampler, layer);
     if (joint === null) return refused;
     found = joint;
   }
@@ -147,7 +147,7 @@ export function layerSteps({ value, placement, title }: NewLayer): readonly Step
 }
 
 /** A new chain led to the sampler, as its kind does. */
-function ledTo(
+function joinedTo(
   ground: PaintGround,
   kind: LayerKind,
   flatten: string,
@@ -187,21 +187,21 @@ function withControl(
       key: "apply",
       type: "ApplyControlNet",
       inputs: {
-        ...given(ground, sampler, ["positive", "negative"]),
+        ...samplerLinks(ground, sampler, ["positive", "negative"]),
         control_net: of("net", "control_net"),
         image: isMade ? of("made", "image") : picture,
       },
     },
   ];
-  return led(ground, sampler, steps, "apply");
+  return withLead(ground, sampler, steps, "apply");
 }
 
 function withReference(ground: PaintGround, sampler: string, layer: NewLayer): Edited {
   const { by, model } = layer.reference ?? { by: "ip-adapter" as const };
   const load: Step = { key: "load", type: LOAD, inputs: { path: layer.value }, label: layer.title };
   const image = of("load", "image");
-  const { positive, ...others } = given(ground, sampler, ["model", "positive", "negative"]);
-  const found = led(ground, sampler, [load, ...stepsBy()], "apply");
+  const { positive, ...others } = samplerLinks(ground, sampler, ["model", "positive", "negative"]);
+  const found = withLead(ground, sampler, [load, ...stepsBy()], "apply");
   const before = new Set(wiring(ground).nodes.keys());
   const node = [...wiring(found).nodes].find(
     ([name, { type }]) => type === LOAD && !before.has(name),

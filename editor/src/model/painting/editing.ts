@@ -108,9 +108,9 @@ export function setPicture(
   const painted = withPicture(ground, entry, value);
   if (placement === null || entry.kind === "reference") return painted.workflow;
   const moved = placed(painted, entry, placement);
-  return entry.kind === "raster"
-    ? settled(moved, canvas.box.node, ground).workflow
-    : moved.workflow;
+  // Strokes that stay within the picture change nothing of what is covered.
+  const isElsewhere = entry.kind === "raster" && moved !== painted;
+  return isElsewhere ? settled(moved, canvas.box.node, ground).workflow : moved.workflow;
 }
 
 function withPicture(ground: PaintGround, entry: PaintLayer, value: string): PaintGround {

@@ -127,8 +127,8 @@ function encodedInstead(ground: PaintGround, first: string, sampler: string, fla
   );
   const { ground: found, names } = added(ground, [encode], first);
   const latent = { node: names.get("encode") ?? "", port: "latent" };
-  const led = users.reduce((w, to) => on(w, relinked(w, to, latent)), found);
-  return { ground: withoutUnused(led, [first]), flatten };
+  const relinkedUsers = users.reduce((w, to) => on(w, relinked(w, to, latent)), found);
+  return { ground: withoutUnused(relinkedUsers, [first]), flatten };
 }
 
 /** A picture that is sampled already becomes the lowest layer. */

@@ -19,7 +19,7 @@ const COMBINE = "CombineConditioning";
 const COMBINED = ["first", "second", "third", "fourth"] as const;
 
 /** A step whose outputs take the place of what a sampler was given at inputs of the same names. */
-export function led(
+export function withLead(
   ground: PaintGround,
   sampler: string,
   steps: readonly Step[],
@@ -39,7 +39,7 @@ export function led(
 }
 
 /** Links that a sampler has, as inputs of a node that is put before it. */
-export function given(
+export function samplerLinks(
   ground: PaintGround,
   sampler: string,
   ports: readonly string[],
