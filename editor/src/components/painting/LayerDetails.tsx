@@ -2,14 +2,19 @@
 import { useId, useMemo, useRef } from "react";
 import { Select, Slider } from "@/components/ui";
 import { t } from "@/i18n";
+import { isLink, linkOf } from "@/model/links";
 import type { PaintEntry, PaintLayer } from "@/model/painting";
 import { isLayer } from "@/model/painting";
+import { nodesOf } from "@/model/scope";
 import { inputOf } from "@/model/spec";
 import { widgetOf } from "@/model/widgets";
 import { useCatalogue } from "@/store/catalogue";
+import { useActive, useDocuments } from "@/store/documents";
+import { useJobs } from "@/store/jobs";
 import styles from "./LayerDetails.module.css";
 import { change } from "./layerActions";
 import { NodeField } from "./NodeField";
+import { pictureMadeBy } from "./pictures";
 
 const NOTHING: Partial<Pick<PaintLayer, "control" | "region">> = {};
 const CONTROL_PORTS = ["strength", "start", "end"] as const;
@@ -34,9 +39,7 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
       )}
       {control && (
         <div className={styles.fields}>
-          {control.preprocessor !== null && (
-            <NodeField node={control.preprocessor} port="preprocessor" />
-          )}
+          {control.preprocessor !== null && <Preprocessor node={control.preprocessor} />}
           {CONTROL_PORTS.map((port) => (
             <NodeField key={port} node={control.apply} port={port} />
           ))}
@@ -48,6 +51,24 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
         </div>
       )}
     </div>
+  );
+}
+
+/** What makes the picture that a control net takes: its kind, and how it looks once it ran. */
+function Preprocessor({ node }: { readonly node: string }) {
+  const document = useDocuments((state) => state.active);
+  const kind = useActive((_document, workflow, scope) => {
+    const written = nodesOf(workflow, scope).get(node)?.inputs.get("preprocessor");
+    return isLink(written) ? (linkOf(written)?.node ?? null) : null;
+  });
+  const picture = useJobs(() => pictureMadeBy(document, node));
+  return (
+    <>
+      {kind !== null && <NodeField node={kind} port="kind" />}
+      {picture !== null && (
+        <img src={picture} alt={t("painting.preprocessed")} className={styles.made} />
+      )}
+    </>
   );
 }
 

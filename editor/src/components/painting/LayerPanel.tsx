@@ -12,21 +12,28 @@ import {
   Trash2,
   Ungroup,
 } from "lucide-react";
-import { type KeyboardEvent, useState } from "react";
+import { type KeyboardEvent, type RefObject, useState } from "react";
 import { cx, IconButton, MenuButton, TextField } from "@/components/ui";
 import { t } from "@/i18n";
 import { isLayer, type PaintCanvas, type PaintEntry } from "@/model/painting";
 import { addItems } from "./adding";
 import { useCanvasUi } from "./canvasUi";
 import { LayerDetails } from "./LayerDetails";
+import { LayerMenu } from "./LayerMenu";
 import styles from "./LayerPanel.module.css";
 import { change, dissolve, duplicate, group, move, remove } from "./layerActions";
 import { thumbnailOf } from "./pictures";
+import type { StageHandle } from "./stageProps";
 
 /** From what leads the sampler down to what is seen. */
 const KINDS = ["region", "control", "reference", "mask", "raster"] as const;
 
-export function LayerPanel({ canvas }: { readonly canvas: PaintCanvas }) {
+interface PanelProps {
+  readonly canvas: PaintCanvas;
+  readonly stage: RefObject<StageHandle | null>;
+}
+
+export function LayerPanel({ canvas, stage }: PanelProps) {
   const active = useCanvasUi((ui) => ui.active);
   const chosen = canvas.entries.find(({ node }) => node === active) ?? null;
   return (
@@ -35,6 +42,7 @@ export function LayerPanel({ canvas }: { readonly canvas: PaintCanvas }) {
         <h2 className={styles.title}>{t("painting.layers")}</h2>
         <MenuButton icon={Plus} label={t("painting.add")} items={addItems} align="end" />
         <LayerButtons chosen={chosen} />
+        <LayerMenu canvas={canvas} stage={stage} />
       </header>
       {chosen && <LayerDetails key={chosen.node} entry={chosen} />}
       <div className={styles.lists}>

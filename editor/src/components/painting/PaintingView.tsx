@@ -88,7 +88,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
       </div>
       <aside className={styles.side} aria-label={t("painting.side")}>
         <PromptBar canvas={canvas} />
-        <LayerPanel canvas={canvas} />
+        <LayerPanel canvas={canvas} stage={stage} />
       </aside>
     </div>
   );

@@ -6,18 +6,24 @@ import type { ArtifactEntry } from "@/api/schema";
 import { chooseFile } from "@/components/generate/chooseFile";
 import { Button, EmptyState, NumberField } from "@/components/ui";
 import { t } from "@/i18n";
-import { useDocuments } from "@/store/documents";
+import { knowsSizes, sizeFor } from "@/model/generate/sizes";
+import { nodesOf } from "@/model/scope";
+import { familyAt } from "@/model/search";
+import { modelFamilies, useCatalogue } from "@/store/catalogue";
+import { useActive, useDocuments } from "@/store/documents";
 import { lastOutputs, useJobs } from "@/store/jobs";
 import { told } from "./adding";
 import { isPicture } from "./pictures";
 import styles from "./StartCanvas.module.css";
-import { begin, beginWith } from "./starting";
+import { begin, beginWith, type Size } from "./starting";
 
-const USUAL = 512;
+const USUAL: Size = { width: 512, height: 512 };
 const SIDE = { min: 64, max: 8192, step: 8, integer: true } as const;
 
 export function StartCanvas() {
-  const [size, setSize] = useState({ width: USUAL, height: USUAL });
+  const usual = useUsualSize();
+  const [chosen, setSize] = useState<Size | null>(null);
+  const size = chosen ?? usual;
   const document = useDocuments((state) => state.active);
   const last = useJobs((state) => lastPicture(state, document));
   return (
@@ -55,6 +61,19 @@ export function StartCanvas() {
       </div>
     </div>
   );
+}
+
+/** The size that the workflow's model was trained with. */
+function useUsualSize(): Size {
+  useCatalogue((catalogue) => catalogue.models);
+  return useActive((_document, workflow, scope) => {
+    const families = modelFamilies();
+    for (const node of nodesOf(workflow, scope).keys()) {
+      const family = familyAt(workflow, scope, node, families);
+      if (family !== null && knowsSizes(family)) return sizeFor(family, 1);
+    }
+    return USUAL;
+  });
 }
 
 function lastPicture(state: Parameters<typeof lastOutputs>[0], document: string) {

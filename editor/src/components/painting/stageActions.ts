@@ -1,6 +1,6 @@
 /** What is done with pixels of the stage, besides strokes: they become layers. */
 import { t } from "@/i18n";
-import { addLayer, type LayerKind, type PaintCanvas } from "@/model/painting";
+import { addLayer, type LayerKind, type PaintCanvas, type Placement } from "@/model/painting";
 import { keepPicture } from "@/store/outbox";
 import { told } from "./adding";
 import { edit } from "./layerActions";
@@ -21,6 +21,22 @@ export async function mergeVisible(stage: StageHandle, canvas: PaintCanvas): Pro
   );
   const picture = stage.mergedPicture(nodes);
   if (picture) await asLayer(stage, "raster", picture, t("painting.merged"));
+}
+
+/** Two layers as one picture, which the lower one gets. */
+export async function mergedWithBelow(
+  stage: StageHandle,
+  upper: string,
+  lower: string,
+  take: (value: string, placement: Placement) => void,
+): Promise<void> {
+  const picture = stage.mergedPicture([lower, upper]);
+  if (picture === null) return;
+  await told(async () => {
+    const value = await keepPicture(await picture.blob, "merged.png");
+    stage.keep(value, picture.blob);
+    take(value, picture.placement);
+  });
 }
 
 async function asLayer(

@@ -31,6 +31,7 @@ export {
   setRegion,
   setSampler,
 } from "./editing";
+export { exportLayers, type LayerFormat } from "./exporting";
 export type { Edited, Extent, PaintGround } from "./ground";
 export { readCanvas } from "./reading";
 export { canStartCanvas, type StartOptions, startCanvas } from "./starting";

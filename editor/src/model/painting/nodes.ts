@@ -9,6 +9,7 @@ export const LAYER = "AddLayer";
 export const GROUP = "GroupLayers";
 export const FLATTEN = "FlattenLayers";
 export const LOAD = "LoadImage";
+export const SAVE = "SaveLayers";
 
 /** What all edits need besides a sampler. */
 export const CANVAS_TYPES = [BOX, LAYER, GROUP, FLATTEN, LOAD] as const;

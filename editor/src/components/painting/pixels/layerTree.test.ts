@@ -12,7 +12,7 @@ function drawn(items: readonly TreeItem[]): string {
 it("puts the mask over regions, control layers and pictures", () => {
   const canvas = testCanvas(
     testLayer("mask", { kind: "mask" }),
-    testLayer("region", { kind: "region", region: { prompt: "p", text: "" } }),
+    testLayer("region", { kind: "region", region: { prompt: "p", port: "text", text: "" } }),
     testLayer("control", { kind: "control" }),
     testLayer("bottom"),
     testLayer("top"),
@@ -38,7 +38,7 @@ it("has groups in groups, and leaves out what is hidden", () => {
 
 it("gives each region a color of its own", () => {
   const region = (node: string, prompt: string) =>
-    testLayer(node, { kind: "region", region: { prompt, text: "" } });
+    testLayer(node, { kind: "region", region: { prompt, port: "text", text: "" } });
   const canvas = testCanvas(region("a", "one"), region("b", "two"), region("c", "one"));
   const tints = layerTree(canvas).map((item) => (item.kind === "group" ? item.tint : null));
   expect(drawn(layerTree(canvas))).toBe(`${tints[0]}(a c) ${tints[1]}(b)`);
