@@ -1,12 +1,13 @@
 /** Layers added to a canvas, of all kinds, with the nodes that lead them to the sampler. */
 import { hasTypes, of, type Step } from "../recipes/chain";
 import { originOf } from "../recipes/origin";
+import type { NodeTypes } from "../spec";
 import type { Chain, ChainItem } from "./chains";
 import { settled, withRaster } from "./encoding";
 import { added } from "./framing";
 import { chains, type Edited, on, type PaintGround, shortened, wiring } from "./ground";
 import { isJoined, joined } from "./masking";
-import { CANVAS_TYPES, FLATTEN, LAYER, LOAD, written } from "./nodes";
+import { CANVAS_TYPES, FLATTEN, LAYER, LOAD, loadingInputs, written } from "./nodes";
 import { samplerLinks, withLead, withRegion } from "./prompting";
 import { chainWith, inserted, itemIn, restacked } from "./stacks";
 import type { LayerKind, PaintCanvas, Placement } from "./types";
@@ -123,7 +124,7 @@ function looseChain(flatten: string | undefined): Chain | null {
 
 /** The nodes of a layer, and its place in the chain. */
 export function withLayer(ground: PaintGround, chain: Chain, layer: NewLayer): Edited {
-  const { ground: found, names } = added(ground, layerSteps(layer), chain.flatten);
+  const { ground: found, names } = added(ground, layerSteps(ground.types, layer), chain.flatten);
   const node = names.get("layer") ?? "";
   const item: ChainItem = { node, members: null };
   const below = layer.above ? itemIn(chain.stack, layer.above) : null;
@@ -133,7 +134,10 @@ export function withLayer(ground: PaintGround, chain: Chain, layer: NewLayer): E
   return stacked ? { workflow: stacked.workflow, node } : { workflow: ground.workflow, node: null };
 }
 
-export function layerSteps({ value, placement, title }: NewLayer): readonly Step[] {
+export function layerSteps(
+  types: NodeTypes,
+  { value, placement, title }: NewLayer,
+): readonly Step[] {
   const { x, y, width, height, rotation } = placement;
   const numbers = { x, y, width, height, ...(rotation === 0 ? {} : { rotation }) };
   const inputs = Object.fromEntries(
@@ -141,7 +145,7 @@ export function layerSteps({ value, placement, title }: NewLayer): readonly Step
   );
   const image = of("load", "image");
   return [
-    { key: "load", type: LOAD, inputs: { path: value } },
+    { key: "load", type: LOAD, inputs: loadingInputs(types, value) },
     { key: "layer", type: LAYER, inputs: { image, ...inputs, name: title || undefined } },
   ];
 }

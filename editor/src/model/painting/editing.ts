@@ -5,7 +5,7 @@ import type { Workflow } from "../workflow";
 import { settled } from "./encoding";
 import { added } from "./framing";
 import { chains, on, type PaintGround, relinked, wiring, withValues } from "./ground";
-import { LAYER, LOAD, written } from "./nodes";
+import { LAYER, LOAD, loadingInputs, written } from "./nodes";
 import { weightPort } from "./references";
 import { chainWith, nodesIn } from "./stacks";
 import {
@@ -121,11 +121,19 @@ function withPicture(ground: PaintGround, entry: PaintLayer, value: string): Pai
   const users = outputs.flatMap(({ name }) =>
     picture ? own.targets({ node: picture.node, port: name }) : [],
   );
-  // Of a reference others are what leads by it; nothing else may show what is painted.
-  const isShared = entry.kind !== "reference" && users.some((to) => to.node !== node);
-  if (picture !== null && !isShared)
+  // Nothing else may show what is painted here.
+  const isShared = users.some((to) => to.node !== node);
+  const inputs = loadingInputs(ground.types, value);
+  if (picture !== null && entry.kind === "reference")
     return on(ground, setInput(workflow, scope, picture.node, "path", literalJson(value)));
-  const load = { key: "load", type: LOAD, inputs: { path: value } };
+  if (picture !== null && !isShared) {
+    const painted = Object.entries(inputs).reduce(
+      (found, [port, each]) => setInput(found, scope, picture.node, port, literalJson(each)),
+      workflow,
+    );
+    return on(ground, painted);
+  }
+  const load = { key: "load", type: LOAD, inputs };
   const { ground: found, names } = added(ground, [load], node);
   const link = { node: names.get("load") ?? "", port: "image" };
   return on(found, relinked(found, { node, port: "image" }, link));

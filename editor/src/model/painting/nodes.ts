@@ -1,8 +1,8 @@
 /** The node types that a canvas is made of, and the values of their inputs. */
 import { floatJson, type Json, numberOf } from "../json";
 import { literalJson, literalOf } from "../links";
-import { nodeOf, type Scope } from "../scope";
-import type { NodeEntry, Workflow } from "../workflow";
+import { inputOf, type NodeTypes } from "../spec";
+import type { NodeEntry } from "../workflow";
 
 export const BOX = "BoundingBox";
 export const LAYER = "AddLayer";
@@ -10,6 +10,8 @@ export const GROUP = "GroupLayers";
 export const FLATTEN = "FlattenLayers";
 export const LOAD = "LoadImage";
 export const SAVE = "SaveLayers";
+/** Of LoadImage: whether pictures keep their transparency. */
+const ALPHA = "alpha";
 
 /** What all edits need besides a sampler. */
 export const CANVAS_TYPES = [BOX, LAYER, GROUP, FLATTEN, LOAD] as const;
@@ -59,6 +61,8 @@ export function written(port: string, value: string | number | boolean): Json {
   return FLOATS.has(port) ? floatJson(value) : Math.round(value) || 0;
 }
 
-export function typeIn(workflow: Workflow, scope: Scope, node: string): string | null {
-  return nodeOf(workflow, scope, node)?.type ?? null;
+/** The inputs of a node that loads a layer's picture: with its transparency. */
+export function loadingInputs(types: NodeTypes, value: string): Readonly<Record<string, Json>> {
+  const spec = types.byName.get(LOAD);
+  return { path: value, ...(spec && inputOf(spec, ALPHA) ? { [ALPHA]: true } : {}) };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { connect, setMode } from "../edits";
+import { connect, setInput, setMode } from "../edits";
 import {
   byType,
   canvasOf,
@@ -241,6 +241,17 @@ describe("raster layers", () => {
     const found = canvasOf(accepted.workflow).entries.filter(isLayer);
     expect(found.map(({ placement }) => placement)).toEqual([place, place]);
     expect(found.at(-1)?.node).toBe(accepted.node);
+  });
+});
+
+describe("a layer's picture", () => {
+  it("is loaded with its transparency, in graphs made by hand once it is painted on, too", () => {
+    const { workflow, node } = withLayer(started(), "raster");
+    const load = canvasOf(workflow).entries.filter(isLayer).at(-1)?.picture?.node ?? "";
+    expect(value(workflow, load, "alpha")).toBe(true);
+    const opaque = setInput(workflow, null, load, "alpha", undefined);
+    const painted = setPicture(ground(opaque), canvasOf(opaque), node, upload("c"));
+    expect(value(painted, load, "alpha")).toBe(true);
   });
 });
 

@@ -78,7 +78,7 @@ export function startCanvas(
     const placement = { ...AT_ORIGIN, width, height };
     const flat = { layers: of("layer", "layers"), box: of("box", "box"), color: "white" };
     return [
-      ...layerSteps({ value: picture.value, placement, title: "" }),
+      ...layerSteps(ground.types, { value: picture.value, placement, title: "" }),
       { key: "flat", type: FLATTEN, inputs: flat },
       encoded(scaled ?? { width, height }, of("flat", "image"), origin),
     ];
