@@ -36,7 +36,10 @@ export interface StageProps {
   readonly progress: { readonly preview: string | null; readonly share: number } | null;
   readonly view: StageView;
   onView(view: StageView): void;
-  /** A layer was painted on. Gives the value under which the stage keeps the pixels it has. */
+  /**
+   * A layer was painted on. Gives the value under which the stage keeps the pixels it has, once the
+   * graph has it; a failure takes the stroke back. Strokes must come into the graph in their order.
+   */
   onPicture(layer: PaintLayer, picture: PaintedPicture): Promise<string>;
   /** The layer is moved, scaled or rotated; `done` once the pointer is up. */
   onPlacement(node: string, placement: Placement, done: boolean): void;

@@ -36,11 +36,5 @@ export function useBrushCursor(tool: ToolState, view: StageView) {
     },
     [place],
   );
-  return {
-    ref,
-    show,
-    get spot() {
-      return spot.current;
-    },
-  };
+  return { ref, show, spot: () => spot.current };
 }

@@ -11,8 +11,8 @@ interface Options {
   readonly props: StageProps;
   readonly size: Size;
   readonly handle: StageHandle;
-  /** Where the brush is shown. */
-  readonly spot: Point | null;
+  /** Where the brush is shown now. */
+  spot(): Point | null;
   onSpot(spot: Point): void;
   begin(start: Sample, keys: HeldKeys): Gesture | null;
   /** Take back the drag of a pointer; false if there is none. */
@@ -28,7 +28,7 @@ const NO_KEYS: HeldKeys = { shift: false, alt: false };
  * puts the tool down and lifts it.
  */
 export function useStageKeyboard(options: Options) {
-  const { props, size, handle, spot } = options;
+  const { props, size, handle } = options;
   const { tool, view, canvas } = props;
   const held = useRef(false);
   const [isHolding, setHolding] = useState(false);
@@ -53,7 +53,7 @@ export function useStageKeyboard(options: Options) {
     return options.cancelPointer() || hadPen;
   };
 
-  const here = (): Point => spot ?? middleOf(seenRect(view, size));
+  const here = (): Point => options.spot() ?? middleOf(seenRect(view, size));
 
   function togglePen() {
     if (lift((gesture) => gesture.end())) return;

@@ -79,8 +79,9 @@ export function rotated(start: Placement, from: Point, to: Point, snaps: boolean
   const angle = (point: Point) =>
     (Math.atan2(point.y - middle.y, point.x - middle.x) * 180) / Math.PI;
   const raw = start.rotation + angle(to) - angle(from);
-  const turn = snaps ? Math.round(raw / TURN) * TURN : Math.round(raw * 10) / 10;
-  return { ...start, rotation: (((turn % 360) + 540) % 360) - 180 };
+  const turn = snaps ? Math.round(raw / TURN) * TURN : raw;
+  const rotation = (((turn % 360) + 540) % 360) - 180;
+  return { ...start, rotation: Math.round(rotation * 10) / 10 };
 }
 
 /** The nearest multiple of a step. */
