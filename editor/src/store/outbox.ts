@@ -55,6 +55,7 @@ export class Outbox {
   private failures = 0;
   private last = 0;
   private isSending = false;
+  private isWanted = false;
   private isStopped = false;
   private timer: ReturnType<typeof setTimeout> | null = null;
 
@@ -88,10 +89,11 @@ export class Outbox {
     if (this.sent.has(digest) || this.pending.has(digest)) return value;
     this.last = Math.max(this.last + 1, Date.now());
     const kept = { name, type: file.type || "image/png", bytes, at: this.last };
+    // First, as it may be sent and taken out at once. A browser that keeps nothing has it until
+    // the page is closed.
+    await set(digest, kept, this.options.store).catch(() => undefined);
     this.pending.set(digest, kept);
     this.publish();
-    // A browser that keeps nothing has it until the page is closed.
-    await set(digest, kept, this.options.store).catch(() => undefined);
     void this.work();
     return value;
   }
@@ -114,7 +116,7 @@ export class Outbox {
     const says = text();
     const needed = [...this.pending.keys()].filter((digest) => says.includes(digest));
     if (needed.length === 0) return null;
-    if (!this.isSending) this.retry();
+    this.retry();
     return Promise.all(needed.map((digest) => this.sentOne(digest)));
   }
 
@@ -122,6 +124,8 @@ export class Outbox {
   retry(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+    // A try that is under way may fail for what was so far.
+    this.isWanted = this.isSending;
     void this.work();
   }
 
@@ -143,7 +147,9 @@ export class Outbox {
       this.isSending = false;
       this.publish();
     }
-    if (this.pending.size > 0 && !this.isStopped) this.later();
+    if (this.pending.size === 0 || this.isStopped) return;
+    if (this.isWanted) this.retry();
+    else this.later();
   }
 
   /** Whether it went, or never will. */
@@ -198,7 +204,7 @@ function doubling(failures: number): number {
 
 /** Whether trying again would come to the same: the server takes no such file. */
 function isRefused(fault: unknown): boolean {
-  return fault instanceof ApiProblem && [400, 413, 415, 422].includes(fault.status);
+  return fault instanceof ApiProblem && [400, 403, 413, 415, 422].includes(fault.status);
 }
 
 function blobOf({ bytes, type }: Kept): Blob {

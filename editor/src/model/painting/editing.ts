@@ -170,7 +170,8 @@ export function setRegion(
 ): Workflow {
   const layer = canvas.entries.filter(isLayer).find((each) => each.node === node);
   if (!layer?.region) return ground.workflow;
-  return withText(ground, { node: layer.region.prompt, port: layer.region.port }, text);
+  const { prompt, port = "text" } = layer.region;
+  return withText(ground, { node: prompt, port }, text);
 }
 
 /** The prompt of the whole box. */

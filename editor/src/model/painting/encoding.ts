@@ -19,7 +19,15 @@ import {
   withoutUnused,
   withValues,
 } from "./ground";
-import { composed, detached, isJoined, joined, latentsBefore, uncomposed } from "./masking";
+import {
+  composed,
+  detached,
+  isJoined,
+  joined,
+  latentsBefore,
+  noiseMaskOf,
+  uncomposed,
+} from "./masking";
 import { BOX, FLATTEN } from "./nodes";
 import { readCanvas } from "./reading";
 import { feeds } from "./sampling";
@@ -34,12 +42,20 @@ const OVER_PAINT = 0.75;
 export function settled(ground: PaintGround, box: string, before: PaintGround): PaintGround {
   let found = withLatent(ground, box);
   found = withEmptyMasked(found, box);
-  const canvas = readCanvas(found.workflow, found.scope, found.types, box);
+  const sampler = samplerIn(found, box);
   const raster = chains(found, box).find(isFilledRaster);
-  if (canvas?.sampler && raster) {
-    found = composed(found, canvas.sampler.node, raster, isOutpainted(found, box));
+  if (sampler !== null && raster && isPartial(found, box)) {
+    const isNew = !isPartial(before, box);
+    found = composed(found, sampler, raster, { isNew, isOutpainted: isOutpainted(found, box) });
   }
   return withDenoise(found, box, usualDenoise(before, box));
+}
+
+/** Whether only a part of what is painted is sampled. */
+function isPartial(ground: PaintGround, box: string): boolean {
+  const sampler = samplerIn(ground, box);
+  const isMasked = sampler !== null && noiseMaskOf(wiring(ground), sampler) !== null;
+  return isMasked && chains(ground, box).some(isFilledRaster);
 }
 
 function isFilledRaster({ kind, stack }: Chain): boolean {

@@ -20,7 +20,17 @@ import { layoutOf } from "../layout";
 import { linkOf } from "../links";
 import { boxAt, sizesOf } from "../sizes";
 import { type Workflow, workflowFromJson } from "../workflow";
-import { addLayer, isLayer, isPaintable, readCanvas, removeLayer, setLayer, setPicture } from ".";
+import {
+  addLayer,
+  isLayer,
+  isPaintable,
+  moveLayer,
+  readCanvas,
+  removeLayer,
+  setBox,
+  setLayer,
+  setPicture,
+} from ".";
 
 type Nodes = Readonly<Record<string, readonly [string, Readonly<Record<string, unknown>>]>>;
 
@@ -168,6 +178,66 @@ describe("a graph made by hand", () => {
     const [lowest, upper] = canvasOf(made.workflow).entries.filter(isLayer);
     expect(lowest).toMatchObject({ picture: null, source: "resized" });
     expect(upper?.node).toBe(made.node);
+  });
+});
+
+describe("a layer that is added and removed again", () => {
+  const GRAPHS: Readonly<Record<string, () => Workflow>> = {
+    "an empty canvas": () => started(false),
+    "a picture": () => started(),
+    "a picture with a mask": () => withLayer(started(), "mask").workflow,
+    "a picture that the box reaches beyond": () =>
+      setBox(ground(started()), canvasOf(started()), { x: -64 }),
+    "a graph made by hand": () => graph(INPAINTING),
+    "a graph with regions and a control net": () =>
+      withLayer(withLayer(started(), "region").workflow, "control").workflow,
+  };
+  const KINDS = ["raster", "mask", "control", "region", "reference"] as const;
+  const cases = Object.keys(GRAPHS).flatMap((name) => KINDS.map((kind) => [kind, name] as const));
+
+  it.each(cases)("leaves all as it was: a %s layer in %s", (kind, name) => {
+    const before = GRAPHS[name]?.() ?? started();
+    const placement = { ...PLACE, x: 9000 };
+    const { workflow, node } = withLayer(before, kind, { placement });
+    expectSound(workflow);
+    const after = removeLayer(ground(workflow), canvasOf(workflow), node);
+    // In which order a file has its nodes says nothing.
+    const nodes = ({ nodes: all }: Workflow) =>
+      Object.fromEntries([...all].map(([key, { type, inputs }]) => [key, { type, inputs }]));
+    expect(nodes(after)).toEqual(nodes(before));
+  });
+});
+
+describe("graphs that can't run", () => {
+  it("are read all the same: layers and latents in a circle", () => {
+    const nodes = {
+      ...INPAINTING,
+      land: ["AddLayer", { image: "<land_file.image", layers: "<sky" }],
+      larger: ["ResizeLatent", { latent: "<again" }],
+    } as Nodes;
+    const canvas = canvasOf(graph(nodes));
+    expect(canvas.entries.filter(({ kind }) => kind === "raster")).toHaveLength(2);
+    expect(
+      moveLayer(ground(graph(nodes)), canvas, "sky", { index: 0, parent: null }),
+    ).toBeDefined();
+  });
+
+  it("are read all the same: values of other kinds, and types that nobody knows", () => {
+    const nodes = {
+      ...INPAINTING,
+      frame: ["BoundingBox", { x: "left", width: null }],
+      sky: ["AddLayer", { image: 3, layers: "<land", opacity: "much", visible: "no", name: 7 }],
+      again: ["Unknown", { latent: "<larger" }],
+      words: ["EncodePrompt", { text: 12 }],
+    } as Nodes;
+    const canvas = canvasOf(graph(nodes));
+    expect(canvas.box).toMatchObject({ x: 0, width: 0, height: 512 });
+    expect(canvas.entries.find(({ node }) => node === "sky")).toMatchObject({
+      opacity: 1,
+      title: "",
+      picture: null,
+      source: null,
+    });
   });
 });
 

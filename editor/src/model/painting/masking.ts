@@ -3,6 +3,7 @@ import { removeNodes, setInput } from "../edits";
 import { floatJson } from "../json";
 import type { Link } from "../links";
 import { hasTypes, of, type Step } from "../recipes/chain";
+import { isSampler } from "../recipes/origin";
 import type { Chain } from "./chains";
 import { added } from "./framing";
 import {
@@ -106,12 +107,15 @@ function withNoiseMask(
   return on(found, relinked(found, { node: sampler, port: "latent" }, link));
 }
 
-/** With what was sampled put over the raster layers, through a soft edge, where there is a mask. */
+/**
+ * With what was sampled put over the raster layers, through a soft edge, where there is a mask. A
+ * graph that has masked without that goes on so: there the size may be another one, too.
+ */
 export function composed(
   ground: PaintGround,
   sampler: string,
   raster: Chain,
-  isOutpainted: boolean,
+  { isNew, isOutpainted }: { readonly isNew: boolean; readonly isOutpainted: boolean },
 ): PaintGround {
   const own = wiring(ground);
   const masked = noiseMaskOf(own, sampler);
@@ -129,7 +133,9 @@ export function composed(
   // What is empty is painted up to its edge; what is masked fades within it.
   const side = isOutpainted ? "outward" : "inward";
   if (known !== undefined) return withSide(ground, known.node, side);
-  if (users.length === 0 || !hasTypes(ground.types, [FEATHER, COMPOSITE])) return ground;
+  const isAgain = decoded.passed.some((node) => isSampler(own.spec(node)));
+  if (!isNew || isAgain || users.length === 0 || !hasTypes(ground.types, [FEATHER, COMPOSITE]))
+    return ground;
   const base = { node: raster.flatten, port: "image" };
   const steps: readonly Step[] = [
     {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { connect, setInput, setMode } from "../edits";
+import { connect, renameNode, setInput, setMode } from "../edits";
 import {
   byType,
   canvasOf,
@@ -28,6 +28,7 @@ import {
   duplicateLayer,
   groupLayers,
   isLayer,
+  isPaintable,
   mergeDown,
   moveLayer,
   readCanvas,
@@ -263,6 +264,18 @@ describe("a layer's look", () => {
     expectSound(changed);
     expect(canvasOf(changed).entries.find((each) => each.node === node)).toMatchObject(changes);
     expect(value(changed, node, "name")).toBe("Sky");
+  });
+
+  it("stays locked under another name, and is forgotten with the layer", () => {
+    const { workflow, node } = withLayer(started(), "raster");
+    const locked = setLayer(ground(workflow), canvasOf(workflow), node, { locked: true });
+    const renamed = renameNode(locked, null, node, "sky");
+    expect(canvasOf(renamed).entries.find((each) => each.node === "sky")).toMatchObject({
+      locked: true,
+    });
+    expect(canvasOf(renamed).entries.filter(isPaintable)).toHaveLength(1);
+    const left = removeLayer(ground(renamed), canvasOf(renamed), "sky");
+    expect(layoutOf(left, null).locked.size).toBe(0);
   });
 
   it("is hidden where its node is bypassed, and shown by running it again", () => {

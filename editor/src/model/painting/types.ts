@@ -35,7 +35,8 @@ export interface ControlSettings {
 export interface RegionSettings {
   /** The node and the input that its prompt is written in. */
   readonly prompt: string;
-  readonly port: string;
+  /** "text" if left out. */
+  readonly port?: string;
   readonly text: string;
 }
 
