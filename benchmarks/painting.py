@@ -90,7 +90,10 @@ def canvas_graph(page: Page, side: int = SIDE, layers: int = LAYERS) -> dict[str
         "type": "VAEEncode",
         "inputs": {"vae": vae, "image": {"from": "flat.image"}},
     }
-    return {"format": "nodegraph/1", "title": "Canvas", "nodes": nodes}
+    # The node that `opened` waits for lies in sight.
+    positions = {name: [0, at * 600] for at, name in enumerate(nodes)}
+    ui = {"positions": positions}
+    return {"format": "nodegraph/1", "title": "Layers", "nodes": nodes, "ui": ui}
 
 
 def open_canvas(page: Page, graph: dict[str, Any]) -> None:
@@ -110,8 +113,8 @@ def stroke_times(page: Page, strokes: int = _STROKES) -> StrokeTimes:
             _wave(page, box, stroke / strokes, paints=paints)
             # What a stroke leaves to do, such as its file, is no part of the next one's time.
             page.wait_for_timeout(700)
-    found: dict[str, list[float]] = page.evaluate("window.strokes")
-    return StrokeTimes(*(_percentile(found[what]) for what in StrokeTimes._fields))
+    times: dict[str, list[float]] = page.evaluate("window.strokes")
+    return StrokeTimes(_percentile(times["painting"]), _percentile(times["hovering"]))
 
 
 def _wave(page: Page, box: Any, height: float, *, paints: bool) -> None:
