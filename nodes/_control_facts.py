@@ -17,7 +17,7 @@ from nodegraph.sampling.controls.files import (
 from nodegraph.sampling.controls.kinds import ControlKind, mode_number
 
 from ._facts import check_dtype, error_to_finding, loading_device
-from ._memory import encode_estimate
+from ._memory import encode_clip_estimate, encode_estimate
 
 
 def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -37,6 +37,7 @@ def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
         "takes_mask": kind.takes_mask,
         "fills_beside": kind.fills_beside,
         "modes": kind.modes,
+        "of_videos": control_files.family.latent.temporal > 0,
     }
     return {"control_net": known}
 
@@ -136,9 +137,10 @@ def _check_filled(has_mask: bool, has_image: bool) -> Iterator[Finding]:
 
 
 def _check_family(inputs: HookInputs, own: str) -> Iterator[Finding]:
+    fitting = (own, *FAMILIES[own].accepts_prompts_of)
     for port in ("positive", "negative"):
         prompt_family = inputs.fact(port, "family")
-        if prompt_family is not None and prompt_family != own and prompt_family in FAMILIES:
+        if prompt_family in FAMILIES and prompt_family not in fitting:
             yield Finding(
                 "control_net",
                 f"the control network is for {FAMILIES[own].title}, and the {port} prompt for "
@@ -160,6 +162,7 @@ def control_estimate(inputs: HookInputs) -> Estimate:
     It needs memory only where the control image is encoded by the VAE.
     """
     sees_latents = inputs.fact("control_net", "sees_latents")
-    taken = encode_estimate(inputs) if sees_latents else Estimate(memory=0)
+    encoded = encode_clip_estimate if inputs.fact("control_net", "of_videos") else encode_estimate
+    taken = encoded(inputs) if sees_latents else Estimate(memory=0)
     handed_on = ("control_net",)
     return replace(taken, carries={"positive": handed_on, "negative": handed_on})

@@ -90,7 +90,7 @@ def model_port(known: ModelFacts) -> Facts:
     facts: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
     guidance_facts = ("guides_itself", "takes_scale", "needs_negative")
-    more = ("positions", "sound_levels", "takes")
+    more = ("positions", "sound_levels", "takes", "needs")
     alike = FAMILIES[known["family"]].accepts_prompts_of
     return {
         "family": known["family"],

@@ -13,6 +13,7 @@ from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.family_checks import (
     check_animates_characters,
+    check_first_images,
     check_follows_camera,
     check_follows_driving_video,
     check_follows_tracks,
@@ -33,9 +34,11 @@ from nodegraph.families.family_checks import (
     check_takes_keyframes,
     check_takes_last_image,
     check_takes_references,
+    check_vae_format,
 )
 from nodegraph.families.index import INDEX
-from nodegraph.families.registry import FAMILIES
+from nodegraph.families.needed_media import DRIVING_VIDEO, STAGE_C_LATENT
+from nodegraph.families.registry import FAMILIES, family_with_vae
 
 from ._conditioning_facts import check_area
 from ._encoded_facts import check_croppable, image_conditioning_outputs
@@ -54,7 +57,25 @@ def check_first_picture(inputs: HookInputs) -> Iterator[Finding]:
     checks = [check_starts_with_image]
     if is_linked(inputs, "last_image"):
         checks.append(check_takes_last_image)
-    yield from _prompt_findings(inputs, check_film, *checks)
+    yield from _prompt_findings(inputs, _first_picture_findings, *checks)
+
+
+def _first_picture_findings(inputs: HookInputs) -> Iterator[Finding]:
+    """Find VAEs of other models, wrong numbers of images, and sizes that the VAE cannot encode."""
+    family, form = (
+        FAMILIES.get(inputs.fact("conditioning", "family") or ""),
+        inputs.fact("vae", "format"),
+    )
+    if family is not None and form is not None:
+        family = family_with_vae(family, form)
+        findings = [*check_findings(check_vae_format, "vae", family, form)]
+        count, frames = inputs.fact("image", "batch"), inputs.literals.get("frames")
+        if not findings and count is not None and frames is not None:
+            findings = [*check_findings(check_first_images, "image", family, count, frames)]
+        if findings:
+            yield from findings
+            return
+    yield from check_film(inputs)
 
 
 def check_tracks(inputs: HookInputs) -> Iterator[Finding]:
@@ -215,6 +236,16 @@ def camera_facts(inputs: HookInputs) -> dict[str, Facts]:
 def animation_facts(inputs: HookInputs) -> dict[str, Facts]:
     """A prompt with the poses and the face of a character."""
     return _with_medium(inputs, "animation")
+
+
+def driving_video_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """A prompt with a driving video."""
+    return _with_medium(inputs, DRIVING_VIDEO)
+
+
+def stage_b_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """A prompt with the latent of stage C."""
+    return _with_medium(inputs, STAGE_C_LATENT)
 
 
 def reference_facts(inputs: HookInputs) -> dict[str, Facts]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nodegraph import Facts, Finding, HookInputs, InvalidValue, NodegraphError
+from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.media.images.layers import (
     CanvasBox,
     Extent,
@@ -164,6 +164,18 @@ def flattened_layers(inputs: HookInputs) -> dict[str, Facts]:
         size |= {"width": box.sampled_width, "height": box.sampled_height}
     known = {} if color is None else {"channels": 3 if color.strip() else 4}
     return {"image": {**size, **known}, "mask": size}
+
+
+def flattening_memory(inputs: HookInputs) -> Estimate:
+    """Memory for the image and its layers, if the size is known."""
+    from nodegraph.media.images.layer_rendering import flattening_bytes
+
+    try:
+        box = _flattened_box(inputs)
+    except InvalidValue:
+        # `check_flattened` reports it.
+        box = None
+    return Estimate() if box is None else Estimate(memory=flattening_bytes(*box.size))
 
 
 def check_flattened(inputs: HookInputs) -> Iterator[Finding]:

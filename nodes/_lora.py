@@ -73,7 +73,9 @@ def _check_file(inputs: HookInputs, port: str) -> Iterator[Finding]:
         yield error_to_finding("lora", error)
         return
     findings = [*_wrong_family(inputs, port, file)]
-    yield from findings or (_mismatched_layers(inputs, file) if port == "model" else ())
+    yield from findings
+    if port == "model" and all(finding.is_warning for finding in findings):
+        yield from _mismatched_layers(inputs, file)
 
 
 def _wrong_family(inputs: HookInputs, port: str, file: AdapterFile) -> Iterator[Finding]:
@@ -92,6 +94,18 @@ def _wrong_family(inputs: HookInputs, port: str, file: AdapterFile) -> Iterator[
             str(inputs.literals["lora"]),
             f"a LoRA for {family.title}",
             code="wrong-family",
+        )
+    elif guessed.title in {FAMILIES[name].title for name in guessed.families} - {family.title}:
+        # Kolors has the layers of Stable Diffusion XL, for which far more LoRAs are published.
+        yield Finding(
+            "lora",
+            f"the LoRA has layers of {guessed.title}, and its file does not say whether it is for "
+            f"{family.title}",
+            str(inputs.literals["lora"]),
+            f"a LoRA for {family.title}",
+            hint=f"Use it if it was trained with {family.title}.",
+            code="wrong-family",
+            is_warning=True,
         )
 
 

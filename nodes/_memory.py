@@ -144,6 +144,14 @@ def encode_frames_estimate(inputs: HookInputs) -> Estimate:
     return _frames_estimate(inputs, "image", "held_encoding", _ENCODED_USE)
 
 
+def encode_clip_estimate(inputs: HookInputs) -> Estimate:
+    """Estimate of encoding a batch of images as the frames of one video."""
+    image = inputs.facts.get("image", {})
+    clip = {**image, "batch": 1, "frames": image.get("batch") or 1}
+    sized = replace(inputs, facts={**inputs.facts, "image": clip})
+    return _frames_estimate(sized, "image", "held_encoding", _ENCODED_USE)
+
+
 def encode_control_estimate(inputs: HookInputs) -> Estimate:
     """Estimate of VaceConditioning, which encodes two videos in turn."""
     literals = inputs.literals

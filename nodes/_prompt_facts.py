@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from nodegraph import Estimate, Finding, HookInputs, NodegraphError
+from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.base import Family
 from nodegraph.families.family_checks import check_reads_text
 from nodegraph.families.registry import FAMILIES
 
 from ._facts import error_to_finding
+
+
+def text_facts(_: HookInputs) -> dict[str, Facts]:
+    """A prompt to which no other node has added anything."""
+    return {"conditioning": {"media": ()}}
 
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:

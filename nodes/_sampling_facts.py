@@ -15,6 +15,7 @@ from nodegraph.families.family_checks import (
     check_takes_sound,
     check_untiled,
 )
+from nodegraph.families.needed_media import DRIVING_VIDEO, STAGE_C_LATENT, lacking_error
 from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.sampler_names import (
@@ -205,6 +206,8 @@ _WITHOUT = {
     "camera path": "Remove CameraConditioning, or load a Fun camera model of Wan.",
     "VACE context": "Remove VaceConditioning, or load a model of Wan VACE.",
     "animation": "Remove AnimationConditioning, or load a model of Wan Animate.",
+    DRIVING_VIDEO: "Remove DrivingVideoConditioning, or load a model of Wan Animate 2.",
+    STAGE_C_LATENT: "Remove StageBConditioning, or load stage B of Stable Cascade.",
 }
 """How to mend a prompt with something that the model does not take."""
 
@@ -224,6 +227,9 @@ def _check_media(inputs: HookInputs, *, family_title: str) -> Iterator[Finding]:
                     hint=_WITHOUT[medium],
                     code="wrong-model",
                 )
+        # A node that does not say what it adds leaves `media` unknown.
+        if inputs.fact(port, "media") == () and (needed := inputs.fact("model", "needs")):
+            yield error_to_finding(port, lacking_error(needed, port))
 
 
 _ARTICLES = {"references": "reference images", "animation": "an animation"}

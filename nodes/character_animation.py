@@ -19,7 +19,12 @@ from nodegraph import (
     node,
 )
 
-from ._family_facts import animation_facts, check_animation, check_driving_video
+from ._family_facts import (
+    animation_facts,
+    check_animation,
+    check_driving_video,
+    driving_video_facts,
+)
 from ._memory import encode_frames_estimate
 from .video_conditioning import FAMILY_FACTS
 
@@ -144,6 +149,7 @@ _Factor = Annotated[float, Range(0.0, 10.0, step=0.01), Advanced()]
         **FAMILY_FACTS,
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
+    infer=driving_video_facts,
     validate=check_driving_video,
     estimate=encode_frames_estimate,
     tags=(

@@ -76,8 +76,8 @@ def LoadControlNet(
     Args:
         control_net: Name under a models folder, or path: a .safetensors file with original or
             diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x,
-            XL and 3, Kolors, Hunyuan-DiT, Flux.1 and Qwen-Image. tiny/controlnet is included: it
-            controls the model tiny by edges.
+            XL and 3, Kolors, Hunyuan-DiT, Flux.1, Qwen-Image, Z-Image, Anima and Cosmos
+            Transfer2.5. tiny/controlnet is included: it controls the model tiny by edges.
         dtype: Compute precision, as for LoadModel.
         storage: Precision in which the weights are stored in memory, as for LoadModel.
     """
@@ -125,6 +125,7 @@ class Controlled(NamedTuple):
         "inpaint",
         "guess mode",
         "openpose",
+        "control video",
     ),
 )
 def ApplyControlNet(
@@ -156,9 +157,10 @@ def ApplyControlNet(
         control_net: A network from LoadControlNet, for models of the same family.
         image: A control image as the network expects it, for example white edges on black: one for
             all, or one for each sampled image. Other sizes are scaled to cover the latent's size
-            and center-cropped. Networks that take latents need exactly the latent's size.
+            and center-cropped. Networks that take latents need exactly the latent's size. For
+            Cosmos Transfer2.5, the frames of a video that is not shorter than the sampled one.
         vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1,
-            Hunyuan-DiT, Qwen-Image and Z-Image.
+            Hunyuan-DiT, Qwen-Image, Z-Image and Cosmos Transfer2.5.
         mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as
             the image.
         inpaint_image: For networks of Z-Image from version 2.0 on: the image that the mask is of,

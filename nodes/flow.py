@@ -191,14 +191,17 @@ def _chain(
     turn_inputs: Sequence[Mapping[str, Any]],
     last: str,
     every: str,
+    collected: str = "",
 ) -> Any:
     """Build runs that each take the output of the run before.
 
     Args:
         carried: The subgraph's input and output that pass the value from run to run.
         turn_inputs: Further inputs of each run.
-        last, every: The node's outputs for the last result, and for all results.
+        last, every: The node's outputs for the last carried value, and for all collected ones.
+        collected: The subgraph's output that is collected; empty for `carried`.
     """
+    result = collected or carried
 
     def part(start: int, before: Value, all_before: tuple[Value, ...]) -> Any:
         end = min(start + loop.most_at_once, len(turn_inputs))
@@ -207,18 +210,58 @@ def _chain(
         for at in range(start, end):
             nodes[str(at)] = loop.turn(at, {**turn_inputs[at], carried: link})
             link = {"from": f"{at}.{carried}"}
-        outputs = {name: f"{name}.{carried}" for name in nodes}
+        outputs = {name: f"{name}.{result}" for name in nodes}
+        state = f"{end - 1}.{carried}"
         if end == len(turn_inputs):
-            states = [*all_before, *outputs.values()]
-            ends: dict[str, Any] = {last: states[-1] if states else before, every: states}
+            ends: dict[str, Any] = {
+                last: state if nodes else before,
+                every: [*all_before, *outputs.values()],
+            }
             return Expand(nodes, ends, loop.definitions)
 
         def then(results: Mapping[str, Value]) -> Any:
-            return part(end, results[str(end - 1)], (*all_before, *results.values()))
+            collected_now = [results[name] for name in outputs]
+            return part(end, results[carried], (*all_before, *collected_now))
 
-        return Expand(nodes, outputs, loop.definitions, then)
+        return Expand(nodes, {**outputs, carried: state}, loop.definitions, then)
 
     return part(0, Value(first), ())
+
+
+class Scanned(NamedTuple):
+    state: Any
+    results: list[Any]
+
+
+@node(category="flow", tags=("loop", "feedback", "map", "accumulate", "map accumulate"))
+def Scan(
+    items: list[Any],
+    state: Any,
+    body: Annotated[
+        Subgraph,
+        Body(
+            {"item": "items", "state": "state", "index": ""},
+            {"state": ("state",), "result": ("results",)},
+        ),
+    ],
+    **inputs: Any,
+) -> Scanned:
+    """Run a subgraph for each item of a list, pass its state on, and collect its results.
+
+    The subgraph takes a `state`, an `item`, and optionally its number as `index`. It returns the
+    next `state`, and a `result`. Its other inputs become inputs of this node. The outputs are the
+    last state, and the result of each run.
+
+    Args:
+        items: The list.
+        state: The state of the first run.
+        body: Name of the subgraph.
+    """
+    turn_inputs = [{"item": Value(item)} for item in items]
+    answer: Scanned = _chain(
+        LoopBody(body, inputs), "state", state, turn_inputs, "state", "results", "result"
+    )
+    return answer
 
 
 class WhileOutputs(NamedTuple):

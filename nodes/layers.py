@@ -20,6 +20,7 @@ from ._layer_facts import (
     check_layer_format,
     check_placement,
     flattened_layers,
+    flattening_memory,
     grouped_layers,
     image_layers,
     loaded_layers,
@@ -162,6 +163,7 @@ class FlattenedLayers(NamedTuple):
     category=_CATEGORY,
     infer=flattened_layers,
     validate=check_flattened,
+    estimate=flattening_memory,
     tags=("merge layers", "composite", "flatten image", "canvas", "inpaint", "outpaint"),
 )
 def FlattenLayers(
@@ -187,14 +189,14 @@ def FlattenLayers(
 @node(
     category=_CATEGORY,
     infer=image_layers,
-    tags=("Qwen-Image-Layered", "batch to layers", "RGBA", "decompose", "import"),
+    tags=("layered image", "batch to layers", "RGBA", "decompose", "import"),
 )
 def LayersFromImages(
     images: Image,
     box: CanvasBox | None = None,
     name: str = "",
 ) -> Layers:
-    """Make a layer of each image of a batch, for example of the layers of Qwen-Image-Layered.
+    """Make a layer of each image of a batch, for example of a model that generates layers.
 
     Args:
         images: The pictures, bottom first. Their alpha is used.

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from nodegraph import Advanced, Conditioning, Context, Image, Latent, Range, Vae, node
 
 from ._conditioning_facts import check_stage_b
-from ._family_facts import check_image_to_follow, control_image_facts
+from ._family_facts import check_image_to_follow, control_image_facts, stage_b_facts
 from ._memory import encode_estimate
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
@@ -96,6 +96,7 @@ def ImageConditioning(
     category="conditioning",
     label="Stage B conditioning",
     facts=_FAMILY,
+    infer=stage_b_facts,
     validate=check_stage_b,
     tags=("StableCascade_StageB_Conditioning", "stable cascade", "prior", "two stages"),
 )

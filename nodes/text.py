@@ -29,6 +29,7 @@ from ._prompt_facts import (
     check_prompt_apart,
     check_sizes,
     shared_weights,
+    text_facts,
 )
 
 _ENCODED = {"conditioning": {"family": "encoder.family"}}
@@ -42,6 +43,7 @@ Reading = Annotated[Literal["auto", "on", "off", "comfyui"], Advanced()]
     lane="gpu",
     numerics=True,
     facts=_ENCODED,
+    infer=text_facts,
     validate=check_prompt,
     estimate=prompt_estimate,
     tags=(
@@ -85,6 +87,7 @@ def EncodePrompt(
     lane="gpu",
     numerics=True,
     facts=_ENCODED,
+    infer=text_facts,
     validate=check_prompt_apart,
     estimate=prompt_estimate,
     tags=(
@@ -204,6 +207,7 @@ def SizeConditioning(
     lane="gpu",
     numerics=True,
     facts=_ENCODED,
+    infer=text_facts,
     validate=check_edit_encoder,
     estimate=prompt_estimate,
     tags=("prompt", "edit", "qwen"),
@@ -239,6 +243,7 @@ def EncodeEditPrompt(
     lane="gpu",
     numerics=True,
     facts=_ENCODED,
+    infer=text_facts,
     validate=check_image_encoder,
     estimate=prompt_estimate,
     tags=("image to 3d", "shap-e", "mesh", "solid", "picture"),

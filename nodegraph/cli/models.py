@@ -267,7 +267,7 @@ def _print(models: Sequence[FoundModel], folders: Sequence[Path]) -> None:
         echo()
         echo(f"Only the name of {pluralize(new, 'remote model')} is known yet: list them again.")
     echo()
-    echo(f"Supported files: {supported()}. See docs/families.md for more.")
+    echo(f"Supported models: {supported()}. See docs/families.md for more.")
     echo("Download models with `nodegraph models add`, which `nodegraph models search` finds.")
     echo("Put models into one of these folders, or use another one with --models:")
     for folder in folders:

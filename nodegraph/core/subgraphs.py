@@ -318,8 +318,11 @@ class SpecResolver:
         inputs = [_of_body(port, taken.get(port.name)) for port in spec.inputs]
         if body.passes_on:
             known = {*spec.inputs_by_name, *body.inputs}
+            # What a loop passes on is a value: its function cannot evaluate an input later.
             inputs += [
-                replace(port, passed_on=True) for port in inner.inputs if port.name not in known
+                replace(port, passed_on=True, lazy=False)
+                for port in inner.inputs
+                if port.name not in known
             ]
         return replace(spec, inputs=tuple(inputs))
 

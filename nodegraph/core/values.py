@@ -179,7 +179,8 @@ class Control:
         model: Recipe of the control network.
         hint: The control image, float32. For networks that read pixels: in 0..1, shape (1 or
             batch, height, width, channels). For networks that read latents: scaled as in the
-            model's training, shape (1 or batch, channels, height, width) in cells.
+            model's training, shape (1 or batch, channels, height, width) in cells; of videos
+            (1, channels, frames, height, width).
         strength: Strength of the control. 1 is the strength of its training.
         start, end: Range of the sampling in which it applies, 0 (first step) to 1 (last step).
         mode: Mode of a union ControlNet, which selects the kind of control image. None for other

@@ -451,6 +451,7 @@ ACE_STEP = AceStep(
     noise="flow",
     # The folder's scheduler leaves the shift to the pipeline, whose default this is.
     scheduler={"num_train_timesteps": 1000, "shift": 3.0},
+    published_scheduler={"num_train_timesteps": 1, "shift": 1.0},
     spread="open32",
     multiple=1,
     positive_first=True,

@@ -188,6 +188,7 @@ class Family(ABC):
         needs_seed: Whether its prompts depend on a sampling's seed. Training and tiles have none.
         noise: Its noise process: ``discrete`` variances, or a ``flow`` from noise to latent.
         scheduler: Entries that the pipeline overrides in the scheduler's configuration.
+        published_scheduler: Entries of its published scheduler file that `scheduler` replaces.
         spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
         mu: How the latent's size shifts them; see `flow_shift`.
         settings: Entries of ``model_index.json`` that its denoiser uses, with their defaults.
@@ -209,6 +210,7 @@ class Family(ABC):
         control_videos: Whether some of its models take control videos, as Wan VACE.
         image_inputs: What prompts of its models may have: ``references``, ``control``, ``driving``.
         video_inputs: Of its videos: what a model takes by its configuration, of `VIDEO_MEDIA`.
+        needs_media: Whether a prompt must have one of these `video_inputs`.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
         single_file: Its layout as a single file, if the layouts of its parts do not distinguish
@@ -217,17 +219,14 @@ class Family(ABC):
         control: Its control networks. None if there are none.
         controlled_by_positive: Whether a control network reads the positive prompt for both sides.
         control_sees_latents: Whether control networks read latents instead of pixels.
-        control_mask_channels: Entry of a control network's configuration that is not 0 if the
-            network reads a mask in addition to a latent.
-        control_keeps_masked: Classes of control networks with a mask that see the masked pixels;
-            others see black ones there.
+        control_mask_channels: Entry of a control network's configuration; 0 if it reads no mask.
+        control_keeps_masked: Classes of masked control networks that see masked pixels, not black.
         control_modes: The modes of a union ControlNet: the name of each mode, and its number.
         aligned: Its ten timesteps of Align Your Steps, the highest first; empty if unpublished.
         lengthens: Whether its models accept concatenated tokens of two prompts.
         readers: Names of its encoders (for example ``clip_l``), in their order, if each can read
             a separate text; see `encode_apart`.
-        clip_layer: CLIP layer that prompts are taken from, counted from the last, 1. 0 if the
-            family has no CLIP layer to choose.
+        clip_layer: CLIP layer of its prompts, counted from the last, 1. 0 if there is no choice.
         tells_sizes: Whether its models have size and crop conditioning.
         takes_text_boxes: Whether its models take GLIGEN layers for phrases in boxes.
         follows_unscaled: Whether models with a control image receive its latent unscaled, as
@@ -245,8 +244,7 @@ class Family(ABC):
         takes_guides: Whether images and clips can guide frames of its videos.
         sound: Places the sound of videos in the sampled tensor. None for families without sound.
         records_attention: Whether its cross-attention maps per prompt token can be recorded.
-        text_width: Width of the text embeddings, which identifies LoRAs and IP-Adapters for its
-            UNet. 0 if it does not.
+        text_width: Width of text embeddings that identifies adapters for its UNet, or else 0.
         lora_signs: Tensor names that identify its LoRA files. If empty, every file is tried.
         comfyui_type: Its type in ComfyUI's text encoder loaders. Empty if it has none.
         resolutions: The sizes offered for its images or videos, by the name of the choice.
@@ -266,6 +264,7 @@ class Family(ABC):
     needs_image: bool = False
     needs_seed: bool = False
     scheduler: Config = field(default_factory=dict)
+    published_scheduler: Config = field(default_factory=dict)
     spread: str = "own"
     mu: Mu | None = None
     settings: Config = field(default_factory=dict)
@@ -282,6 +281,7 @@ class Family(ABC):
     control_videos: bool = False
     image_inputs: frozenset[str] = frozenset()
     video_inputs: Callable[[Config], frozenset[str]] | None = None
+    needs_media: bool = False
     wide: bool = False
     single_file: SingleFile | None = None
     held: TokenMemory = _TOKENS

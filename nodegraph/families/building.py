@@ -453,6 +453,7 @@ _OWN = {
     "LTX2Vocoder": "diffusers.pipelines.ltx2.vocoder",
     "LTX2VocoderWithBWE": "diffusers.pipelines.ltx2.vocoder",
     "WanFunTransformer3DModel": "nodegraph.families.wan_fun_transformer",
+    "MiniMaxH3PrunedTransformer3DModel": "nodegraph.families.minimax_h3_pruned",
     "PaellaVQModel": "diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model",
     "LTX2LatentUpsamplerModel": "diffusers.pipelines.ltx2.latent_upsampler",
     "T5GemmaEncoder": "nodegraph.families.prx",

@@ -340,6 +340,7 @@ COGVIDEOX = CogVideoX(
     multiple=16,
     first_picture="clip",
     video_inputs=_video_inputs,
+    needs_media=True,
     control_videos=True,
     held=TokenMemory(16, _TOKENS),
     speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,

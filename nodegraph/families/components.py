@@ -161,10 +161,12 @@ class Autoencoder(Component):
     Attributes:
         tiled: Whether to process one tile of the image at a time, which takes less memory.
         tiles: The size of the tiles. The default is that of `nodegraph.media.images.tiles.spans`.
+        file_config: The entries of its own configuration that its family replaces.
     """
 
     tiled: bool = False
     tiles: TileSize | None = None
+    file_config: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

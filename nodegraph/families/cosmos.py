@@ -17,15 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families import latent_colours as colours
-from nodegraph.families.base import (
-    RATE,
-    Config,
-    Family,
-    Part,
-    Resolutions,
-    Warn,
-    encoded,
-)
+from nodegraph.families.base import RATE, Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
     check_video_size,
@@ -50,7 +42,12 @@ from nodegraph.weights.single_files.base import (
     has_marks,
 )
 from nodegraph.weights.single_files.language import T5_11B
-from nodegraph.weights.single_files.renamed_layouts import HEAD_WIDTH, PREFIXES, denoiser_layout
+from nodegraph.weights.single_files.renamed_layouts import (
+    EULER_FLOW,
+    HEAD_WIDTH,
+    PREFIXES,
+    denoiser_layout,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -520,18 +517,20 @@ def table_limits(config: Config) -> PositionLimits:
 
 
 def provide_resizing() -> None:
-    """Let the network of diffusers run without torchvision.
+    """Let the networks of diffusers run without torchvision.
 
-    It resizes the padding mask by torchvision, its only use of it. The mask is of the right size.
+    They resize the padding mask by torchvision, their only use of it. The mask has the right size.
     """
+    from diffusers.models.controlnets import controlnet_cosmos
     from diffusers.models.transformers import transformer_cosmos
 
-    if not hasattr(transformer_cosmos, "transforms"):
-        module: Any = transformer_cosmos
-        module.transforms = SimpleNamespace(
-            functional=SimpleNamespace(resize=_resize),
-            InterpolationMode=SimpleNamespace(NEAREST="nearest"),
-        )
+    modules: tuple[Any, ...] = (transformer_cosmos, controlnet_cosmos)
+    for module in modules:
+        if not hasattr(module, "transforms"):
+            module.transforms = SimpleNamespace(
+                functional=SimpleNamespace(resize=_resize),
+                InterpolationMode=SimpleNamespace(NEAREST="nearest"),
+            )
 
 
 def _resize(image: Tensor, size: list[int], interpolation: str) -> Tensor:
@@ -554,6 +553,7 @@ _COMMON: dict[str, Any] = {
     "multiple": 16,
     "first_picture": "frames",
     "video_inputs": _video_inputs,
+    "needs_media": True,
     "held": TokenMemory(16, 256),
     "block_stacks": ("transformer_blocks",),
     "block_outputs": {"CosmosTransformerBlock": (0, None)},
@@ -579,6 +579,7 @@ COSMOS_PREDICT2 = CosmosPredict2(
     denoisers=(Part("transformer", ("CosmosTransformer3DModel",), files=(PREDICT2_FILE,)),),
     accepts_prompts_of=("cosmos",),
     scheduler={"sigma_max": 80.0, "sigma_min": 0.002, "sigma_data": 1.0, "rho": 7.0},
+    published_scheduler={**EULER_FLOW, "use_karras_sigmas": True},
     lora_signs=(PREDICT2_SIGN, CROSS_ATTENTION_SIGN),
     resolutions={"cosmos-predict2": Resolutions(1360 * 768, 16)},
     **_COMMON,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
+from nodegraph.families.base import CONTROLS, Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.cosmos import (
     PREDICT2_LAYERS,
     PREDICT2_MARKS,
@@ -24,7 +24,7 @@ from nodegraph.families.cosmos import (
 )
 from nodegraph.families.image_conditioning import FIRST_FRAME, check_video_size, with_first_frame
 from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.model_step import BLOCKS, Batch, Moment, SamplingRequest
 from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
 from nodegraph.weights.lazy import torch
@@ -44,14 +44,27 @@ _CHAT = (
     "generator.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n"
 )
 """What the encoder reads for a prompt."""
-_CLEAN_TIME = 0.0001
-"""Noise level that the network is asked at for conditioning frames; the default of its pipeline."""
 _TINY = 1e-8
 """Added to deviations, so that none divides by zero; as in the pipeline."""
 _PROJECTION = "crossattn_proj.0.weight"
+PROJECTION = {"crossattn_proj.": _PROJECTION}
+"""What the network has beside Predict2's, as of `cosmos_layout`."""
 
 
-def _config(shapes: Shapes) -> dict[str, Any]:
+PREDICT25_SCHEDULER: dict[str, Any] = {
+    "_class_name": "UniPCMultistepScheduler",
+    "num_train_timesteps": 1000,
+    "prediction_type": "flow_prediction",
+    "use_flow_sigmas": True,
+    "use_karras_sigmas": True,
+    "sigma_max": 200.0,
+    "sigma_min": 0.01,
+}
+"""The published noise schedule."""
+
+
+def predict25_config(shapes: Shapes) -> dict[str, Any]:
+    """Return the configuration of a network, by its tensors' shapes under diffusers' names."""
     width, taken = shapes[_PROJECTION]
     return {
         **network_config(shapes),
@@ -67,17 +80,9 @@ PREDICT25_FILE = cosmos_layout(
     "the transformer of Cosmos Predict2.5",
     PREDICT2_MARKS,
     PREDICT2_LAYERS,
-    {
-        "_class_name": "UniPCMultistepScheduler",
-        "num_train_timesteps": 1000,
-        "prediction_type": "flow_prediction",
-        "use_flow_sigmas": True,
-        "use_karras_sigmas": True,
-        "sigma_max": 200.0,
-        "sigma_min": 0.01,
-    },
-    further={"crossattn_proj.": _PROJECTION},
-    config=_config,
+    PREDICT25_SCHEDULER,
+    further=PROJECTION,
+    config=predict25_config,
 )
 
 
@@ -88,6 +93,9 @@ class CosmosPredict25(Family):
     adds the difference of both prompts to the positive one, so that cfg is the pipeline's guidance
     scale + 1.
     """
+
+    clean_time = 0.0001
+    """Noise level that the network is asked at for conditioning frames; the pipeline's default."""
 
     def channels(self, config: Config) -> int:
         return int(config["out_channels"])
@@ -135,35 +143,56 @@ class CosmosPredict25(Family):
         Args:
             x: Shape (n, channels, frames, height, width), float32.
         """
-        provide_resizing()
         first = batch.get(FIRST_FRAME)
-        count = 0 if first is None else first.shape[2]
-        hidden = with_first_frame(x, first).to(model.dtype)
-        frames = (len(x), 1, x.shape[2], 1, 1)
-        sigma = (moment.timestep / moment.training_timesteps).to(x.device, torch.float32)
-        if moment.sigma:
-            # UniPC cuts timesteps to whole ones, and the pipeline asks at the level itself.
-            sigma = torch.full_like(sigma, moment.sigma)
-        sigma = sigma.expand(len(x)).view(-1, 1, 1, 1, 1)
-        level = sigma.expand(frames).clone()
-        level[:, :, :count] = _CLEAN_TIME
-        mask = hidden.new_zeros(frames)
-        mask[:, :, :count] = 1
         output: Tensor = model.module(
-            hidden_states=hidden,
-            timestep=level,
-            encoder_hidden_states=batch["embeddings"],
-            condition_mask=mask.expand(-1, -1, -1, *hidden.shape[3:]),
-            # No part of a latent is padding.
-            padding_mask=hidden.new_zeros(1, 1, *hidden.shape[3:]),
-            return_dict=False,
+            with_first_frame(x, first).to(model.dtype),
+            **self.network_inputs(model, x, moment, batch),
+            block_controlnet_hidden_states=batch.get(CONTROLS, {}).get(BLOCKS),
         )[0]
         # Guidance adds up in float32, as in the pipeline.
         velocity = output.float()
         if first is None:
             return velocity
-        ending = (x[:, :, :count] - first.to(x.device, x.dtype)) / sigma
+        ending = (x[:, :, : first.shape[2]] - first.to(x.device, x.dtype)) / noise_level(x, moment)
         return with_first_frame(velocity, ending)
+
+    def network_inputs(
+        self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch
+    ) -> dict[str, Any]:
+        """What the transformer takes beside the latent, and its control networks, too.
+
+        Args:
+            x, moment, batch: As in `predict`; the precision of the tensors is that of the network.
+        """
+        provide_resizing()
+        first, states = batch.get(FIRST_FRAME), batch["embeddings"]
+        count = 0 if first is None else first.shape[2]
+        frames = (len(x), 1, x.shape[2], 1, 1)
+        level = self.rounded_level(model, noise_level(x, moment)).expand(frames).clone()
+        level[:, :, :count] = self.clean_time
+        mask = states.new_zeros(frames)
+        mask[:, :, :count] = 1
+        return {
+            "timestep": level,
+            "encoder_hidden_states": states,
+            "condition_mask": mask.expand(-1, -1, -1, *x.shape[3:]),
+            # No part of a latent is padding.
+            "padding_mask": states.new_zeros(1, 1, *x.shape[3:]),
+            "return_dict": False,
+        }
+
+    def rounded_level(self, model: Denoiser, level: Tensor) -> Tensor:
+        """Noise levels as the pipeline passes them to the network, float32."""
+        return level
+
+
+def noise_level(x: Tensor, moment: Moment) -> Tensor:
+    """The noise level of each row of a latent, 0 to 1, float32, shape (n, 1, 1, 1, 1)."""
+    sigma = (moment.timestep / moment.training_timesteps).to(x.device, torch.float32)
+    if moment.sigma:
+        # UniPC cuts timesteps to whole ones, and the pipeline asks at the level itself.
+        sigma = torch.full_like(sigma, moment.sigma)
+    return sigma.expand(len(x)).view(-1, 1, 1, 1, 1)
 
 
 def _standardized(states: Tensor) -> Tensor:
@@ -172,29 +201,35 @@ def _standardized(states: Tensor) -> Tensor:
     return (states - mean) / (deviation + _TINY)
 
 
-COSMOS_PREDICT25 = CosmosPredict25(
-    "cosmos-predict25",
-    "Cosmos Predict2.5",
-    latent=WAN_LATENTS,
-    pipelines=("Cosmos2_5_PredictBasePipeline",),
-    denoisers=(Part("transformer", ("CosmosTransformer3DModel",), files=(PREDICT25_FILE,)),),
-    encoders=(
+PREDICT25_FIELDS: dict[str, Any] = {
+    "latent": WAN_LATENTS,
+    "encoders": (
         Part(
             "text_encoder",
             ("Qwen2_5_VLForConditionalGeneration",),
             files=(QWEN25_VL, QWEN25, QWEN25_GGUF),
         ),
     ),
-    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen2.5-vl"),),
-    noise="flow",
-    joint=False,
-    wide=True,
-    multiple=16,
-    first_picture="frames",
-    video_inputs=lambda config: frozenset({"first image"}),
-    held=TokenMemory(16, _TOKENS),
-    block_stacks=("transformer_blocks",),
-    block_outputs={"CosmosTransformerBlock": (0, None)},
-    lora_signs=(PREDICT2_SIGN, CROSS_ATTENTION_SIGN),
+    "tokenizers": (Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen2.5-vl"),),
+    "noise": "flow",
+    "joint": False,
+    "wide": True,
+    "multiple": 16,
+    "first_picture": "frames",
+    "video_inputs": lambda config: frozenset({"first image"}),
+    "held": TokenMemory(16, _TOKENS),
+    "block_stacks": ("transformer_blocks",),
+    "block_outputs": {"CosmosTransformerBlock": (0, None)},
+    "lora_signs": (PREDICT2_SIGN, CROSS_ATTENTION_SIGN),
+}
+"""What families of this network have in common."""
+
+COSMOS_PREDICT25 = CosmosPredict25(
+    "cosmos-predict25",
+    "Cosmos Predict2.5",
+    pipelines=("Cosmos2_5_PredictBasePipeline",),
+    denoisers=(Part("transformer", ("CosmosTransformer3DModel",), files=(PREDICT25_FILE,)),),
+    accepts_prompts_of=("cosmos-transfer25",),
     resolutions={"cosmos-predict25": Resolutions(1280 * 704, 16)},
+    **PREDICT25_FIELDS,
 )

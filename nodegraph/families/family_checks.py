@@ -216,6 +216,52 @@ def check_free_frame(frame: int, taken: Collection[int], *, what: str) -> None:
         )
 
 
+def check_vae_format(family: Family, form: str) -> None:
+    """Refuse a VAE of another latent format than that of a prompt's family; on port ``vae``."""
+    if form != family.latent.name:
+        raise InvalidValue(
+            "the VAE and the prompt belong to different models",
+            port="vae",
+            given=f"one of format {form}",
+            expected=f"one of format {family.latent.name}",
+            hint="Use the VAE and the prompt of the same LoadModel.",
+        )
+
+
+def check_first_images(family: Family, count: int, frames: int) -> None:
+    """Refuse a wrong number of images that a video starts with; on port ``image``.
+
+    Args:
+        count: The images. Families that continue videos take as many as their VAE encodes, and
+            fewer than the whole video has. Others take one.
+        frames: Of the whole video.
+    """
+    if family.first_picture != "frames":
+        if count != 1 and family.first_picture != "clip":
+            raise InvalidValue(
+                "a video starts with one image",
+                port="image",
+                given=f"{count} images",
+                expected="1",
+            )
+        return
+    if count >= frames:
+        raise InvalidValue(
+            "the video that is continued is not shorter than the whole video",
+            port="image",
+            given=f"{count} frames",
+            expected=f"fewer than {frames}",
+        )
+    nearest = family.latent.nearest_frames(count)
+    if count not in nearest:
+        raise InvalidValue(
+            f"the VAE takes videos of {family.latent.frame_rule} frames",
+            port="image",
+            given=f"{count} frames",
+            expected=" or ".join(map(str, nearest)),
+        )
+
+
 Medium = Literal["images", "videos", "sound"]
 
 

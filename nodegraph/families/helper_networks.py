@@ -460,6 +460,27 @@ def is_sam(shapes: Shapes) -> bool:
     return sam_shape(shapes) is not None
 
 
+SAM3 = "Sam3Model"
+"""Its class in transformers."""
+SAM3_DETECTOR = ("detector.", "model.detector.")
+"""How names of the part for images begin in files of its authors."""
+
+
+def sam3_name(name: str) -> str | None:
+    """A tensor's name within the detector; None for one of another part."""
+    plain = plain_name(name)
+    return plain.removeprefix("detector.") if plain.startswith("detector.") else None
+
+
+def is_sam3(shapes: Shapes) -> bool:
+    """Whether tensors are of a SAM 3 or SAM 3.1 in the names of its authors."""
+    names = {sam3_name(name) for name in shapes}
+    return {
+        "backbone.vision_backbone.trunk.pos_embed",
+        "backbone.language_backbone.resizer.weight",
+    } <= names
+
+
 Task = Literal[
     "points", "text", "classes", "matting", "depth", "foreground", "pose", "boxes", "captions"
 ]
@@ -473,7 +494,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "SamHQModel": "points",
         "Sam2Model": "points",
         "CLIPSegForImageSegmentation": "text",
-        "Sam3Model": "text",
+        SAM3: "text",
         "SegformerForSemanticSegmentation": "classes",
         "BeitForSemanticSegmentation": "classes",
         "DPTForSemanticSegmentation": "classes",
@@ -505,7 +526,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 NATIVE_CLASSES = frozenset({BIREFNET, U2NET, ONNX_DETECTOR})
 _SAME = {
     "Sam2VideoModel": "Sam2Model",
-    "Sam3VideoModel": "Sam3Model",
+    "Sam3VideoModel": SAM3,
     "BriaRMBG": U2NET,
     "ISNetDIS": U2NET,
 }

@@ -1,6 +1,10 @@
-"""HiDream-I1. Imports no torch.
+"""HiDream-I1, and HiDream-E1, which edits an image. Imports no torch.
 
-Source: Cai et al. 2025, arXiv:2505.22705.
+HiDream-E1 is the same network. It sees the image to edit on the right of the one that it generates,
+as one image of twice the width. Nothing in a file tells it from HiDream-I1.
+
+Sources: Cai et al. 2025, arXiv:2505.22705; of HiDream-E1, https://github.com/HiDream-ai/HiDream-E1
+and ComfyUI, ``comfy/ldm/hidream/model.py``.
 
 Source of what no tensor shows: ``transformer/config.json`` and the inference script of
 https://github.com/HiDream-ai/HiDream-I1; the shift is that of Full and Fast.
@@ -11,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.image_conditioning import CONTROL_IMAGE, with_control_image
 from nodegraph.families.latent_formats import FLUX
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.position_limits import PositionLimits
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -132,38 +137,51 @@ class HiDream(Family):
             }
         )
 
+    def position_limits(self, config: Config) -> PositionLimits:
+        """Return the tokens that the transformer pads each image to, as cells."""
+        height, width = config["max_resolution"]
+        return PositionLimits(height * width, height * width, cells=height * width)
+
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
-        _check_tokens(model, self.tokens(request.shape), request)
-        return super().fit(model, entry, request)
+        fitted = super().fit(model, entry, request)
+        return with_control_image(fitted, entry, request, follows=CONTROL_IMAGE in entry.tensors)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        shown = batch.get(CONTROL_IMAGE)
+        inputs = {"hidden_states": x}
+        if shown is not None:
+            inputs = _patches(torch.cat([x, shown.to(x)], -1), model.config["patch_size"])
         output: Tensor = model.module(
-            hidden_states=x,
+            **inputs,
             timesteps=moment.timestep.expand(len(x)),
             encoder_hidden_states_t5=batch["embeddings"],
             encoder_hidden_states_llama3=batch["layers"].transpose(0, 1),
             pooled_embeds=batch["pooled"],
             return_dict=False,
         )[0]
-        return -output
+        return -output[..., : x.shape[-1]]
 
 
-def _check_tokens(model: Denoiser, tokens: int, request: SamplingRequest) -> None:
-    """Refuse images that are larger than any that the transformer was made for."""
-    config = model.config
-    height, width = config["max_resolution"]
-    most = height * width // config["patch_size"] ** 2
-    if tokens > most:
-        side = (request.width * request.height * most / tokens) ** 0.5
-        raise InvalidValue(
-            "the image is larger than the model supports",
-            port="latent",
-            given=f"{request.width} x {request.height}",
-            expected=f"at most as many pixels as {side:.0f} x {side:.0f}",
-            hint="Sample a smaller image, and upscale it.",
-        )
+def _patches(x: Tensor, side: int) -> dict[str, Tensor]:
+    """Latents as the transformer cuts them up itself, but without padding to its most tokens.
+
+    Args:
+        x: (batch, channels, height, width).
+        side: Cells of a side of a patch.
+    """
+    batch, channels, rows, columns = x.shape[0], x.shape[1], x.shape[2] // side, x.shape[3] // side
+    tokens = x.reshape(batch, channels, rows, side, columns, side).permute(0, 2, 4, 3, 5, 1)
+    positions = torch.zeros(rows, columns, 3, device=x.device)
+    positions[..., 1] += torch.arange(rows, device=x.device)[:, None]
+    positions[..., 2] += torch.arange(columns, device=x.device)
+    return {
+        "hidden_states": tokens.reshape(batch, rows * columns, side * side * channels),
+        "hidden_states_masks": x.new_ones(batch, rows * columns),
+        "img_ids": positions.reshape(1, rows * columns, 3).repeat(batch, 1, 1),
+        "img_sizes": torch.tensor([[rows, columns]], device=x.device).repeat(batch, 1),
+    }
 
 
 _CLIP = ("CLIPTextModelWithProjection",)
@@ -197,4 +215,5 @@ HIDREAM = HiDream(
     skips_blocks=False,
     lora_signs=(LoraSign(r"^(double|single)_stream_blocks_", "HiDream"),),
     comfyui_type="hidream",
+    image_inputs=frozenset({"control"}),
 )

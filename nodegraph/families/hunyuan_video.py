@@ -303,6 +303,7 @@ HUNYUAN_VIDEO = HunyuanVideo(
     ),
     first_picture="still",
     video_inputs=_video_inputs,
+    needs_media=True,
     resolutions={
         "hunyuan-video-540p": Resolutions(960 * 544, 16),
         "hunyuan-video-720p": Resolutions(1280 * 720, 16),

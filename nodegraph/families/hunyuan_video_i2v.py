@@ -291,6 +291,7 @@ def _family(
         stride=stride,
         needs_image=True,
         video_inputs=lambda config: frozenset({"first image"}),
+        needs_media=True,
         **more,
         **COMMON,
     )

@@ -19,6 +19,7 @@ from nodegraph.families.helper_networks import (
     is_depth,
     is_foreground,
     is_sam,
+    is_sam3,
     is_upscaler,
 )
 from nodegraph.families.registry import (
@@ -228,9 +229,24 @@ class Identification(NamedTuple):
         return self.title if says_so else f"{self.title}, which cannot be loaded"
 
 
-def supported() -> str:
-    """The families whose models are opened whole, in words: those that have encoders."""
-    return ", ".join(family.title for family in FAMILIES.values() if family.encoders)
+def supported(*, in_files: bool = False) -> str:
+    """The families whose models are opened whole, in words: those that have encoders.
+
+    Args:
+        in_files: Leave out those of which only folders are read, never one file of all parts.
+    """
+    families = [family for family in FAMILIES.values() if family.encoders]
+    return ", ".join(
+        family.title for family in families if not in_files or _has_whole_files(family)
+    )
+
+
+def _has_whole_files(family: Family) -> bool:
+    """Whether each part of a family is read from a single file, as `Family.recognises` asks for."""
+    if family.single_file is not None:
+        return True
+    needed = [part.files for part in family.encoders if not part.optional]
+    return all((family.denoisers[0].files, *needed, family.latent.files))
 
 
 def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identification:
@@ -274,9 +290,8 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     ),
     "PRX Pixel": ("resolution_embedder.mlp.in_layer.weight",),
     "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
-    "Cosmos Transfer2.5": ("crossattn_proj.0.weight",),
+    "a model on the network of Cosmos Predict2.5": ("crossattn_proj.0.weight",),
     "a model on the network of Cosmos Predict2": ("blocks.0.mlp.layer1.weight",),
-    "a pruned MiniMax H3, whose time embedding is a table": ("adaln_t_table",),
     "the diffusion decoder of LTX-2.5 (its file with `conv` in the name is supported)": (
         "decoder.conv_in_x_t.weight",
         "vae.decoder.conv_in_x_t.weight",
@@ -287,6 +302,11 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
     ),
     "ACE-Step (version 1)": ("genre_embedder.weight",),
     "HiDream-O1": ("t_embedder1.mlp.0.weight",),
+    # As published, as saved from several devices, and as repackaged for ComfyUI.
+    "RIFE": tuple(
+        f"{block}.conv0.0.0.weight"
+        for block in ("block0", "module.block0", "flownet.block0", "blocks.0")
+    ),
     "a tiny VAE of videos (TAEHV)": ("decoder.22.bias",),
     # With a pooled branch in its blocks, which AutoencoderTiny of diffusers lacks.
     "the tiny VAE of Flux.2 (TAEF2)": (
@@ -412,6 +432,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a model that masks the foreground", LOAD_VISION, is_foreground),
     ("Depth Anything", LOAD_VISION, is_depth),
     ("SAM", LOAD_VISION, is_sam),
+    ("SAM 3", LOAD_VISION, is_sam3),
     ("half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
 _CONTROLS = (

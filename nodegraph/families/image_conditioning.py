@@ -11,6 +11,7 @@ from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
+from nodegraph.families.needed_media import lacking_error
 from nodegraph.weights.lazy import torch
 
 if TYPE_CHECKING:
@@ -251,8 +252,6 @@ VIDEO_CELLS = (
 )
 """Tensors of a fitted prompt for a video that have one value per latent cell."""
 
-_HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
-
 
 def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) -> None:
     """Refuse an image or film of another size than the video.
@@ -283,11 +282,7 @@ def missing_image_error(request: SamplingRequest, *, needs_film: bool = False) -
             port=request.side,
             hint="Turn on `inpaint_model` of ImageToVideoConditioning.",
         )
-    return InvalidValue(
-        "the model is image-to-video, and the conditioning has no first image",
-        port=request.side,
-        hint=_HINT,
-    )
+    return lacking_error("first image", request.side)
 
 
 def unused_image_error(request: SamplingRequest) -> InvalidValue:
@@ -315,8 +310,7 @@ def check_control_latents(
         latents is not None,
         request,
         is_due=takes_latents,
-        lack="the model follows a control video, and the conditioning has none",
-        lack_hint="Put a ControlVideoConditioning between the prompt and the sampler.",
+        medium="control video",
         excess="the model follows no control video, and the conditioning has one",
         excess_hint="Load a Fun control model of this family, or remove the "
         "ControlVideoConditioning.",
@@ -363,9 +357,7 @@ def check_camera(
         size is not None,
         request,
         is_due=takes_camera,
-        lack="the model follows a camera, and the conditioning has no camera path",
-        lack_hint="Put a CameraConditioning between the prompt and the sampler. A static camera is "
-        "one, too.",
+        medium="camera path",
         excess="the model follows no camera, and the conditioning has a camera path",
         excess_hint="Load a Fun camera model of Wan, or remove the CameraConditioning.",
     )
@@ -388,9 +380,7 @@ def check_vace_context(
         context is not None,
         request,
         is_due=takes_context,
-        lack="the model is Wan VACE, and the conditioning has no control video",
-        lack_hint="Put a VaceConditioning between the prompt and the sampler. Its inputs for "
-        "videos and images may stay empty.",
+        medium="VACE context",
         excess="the model is not Wan VACE, and the conditioning is for one",
         excess_hint="Load a model of Wan VACE, or remove the VaceConditioning.",
     )
@@ -414,8 +404,7 @@ def check_animation(
         size is not None,
         request,
         is_due=takes_animation,
-        lack="the model is Wan Animate, and the conditioning has no poses and no face",
-        lack_hint="Put an AnimationConditioning between the prompt and the sampler.",
+        medium="animation",
         excess="the model is not Wan Animate, and the conditioning is for one",
         excess_hint="Load a model of Wan Animate, or remove the AnimationConditioning.",
     )
@@ -430,14 +419,13 @@ def _check_presence(
     request: SamplingRequest,
     *,
     is_due: bool,
-    lack: str,
-    lack_hint: str,
+    medium: str,
     excess: str,
     excess_hint: str,
 ) -> None:
     """Refuse a prompt without what the model needs, and one with what it does not take."""
     if is_due and not is_there:
-        raise InvalidValue(lack, port=request.side, hint=lack_hint)
+        raise lacking_error(medium, request.side)
     if is_there and not is_due:
         raise InvalidValue(excess, port=request.side, hint=excess_hint)
 
@@ -567,11 +555,7 @@ def with_control_image(
         return dict(tensors)
     picture = entry.tensors.get(CONTROL_IMAGE)
     if picture is None:
-        raise InvalidValue(
-            "the model needs a control image, and the conditioning has none",
-            port=request.side,
-            hint="Put an ImageConditioning between the prompts and the sampler.",
-        )
+        raise lacking_error("control image", request.side)
     if picture.shape[-2:] != tuple(request.shape[-2:]):
         raise InvalidValue(
             "the control image and the latent differ in size",

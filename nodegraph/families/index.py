@@ -139,6 +139,9 @@ _FAMILIES: Mapping[str, Callable[[], Family]] = {
     "skyreels-v2": lambda: import_module("nodegraph.families.skyreels").SKYREELS_V2,
     "z-image-omni": lambda: import_module("nodegraph.families.z_image_omni").Z_IMAGE_OMNI,
     "cosmos-predict25": lambda: import_module("nodegraph.families.cosmos25").COSMOS_PREDICT25,
+    "cosmos-transfer25": lambda: (
+        import_module("nodegraph.families.cosmos_transfer25").COSMOS_TRANSFER25
+    ),
 }
 """Modules stand here as literals: from the source it is read what code is behind a node."""
 

@@ -234,7 +234,9 @@ class Kandinsky5Edit(Kandinsky5):
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
-        shapes = [tuple(item.shape[-2:]) for item in entry.references]
+        references = reference_tensors(entry.references, request.side)
+        # An odd one is sampled at the next even size, and so the reference has it, too.
+        shapes = [tuple(item.shape[-2:]) for item in references.values()]
         if len(shapes) != 1:
             raise InvalidValue(
                 "the model edits one image, and the conditioning has "
@@ -252,7 +254,6 @@ class Kandinsky5Edit(Kandinsky5):
                 expected=str(tuple(request.shape[-2:])),
                 hint="Scale the image to the size of the latent before its VAEEncode.",
             )
-        references = reference_tensors(entry.references, request.side)
         # Under this name, it is cropped with the latent where a part is sampled alone.
         (fitted[REFERENCE_LATENT],) = references.values()
         return fitted | references

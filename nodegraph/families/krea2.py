@@ -227,6 +227,7 @@ KREA2 = Krea2(
     noise="flow",
     spread="ramp",
     mu=line_mu,
+    settings={"is_distilled": False, "patch_size": 2},
     encoder_settings={"text_encoder_select_layers": list(_LAYERS_READ)},
     multiple=16,
     held=TokenMemory(20, _TOKENS),

@@ -220,6 +220,7 @@ LONGCAT_AUDIO = LongCatAudio(
     noise="flow",
     # `predict` turns the time round, so the noise levels are those of other flows.
     scheduler={**EULER_FLOW, "shift": 1.0, "invert_sigmas": False},
+    published_scheduler={"invert_sigmas": True},
     spread="rising32",
     multiple=1,
     positive_first=True,

@@ -28,7 +28,9 @@ from nodegraph.families.image_conditioning import (
 from nodegraph.families.layer_names import DIT_SIGN, JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.minimax_h3_files import (
     ENCODER,
+    PRUNED_TRANSFORMER,
     PUBLISHED_SOUND_SHIFT,
+    SOUND_SCHEDULER,
     TRANSFORMER,
     VIDEO_SHIFT,
 )
@@ -247,7 +249,7 @@ def _noised(conditions: Sequence[MediaCondition], patch: tuple[int, int]) -> lis
 def shifts(model: Denoiser) -> tuple[float, float]:
     """The shifts of the noise levels of the video and of its sound."""
     schedule = model.scheduler_config
-    folder = model.settings.get("audio_scheduler") or {}
+    folder = model.settings.get(SOUND_SCHEDULER) or {}
     sound = schedule.get(SOUND_SHIFT, folder.get("shift", PUBLISHED_SOUND_SHIFT))
     return float(schedule.get("shift", VIDEO_SHIFT)), float(sound)
 
@@ -280,7 +282,13 @@ MINIMAX_H3 = MiniMaxH3(
     "MiniMax H3",
     latent=MINIMAX_H3_LATENTS,
     pipelines=("MiniMaxH3ModularPipeline",),
-    denoisers=(Part("transformer", ("MiniMaxH3Transformer3DModel",), files=(TRANSFORMER,)),),
+    denoisers=(
+        Part(
+            "transformer",
+            ("MiniMaxH3Transformer3DModel", "MiniMaxH3PrunedTransformer3DModel"),
+            files=(TRANSFORMER, PRUNED_TRANSFORMER),
+        ),
+    ),
     encoders=(
         Part("text_encoder", ("Qwen3VLForConditionalGeneration", "Qwen3VLModel"), files=(ENCODER,)),
     ),
@@ -296,8 +304,13 @@ MINIMAX_H3 = MiniMaxH3(
     ),
     noise="flow",
     spread="open_float32",
-    settings={},
-    extra_configs=("audio_scheduler/scheduler_config.json",),
+    settings={
+        # The rules of its pipeline for sizes, which saved folders keep.
+        "canvas_short_edge": 768,
+        "canvas_max_pixels": 768 * 1344,
+        "reference_image_short_edge": 2048,
+    },
+    extra_configs=(f"{SOUND_SCHEDULER}/scheduler_config.json",),
     multiple=32,
     held=TokenMemory(16, 512),
     needs_negative=False,

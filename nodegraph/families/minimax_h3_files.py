@@ -1,6 +1,7 @@
 """MiniMax H3 in single files. Imports no torch, and reads no weights.
 
-Source of the names: diffusers, ``loaders/single_file_utils.py``.
+Source of the names: diffusers, ``loaders/single_file_utils.py``; of the table of pruned files:
+ComfyUI, ``comfy/ldm/minimax/model.py``.
 """
 
 from __future__ import annotations
@@ -37,16 +38,32 @@ VIDEO_SHIFT, PUBLISHED_SOUND_SHIFT = 12.0, 3.0
 """Published shifts of the noise levels of the video and of its sound."""
 
 SCHEDULE: dict[str, Any] = {"_class_name": "MiniMaxH3Scheduler", "shift": VIDEO_SHIFT}
+SOUND_SCHEDULER = "audio_scheduler"
+"""Folder of the scheduler of the sound, and the setting with its content."""
 
 _FREQUENCIES = "rope.inv_freq"
 _PATCH_AREA = 4
 
 
 def _config(shapes: Shapes) -> dict[str, Any]:
+    hidden, frequencies = shapes["time_embedder.linear_1.weight"]
+    return {
+        **_common_config(shapes),
+        "freq_dim": frequencies,
+        "time_embed_hidden_dim": hidden,
+        "time_embed_dim": shapes["time_embedder.linear_2.weight"][0],
+    }
+
+
+def _pruned_config(shapes: Shapes) -> dict[str, Any]:
+    points, width = shapes["time_embedder.table"]
+    return {**_common_config(shapes), "time_embed_dim": width, "time_points": points}
+
+
+def _common_config(shapes: Shapes) -> dict[str, Any]:
     width, patch = shapes["proj_in.weight"]
     inner, _ = shapes["transformer_blocks.0.attn.to_q.weight"]
     (head,) = shapes["transformer_blocks.0.attn.norm_q.weight"]
-    hidden, frequencies = shapes["time_embedder.linear_1.weight"]
     return {
         "num_attention_heads": inner // head,
         "attention_head_dim": head,
@@ -58,9 +75,6 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "audio_in_channels": shapes["audio_proj_in.weight"][1],
         "patch_size": (1, 2, 2),
         "text_dim": shapes["context_embedder.weight"][1],
-        "freq_dim": frequencies,
-        "time_embed_hidden_dim": hidden,
-        "time_embed_dim": shapes["time_embedder.linear_2.weight"][0],
         # The published 16 of heads of 128 rotate three quarters of a head.
         "rope_freq_dim": shapes[_FREQUENCIES][0] if _FREQUENCIES in shapes else head // 8,
     }
@@ -91,11 +105,13 @@ _LAYERS: Table = (
     ("context_embedder", "condition_proj"),
     ("time_embedder.linear_1", "time_embedder.proj_in"),
     ("time_embedder.linear_2", "time_embedder.proj_out"),
+    ("time_embedder.table", "adaln_t_table"),
     ("norm_out.norm", "final_layer.norm"),
     ("norm_out.linear", "final_layer.adaln_proj.linear"),
     ("proj_out", "final_layer.video_out"),
     ("audio_proj_out", "final_layer.audio_out"),
 )
+_NAMES = OriginalNames(_LAYERS, swapped=("ff.net.0.proj",), equal_rows=True)
 TRANSFORMER = denoiser_layout(
     "minimax-h3-transformer",
     "the transformer of MiniMax H3",
@@ -107,10 +123,28 @@ TRANSFORMER = denoiser_layout(
             "token_refiner.blocks.0.attn.qkv_proj.weight",
             "time_embedder.proj_in.weight",
         ),
-        ("audio_proj_out.weight", "token_refiner.refiner_blocks.0.attn.to_q.weight"),
+        (
+            "audio_proj_out.weight",
+            "token_refiner.refiner_blocks.0.attn.to_q.weight",
+            "time_embedder.linear_1.weight",
+        ),
     ),
-    names=OriginalNames(_LAYERS, swapped=("ff.net.0.proj",), equal_rows=True),
+    names=_NAMES,
     config=_config,
+    scheduler=SCHEDULE,
+    settings=lambda _: {SOUND_SCHEDULER: {**SCHEDULE, "shift": PUBLISHED_SOUND_SHIFT}},
+    unused=(_FREQUENCIES,),
+)
+PRUNED_TRANSFORMER = denoiser_layout(
+    "minimax-h3-pruned-transformer",
+    "the pruned transformer of MiniMax H3",
+    "MiniMaxH3PrunedTransformer3DModel",
+    marks=(
+        ("video_patch_proj.weight", "audio_patch_proj.weight", "adaln_t_table"),
+        ("proj_in.weight", "audio_proj_in.weight", "time_embedder.table"),
+    ),
+    names=_NAMES,
+    config=_pruned_config,
     scheduler=SCHEDULE,
     unused=(_FREQUENCIES,),
 )

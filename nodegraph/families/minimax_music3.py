@@ -241,6 +241,7 @@ MINIMAX_MUSIC3 = MiniMaxMusic3(
     noise="flow",
     # `predict` turns the time round, so the noise levels are those of other flows.
     scheduler={"num_train_timesteps": 1000, "shift": 1.0, "invert_sigmas": False},
+    published_scheduler={"num_train_timesteps": 1, "invert_sigmas": True},
     spread="rising",
     multiple=1,
     joint=False,

@@ -375,6 +375,7 @@ MOCHI = Mochi(
     noise="flow",
     # `predict` turns the time round, so the noise levels are those of other flows.
     scheduler={"invert_sigmas": False},
+    published_scheduler={"invert_sigmas": True},
     spread="linear_quadratic",
     encoder_settings={"force_zeros_for_empty_prompt": False},
     multiple=16,

@@ -6,6 +6,7 @@ of torch, or read other positions without a word.
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import NamedTuple
 
 from nodegraph.errors import InvalidValue
@@ -17,11 +18,14 @@ class PositionLimits(NamedTuple):
     Attributes:
         rows, columns: Latent cells along the height and the width.
         frames: Latent frames. None if any number fits.
+        cells: Latent cells of an image in all, where a network has room for so many. None if only
+            the sides are limited.
     """
 
     rows: int
     columns: int
     frames: int | None = None
+    cells: int | None = None
 
     def check(self, size: tuple[int, int], frames: int, spatial: int) -> None:
         """Refuse a latent that is larger.
@@ -41,6 +45,15 @@ class PositionLimits(NamedTuple):
                 given=f"{size[0]} x {size[1]} pixels",
                 expected=f"at most {width} x {height} pixels",
                 hint="Generate a smaller size and upscale it, or use the guider TiledGuidance.",
+            )
+        if self.cells is not None and (size[0] // spatial) * (size[1] // spatial) > self.cells:
+            side = sqrt(self.cells) * spatial
+            raise InvalidValue(
+                "the image is larger than the model supports",
+                port="latent",
+                given=f"{size[0]} x {size[1]}",
+                expected=f"at most as many pixels as {side:.0f} x {side:.0f}",
+                hint="Sample a smaller image, and upscale it.",
             )
         if self.frames is not None and frames > self.frames:
             raise InvalidValue(

@@ -191,6 +191,7 @@ def _prx(name: str, title: str, latent: LatentFormat, patch: int) -> Prx:
         encoders=(Part("text_encoder", ("T5GemmaEncoder",)),),
         tokenizers=(Part("tokenizer", ("GemmaTokenizer",)),),
         noise="flow",
+        settings={"default_sample_size": 512},
         multiple=cell,
         size=512,
         held=TokenMemory(16, _MOST_TOKENS, patch=patch),

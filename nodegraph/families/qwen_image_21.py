@@ -283,6 +283,7 @@ QWEN_IMAGE_21 = QwenImage21(
     encoders=(SEEING_ENCODER,),
     tokenizers=(SEEING_PROCESSOR,),
     noise="flow",
+    settings={"sample_sigmas": None},
     spread="ramp",
     mu=line_mu,
     multiple=_SLOT_PIXELS,

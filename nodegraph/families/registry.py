@@ -221,6 +221,18 @@ def call_family(family: Family, question: Callable[[Family], T], otherwise: T) -
         return otherwise
 
 
+def family_with_vae(family: Family, form: str) -> Family:
+    """Return the family of a prompt, or the one of a VAE's format that takes the same prompts.
+
+    Cosmos 1.0 and Predict2 share a text encoder, so that the prompt alone does not say which it is.
+
+    Args:
+        form: Name of the VAE's latent format.
+    """
+    families = (family, *map(get_family, family.accepts_prompts_of))
+    return next((item for item in families if item.latent.name == form), family)
+
+
 def families_of_pipeline(class_name: str) -> list[Family]:
     """The families that a pipeline class of diffusers may hold."""
     known = [name for name, entry in INDEX.items() if class_name in entry.pipelines]

@@ -218,6 +218,7 @@ SKYREELS_V2 = SkyReels(
     multiple=16,
     first_picture="film",
     video_inputs=wan_video_inputs,
+    needs_media=True,
     resolutions=_RESOLUTIONS,
     **_SHARED,
 )

@@ -239,6 +239,7 @@ STABLE_AUDIO_3 = StableAudio3(
     noise="flow",
     # The pipeline passes its own levels, which no shift changes.
     scheduler={"num_train_timesteps": 1000, "shift": 1.0},
+    published_scheduler={"num_train_timesteps": 1},
     spread="logsnr",
     multiple=1,
     positive_first=False,

@@ -27,6 +27,7 @@ from nodegraph.families.image_conditioning import (
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.needed_media import STAGE_C_LATENT, lacking_error
 from nodegraph.families.stable_cascade_files import (
     CLIP_G,
     ENCODER_PREFIX,
@@ -239,12 +240,7 @@ class StableCascadeDecoder(_Stage):
         tensors, channels = entry.tensors, int(model.config["effnet_in_channels"])
         shown = tensors.get(STAGE_C, tensors.get(NO_STAGE_C))
         if shown is None and request.side == "positive":
-            raise InvalidValue(
-                "stage B of Stable Cascade needs the latent of stage C, and the conditioning has "
-                "none",
-                port=request.side,
-                hint="Put a StageBConditioning between the prompt and the sampler.",
-            )
+            raise lacking_error(STAGE_C_LATENT, request.side)
         if shown is None:
             shown = torch.zeros(1, 1, channels, 1, 1)
         images = request.shape[0]
@@ -329,6 +325,12 @@ _SIGN = LoraSign(
     r"^(down|up)_blocks_\d+_\d+_(attention|kv_mapper|channelwise|depthwise|mapper)",
     "Stable Cascade",
 )
+_STAGE_C_SIGN = LoraSign(r"^down_blocks_[01]_\d+_(attention|kv_mapper)", "Stable Cascade stage C")
+"""Stage C has attention at both of its sizes, stage B at the two smallest of four."""
+_STAGE_B_SIGN = LoraSign(
+    r"^(down|up)_blocks_[23]_\d+_(attention|kv_mapper|channelwise|depthwise|mapper)",
+    "Stable Cascade stage B",
+)
 
 
 STABLE_CASCADE = StableCascade(
@@ -345,7 +347,7 @@ STABLE_CASCADE = StableCascade(
     single_file=SingleFile(
         {"prior": "model.diffusion_model.", "text_encoder": ENCODER_PREFIX}, "stable-cascade-v1"
     ),
-    lora_signs=(_SIGN,),
+    lora_signs=(_STAGE_C_SIGN, _SIGN),
     accepts_prompts_of=("stable-cascade-decoder",),
     **_COMMON,
 )
@@ -357,6 +359,8 @@ STABLE_CASCADE_DECODER = StableCascadeDecoder(
     denoisers=(Part("decoder", (UNET_CLASS,), files=(STAGE_B_FILE,)),),
     encoders=_encoder(WHOLE_CLIP_G, CLIP_G),
     vae="vqgan",
+    video_inputs=lambda _: frozenset({STAGE_C_LATENT}),
+    needs_media=True,
     accepts_prompts_of=("stable-cascade",),
     single_file=SingleFile(
         {
@@ -367,6 +371,6 @@ STABLE_CASCADE_DECODER = StableCascadeDecoder(
         },
         "stable-cascade-v1",
     ),
-    lora_signs=(_SIGN,),
+    lora_signs=(_STAGE_B_SIGN, _SIGN),
     **_COMMON,
 )

@@ -531,6 +531,7 @@ WAN = WanFamily(
     multiple=16,
     first_picture="film",
     video_inputs=wan_video_inputs,
+    needs_media=True,
     control_videos=True,
     resolutions={"wan": Resolutions(832 * 480, 16)},
     comfyui_type="wan",

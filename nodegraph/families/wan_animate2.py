@@ -34,6 +34,7 @@ from nodegraph.families.image_conditioning import (
 )
 from nodegraph.families.layer_names import SELF_AND_CROSS_SIGN
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.needed_media import DRIVING_VIDEO, lacking_error
 from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.wan import WAN
 from nodegraph.families.wan_animate2_attention import (
@@ -242,11 +243,7 @@ class WanAnimate2Family(Family):
         fitted.pop(LATE_CFG, None)
         latents = fitted.get(DRIVING_LATENTS)
         if latents is None:
-            raise InvalidValue(
-                "the model is Wan Animate 2, and the conditioning has no driving video",
-                port=request.side,
-                hint=f"Put a {_NODE} between the prompt and the sampler.",
-            )
+            raise lacking_error(DRIVING_VIDEO, request.side)
         _check_conditions(fitted, latents, request)
         check_video_size(fitted, request)
         sees = bool(model.config.get("use_img_emb", True))
@@ -325,7 +322,8 @@ WAN_ANIMATE2 = WanAnimate2Family(
     multiple=16,
     needs_image=True,
     image_inputs=frozenset({"driving"}),
-    video_inputs=lambda config: frozenset(),
+    video_inputs=lambda config: frozenset({DRIVING_VIDEO}),
+    needs_media=True,
     joint=False,
     wide=True,
     # Rotary embeddings are computed in float64; keys and values are joined for each frame.

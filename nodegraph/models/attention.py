@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from threading import Lock
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
+from nodegraph.errors import InvalidValue
 from nodegraph.families.speed_options import KERNEL_PACKAGES
 
 SLICE = 2**24
@@ -154,16 +156,32 @@ def _by_package(
     return by_kernel(query, key, value, is_causal, scale)
 
 
+def _imported(kernel: str, module: str, name: str) -> Callable[..., Tensor]:
+    """A function of a package that is installed.
+
+    Raises:
+        InvalidValue: The package cannot be imported, for example as it was built for another torch.
+    """
+    try:
+        function: Callable[..., Tensor] = getattr(import_module(module), name)
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        raise InvalidValue(
+            f"the package {KERNEL_PACKAGES[kernel]} is installed, but cannot be used: {error}",
+            port="model",
+            given=f"attention {kernel}",
+            hint="Install a build for this version of torch, or set attention to auto in SpeedUp.",
+        ) from error
+    return function
+
+
 def _by_sage(
     query: Tensor, key: Tensor, value: Tensor, is_causal: bool, scale: float | None
 ) -> Tensor | None:
     if query.shape[-1] not in _SAGE_WIDTHS:
         return None
-    from sageattention import sageattn
-
+    sageattn = _imported("sage", "sageattention", "sageattn")
     q, k, v = (item.contiguous() for item in (query, key, value))
-    attended: Tensor = sageattn(q, k, v, tensor_layout="HND", is_causal=is_causal, sm_scale=scale)
-    return attended
+    return sageattn(q, k, v, tensor_layout="HND", is_causal=is_causal, sm_scale=scale)
 
 
 def _by_flash(
@@ -171,10 +189,9 @@ def _by_flash(
 ) -> Tensor | None:
     if query.shape[-1] > _FLASH_WIDTH or query.shape[-1] % 8:
         return None
-    from flash_attn import flash_attn_func
-
+    flash_attn_func = _imported("flash_attn", "flash_attn", "flash_attn_func")
     q, k, v = (item.transpose(1, 2) for item in (query, key, value))
-    attended: Tensor = flash_attn_func(q, k, v, softmax_scale=scale, causal=is_causal)
+    attended = flash_attn_func(q, k, v, softmax_scale=scale, causal=is_causal)
     return attended.transpose(1, 2)
 
 
@@ -183,11 +200,10 @@ def _by_xformers(
 ) -> Tensor | None:
     if query.dtype not in (*_HALF, torch.float32):
         return None
-    from xformers.ops import memory_efficient_attention
-
+    memory_efficient_attention = _imported("xformers", "xformers.ops", "memory_efficient_attention")
     bias = None if mask is None else _aligned_bias(mask, query, key)
     q, k, v = (item.transpose(1, 2) for item in (query, key, value))
-    attended: Tensor = memory_efficient_attention(q, k, v, attn_bias=bias, scale=scale)
+    attended = memory_efficient_attention(q, k, v, attn_bias=bias, scale=scale)
     return attended.transpose(1, 2)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.image_conditioning import VIDEO_MEDIA
+from nodegraph.families.needed_media import LACKING
 from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.families.scheduler_file import SOUND_CLASSES, override_schedule
 from nodegraph.models.model_files import (
@@ -80,7 +81,8 @@ class ModelFacts(TypedDict):
     `needs_negative` whether the empty prompt stands in for
     a negative one, `positions` the numbers of its `PositionLimits`, empty if any latent fits,
     `sound_levels` whether the sound of its videos has noise levels of its own, `takes` what its
-    prompts may have besides text: ``references``, a ``control image``, and of `VIDEO_MEDIA`.
+    prompts may have besides text: ``references``, a ``control image``, and of `VIDEO_MEDIA`;
+    `needs` what they must have of these, a key of `needed_media.LACKING`, or nothing.
 
     What its parts hold besides weights is told in numbers (`nodegraph.weights.memory`):
     `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
@@ -106,6 +108,7 @@ class ModelFacts(TypedDict):
     positions: tuple[int | None, ...]
     sound_levels: bool
     takes: tuple[str, ...]
+    needs: str
     held_decoding: NotRequired[Held]
     held_encoding: NotRequired[Held]
 
@@ -224,6 +227,7 @@ def family_facts(
     width, height = family.trained_size(denoiser)
     step = family.step_memory(denoiser)
     is_flow = family.noise == "flow"
+    taken = frozenset(_media_taken(family, denoiser))
     return ModelFacts(
         family=family.name,
         format=family.latent.name,
@@ -242,7 +246,8 @@ def family_facts(
         held_step=(step.cell, step.fixed, step.parameter_uses),
         positions=tuple(family.position_limits(denoiser) or ()),
         sound_levels=schedule.get("_class_name") in SOUND_CLASSES,
-        takes=tuple(sorted(_media_taken(family, denoiser))),
+        takes=tuple(sorted(taken)),
+        needs=_media_needed(family, taken),
     )
 
 
@@ -256,6 +261,12 @@ def _media_taken(family: Family, denoiser: Config) -> Iterator[str]:
         yield "control image"
     # What a family does not take at all is found by the node that would add it.
     yield from VIDEO_MEDIA if family.video_inputs is None else family.video_inputs(denoiser)
+
+
+def _media_needed(family: Family, taken: frozenset[str]) -> str:
+    """The medium that prompts of a model must have; empty if a text is enough."""
+    needed = taken if family.needs_media else taken & {"control image"}
+    return next((medium for medium in LACKING if medium in needed), "")
 
 
 def coding_memory(latent: LatentFormat, vae: Config) -> tuple[Held, Held]:

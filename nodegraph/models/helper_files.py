@@ -334,14 +334,15 @@ def locate_frame_interpolator(name: str, folders: Sequence[Path]) -> Path:
         InvalidFile: It is a folder, damaged, or a model of another kind.
     """
     path = find_path(name, folders)
-    expected = "a .safetensors file of FILM"
+    expected = "a .safetensors file of FILM, such as film_net_fp16.safetensors"
     if path.is_dir() or file_suffix(path) != SAFETENSORS:
-        raise InvalidFile(f"{path} is not a frame interpolation model", expected=expected)
+        kind = "a folder" if path.is_dir() else "not a .safetensors file"
+        raise InvalidFile(f"{path} is {kind}", expected=expected)
     shapes = read_header(path).shapes
     if not is_film(shapes):
         identified = identify_tensors(shapes)
         raise InvalidFile(
-            f"{path} is {identified.instead_of('a frame interpolation model')}",
+            f"{path} is {identified.instead_of('FILM')}",
             expected=expected,
             hint=f"Load it with {identified.node}." if identified.node else None,
         )

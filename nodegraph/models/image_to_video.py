@@ -15,11 +15,13 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.family_checks import (
+    check_first_images,
     check_frame_inside,
     check_free_frame,
     check_starts_with_image,
     check_takes_control_videos,
     check_takes_last_image,
+    check_vae_format,
 )
 from nodegraph.families.frame_steps import FrameForcing
 from nodegraph.families.image_conditioning import (
@@ -50,7 +52,7 @@ from nodegraph.families.items.motions import (
     frames_to_tokens,
     tokens_to_frames,
 )
-from nodegraph.families.registry import get_family
+from nodegraph.families.registry import family_with_vae, get_family
 from nodegraph.media.images.images import to_pil
 from nodegraph.media.images.resizing import resize_image
 from nodegraph.models.ip_adapters.image_prompts import embed_images, patch_states
@@ -478,39 +480,14 @@ def _encoded(autoencoder: Autoencoder, frames: Tensor, port: str = "video") -> T
 
 
 def _family_of(conditioning: Conditioning, autoencoder: Autoencoder) -> Family:
-    """The conditioning's family, or the one of the VAE's format that takes the same prompts.
-
-    Cosmos 1.0 and Predict2 share a text encoder, so that the prompt alone does not say which it is.
-    """
-    family = get_family(conditioning.family or "")
-    families = (family, *map(get_family, family.accepts_prompts_of))
-    return next((item for item in families if item.latent.name == autoencoder.family), family)
+    """As `family_with_vae`, by a prompt and an autoencoder."""
+    return family_with_vae(get_family(conditioning.family or ""), autoencoder.family)
 
 
 def _check(family: Family, autoencoder: Autoencoder, image: Tensor, frames: int) -> None:
     check_starts_with_image(family)
     check_vae(family, autoencoder)
-    if family.first_picture == "frames":
-        _check_beginning(autoencoder, len(image), frames)
-    elif image.shape[0] != 1 and family.first_picture != "clip":
-        raise InvalidValue(
-            "a video starts with one image",
-            port="image",
-            given=f"{image.shape[0]} images",
-            expected="1",
-        )
-
-
-def _check_beginning(autoencoder: Autoencoder, count: int, frames: int) -> None:
-    """Refuse the beginning of a video if the VAE cannot encode it, or if it is the whole video."""
-    if count >= frames:
-        raise InvalidValue(
-            "the video that is continued is not shorter than the whole video",
-            port="image",
-            given=f"{count} frames",
-            expected=f"fewer than {frames}",
-        )
-    check_frames(autoencoder, count, port="image")
+    check_first_images(family, len(image), frames)
 
 
 def frame_position(frame: int, latent: Latent) -> int:
@@ -528,14 +505,7 @@ def check_vae(family: Family, autoencoder: Autoencoder) -> None:
     Raises:
         InvalidValue: On port ``vae``.
     """
-    if autoencoder.family != family.latent.name:
-        raise InvalidValue(
-            "the VAE and the prompt belong to different models",
-            port="vae",
-            given=f"one of format {autoencoder.family}",
-            expected=f"one of format {family.latent.name}",
-            hint="Use the VAE and the prompt of the same LoadModel.",
-        )
+    check_vae_format(family, autoencoder.family)
 
 
 def _check_last(family: Family, image: Tensor, last: Tensor, frames: int) -> None:

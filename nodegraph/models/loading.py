@@ -56,7 +56,7 @@ from nodegraph.families.components import (
 )
 from nodegraph.families.family_checks import check_has_vae
 from nodegraph.families.file_tokenizers import gemma_tokenizer
-from nodegraph.families.helper_networks import DEPTH_ANYTHING, SAM
+from nodegraph.families.helper_networks import DEPTH_ANYTHING, SAM, SAM3
 from nodegraph.families.helper_recipes import (
     FrameInterpolationModel,
     LatentClassifier,
@@ -75,6 +75,7 @@ from nodegraph.models.helper_files import (
 from nodegraph.models.model_recipes import checking_digests, recipe_settings
 from nodegraph.models.noisy_classifier import load_classifier
 from nodegraph.models.preview_decoders import load_preview_decoder, preview_decoder_bytes
+from nodegraph.models.sam3_files import load_sam3
 from nodegraph.models.upscaling import load_upscaler
 from nodegraph.models.vae_files import PreviewDecoder
 from nodegraph.models.vision_networks import foreground_bytes, load_depth, load_foreground, load_sam
@@ -278,7 +279,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
 
 
 def _vision_network(recipe: VisionNetwork) -> Component:
-    loaders = {DEPTH_ANYTHING: load_depth, SAM: load_sam}
+    loaders = {DEPTH_ANYTHING: load_depth, SAM: load_sam, SAM3: load_sam3}
     return loaders.get(recipe.family, load_foreground)(recipe)
 
 
@@ -428,10 +429,13 @@ def _denoiser(recipe: DiffusionModel) -> Denoiser:
 
 def _autoencoder(recipe: Vae) -> Autoencoder:
     check_has_vae(get_latent_format(recipe.family))
-    autoencoder = Autoencoder(_modules(recipe), recipe.family)
-    if settings := recipe_settings(recipe):
-        autoencoder.module.register_to_config(**settings)
-    return autoencoder
+    modules, settings = _modules(recipe), recipe_settings(recipe)
+    if not settings:
+        return Autoencoder(modules, recipe.family)
+    module: Any = modules["vae"]
+    own = {name: module.config[name] for name in settings if name in module.config}
+    module.register_to_config(**settings)
+    return Autoencoder(modules, recipe.family, file_config=own)
 
 
 def _text_model(recipe: TextEncoder) -> TextModel:

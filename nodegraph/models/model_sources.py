@@ -279,7 +279,8 @@ def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     kind: ModelKind = "embedded" if path == embedded_folder() else _kind(path)
     identified = _identify(path, allow_pickle)
     if identified.family is None:
-        form = UNDERSTOOD if identified.hint else f"a whole model of {supported()}"
+        families = supported(in_files=not path.is_dir())
+        form = UNDERSTOOD if identified.hint else f"a whole model of {families}"
         raise InvalidFile(f"{path} is {identified.refusal}", expected=form, hint=identified.hint)
     return ModelSource(name, path, kind, identified.family.name)
 

@@ -292,13 +292,16 @@ def _is_relevant(record: logging.LogRecord) -> bool:
 def _has_small_blocks(twin: OffloadedModule) -> bool:
     """Whether it is made of blocks that are small parts of it, as transformers are."""
     blocks = [
-        sum(_size(tensor) for tensor in chain(block.parameters(), block.buffers()))
+        block
         for child in twin.module.children()
         if isinstance(child, (nn.ModuleList, nn.Sequential))
         for block in child
     ]
-    remaining = twin.bytes - sum(blocks)
-    return bool(blocks) and remaining + 2 * max(blocks) <= _SMALL * twin.bytes
+    # Lists of layers are never called, so that no hook would bring them: those of Stable Cascade.
+    if not blocks or any(isinstance(block, (nn.ModuleList, nn.ModuleDict)) for block in blocks):
+        return False
+    sizes = [sum(map(_size, chain(block.parameters(), block.buffers()))) for block in blocks]
+    return twin.bytes - sum(sizes) + 2 * max(sizes) <= _SMALL * twin.bytes
 
 
 def _groups(module: nn.Module) -> list[Any]:

@@ -51,14 +51,15 @@ def upscale_image(
     size = width * scale, height * scale
     check_memory(*size, batch, resizing_bytes(*size, batch * max(3, channels)), port="image")
     tiles = tile_size(tile or max(height, width), overlap if tile else 0)
-    made = []
+    # Filled image by image: joining them at the end would hold all of a video twice.
+    result = torch.empty(batch, size[1], size[0], channels)
     for number, picture in enumerate(image.movedim(-1, 1)):
 
         def report(step: int, total: int, before: int = number) -> None:
             on_tile(before * total + step, batch * total)
 
-        made.append(_upscale_one(upscaler, picture[None], tiles, report))
-    result = torch.cat(made).movedim(1, -1).contiguous()
+        made = _upscale_one(upscaler, picture[None], tiles, report)
+        result[number] = made[0].movedim(0, -1)
     if not torch.isfinite(result).all():
         raise NumericalError("the upscale model produced NaN or infinity", port="model")
     return result

@@ -24,12 +24,14 @@ from nodegraph.families.components import Component
 from nodegraph.families.helper_networks import (
     METRIC,
     PATCH,
+    SAM3,
     BiRefNetShape,
     DepthShape,
     SAMShape,
     birefnet_shape,
     depth_shape,
     plain_name,
+    sam3_name,
     sam_shape,
     u2net_shape,
 )
@@ -144,7 +146,13 @@ def foreground_bytes(recipe: VisionNetwork) -> int:
     paths = weight_paths(recipe)
     if any(file_suffix(path) != SAFETENSORS for path in paths):
         return sum(path.stat().st_size for path in paths)
-    return each * sum(prod(shape) for path in paths for shape in header_of(path).shapes.values())
+    return each * sum(
+        prod(shape)
+        for path in paths
+        for name, shape in header_of(path).shapes.items()
+        # The rest of a file of SAM 3 is its tracker.
+        if recipe.family != SAM3 or sam3_name(name) is not None
+    )
 
 
 def _birefnet(shape: BiRefNetShape, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:

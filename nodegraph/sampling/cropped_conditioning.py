@@ -23,7 +23,7 @@ from nodegraph.sampling.controls.control_residuals import resize_to_cover
 from nodegraph.sampling.controls.files import recipe_kind
 from nodegraph.sampling.regions import Window
 
-_OVER_PICTURE = (
+OVER_PICTURE = (
     *OVER_CELLS,
     *(CONDITION_CLIP, CONDITION_VIDEO, CONDITION_VIDEO_MASK, CONTROL_LATENTS),
     *(STAGE_C, NO_STAGE_C),
@@ -50,7 +50,7 @@ class ConditioningCrop:
 
     def tensors(self, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a prompt's tensors, those over the picture cropped."""
-        over = {name for name in _OVER_PICTURE if name in whole} | set(mask_names(whole))
+        over = {name for name in OVER_PICTURE if name in whole} | set(mask_names(whole))
         return {name: self._cut(item) if name in over else item for name, item in whole.items()}
 
     def entry(self, entry: ConditioningEntry) -> ConditioningEntry | None:

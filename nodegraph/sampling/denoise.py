@@ -37,7 +37,7 @@ from nodegraph.sampling.initial_latent import (
 )
 from nodegraph.sampling.inpainting import KeptPart, noise_mask_tensors
 from nodegraph.sampling.latent_noise import draw_sampling_noise
-from nodegraph.sampling.latents.transforms import PaddedLatent
+from nodegraph.sampling.padded_latent import PaddedLatent
 from nodegraph.sampling.prompts import entries_of
 from nodegraph.sampling.regions import step_mask
 from nodegraph.sampling.sampler_options import SamplerOptions
@@ -150,6 +150,7 @@ class Denoising:
         elif isinstance(guider.method, PluginGuidance):
             self._plugin = f"guider {guider.method.name}"
         self._padded = padded = PaddedLatent.of(family, latent)
+        parts = replace(parts, noise=padded.noise(parts.noise))
         shape = self._checked_shape(model, padded.latent, parts)
         first_prompt = entries_of("positive", parts.guider.positive)[0]
         joined = JoinedLatent.of(family, model, padded.latent, shape, first_prompt)
@@ -177,6 +178,7 @@ class Denoising:
             sound=sound,
             guides=joined.guides,
             seed=(parts.noise.seed + latent.noise_indices[0]) % 2**64,
+            padding=padded if padded.is_padded else None,
         )
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
@@ -278,14 +280,9 @@ class Denoising:
         """A step of the joined tensors of video and sound."""
         predicted = self._with_kept(self._with_guides(denoised))
         (latent, _), (predicted, heard) = map(self._joined.split, (latent, predicted))
+        crop = self._padded.crop_cells
         return StepInfo(
-            step=step,
-            total=self.total,
-            sigma=sigma,
-            timestep=timestep,
-            latent=latent,
-            denoised=predicted,
-            sound=heard,
+            step, self.total, sigma, timestep, crop(latent), crop(predicted), sound=heard
         )
 
     def result(self) -> Latent:
@@ -302,7 +299,7 @@ class Denoising:
 
     def denoised(self, info: StepInfo) -> Latent:
         """A step's prediction of the clean latent, as a value of its own."""
-        return self._as_latent(self._joined.join(info.denoised, info.sound))
+        return self._as_latent(self._joined.join(self._padded.pad_cells(info.denoised), info.sound))
 
     def state(self) -> dict[str, Tensor]:
         """All that decides how sampling continues: tensors on the CPU, by name.

@@ -29,6 +29,7 @@ from nodegraph.sampling.guiders.classifier_free import (
     Rescaling,
 )
 from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
+from nodegraph.sampling.padded_latent import PaddedLatent
 from nodegraph.sampling.prompts import PromptFitter, entries_of, mean_of, with_same_windows
 from nodegraph.sampling.sampling_parts import GuiderChoice
 from nodegraph.sampling.tiled_evaluation import TiledEvaluator, TileLayout
@@ -145,6 +146,7 @@ class Guidance:
         extra_models: What the guider wants in memory besides the model, by its recipe.
         sound, guides: Of the latent; see `SamplingRequest`.
         seed: See `SamplingRequest`.
+        padding: What the latent is padded by, if it is.
     Attributes:
         unguided: The negative side's output when the model was last asked; where there is no such
             side, the guided one.
@@ -166,6 +168,7 @@ class Guidance:
         sound: SoundLayout | None = None,
         guides: GuideLayout | None = None,
         seed: int | None = None,
+        padding: PaddedLatent | None = None,
     ) -> None:
         self._layout = None if choice.tiling is None else TileLayout(choice.tiling)
         self._between = WindowCallback()
@@ -178,6 +181,7 @@ class Guidance:
         self._asks_unguided = asks_unguided(sampler)
         is_guided = self._is_guided(choice, sampler)
         first = entries_of("positive", choice.positive)[0]
+        first = first if padding is None else padding.entry(first)
         conditionings: dict[Side, Conditioning | None] = {"positive": choice.positive}
         if is_guided:
             conditionings |= {"negative": choice.negative, **choice.method.prompts}
@@ -204,6 +208,7 @@ class Guidance:
             guides,
             frames_at_once(choice.windows, shape, family.latent.temporal),
             seed,
+            padding,
         )
         if self._layout is not None:
             self._layout.fitting = fitting

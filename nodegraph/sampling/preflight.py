@@ -14,6 +14,7 @@ from nodegraph.sampling.composed_schedules import Schedule
 from nodegraph.sampling.guiders.checks import check_negative
 from nodegraph.sampling.guiders.context_windows import check_windowed
 from nodegraph.sampling.initial_latent import check_initial_latent
+from nodegraph.sampling.padded_latent import PaddedLatent
 from nodegraph.sampling.prompt_adapters import schedules_of
 from nodegraph.sampling.prompts import Prompt, Prompts, entries_of, weight_of
 from nodegraph.sampling.sampler_options import resolve_options
@@ -75,7 +76,7 @@ def _check_prompt_adapters(choice: GuiderChoice) -> None:
 
 def tokens_of(family: Family, latent: Latent) -> int:
     """Tokens of a latent, by which the model's schedule is shifted."""
-    pixels = family.latent
+    pixels, latent = family.latent, PaddedLatent.of(family, latent).latent
     frames = (pixels.latent_frames(latent.frames),) if pixels.temporal else ()
     cells = pixels.cells(latent.height), pixels.cells(latent.width)
     return family.tokens((latent.batch_size, 1, *frames, *cells))

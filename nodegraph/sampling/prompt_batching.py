@@ -108,11 +108,13 @@ class MeasuredBatching:
             choice = SEPARATE if is_faster else TOGETHER
             times = {way: round(time, 6) for way, time in seconds.items()}
             _note(path, {"choice": choice, "seconds": times, "profile": self._profile})
-            self._tell(
-                f"the prompts of a step are evaluated {_WORDS[choice]} from now on: in one batch "
-                f"they took {seconds[TOGETHER]:.3g} s on {device}, and one by one "
-                f"{seconds[SEPARATE]:.3g} s"
-            )
+            # Of several processes the first counts, and what cannot be noted does not.
+            if _noted(path) == choice:
+                self._tell(
+                    f"the prompts of a step are evaluated {_WORDS[choice]} from now on: in one "
+                    f"batch they took {seconds[TOGETHER]:.3g} s on {device}, and one by one "
+                    f"{seconds[SEPARATE]:.3g} s"
+                )
         # Also where there is no note: the result then counts as long as there is none.
         self._read(path)
         return _noted(path) == SEPARATE
@@ -177,7 +179,7 @@ def _noted(path: Path) -> str | None:
     """The choice that is noted in a file; None if there is none."""
     try:
         choice = json.loads(path.read_text(encoding="utf-8"))["choice"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return choice if choice in (TOGETHER, SEPARATE) else None
 

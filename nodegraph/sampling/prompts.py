@@ -32,6 +32,7 @@ from nodegraph.families.model_step import GuideLayout, Lead, SamplingRequest, Si
 from nodegraph.families.patches import reference_latents
 from nodegraph.models.gligen import box_tensors, check_family
 from nodegraph.sampling.controls.control_residuals import ActiveControls
+from nodegraph.sampling.padded_latent import PaddedLatent
 from nodegraph.sampling.regions import Window, area_mask, area_window, cells_of, mask_to_cells
 
 
@@ -53,6 +54,7 @@ class PromptFitter:
         sound: Position of the sound in the latent; see `SamplingRequest`.
         frames_at_once: Of the video; see `SamplingRequest`.
         seed: See `SamplingRequest`.
+        padding: What the latent is padded by, if it is.
         masked: Whether images lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
     """
@@ -74,6 +76,7 @@ class PromptFitter:
     guides: GuideLayout | None = None
     frames_at_once: int | None = None
     seed: int | None = None
+    padding: PaddedLatent | None = None
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -96,7 +99,10 @@ class PromptFitter:
         Raises:
             InvalidValue: It doesn't fit the model.
         """
-        source, weight = entry, weight_of(entry, self.shape, self.width, self.height)
+        weight = self._weight(entry)
+        if self.padding is not None:
+            entry = self.padding.entry(entry)
+        source = entry
         if self.sound is not None and weight.ndim:
             weight = over_sound(weight, self.shape, self.sound, entry.strength)
         lead: Lead = "negative" if side.startswith("negative") else "positive"
@@ -150,6 +156,13 @@ class PromptFitter:
             side,
             source,
         )
+
+    def _weight(self, entry: ConditioningEntry) -> Tensor:
+        padding = self.padding
+        if padding is None:
+            return weight_of(entry, self.shape, self.width, self.height)
+        own = (*self.shape[:-2], *padding.cells)
+        return padding.weight(weight_of(entry, own, padding.width, padding.height))
 
     def _boxes(self, side: Side, lead: Lead, entry: ConditioningEntry) -> dict[str, Tensor]:
         check_family(self.family.name, side)

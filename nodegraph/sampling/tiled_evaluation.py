@@ -206,6 +206,7 @@ class TileLayout:
             controls=ActiveControls(whole.family, whole.model, size, shape),
             inpaint_tensors=crop.tensors(whole.inpaint_tensors),
             seed=None,
+            padding=None,
         )
         return _Part(crop, fitting)
 

@@ -15,7 +15,7 @@ from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Denoiser
-from nodegraph.families.image_conditioning import FIRST_FRAME
+from nodegraph.families.image_conditioning import FIRST_FRAME, LAST_LATENT
 from nodegraph.families.model_step import Moment
 from nodegraph.sampling.guiders.context_windows import (
     WindowedEvaluation,
@@ -130,6 +130,7 @@ class WindowedEvaluator(ModelEvaluator):
         chosen = _split(prompts, window, self._frames) if self._choice.split_prompts else prompts
         distinct = list({id(prompt): prompt for prompt in chosen}.values())
         cut = [_cut_prompt(prompt, shown, self._frames) for prompt in distinct]
+        self.controls.frames = shown.conditioning
         outputs = super().evaluate(_take(x, shown.latent), moment, cut)
         own = [output[:, :, shown.before :] for output in outputs]
         by_prompt = dict(zip(map(id, distinct), own, strict=True))
@@ -180,6 +181,10 @@ def _cut_prompt(prompt: Prompt, shown: _ShownFrames, frames: int) -> Prompt:
             known = [frame for frame in shown.latent if frame < tensor.shape[_FRAMES]]
             if known:
                 tensors[name] = _take(tensor, known)
+        elif name == LAST_LATENT:
+            # It follows the last frame, which other windows do not end with.
+            if shown.latent[-1] == frames - 1:
+                tensors[name] = tensor
         elif tensor.ndim == 5 and tensor.shape[_FRAMES] == frames:
             tensors[name] = _take(tensor, shown.conditioning)
         else:

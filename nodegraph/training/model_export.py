@@ -30,9 +30,11 @@ from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
 from nodegraph.families.building import unfold_weight_norms
 from nodegraph.families.checkpoint_parts import recipe_parts
-from nodegraph.families.components import Component, TextModel
+from nodegraph.families.components import Autoencoder, Component, TextModel
+from nodegraph.families.cosine_time import COMFYUI_SHIFT
+from nodegraph.families.minimax_h3_files import SOUND_SCHEDULER
 from nodegraph.families.registry import FAMILIES, get_family
-from nodegraph.families.scheduler_file import CHOSEN, ENTRIES, scheduler_config
+from nodegraph.families.scheduler_file import CHOSEN, ENTRIES, SOUND_SHIFT, scheduler_config
 from nodegraph.media.images.output_files import SavedFile, check_inside
 from nodegraph.media.images.output_names import check_name
 from nodegraph.models.adapters.adapter_files import INVERSION
@@ -51,8 +53,11 @@ from nodegraph.weights.weight_files import PRECISIONS
 
 _SCORE = "requires_aesthetics_score"
 """Entry of the index of models that refine images."""
+_NEEDS_CHECKER = "requires_safety_checker"
+"""Entry of the index of pipelines with a safety checker, which no saved folder has."""
+_OWN_KEYS = frozenset({CHOSEN, ENTRIES, SOUND_SHIFT, COMFYUI_SHIFT})
+"""Entries of a noise schedule that no scheduler file has."""
 _TOKENIZER = "tokenizer"
-_GUIDER_FILE = "guider_config.json"
 _LETTERS = 8
 """Of a digest, at the end of names."""
 _ZERO_SNR_MARK = "ztsnr"
@@ -220,23 +225,23 @@ def save_folder(ctx: Context, parts: ModelParts, name: str, dtype: str) -> list[
                 hint="Link this part, or choose the layout `single file`.",
             )
     _check_processors(family)
-    schedule = {
-        name: value
-        for name, value in scheduler_config(parts.model).items()
-        if name not in (CHOSEN, ENTRIES)
-    }
+    schedule = _published_schedule(parts.model)
     pipeline = getattr(diffusers, family.pipelines[0])
-    needs_score = _SCORE in signature(pipeline.__init__).parameters
+    options = signature(pipeline.__init__).parameters
+    needs_score = _SCORE in options
     index: dict[str, Any] = {
         "_class_name": pipeline.__name__,
         "_diffusers_version": diffusers.__version__,
         **{name: [None, None] for name in getattr(pipeline, "_optional_components", ())},
         "scheduler": ["diffusers", schedule["_class_name"]],
         **({_SCORE: True} if needs_score else {}),
+        **({_NEEDS_CHECKER: False} if _NEEDS_CHECKER in options else {}),
     }
     with _temporary_folder(ctx, name) as (target, folder):
         for _, recipe in parts.recipes():
-            index.update(_write_settings(recipe_settings(recipe), folder))
+            if not isinstance(recipe, Vae):
+                # Those of an autoencoder are the family's own, which no pipeline takes.
+                index.update(_write_settings(parts.model, recipe, folder))
             with ctx.weights(recipe) as component:
                 index.update(_write_component(component, recipe, family, folder, dtype))
         _write_json(folder / layout.SCHEDULER / layout.SCHEDULER_FILE, schedule)
@@ -279,12 +284,31 @@ def _is_image_processor(part: Part) -> bool:
     return layout.tokenizer_needs(part) == layout.IMAGE_PROCESSOR
 
 
-def _write_settings(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Entries of the index; a guider has a folder of its own."""
-    entries = dict(settings)
-    for name, value in settings.items():
+def _published_schedule(model: DiffusionModel) -> dict[str, Any]:
+    """The scheduler file that the pipeline expects, without what nodegraph alone adds to it."""
+    published = get_family(model.family).published_scheduler
+    if "_class_name" in published:
+        # Levels of another class: the pipeline sets them up itself.
+        return dict(published)
+    schedule = {
+        name: value for name, value in scheduler_config(model).items() if name not in _OWN_KEYS
+    }
+    return {**schedule, **published}
+
+
+def _write_settings(model: DiffusionModel, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Entries of the index; guiders and a second scheduler have folders of their own."""
+    entries = recipe_settings(recipe)
+    if isinstance(recipe, DiffusionModel):
+        schedule = scheduler_config(model)
+        if SOUND_SHIFT in schedule:
+            sound = {"_class_name": schedule["_class_name"], "shift": schedule[SOUND_SHIFT]}
+            entries[SOUND_SCHEDULER] = {**entries.get(SOUND_SCHEDULER, {}), **sound}
+    for path in get_family(recipe.family).extra_configs:
+        name = Path(path).parent.name
+        value = entries.get(name)
         if isinstance(value, Mapping) and "_class_name" in value:
-            _write_json(folder / name / _GUIDER_FILE, value)
+            _write_json(folder / path, value)
             entries[name] = ["diffusers", value["_class_name"]]
     return entries
 
@@ -312,7 +336,7 @@ def _write_component(
         (folder / role).mkdir(parents=True)
         file = folder / role / (DIFFUSERS_WEIGHTS if is_diffusers else TRANSFORMERS_WEIGHTS)
         save_file(_without_shared(tensors), file, metadata={"format": "pt"})
-        _write_json(folder / role / CONFIG, module_config(module))
+        _write_json(folder / role / CONFIG, _file_config(component, recipe, module))
         entries[role] = [_index_library(type(module)), type(module).__name__]
     if isinstance(component, TextModel):
         processors = {part.role: part.processor for part in family.tokenizers}
@@ -323,6 +347,16 @@ def _write_component(
             name = processors[role] or type(tokenizer).__name__
             entries[role] = [_tokenizer_library(type(tokenizer)), name]
     return entries
+
+
+def _file_config(component: Component, recipe: Recipe, module: nn.Module) -> dict[str, Any]:
+    """A module's configuration, without what its family replaces of an autoencoder's."""
+    config = module_config(module)
+    if not isinstance(component, Autoencoder):
+        return config
+    replaced = recipe_settings(recipe)
+    kept = {name: value for name, value in config.items() if name not in replaced}
+    return {**kept, **component.file_config}
 
 
 def _tokenizer_library(kind: type) -> str:

@@ -74,9 +74,10 @@ def noted_speedup(folder: Path) -> float | None:
     """How many times as fast as float32 bfloat16 was measured to be; None if it wasn't."""
     path = _note_of(folder)
     try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["speedup"])
-    except (OSError, ValueError, KeyError, TypeError):
+        speedup = float(json.loads(path.read_text(encoding="utf-8"))["speedup"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return _UNWRITTEN.get(path)
+    return speedup if 0 < speedup < float("inf") else _UNWRITTEN.get(path)
 
 
 _UNWRITTEN: dict[Path, float] = {}

@@ -5,7 +5,8 @@ ComfyUI's files describe each quantized layer ``X`` in JSON: in the bytes of a t
 tensors of the layer begin with ``X.weight``. Numbers lie along the rows of ``X.weight``:
 
 - ``nvfp4``: E2M1, two in a byte, the first in the upper half; 16 share an E4M3 factor in
-  ``weight_scale``, and all share ``weight_scale_2``.
+  ``weight_scale``, and all share ``weight_scale_2``. In files of AWQ, ``X.pre_quant_scale`` has a
+  factor for each input of the layer, that is for each column of its weight.
 - ``mxfp8``: E4M3; 32 share a power of two (E8M0) in ``weight_scale``.
 - ``int8_tensorwise`` with ``convrot``: whole numbers of 8 bits, a factor for each row in
   ``weight_scale``; `rotation` numbers are multiplied by a regular Hadamard matrix.
@@ -53,6 +54,7 @@ _OF_COMPUTING = frozenset({"format", "full_precision_matrix_mult", "per_row", "p
 """Settings of a layer that change nothing about what its weights are."""
 _WIDE = ("F32", "F16", "BF16")
 _E4M3 = ("F8_E4M3", "U8")
+_SMOOTHING = "pre_quant_scale"
 
 
 class UnreadLayer(ValueError):
@@ -320,6 +322,8 @@ def _blocks(
     }
     if is_paired:
         parts["scale"] = tensors.part("weight_scale_2", ("F32",), (), (1,))
+        if tensors.has(_SMOOTHING):
+            parts["smoothing"] = tensors.part(_SMOOTHING, _WIDE, (columns,))
     return PackedLayer(settings.form, kind, stored, (rows, columns), parts, group=settings.group)
 
 

@@ -28,6 +28,7 @@ from nodegraph.weights.packed_layers import PackedLayer
 from nodegraph.weights.precision.packed_formats import pack_layer
 from nodegraph.weights.precision.quantized_weights import (
     FLOAT8,
+    SMOOTHING,
     GgufBlocks,
     QuantizedTensor,
     QuantizedWeight,
@@ -388,14 +389,18 @@ class _Reader:
     def _packed(self, name: str) -> Tensor:
         """A weight in one of ComfyUI's packed forms."""
         layer, dtype = self._header.scales.packed[name], self._precision(name)
-        parts = {
-            use: self._factor(part, name, layer.shape)
-            if use == "scale"
-            else self._read(part, *self._part_layout(part, layer))
-            for use, part in layer.parts.items()
-        }
+        parts = {use: self._part(use, part, name, layer) for use, part in layer.parts.items()}
         packed = pack_layer(layer, parts)
         return QuantizedTensor(packed, dtype) if self._as_stored else packed.dequantize(dtype)
+
+    def _part(self, use: str, part: str, weight: str, layer: PackedLayer) -> Tensor:
+        """A tensor of a packed layer, by what it is for."""
+        if use == "scale":
+            return self._factor(part, weight, layer.shape)
+        if use == SMOOTHING:
+            shape, kind = self._header.scale_tensors[part]
+            return self._read(part, self._stored_type(part, kind), shape, torch.float32)
+        return self._read(part, *self._part_layout(part, layer))
 
     def _part_layout(self, part: str, layer: PackedLayer) -> tuple[torch.dtype, tuple[int, ...]]:
         """The type and shape of a tensor of a packed layer."""

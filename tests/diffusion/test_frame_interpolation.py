@@ -222,6 +222,17 @@ def test_files_of_another_kind_are_refused_by_name(tmp_path: Path) -> None:
         locate_frame_interpolator("rife", [tmp_path])
 
 
+@pytest.mark.parametrize("prefix", ["block0", "module.block0", "flownet.block0", "blocks.0"])
+def test_rife_is_refused_by_its_name(prefix: str, tmp_path: Path) -> None:
+    """As published, as saved from several devices, and as repackaged for ComfyUI."""
+    names = ("conv0.0.0.weight", "conv0.1.0.weight", "lastconv.0.weight", "convblock.0.beta")
+    save_file({f"{prefix}.{name}": torch.zeros(2, 2, 3, 3) for name in names},
+              tmp_path / "rife.safetensors")  # fmt: skip
+    with raises(InvalidFile) as refused:
+        locate_frame_interpolator("rife", [tmp_path])
+    assert "is RIFE" in str(refused.value)
+
+
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     tensors = network().state_dict()
     tensors["fuse.convs.1.0.conv.weight"] = torch.zeros(1, 1, 2, 2)

@@ -308,6 +308,19 @@ def test_an_unsupported_folder_is_named(
         locate_model("fruit/apples", [folder])
 
 
+def test_a_file_is_asked_for_of_families_with_whole_files(folder: Path) -> None:
+    """Kolors is read of folders alone, as no file layout of its text encoder is known."""
+    write_safetensors(folder / "words.safetensors", {"emb_params": (2, 768)})
+    with pytest.raises(InvalidFile) as of_file:
+        locate_model("words", [folder])
+    assert "Flux.1" in str(of_file.value)
+    assert "Kolors" not in str(of_file.value)
+    index = folder / "fruit" / "apples" / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"_class_name": "Kandinsky"}))
+    with pytest.raises(InvalidFile, match="Kolors"):
+        locate_model("fruit/apples", [folder])
+
+
 def test_the_width_of_the_embeddings_tells_two_versions_apart(folder: Path) -> None:
     file = folder / "fruit" / "apples" / "unet" / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"cross_attention_dim": 1024}))
@@ -402,6 +415,7 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
         "positions": (),
         "sound_levels": False,
         "takes": tuple(sorted(VIDEO_MEDIA)),
+        "needs": "",
         "held_decoding": (24, 0.0, 0.0),
         "held_encoding": (40, 0.0, 0.0),
     }

@@ -75,7 +75,8 @@ def Keep(a: int) -> None:
 
 TYPES = (
     *(Number, Fail, Mix, Below, Odd, Half, Keep),
-    *(flow.Switch, flow.Select, flow.Gate, flow.ForEach, flow.Fold, flow.Repeat, flow.While),
+    *(flow.Switch, flow.Select, flow.Gate, flow.ForEach, flow.Fold, flow.Repeat, flow.Scan),
+    flow.While,
     *(lists.Numbers, lists.Item, lists.Length),
 )
 
@@ -375,6 +376,50 @@ def test_a_fold_equals_a_plain_loop(items: list[int], initial: int) -> None:
         graph = {"loop": use("Fold", items=items, initial=initial, body="Turn")}
         assert bench.loop(graph, {"Turn": TURN})["loop.result"] == expected
         bench.engine.close()
+
+
+@quiet
+@given(st.lists(st.integers(0, 50), max_size=300), st.integers(0, 100))
+def test_a_scan_equals_a_plain_loop(items: list[int], initial: int) -> None:
+    state, expected = initial, []
+    for index, item in enumerate(items):
+        expected.append(mix(state, index))
+        state = mix(item, state)
+    body = {
+        "inputs": {
+            "item": {"to": ["mix.a"]},
+            "state": {"to": ["mix.b", "result.a"]},
+            "index": {"to": ["result.b"]},
+        },
+        "outputs": {"state": "mix", "result": "result"},
+        "nodes": {"mix": {"type": "Mix"}, "result": {"type": "Mix"}},
+    }
+    with TemporaryDirectory() as folder:
+        bench = Loops(Path(folder))
+        graph = {"loop": use("Scan", items=items, state=initial, body="Turn")}
+        result = bench.loop(graph, {"Turn": body})
+        assert (result["loop.state"], result["loop.results"]) == (state, expected)
+        bench.engine.close()
+
+
+def test_what_a_loop_passes_on_may_lead_to_a_switch(bench: Loops) -> None:
+    body = {
+        "inputs": {
+            "item": {"to": ["small.a"]},
+            "low": {"to": ["choose.on_true"]},
+            "high": {"to": ["choose.on_false"]},
+        },
+        "outputs": {"result": "choose"},
+        "nodes": {
+            "small": {"type": "Below", "inputs": {"limit": 2}},
+            "choose": {"type": "Switch", "inputs": {"condition": link("small")}},
+        },
+    }
+    graph = {
+        "low": use("Number", value=7),
+        "loop": use("ForEach", items=[1, 2], body="Turn", low=link("low"), high=8),
+    }
+    assert bench.loop(graph, {"Turn": body})["loop.results"] == [7, 8]
 
 
 @quiet

@@ -14,6 +14,7 @@ from nodegraph.families.registry import FAMILIES
 from nodegraph.models.adapters.layer_changes import layers_of
 from tests.diffusion.adapters import files
 from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.test_stable_cascade import stable_cascade, stable_cascade_decoder
 from tests.diffusion.families.tiny_models import TINY, TINY_SOUND
 from tests.nodes.conftest import Bench, link
 
@@ -31,7 +32,7 @@ SIBLINGS = [
     {"hunyuan-video", "hunyuan-video-i2v"},
 ]
 """Families whose published models have equal layers, so that a LoRA of one fits the others."""
-CONTAINED = {("z-image", "z-image-omni")}
+CONTAINED = {("z-image", "z-image-omni"), ("cosmos-predict25", "cosmos-transfer25")}
 """Families whose layers another has, too, beside others of its own."""
 TINY_SIBLINGS = [
     # Published models differ in width: 2B and 14B beside 7B, 4B and 9B beside 32B, and so on.
@@ -147,3 +148,49 @@ def test_metadata_tell_sdxl_from_kolors(bench: Bench, saved: Saved, tmp_path: Pa
     assert finding.message == (
         "the LoRA seems to be for Stable Diffusion XL, but the model is Kolors"
     )
+
+
+def test_a_lora_of_sdxl_or_kolors_is_doubted_on_kolors_alone(
+    bench: Bench, saved: Saved, tmp_path: Path
+) -> None:
+    """Far more are published for Stable Diffusion XL."""
+    stem = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
+    pair = {stem: (torch.zeros(2, 2048), torch.zeros(640, 2))}
+    lora = files.saved(files.flat_file(pair, ""), tmp_path / "lora.safetensors")
+    models = {name: saved(name).folder for name in ("kolors", "sdxl")}
+    doubts = {
+        name: [item for item in found if "does not say" in item.message]
+        for name, found in findings(bench, models, lora).items()
+    }
+    [doubt] = doubts["kolors"]
+    assert doubt.message == (
+        "the LoRA has layers of Stable Diffusion XL, and its file does not say whether it is for "
+        "Kolors"
+    )
+    assert not doubts["sdxl"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [(stable_cascade, stable_cascade_decoder), (stable_cascade_decoder, stable_cascade)],
+)
+def test_a_lora_of_one_stage_is_not_for_the_other(
+    bench: Bench, tmp_path: Path, source: Callable[[], Any], target: Callable[[], Any]
+) -> None:
+    folders = {}
+    for build in (source, target):
+        pipeline = random_pipeline(build)
+        folders[build.__name__] = tmp_path / build.__name__
+        pipeline.save_pretrained(folders[build.__name__])
+        if build is source:
+            own = files.own_pairs(getattr(pipeline, _stage(build)))
+            lora = files.saved(files.peft_file(own, "unet."), tmp_path / "a.safetensors")
+    found = findings(bench, folders, lora)
+    assert found[source.__name__] == []
+    [problem] = found[target.__name__]
+    title = "stage C" if source is stable_cascade else "stage B"
+    assert problem.message.startswith(f"the LoRA seems to be for Stable Cascade {title}, but")
+
+
+def _stage(build: Callable[[], Any]) -> str:
+    return "prior" if build is stable_cascade else "decoder"

@@ -180,12 +180,17 @@ def test_the_device_of_a_run_is_a_plain_value(settings: Settings, tmp_path: Path
     assert digest_value(device) == digest_value("cpu")
 
 
-def test_a_damaged_note_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "content", ["{", '{"speedup": NaN}', '{"speedup": Infinity}', "[" * 100_000]
+)
+def test_a_damaged_note_is_measured_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
     monkeypatch.setattr(numerics, "cpu_has_bfloat16", lambda: True)
     monkeypatch.setattr(numerics, "bfloat16_speedup", lambda: 3.0)
     assert decided_precision(tmp_path, measures=True) == "mixed"
     (note,) = tmp_path.iterdir()
-    note.write_text("{")
+    note.write_text(content)
     monkeypatch.setattr(numerics, "bfloat16_speedup", lambda: 1.0)
     assert decided_precision(tmp_path, measures=False) == ""
     assert decided_precision(tmp_path, measures=True) == "float32"

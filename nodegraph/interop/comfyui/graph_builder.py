@@ -102,6 +102,21 @@ class Canvas:
         """Have a node stand near another one, wherever there is room in the end."""
         self._beside.setdefault(first, []).append(name)
 
+    def take_over(self, name: str, before: str) -> None:
+        """Have a node stand where another one stood that goes."""
+        if before in self._looks:
+            self._looks[name] = self._looks.pop(before)
+        self._beside.setdefault(name, []).extend(self._beside.pop(before, ()))
+
+    def move(self, names: Collection[str], canvas: Canvas) -> None:
+        """Have nodes stand on another canvas as they stood here."""
+        for name in names:
+            if name in self._looks:
+                look = self._looks.pop(name)
+                canvas.put(name, look.spot, look.color, is_collapsed=look.is_collapsed)
+            for other in self._beside.pop(name, ()):
+                canvas.put_beside(other, name)
+
     def frame(self, groups: Iterable[Frame], notes: Iterable[Frame] = ()) -> None:
         """Say what stands behind nodes, and between them."""
         self._groups += groups
@@ -312,6 +327,25 @@ class GraphBuilder:
         """Take back a node that nothing is linked to."""
         del self.nodes[name]
         self._names.release(name)
+
+    def extract(self, names: Collection[str]) -> GraphBuilder:
+        """Move nodes to a graph of their own, with where they stand."""
+        inner = GraphBuilder()
+        for name in [name for name in self.nodes if name in names]:
+            inner.nodes[name] = self.nodes[name]
+            inner._places[name] = self._places[name]
+            inner._names.reserve(name)
+            self.remove(name)
+        inner.file_position = self.file_position
+        self.canvas.move(inner.nodes, inner.canvas)
+        return inner
+
+    def relink(self, outputs: Mapping[MadeOutput, MadeOutput]) -> None:
+        """Have nodes take other outputs in place of some."""
+        for node in self.nodes.values():
+            for port, value in node.inputs.items():
+                if isinstance(value, MadeOutput) and value in outputs:
+                    node.inputs[port] = outputs[value]
 
     def since(self, count: int) -> list[str]:
         """Names of the nodes that were made since there were so many, latest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -35,9 +35,11 @@ from nodegraph.interop.comfyui.literal_tags import (
     iter_references,
     with_tag,
 )
+from nodegraph.interop.comfyui.loop_import import Definitions, translate_loops
 from nodegraph.interop.comfyui.postprocess import (
     add_vision_models,
     attach_first_frames,
+    remove_idle_loaders,
     resolve_families,
     resolve_file_names,
     resolve_language_models,
@@ -61,7 +63,7 @@ _TRANSLATED_KEYS = frozenset(
 """Parts of a node's entry that what was made of it says anew."""
 
 
-class Blocks(Protocol):
+class Blocks(Definitions, Protocol):
     """Makes native nodes of uses of blocks."""
 
     def __contains__(self, node_type: str) -> bool: ...
@@ -160,33 +162,38 @@ class ImportWalk:
         add_vision_models(self.builder)
         resolve_families(self.builder, self.scope.ask_block)
         resolve_music(self.builder, self.scope.ask_block)
-        self._resolve_language_models(ends)
-        self._lead_to_frames(resolve_video_decoders(self.builder))
+        videos = resolve_video_decoders(self.builder)
+        # Of those that give sound as well now, what was given are the images.
+        self._reroute(lambda each: MadeOutput(each.node, "image") if each.node in videos else each)
+        self._replace_nodes(before, ends)
         canvas = self.builder.canvas
         canvas.frame(
             [_moved(frame, self.scope.shift) for frame in self.graph.groups],
             [_moved(frame, self.scope.shift) for frame in self.graph.notes],
         )
 
-    def _resolve_language_models(self, ends: Collection[Source | None]) -> None:
-        """Report the loaders that became ones of language models."""
+    def _final_outputs(self, ends: Collection[Source | None]) -> list[MadeOutput]:
         signals = [self.signal(end) for end in ends if end is not None]
-        outputs = [signal.content for signal in signals if signal is not None]
-        shared = {output.node for output in outputs if isinstance(output, MadeOutput)}
-        names = resolve_language_models(self.builder, self.scope.ask_block, shared)
-        self.outcomes = [
-            replace(each, messages=(*each.messages, _LANGUAGE_FOLDER))
-            if each.name in names
-            else each
-            for each in self.outcomes
-        ]
+        return [signal.content for signal in signals if signal is not None and signal.is_link]
 
-    def _lead_to_frames(self, names: Collection[str]) -> None:
-        """Let what nodes give be their images, of those that give sound as well now."""
+    def _replace_nodes(self, before: int, ends: Collection[Source | None]) -> None:
+        """Replace loaders of models that are something else here, and loops."""
+        outputs = self._final_outputs(ends)
+        shared = {output.node for output in outputs}
+        language = resolve_language_models(self.builder, self.scope.ask_block, shared)
+        removed = remove_idle_loaders(self.builder, self.builder.since(before), shared)
+        for at, each in enumerate(self.outcomes):
+            messages = (*each.messages, *([_LANGUAGE_FOLDER] if each.name in language else ()))
+            name = removed.get(each.name, each.name)
+            self.outcomes[at] = replace(each, name=name, messages=messages)
+        replaced = translate_loops(self.builder, before, outputs, self._blocks, self.outcomes)
+        self._reroute(lambda each: replaced.get(each, each))
+
+    def _reroute(self, other: Callable[[MadeOutput], MadeOutput]) -> None:
+        """Let what outputs give be what stands for it now."""
         for source, signal in self._signals.items():
-            output = signal.content if signal else None
-            if signal is not None and isinstance(output, MadeOutput) and output.node in names:
-                self._signals[source] = Signal(MadeOutput(output.node, "image"), signal.carried)
+            if signal is not None and signal.is_link:
+                self._signals[source] = Signal(other(signal.content), signal.carried)
 
     def signal(self, source: Source) -> Signal | None:
         """What an output gives; None if nothing stands for it."""

@@ -305,6 +305,66 @@ def resolve_language_models(
     return language_models
 
 
+def remove_idle_loaders(
+    graph: GraphBuilder, names: Collection[str], shared: Collection[str]
+) -> dict[str, str]:
+    """Remove loaders of vision models, for which nodes here have a loader of their own.
+
+    There, a checkpoint or a diffusion model may be SAM 3, and its text encoder reads the words to
+    search for. Here, the words are an input of the node that searches.
+
+    Args:
+        names: Nodes to look at.
+        shared: Nodes whose outputs leave the graph, which stay.
+    Returns:
+        The node that loads the file, by each that is gone.
+    """
+    vision = {
+        _plain(node.inputs.get("model")): node.name
+        for node in graph.nodes.values()
+        if node.type == "LoadVisionModel"
+    }
+    if not vision:
+        return {}
+    readers: dict[str, set[str]] = {}
+    for node in graph.nodes.values():
+        for value in node.inputs.values():
+            if isinstance(value, MadeOutput):
+                readers.setdefault(value.node, set()).add(node.name)
+    removed: dict[str, str] = {}
+    for name in names:
+        loader = graph.nodes[name]
+        if loader.type not in _MODEL_LOADERS:
+            continue
+        loads = vision.get(_plain(loader.inputs.get("model")))
+        idle = {name, *readers.get(name, ())}
+        is_idle = all(
+            each not in shared
+            and each in names
+            and (each == name or _is_idle_prompt(graph, each, readers))
+            for each in idle
+        )
+        if loads is not None and is_idle:
+            removed |= dict.fromkeys(idle, loads)
+    for name in removed:
+        graph.remove(name)
+    return removed
+
+
+_MODEL_LOADERS = frozenset(("LoadModel", "LoadDiffusionModel"))
+
+
+def _is_idle_prompt(graph: GraphBuilder, name: str, readers: Mapping[str, Collection[str]]) -> bool:
+    return graph.nodes[name].type in _READING and not readers.get(name)
+
+
+def _plain(value: Any) -> Any:
+    """A value that equals another one if both are the same link or the same block's input."""
+    if isinstance(value, MadeOutput):
+        return value
+    return tag_of(value).block_input, str(value)
+
+
 def _upstream(graph: GraphBuilder, value: Any, ports: frozenset[str]) -> Iterator[MadeNode]:
     """Nodes that a value comes from by inputs of these names."""
     waiting, visited = [value], set[str]()

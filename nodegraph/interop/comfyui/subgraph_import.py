@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +88,7 @@ class SubgraphBuilder:
         self._names = Names(taken)
         self._known: dict[str, dict[str, SubgraphDefinition | None]] = {}
         self._open: list[str] = []
+        self._loops: list[str] = []
         self._left = LARGEST
         self.definitions: dict[str, SubgraphDefinition] = {}
 
@@ -100,13 +101,30 @@ class SubgraphBuilder:
     def used_by(self, nodes: Iterable[NodeEntry]) -> dict[str, SubgraphDefinition]:
         """The definitions that nodes need, and those within them, the outer ones first."""
         used: dict[str, SubgraphDefinition] = {}
-        waiting = deque(node.type for node in nodes)
+        waiting = deque(_named(nodes))
         while waiting:
             definition = self.definitions.get(name := waiting.popleft())
             if definition is not None and name not in used:
                 used[name] = definition
-                waiting += [node.type for node in definition.subgraph.nodes.values()]
+                waiting += _named(definition.subgraph.nodes.values())
         return used
+
+    def define(
+        self,
+        title: str,
+        subgraph: Subgraph,
+        layout: Mapping[str, Any],
+        outcomes: Iterable[TranslationOutcome],
+    ) -> str:
+        """Keep the subgraph of a loop; returns its name. Equal ones are one."""
+        written = subgraph.to_dict()
+        for name in self._loops:
+            if self.definitions[name].subgraph.to_dict() == written:
+                return name
+        name = self._names.reserve(subgraph_name(title), between=" ")
+        self.definitions[name] = SubgraphDefinition(name, subgraph, layout, (), tuple(outcomes))
+        self._loops.append(name)
+        return name
 
     def add_instance(
         self, node: ForeignNode, inputs: Mapping[str, Signal], walk: ImportWalk
@@ -280,6 +298,15 @@ class SubgraphBuilder:
         )
         walk.builder.canvas.frame([Frame(node.title or block.name, frame)])
         return at[0] - left, at[1] - top
+
+
+def _named(nodes: Iterable[NodeEntry]) -> Iterator[str]:
+    """What may be names of subgraphs: nodes' types, and the bodies of loops."""
+    for node in nodes:
+        yield node.type
+        body = node.inputs.get("body")
+        if isinstance(body, str):
+            yield body
 
 
 def exposed_name(node: str, name: str) -> str:

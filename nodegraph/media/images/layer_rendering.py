@@ -99,6 +99,7 @@ def _flattened(items: Iterable[Layer | LayerGroup], box: CanvasBox) -> Tensor:
     import torch
 
     image = torch.zeros(1, box.sampled_height, box.sampled_width, 4)
+    is_empty = True
     for item in items:
         if not item.visible or item.opacity <= 0:
             continue
@@ -111,6 +112,13 @@ def _flattened(items: Iterable[Layer | LayerGroup], box: CanvasBox) -> Tensor:
                 continue
             window, picture = placed
         columns = slice(window.left, window.right)
+        if is_empty:
+            # What compositing with nothing gives, without its cost.
+            alpha = picture[..., 3:] * float(item.opacity)
+            shown = torch.cat([picture[..., :3] * (alpha > 0), alpha], dim=-1)
+            image[:, window.top : window.bottom, columns] = shown
+            is_empty = False
+            continue
         strip = max(1, _STRIP // (window.right - window.left))
         for first in range(window.top, window.bottom, strip):
             rows = slice(first, min(window.bottom, first + strip))

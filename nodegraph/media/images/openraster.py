@@ -288,8 +288,8 @@ def _opened(path: Path, names: bool) -> Iterator[ZipFile]:
             yield archive
     except _UNREADABLE as error:
         expected = "an OpenRaster file (.ora)"
-        found = None if kind == "a zip archive" else kind
-        raise InvalidFile(f"cannot read {path}: {error}", given=found, expected=expected) from error
+        other = None if kind == "a zip archive" else kind
+        raise InvalidFile(f"cannot read {path}: {error}", given=other, expected=expected) from error
 
 
 def _describe(archive: ZipFile, path: Path, max_pixels: int) -> _Document:

@@ -164,7 +164,7 @@ def guess_target(
         return None
     if all(INDEX[name].text_width for name in families.names):
         return _named_target(metadata) or _unet_target(parts, families)
-    return AdapterTarget(families.title, _classes(families.names))
+    return AdapterTarget(families.title, _classes(families.names), frozenset(families.names))
 
 
 _ARCHITECTURE = "modelspec.architecture"
@@ -225,13 +225,13 @@ class _SignedFamilies(NamedTuple):
 
 @cache
 def _signs() -> list[tuple[re.Pattern[str], _SignedFamilies]]:
-    """The signs of LoRA files; those that the fewest networks share come first, as the same file
-    shows layers that more have."""
+    """The signs of LoRA files; those that the fewest networks and families share come first, as the
+    same file shows layers that more have."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, entry in INDEX.items():
         for sign in entry.lora_signs:
             names.setdefault(sign, []).append(name)
-    by_networks = sorted(names.items(), key=lambda item: len(_classes(item[1])))
+    by_networks = sorted(names.items(), key=lambda item: (len(_classes(item[1])), len(item[1])))
     return [
         (re.compile(pattern), _SignedFamilies(title, tuple(families)))
         for (pattern, title), families in by_networks

@@ -219,22 +219,36 @@ def segment_by_text(
         0..1, (batch, height, width).
     """
     check_task(model, "text")
-    assert model.tokenizer is not None
     finds_things = model.model.family == "Sam3Model"
     masks: MaskFunction = _things if finds_things else _clipseg_mask
     padding = (
         {"padding": "max_length", "max_length": _TOKENS} if finds_things else {"padding": True}
     )
     found_masks = []
-    with ctx.weights(model.tokenizer) as tool, ctx.weights(model.model) as component:
-        module = component.module
-        with tool.lock:
+    if model.tokenizer is None:
+        words = _clip_tokenizer()([text], truncation=True, return_tensors="pt", **padding)
+    else:
+        with ctx.weights(model.tokenizer) as tool, tool.lock:
             words = tool.value([text], truncation=True, return_tensors="pt", **padding)
+    with ctx.weights(model.model) as component:
+        module = component.module
         words = {name: value.to(module.device) for name, value in words.items()}
         for at, picture in enumerate(image):
             found_masks.append(masks(module, model, picture, words, threshold))
             ctx.progress(at + 1, len(image))
     return torch.stack(found_masks)
+
+
+def _clip_tokenizer() -> Any:
+    """What splits texts for SAM 3, where its file brings none.
+
+    Source: transformers, ``models/sam3/convert_sam3_to_hf.py``: the tokenizer of
+    openai/clip-vit-base-patch32, which pads with the end of the text.
+    """
+    from nodegraph.families.building import clip_tokenizer
+    from nodegraph.families.vocabulary import MERGES
+
+    return clip_tokenizer(MERGES, "<|endoftext|>")
 
 
 def _clipseg_mask(

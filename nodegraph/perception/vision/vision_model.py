@@ -67,7 +67,8 @@ class VisionModel:
         model: Recipe of its weights; the family is its class in transformers, or its
             architecture.
         preparation: What ``preprocessor_config.json`` says: how images are prepared for it.
-        tokenizer: Of a model that reads words.
+        tokenizer: Of a model that reads words, in a folder. A file without one is of SAM 3, whose
+            words are CLIP's, which are built in.
         labels: Names of the classes that it knows, in their order.
     """
 
@@ -83,14 +84,14 @@ class VisionModel:
 
 
 KINDS = (
-    "a file of BiRefNet, RMBG, ISNet, U²-Net, Depth Anything V2 or SAM, an ONNX file of a detector"
+    "a file of BiRefNet, RMBG, ISNet, U²-Net, Depth Anything V2, SAM or SAM 3, an ONNX file of a "
+    "detector"
 )
 _ELSEWHERE = {
     "pretrained.": (
         "a Depth Anything of another kind",
         "depth-anything/Depth-Anything-V2-Small-hf",
     ),
-    "detector.backbone.": ("SAM 3", "facebook/sam3"),
     "image_encoder.trunk.": ("SAM 2", "facebook/sam2-hiera-tiny"),
     "image_encoder.blocks.": ("SAM-HQ", "syscv-community/sam-hq-vit-base"),
 }
@@ -102,11 +103,15 @@ def class_from_shapes(shapes: Shapes) -> str | None:
     """The class of what a file holds; None where that needs a configuration."""
     if helpers.is_depth(shapes):
         return helpers.DEPTH_ANYTHING
+    if helpers.is_sam3(shapes):
+        return helpers.SAM3
     return helpers.SAM if helpers.is_sam(shapes) else foreground_class(shapes)
 
 
 def published_preprocessing(class_name: str, shapes: Shapes) -> Mapping[str, Any]:
     """How images are prepared for it, where nothing beside it says so."""
+    if class_name == helpers.SAM3:
+        return {}
     sam = helpers.sam_shape(shapes) if class_name == helpers.SAM else None
     if sam is not None:
         return helpers.sam_preparation(sam)
@@ -315,7 +320,7 @@ def open_vision_model(
     precision = port_precision(dtype, [folder.files], str(device))
     model = _network(folder, precision, known)
     words = None
-    if TASKS[folder.class_name] == "text":
+    if TASKS[folder.class_name] == "text" and not folder.is_file:
         words = _component("CLIPTokenizer", "tokenizer", folder.tokenizer_files, "float32", known)
     elif TASKS[folder.class_name] == "captions":
         if not folder.tokenizer_files:

@@ -166,11 +166,11 @@ _by: TypeAlias = Literal['area', 'width', 'height', 'left', 'top', 'right', 'bot
 
 _method: TypeAlias = Literal['luma', 'luminance', 'average', 'lightness', 'red', 'green', 'blue']
 
-_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'shap-e', 'shap-e-image', 'skyreels-v2-df', 'skyreels-v2', 'z-image-omni', 'cosmos-predict25']
+_family_: TypeAlias = Literal['auto', 'sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'molecules', 'shapes', 'sounds', 'motions', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'kolors', 'hunyuan-dit', 'glm-image', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'shap-e', 'shap-e-image', 'skyreels-v2-df', 'skyreels-v2', 'z-image-omni', 'cosmos-predict25', 'cosmos-transfer25']
 
 _channel: TypeAlias = Literal['auto', 'brightness', 'transparency', 'red', 'green', 'blue']
 
-_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'skyreels-v2-df', 'skyreels-v2', 'z-image-omni', 'cosmos-predict25']
+_family__: TypeAlias = Literal['sd1', 'sd2', 'sdxl', 'sdxl-refiner', 'sd3', 'pixart-sigma', 'flux', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'qwen-image-edit', 'qwen-image-edit-plus', 'hunyuan-image', 'flux2', 'z-image', 'flux2-klein', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'longcat-image-edit', 'ace-step', 'mochi', 'cosmos-predict2', 'cosmos', 'stable-audio', 'stable-audio-3', 'ernie-image', 'ideogram4', 'hunyuan-video-15', 'hunyuan-video', 'hunyuan-video-i2v', 'hunyuan-video-i2v-v1', 'kandinsky5-image', 'kandinsky5-video', 'kandinsky5-edit', 'anima', 'fibo2', 'joyimage-edit', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'minimax-music3', 'longcat-audio', 'ltx25', 'stable-cascade', 'stable-cascade-decoder', 'wan-animate-2', 'skyreels-v2-df', 'skyreels-v2', 'z-image-omni', 'cosmos-predict25', 'cosmos-transfer25']
 
 _latents: TypeAlias = Literal['auto', 'sd', 'sdxl', 'sd3', 'flux', 'wan', 'qwen-image']
 
@@ -182,7 +182,7 @@ _motion_: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', '
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'hunyuan-video-540p', 'hunyuan-video-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image', 'wan-animate-2', 'skyreels-v2', 'z-image-omni', 'cosmos-predict25']
+_family___: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image', 'auraflow', 'ltx2', 'qwen-image-21', 'krea2', 'ovis-image', 'longcat-image', 'mochi', 'cosmos-predict2', 'cosmos', 'ernie-image', 'ideogram4', 'hunyuan-video-15-480p', 'hunyuan-video-15-720p', 'hunyuan-video-540p', 'hunyuan-video-720p', 'kandinsky5-image', 'kandinsky5-video', 'anima', 'fibo2', 'joyimage-edit', 'cogview4', 'cogvideox', 'sana-video', 'sana-video-720p', 'minimax-h3', 'prx-dc', 'prx', 'nucleusmoe-image', 'flux3-klein', 'qwen-image-layered', 'kolors', 'hunyuan-dit', 'glm-image', 'wan-animate-2', 'skyreels-v2', 'z-image-omni', 'cosmos-predict25', 'cosmos-transfer25']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
@@ -1938,6 +1938,12 @@ class _ScaleSchedule(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
 
+class _Scan(BuiltNode):
+    @property
+    def state(self) -> Out[Any]: ...
+    @property
+    def results(self) -> Out[list[Any]]: ...
+
 class _ScheduleFromList(OneOutput[Schedule]):
     @property
     def schedule(self) -> Out[Schedule]: ...
@@ -2803,8 +2809,8 @@ class BuiltinNodes:
         positive: Prompt for what the image should show.
         negative: Prompt for what the image should avoid. If not linked, the default negative prompt is controlled and returned instead.
         control_net: A network from LoadControlNet, for models of the same family.
-        image: A control image as the network expects it, for example white edges on black: one for all, or one for each sampled image. Other sizes are scaled to cover the latent's size and center-cropped. Networks that take latents need exactly the latent's size.
-        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1, Hunyuan-DiT, Qwen-Image and Z-Image.
+        image: A control image as the network expects it, for example white edges on black: one for all, or one for each sampled image. Other sizes are scaled to cover the latent's size and center-cropped. Networks that take latents need exactly the latent's size. For Cosmos Transfer2.5, the frames of a video that is not shorter than the sampled one.
+        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1, Hunyuan-DiT, Qwen-Image, Z-Image and Cosmos Transfer2.5.
         mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as the image.
         inpaint_image: For networks of Z-Image from version 2.0 on: the image that the mask is of, which is filled by the control image. It must be as large as that.
         strength: Strength of the control; 1 is as trained.
@@ -7127,7 +7133,7 @@ class BuiltinNodes:
     ) -> _LoadControlNet:
         """Load a ControlNet or T2I adapter, to control a model by an image.
 
-        control_net: Name under a models folder, or path: a .safetensors file with original or diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x, XL and 3, Kolors, Hunyuan-DiT, Flux.1 and Qwen-Image. tiny/controlnet is included: it controls the model tiny by edges.
+        control_net: Name under a models folder, or path: a .safetensors file with original or diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x, XL and 3, Kolors, Hunyuan-DiT, Flux.1, Qwen-Image, Z-Image, Anima and Cosmos Transfer2.5. tiny/controlnet is included: it controls the model tiny by edges.
         dtype: Compute precision, as for LoadModel.
         storage: Precision in which the weights are stored in memory, as for LoadModel.
         """
@@ -9966,6 +9972,27 @@ class BuiltinNodes:
 
         schedule: The schedule to scale.
         factor: The factor.
+        """
+
+    def Scan(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        items: list[Any] | Link[Any] | Sequence[Any | Out[Any]],
+        state: Any,
+        body: str | BuiltSubgraph,
+        **inputs: Any,
+    ) -> _Scan:
+        """Run a subgraph for each item of a list, pass its state on, and collect its results.
+
+        The subgraph takes a `state`, an `item`, and optionally its number as `index`. It returns the
+        next `state`, and a `result`. Its other inputs become inputs of this node. The outputs are the
+        last state, and the result of each run.
+
+        items: The list.
+        state: The state of the first run.
+        body: Name of the subgraph.
         """
 
     def ScheduleFromList(

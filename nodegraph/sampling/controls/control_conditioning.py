@@ -25,7 +25,7 @@ from nodegraph.families.components import Autoencoder
 from nodegraph.families.image_conditioning import CONTROL_IMAGE
 from nodegraph.families.registry import get_family
 from nodegraph.media.images.editing.pixel_formats import check_finite
-from nodegraph.models.vae import crop_to_cells, encode_image
+from nodegraph.models.vae import crop_to_cells, encode_image, encode_video, latent_format
 from nodegraph.sampling.controls.files import recipe_kind
 from nodegraph.sampling.controls.kinds import NO_MODE, ControlKind, mode_number
 from nodegraph.sampling.inpainting import with_tensors
@@ -81,7 +81,7 @@ def control_of(
     """An image that leads through a network, encoded where that sees latents.
 
     Args:
-        image: In 0..1, shape (n, height, width, channels).
+        image: In 0..1, shape (n, height, width, channels); of video models, the frames of a video.
         strength, start, end, faint: As of `Control`.
         mode: One of `kinds.MODES`.
         mask: In 0..1, shape (1 or n, height, width); from a half up it is filled.
@@ -190,13 +190,26 @@ def _encoded(
         if crop:
             images = [crop_to_cells(encoder, item) for item in images]
             hidden = None if hidden is None else crop_to_cells(encoder, hidden)
-        latents = [encode_image(encoder, item).samples for item in images]
+        latents = [_latent_of(encoder, item) for item in images]
     samples, *filled = [item for item in latents if item is not None]
     if hidden is None:
         return samples
     cells = functional.interpolate(hidden[:, None].float(), size=samples.shape[-2:])
     masked = [item.expand(len(samples), -1, -1, -1) for item in (1 - cells, *filled)]
     return torch.cat([samples, *masked], 1)
+
+
+def _latent_of(autoencoder: Autoencoder, images: Tensor) -> Tensor | None:
+    """Images as latents; frames as that of one video, if the autoencoder is one for videos.
+
+    The last frame is repeated to as many frames as the autoencoder takes.
+    """
+    formats = latent_format(autoencoder)
+    if not formats.temporal:
+        return encode_image(autoencoder, images).samples
+    missing = formats.nearest_frames(len(images))[-1] - len(images)
+    frames = torch.cat([images, images[-1:].expand(missing, -1, -1, -1)])
+    return encode_video(autoencoder, frames, port="image").samples
 
 
 def _rgb(image: Tensor) -> Tensor:

@@ -47,7 +47,8 @@ def fit_hint(
         size: Width and height in pixels.
         shape: Of the latent.
     Returns:
-        Shape (1 or batch, channels, height, width), in pixels or cells.
+        Shape (1 or batch, channels, height, width), in pixels or cells. Videos have frames before
+        the height; those beyond the sampled video are left out.
     Raises:
         InvalidValue: On the port of the side: it doesn't fit, and can't be made to.
     """
@@ -75,7 +76,18 @@ def _cells(control: Control, shape: Sequence[int], side: Side) -> Tensor:
             hint="The network reads latents, which are not resized: put a ResizeImage before the "
             "ApplyControlNet.",
         )
-    return control.hint
+    if control.hint.ndim != 5:
+        return control.hint
+    frames = shape[2]
+    if control.hint.shape[2] < frames:
+        raise InvalidValue(
+            "the control video is shorter than the sampled video",
+            port=side,
+            given=f"{control.hint.shape[2]} latent frames for a latent of {frames}",
+            hint="Sample fewer frames, or link a longer video to the ApplyControlNet.",
+        )
+    # The autoencoder encodes each frame by those before it alone, so this is the shorter video.
+    return control.hint[:, :, :frames]
 
 
 def _pixels(control: Control, kind: ControlKind, size: tuple[int, int], side: Side) -> Tensor:
@@ -171,11 +183,14 @@ class ActiveControls:
         model: With its networks (`Denoiser.controls`).
         size: Width and height in pixels.
         shape: Of the latent.
+    Attributes:
+        frames: Latent frames of the video that the model is about to be asked about; None: all.
     """
 
     def __init__(
         self, family: Family, model: Denoiser, size: tuple[int, int], shape: Sequence[int]
     ) -> None:
+        self.frames: Sequence[int] | None = None
         self._family = family
         self._model = model
         self._size = size
@@ -295,13 +310,19 @@ class ActiveControls:
         several = [self._live[index] for index in places]
         return ControlNetCall(
             several[0].network.module,
-            [live.hint for live in several],
+            [self._shown(live.hint) for live in several],
             [live.control.strength for live in several],
             [live.control.mode for live in several],
             repeat,
             several[0].kept,
             several[0].control.faint,
         )
+
+    def _shown(self, hint: Tensor) -> Tensor:
+        """A control image, or of a control video the frames that the model is asked about."""
+        if self.frames is None or hint.ndim != 5:
+            return hint
+        return hint.index_select(2, torch.tensor(self.frames, device=hint.device))
 
     def _index_of(self, side: Side, control: Control, taken: Sequence[int]) -> int:
         """Its own place in the prompt: an image that leads it twice counts twice."""

@@ -118,7 +118,8 @@ def check_caching(model: Denoiser, side: Side) -> None:
 
 
 _WIDTHS = ("cross_attention_dim", "joint_attention_dim", "in_channels", "dim")
-"""What a network and the model beside it must agree in, as far as both say it."""
+"""What a network and the model beside it must agree in, as far as both say it. ``in_channels`` are
+those of control images, if a network has ``latent_channels``, too."""
 
 
 def check_control_fits(family: Family, model: Denoiser, network: Any, side: Side) -> None:
@@ -141,6 +142,7 @@ def check_control_fits(family: Family, model: Denoiser, network: Any, side: Side
             channels is None
             or wanted is None
             or channels == wanted
+            or (width == "in_channels" and "latent_channels" in config)
             or _fills(width, channels, model)
         ):
             continue

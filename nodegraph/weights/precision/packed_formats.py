@@ -18,6 +18,7 @@ from torch import Tensor
 from nodegraph.weights.packed_layers import FACTOR_TILE, MXFP8, NVFP4, PackedLayer
 from nodegraph.weights.precision.quantized_weights import (
     PAIRS,
+    SMOOTHING,
     NumberFormat,
     Parts,
     QuantizedWeight,
@@ -33,9 +34,11 @@ _H4 = ((1, 1, 1, -1), (1, 1, -1, 1), (1, -1, 1, 1), (-1, 1, 1, 1))
 @dataclass(frozen=True, slots=True)
 class BlockScaled(NumberFormat):
     """Numbers of 8 bits, or of 4 that `PAIRS` lists, in blocks that share one of the ``factors``:
-    E4M3, or the exponent of a power of two. All are multiplied by ``scale`` where there is one.
+    E4M3, or the exponent of a power of two. All are multiplied by ``scale`` where there is one, and
+    each column by its ``smoothing``. ComfyUI multiplies the input of the layer by that instead,
+    which gives the same up to rounding.
 
-    Their products are exact in float32, but for that with ``scale``.
+    Their products are exact in float32, but for those with ``scale`` and ``smoothing``.
 
     Attributes:
         block: Numbers that share a factor.
@@ -53,8 +56,10 @@ class BlockScaled(NumberFormat):
             else widen(factors, torch.float32)
         )
         values = values.view(-1, self.block).mul_(wide.reshape(-1, 1)).view(*shape)
-        scale = parts.get("scale")
-        return (values if scale is None else values.mul_(scale)).to(dtype)
+        for name in ("scale", SMOOTHING):
+            if name in parts:
+                values.mul_(parts[name])
+        return values.to(dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def pack_layer(layer: PackedLayer, tensors: Mapping[str, Tensor]) -> QuantizedWe
 
     Args:
         tensors: Those of a file by what they are for, as `PackedLayer.parts` names them. ``scale``
-            is float32: one number, or one for each row.
+            is float32: one number, or one for each row. ``smoothing`` is float32, too.
     """
     parts = dict(tensors)
     if layer.form in (NVFP4, MXFP8):

@@ -40,6 +40,9 @@ _PIECE = 2**17
 
 PAIRS = "pairs"
 """A part that all rows share: the two numbers that each byte stands for, as 8 bytes."""
+SMOOTHING = "smoothing"
+"""A part that all rows share: float32, a factor for each column."""
+_OF_ALL_ROWS = (PAIRS, SMOOTHING)
 
 Parts = Mapping[str, Tensor]
 """What a form reads: ``stored``, and what else belongs to it."""
@@ -126,7 +129,9 @@ class QuantizedWeight:
         total = self.shape[0]
         parts = {
             # What all rows share is the same of each of them.
-            name: part[begin:end] if name != PAIRS and part.dim() and len(part) == total else part
+            name: part[begin:end]
+            if name not in _OF_ALL_ROWS and part.dim() and len(part) == total
+            else part
             for name, part in self.parts.items()
         }
         return replace(self, parts=parts, shape=(end - begin, *self.shape[1:]))
@@ -148,12 +153,16 @@ def _are_alike(first: QuantizedWeight, other: QuantizedWeight) -> bool:
         and other.shape[1:] == first.shape[1:]
         and {name: part.dtype for name, part in other.parts.items()}
         == {name: part.dtype for name, part in first.parts.items()}
-        and (PAIRS not in first.parts or torch.equal(first.parts[PAIRS], other.parts[PAIRS]))
+        and all(
+            torch.equal(first.parts[name], other.parts[name])
+            for name in _OF_ALL_ROWS
+            if name in first.parts
+        )
     )
 
 
 def _parts_of_rows(name: str, items: Sequence[QuantizedWeight]) -> Tensor:
-    if name == PAIRS:
+    if name in _OF_ALL_ROWS:
         return items[0].parts[name]
     if name == "scale":
         return torch.cat([_scale_of_rows(item) for item in items])

@@ -45,6 +45,7 @@ from tests.diffusion.language.seeing_models import gemma4_file, qwen35_folder
 from tests.diffusion.test_frame_interpolation import network as film
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
+from tests.vision.sam3_files import authors_tensors, tiny_sam3
 
 MODELS = {**TINY, **TINY_SOUND}
 """Tiny models by the family's name."""
@@ -88,8 +89,7 @@ TOKENS = 5
 """Of a prompt in a file."""
 
 _UNKNOWN = {
-    "LoadDiffusionModel": "hidream_e1",
-    "LoadVisionModel": "depth_anything_3|moge",
+    "LoadVisionModel": "depth_anything_3|moge|sdpose",
     "LoadFrameInterpolationModel": "rife",
     # Teaches Krea 2 to look at images, which diffusers' pipeline can't.
     "LoadLora": "krea2_style_reference",
@@ -157,6 +157,8 @@ class Tinies:
                 inputs["image_encoder"] = self._made(
                     f"{family}-eyes", lambda to: self._eyes(family, to)
                 )
+            case "LoadVisionModel" if "sam3" in name:
+                inputs["model"] = self._made("sam3.safetensors", _finder)
             case "LoadVisionModel":
                 inputs["model"] = self._made("birefnet.safetensors", _foreground)
 
@@ -253,6 +255,11 @@ def _conditioning(to: Path) -> None:
     """As Marigold 2 has it, for a Qwen-Image."""
     width = qwen_net().config.joint_attention_dim
     save_file({"conditioning": torch.randn(1, TOKENS, width)}, to)
+
+
+def _finder(to: Path) -> None:
+    tensors = authors_tensors(tiny_sam3().state_dict(), levels=3)
+    save_file({name: item.contiguous() for name, item in tensors.items()}, to)
 
 
 def _foreground(to: Path) -> None:

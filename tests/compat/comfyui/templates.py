@@ -55,6 +55,8 @@ _CHECKPOINTS = {
     "lumina|netayume": "lumina2",
     "v1-5|sd15|512": "sd1",
     r"ltx-?2(\.3)?-": "ltx2",
+    # A loader of all parts gives its model to LoadVisionModel, and nothing else reads it.
+    r"sam3": "",
 }
 """Families of whole models, by what their names look like."""
 
@@ -72,6 +74,7 @@ def families(nodes: Mapping[str, NodeEntry]) -> set[str]:
             found.add(
                 next((of for like, of in _CHECKPOINTS.items() if re.search(like, name)), name)
             )
+    found.discard("")
     diffusion = [entry for entry in nodes.values() if entry.type == "LoadDiffusionModel"]
     if not found and any("qwen_image" in str(entry.inputs["model"]) for entry in diffusion):
         # Nothing else says so where the prompt comes from a file.

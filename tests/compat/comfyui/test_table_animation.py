@@ -144,6 +144,39 @@ def test_a_second_segment_of_animate_2_continues_the_first() -> None:
     assert "previous" in second
 
 
+def test_a_switch_with_an_open_side_begins_a_video_or_continues_it() -> None:
+    condition = node("PrimitiveBoolean", value=True)
+    switch = node("ComfySwitchNode", switch=Source("3", 0), on_false=IMAGE)
+    segment = driven(continue_motion=Source("4", 0), video_frame_offset=20)
+    text = node("CLIPTextEncode", text="a dance")
+    shown = node("TrimVideoLatent", samples=Source("6", 2), trim_amount=Source("6", 3))
+    found = made(
+        LOADED,
+        *SEEN,
+        condition,
+        switch,
+        text,
+        segment | {"inputs": {**segment["inputs"], "positive": Source("5", 0)}},
+        shown,
+        node("VAEDecode", samples=Source("7", 0)),
+    )
+    first, second = (
+        inputs for kind, inputs in found.values() if kind == "DrivingVideoConditioning"
+    )
+    assert (first["start"], "previous" in first) == (20, False)
+    assert (second["start"], "previous" in second) == (19, True)
+    decoded = next(inputs for kind, inputs in found.values() if kind == "VAEDecodeVideo")
+    chosen = found[decoded["latent"]["from"].partition(".")[0]]
+    assert chosen == (
+        "Switch",
+        {
+            "condition": {"from": "boolean.value"},
+            "on_true": {"from": "driving_video_conditioning.latent"},
+            "on_false": {"from": "driving_video_conditioning_2.latent"},
+        },
+    )
+
+
 def test_what_animate_2_stores_is_no_patch_of_the_model() -> None:
     loaded = node("UNETLoader", unet_name="wan_animate_2.safetensors")
     cache = node("WanAnimate2Cache", model=Source("0", 0), device="gpu", dtype="int8")

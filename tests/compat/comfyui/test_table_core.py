@@ -36,6 +36,15 @@ def exported(node_type: str, **inputs: Any) -> dict[str, Any]:
     return {each.type: each.inputs for each in written.foreign.graph.nodes.values()}
 
 
+@pytest.mark.parametrize(("file", "count"), [("film_net_fp16", 0), ("rife_v4.26", 1)])
+def test_rife_is_named_as_a_model_that_is_not_supported(file: str, count: int) -> None:
+    kind = TABLE["FrameInterpolationModelLoader"]
+    graph = imported(supplied(kind, model_name=f"{file}.safetensors"))
+    assert len(used(graph.workflow, "LoadFrameInterpolationModel")) == 1
+    messages = [text for each in graph.outcomes for text in each.messages if "RIFE" in text]
+    assert len(messages) == count
+
+
 @pytest.mark.parametrize(("dim", "axis"), [("x", "x"), ("-y", "y"), ("t", "t"), ("-t", "t")])
 def test_latents_are_concatenated_in_their_order(dim: str, axis: str) -> None:
     other = chained(

@@ -372,6 +372,19 @@ def test_a_detector_is_opened_by_the_name_of_its_checkpoint() -> None:
         0.25,
     )
     assert found["draw_boxes"][1]["boxes"] == {"from": "format_text.text"}
+    # Neither could open the file.
+    assert not {"load_model", "encode_prompt"} & set(found)
+
+
+def test_a_loader_that_something_else_reads_stays_beside_a_detector() -> None:
+    loaded = node("CheckpointLoaderSimple", ckpt_name="sam3.safetensors")
+    text = node("CLIPTextEncode", text="a guitar", clip=Source("0", 1))
+    picture = node("LoadImage", image="a.png")
+    detect = node("SAM3_Detect", model=IMAGE, image=Source("2", 0), conditioning=Source("1", 0))
+    found = made(
+        loaded, text, picture, detect, node("ConditioningZeroOut", conditioning=Source("1", 0))
+    )
+    assert {"load_model", "encode_prompt"} <= set(found)
 
 
 def test_things_of_a_class_are_found_by_a_detector_in_pixels() -> None:
@@ -460,3 +473,12 @@ def test_an_inpainting_latent_has_a_mask_where_that_is_said(masks: bool) -> None
 def test_what_is_new_around_a_picture_is_half_grey() -> None:
     found = made(LOADED, node("ImagePadForOutpaint", image=IMAGE, left=8))
     assert parse_color(found["pad_for_outpaint"][1]["color"])[:3] == (0.5, 0.5, 0.5)
+
+
+def test_batches_of_images_are_made_of_all_items_of_a_list() -> None:
+    batches = node("RebatchImages", images=IMAGE, batch_size=4)
+    found = made(LOADED, batches, node("SaveImage", images=Source("1", 0)))
+    assert found["join_images"][1] == {"images": {"from": "load_image.image"}}
+    assert found["image_list"][1] == {"image": {"from": "join_images.image"}}
+    alone = made(LOADED, node("RebatchImages", images=IMAGE, batch_size=1))
+    assert "join_images" not in alone

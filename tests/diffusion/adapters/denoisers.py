@@ -10,6 +10,8 @@ from torch import nn
 
 from nodegraph.families.building import library_class
 
+from .later_denoisers import LATER_DENOISERS
+
 
 def build(name: str, **changed: Any) -> nn.Module:
     """A denoiser with random weights, none of them zero, in eval mode."""
@@ -520,6 +522,25 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "encoder_hidden_states_channels": 32,
         },
     ),
+    "cosmos_transfer25": (
+        "CosmosTransformer3DModel",
+        {
+            **_HEADS,
+            "in_channels": 17,
+            "num_layers": 2,
+            "mlp_ratio": 2.0,
+            "text_embed_dim": 32,
+            "adaln_lora_dim": 4,
+            "max_size": (8, 24, 24),
+            "extra_pos_embed_type": None,
+            "use_crossattn_projection": True,
+            "crossattn_proj_in_channels": 96,
+            "encoder_hidden_states_channels": 32,
+            "controlnet_block_every_n": 1,
+            "img_context_dim_in": 12,
+            "img_context_dim_out": 32,
+        },
+    ),
     "wan-animate": (
         "WanAnimateTransformer3DModel",
         {
@@ -580,4 +601,5 @@ DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
             "inject_sample_info": True,
         },
     ),
+    **LATER_DENOISERS,
 }

@@ -365,6 +365,7 @@ _ORIGINAL = {
         "accum_iteration": 1,
         "blocks.0.self_attn.attn_op._extra_state": 1,
     },
+    "cosmos-transfer25": {"accum_iteration": 1, "blocks.0.self_attn.q_norm._extra_state": 1},
 }
 """Tensors of original files that no image depends on, and how long they are."""
 

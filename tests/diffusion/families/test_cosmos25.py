@@ -212,7 +212,7 @@ def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:
     assert_like_diffusers((loaded, Model(model.folder, "bfloat16")), 64, 5, 4.0)
 
 
-class _LateLevels(LateScheduler):
+class LateLevels(LateScheduler):
     """Counts levels from the one that is begun at, as the pipeline looks them up by its steps."""
 
     @property
@@ -232,7 +232,7 @@ def test_the_last_steps_from_a_video_are_diffusers(
     both = {"steps": 8, "negative": NEGATIVE}
     options = {"cfg": 5.0, "denoise": denoise, "sampler": "uni_pc"}
     found = model.make(64, 64, latent=latent, **options, **both)
-    late = _LateLevels(scheduler(), walked)
+    late = LateLevels(scheduler(), walked)
     late.set_timesteps(8)
     level = late.sigmas[0]
     noise = torch.randn(latent.samples.shape, generator=torch.Generator().manual_seed(SEED))
@@ -282,13 +282,14 @@ def test_a_file_of_the_original_names_is_read_whole(tmp_path: Path) -> None:
         assert torch.equal(item, state[name]), name
 
 
-def test_a_file_of_transfer25_is_named() -> None:
+def test_a_file_of_a_relative_is_named() -> None:
     with torch.device("meta"):
         state = network(num_attention_heads=1, attention_head_dim=128).state_dict()
     shapes = {name: tuple(item.shape) for name, item in state.items()}
     assert identify_tensors(shapes).title == "the transformer of Cosmos Predict2.5"
-    found = identify_tensors(shapes | {"img_context_proj.0.weight": (8, 8)})
-    assert (found.title, found.family) == ("Cosmos Transfer2.5", None)
+    found = identify_tensors(shapes | {"control_embedder.proj.1.weight": (8, 8)})
+    assert found.title == "a model on the network of Cosmos Predict2.5"
+    assert found.family is None
 
 
 @pytest.mark.parametrize(("heads", "layers"), [(16, 28), (40, 36)])

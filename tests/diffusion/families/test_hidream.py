@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidValue
+from nodegraph.families.image_conditioning import CONTROL_IMAGE
+from nodegraph.sampling.inpainting import with_tensors
 from tests.messages import raises
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
-from .equality import NEGATIVE
+from .equality import NEGATIVE, assert_same, stock
 from .language import llama_text
 from .parts import clip_text, dynamic_flow, flow, flux_vae, t5_text
 from .words import clip_words, llama_words, t5_words
@@ -95,6 +97,37 @@ def test_hidream_by_other_schedulers_is_diffusers(
     model_of: ModelOf, build: Callable[[], Any], sampler: str
 ) -> None:
     assert_like_stock(model_of(build), ((128, 128, 1, None, 5.0),), sampler=sampler, steps=3)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "cfg"),
+    [
+        (128, 128, 5.0),
+        pytest.param(96, 160, 1.0, marks=pytest.mark.slow),
+        pytest.param(160, 96, 7.3, marks=pytest.mark.slow),
+    ],
+)
+def test_hidream_e1_sees_the_image_on_the_right(
+    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch, width: int, height: int, cfg: float
+) -> None:
+    """diffusers has no pipeline for it: its transformer is shown the wide image in that of I1."""
+    pipeline, model = model_of(hidream)
+    seen = torch.randn(1, 16, height // 8, width // 8, generator=torch.Generator().manual_seed(9))
+    net = pipeline.transformer
+    plain = net.forward
+
+    def paired(hidden_states: torch.Tensor, **inputs: Any) -> Any:
+        right = seen.expand(len(hidden_states), -1, -1, -1)
+        wide = torch.cat([hidden_states, right], -1)
+        return (plain(hidden_states=wide, **inputs)[0][..., : hidden_states.shape[-1]],)
+
+    monkeypatch.setattr(net, "forward", paired)
+    monkeypatch.setattr(net, "max_seq", seen.shape[2] * seen.shape[3] // 2)
+    show: Any = lambda prompts: with_tensors(prompts, {CONTROL_IMAGE: seen})  # noqa: E731
+    found = model.make(width, height, change=show, cfg=cfg)
+    expected = stock(pipeline, width=width, height=height, guidance_scale=cfg)
+    assert_same(found, expected)
+    assert not torch.equal(found.latents, model.make(width, height, cfg=cfg).latents)
 
 
 def test_pictures_that_are_too_large_are_refused(model_of: ModelOf) -> None:

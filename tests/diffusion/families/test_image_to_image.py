@@ -81,14 +81,14 @@ def start_of(model: Model, case: Case) -> Latent:
     return encode(model.part("vae"), film(case))
 
 
-def by_stock(pipeline: Any, latent: Tensor, case: Case, **more: Any) -> Made:
-    """Two steps of four by the pipeline, from the latent with the third one's noise."""
-    called = {**case.size, "negative": case.negative, "steps": 4, **case.options}
+def by_stock(pipeline: Any, latent: Tensor, case: Case, *, steps: int = 4, walked: int = 2) -> Made:
+    """The last steps by the pipeline, from the latent with the noise of the first of them."""
+    called = {**case.size, "negative": case.negative, "steps": steps, **case.options}
     if case.cfg is not None:
         called["guidance_scale"] = case.cfg
     if case.frames > 1:
         called |= {"out": "frames", "num_frames": case.frames}
-    with late_start(pipeline, walked=2) as noised:
+    with late_start(pipeline, walked=walked) as noised:
         stock(pipeline, **called)
         return stock(pipeline, latents=case.pack(noised(latent)), **called)
 
@@ -128,6 +128,21 @@ def test_the_last_steps_from_a_picture_are_diffusers(model_of: ModelOf, case: Ca
     found = model.make(**case.size, latent=latent, cfg=case.cfg or 4.0, **options)
     assert latent.samples is not None
     expected = by_stock(pipeline, latent.samples, case)
+    assert_same(replace(found, latents=case.pack(found.latents)), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("denoise", "walked"), [(0.13, 1), (0.99, 7)])
+@pytest.mark.parametrize("case", [*QUICK, *OTHERS], ids=str)
+def test_little_and_much_noise_are_as_in_diffusers(
+    model_of: ModelOf, case: Case, denoise: float, walked: int
+) -> None:
+    pipeline, model = model_of(case.build)
+    latent = start_of(model, case)
+    options = {"negative": case.negative, "steps": 8, "denoise": denoise, "sampler": case.sampler}
+    found = model.make(**case.size, latent=latent, cfg=case.cfg or 4.0, **options)
+    assert latent.samples is not None
+    expected = by_stock(pipeline, latent.samples, case, steps=8, walked=walked)
     assert_same(replace(found, latents=case.pack(found.latents)), expected)
 
 

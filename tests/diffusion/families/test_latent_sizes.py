@@ -13,7 +13,7 @@ from nodegraph.core.values import Latent, Leftover
 from nodegraph.diffusion import decode_latent
 from nodegraph.families.registry import get_family
 from nodegraph.sampling.latents.files import encode_latent, read_latent
-from nodegraph.sampling.latents.transforms import PaddedLatent
+from nodegraph.sampling.padded_latent import PaddedLatent
 from nodes._sampling_facts import empty_outputs
 
 from .conftest import Pair

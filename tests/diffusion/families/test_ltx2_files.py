@@ -269,7 +269,7 @@ def checkpoint(parts: Mapping[str, Any]) -> dict[str, Tensor]:
     }
 
 
-def _gemma_file(encoder: Any) -> dict[str, Tensor]:
+def gemma_file(encoder: Any) -> dict[str, Tensor]:
     """In ComfyUI's names, where the eyes lie beside the text."""
     renamed = {}
     for name, item in encoder.state_dict().items():
@@ -286,7 +286,7 @@ def write_files(pipeline: Any, folder: Path) -> tuple[Path, Path]:
     """The file of a whole model, and that of its text encoder, with its tokenizer beside it."""
     whole, gemma = folder / "ltx-2.safetensors", folder / "gemma_3.safetensors"
     save_file(checkpoint(pipeline.components), whole)
-    save_file(_gemma_file(pipeline.text_encoder), gemma)
+    save_file(gemma_file(pipeline.text_encoder), gemma)
     gemma_words().save_pretrained(folder / "tokenizers" / "gemma3")
     return whole, gemma
 
@@ -532,7 +532,7 @@ _PUBLISHED_23: dict[str, Callable[[], Any]] = {
 
 
 def test_gemma_4_is_no_text_encoder_of_it(tmp_path: Path) -> None:
-    encoder = _gemma_file(gemma3(gemma_words()))
+    encoder = gemma_file(gemma3(gemma_words()))
     encoder["model.layers.0.layer_scalar"] = torch.ones(1)
     save_file(encoder, tmp_path / "gemma_4.safetensors")
     with raises(InvalidFile, port="file"):

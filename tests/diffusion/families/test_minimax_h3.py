@@ -606,12 +606,6 @@ def test_an_encoder_cut_off_behind_the_layer_that_is_read_gives_the_same(tmp_pat
         encode_prompt(load_component(short, "cpu"), PROMPT)
 
 
-def test_pruned_files_are_refused_by_name() -> None:
-    shapes = {name: tuple(item.shape) for name, item in written(transformer()).items()}
-    pruned = {name: shape for name, shape in shapes.items() if "time_embedder" not in name}
-    assert "pruned MiniMax H3" in identify_tensors({**pruned, "adaln_t_table": (8, 4)}).title
-
-
 def original(name: str) -> str:
     """The original name of a transformer's tensor."""
     block = next((part for part in name.split(".") if part.isdecimal()), "")

@@ -25,8 +25,8 @@ ModelOf = Callable[[Callable[[], Any]], Pair]
 QUICK = ("anima", "z-image")
 LIMITED = (
     *QUICK,
-    *("auraflow", "cosmos-predict2", "cosmos-predict25", "fibo2", "kandinsky5-image"),
-    *("kandinsky5-video", "lumina2", "sd3", "wan"),
+    *("auraflow", "cosmos-predict2", "cosmos-predict25", "cosmos-transfer25", "fibo2"),
+    *("kandinsky5-image", "kandinsky5-video", "lumina2", "sd3", "wan"),
 )
 
 
@@ -67,6 +67,18 @@ def test_a_longer_video_than_the_positions_is_refused(model_of: ModelOf) -> None
     frames = FAMILIES["kandinsky5-video"].latent.pixel_frames(limits.frames + 1)
     with raises(InvalidValue, port="latent"):
         model.make(16, 16, cfg=1.0, frames=frames)
+
+
+def test_the_whole_of_an_image_may_be_limited() -> None:
+    limits = PositionLimits(rows=256, columns=256, cells=256)
+    limits.check((64, 256), 1, 8)
+    with raises(
+        InvalidValue,
+        port="latent",
+        given="160 x 112",
+        expected="at most as many pixels as 128 x 128",
+    ):
+        limits.check((160, 112), 1, 8)
 
 
 def test_limits_are_those_of_what_the_model_sees_at_once() -> None:

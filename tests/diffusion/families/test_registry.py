@@ -817,6 +817,7 @@ LACKS: dict[str, set[str]] = {
     "cosmos": {"img2img", "inpaint"},
     "cosmos-predict2": {"img2img", "inpaint"},
     "cosmos-predict25": {"ComfyUI", "img2img", "inpaint"},
+    "cosmos-transfer25": {"ComfyUI", "img2img", "inpaint"},
     "kandinsky5-image": {"img2img", "inpaint"},
     "kandinsky5-edit": {"ComfyUI", "img2img", "inpaint"},
     "kandinsky5-video": {"img2img", "inpaint"},

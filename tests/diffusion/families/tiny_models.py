@@ -11,6 +11,7 @@ from nodegraph.families.index import INDEX
 
 from .test_cogvideox import cogvideox
 from .test_cosmos25 import cosmos_predict25
+from .test_cosmos_transfer25 import cosmos_transfer25
 from .test_flux import chroma, flux, sd3
 from .test_flux2 import flux2, flux2_klein
 from .test_hidream import hidream
@@ -71,6 +72,7 @@ _GIVEN: Mapping[str, Tiny] = {
     # Steps over sigma would begin at 4096, which rounds away last bits.
     "cogvideox": Tiny(cogvideox, "ddim"),
     "cosmos-predict25": Tiny(cosmos_predict25, "uni_pc"),
+    "cosmos-transfer25": Tiny(cosmos_transfer25, "uni_pc"),
     "sana-video": Tiny(sana_video, "dpmpp_2m", 5),
     "sana-video-720p": Tiny(sana_video_720p, "dpmpp_2m", 9),
     # Its own, ddpm, draws noise in each step.

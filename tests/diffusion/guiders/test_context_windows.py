@@ -18,7 +18,7 @@ from nodegraph.core.values import Area, Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.conditionings import combine, with_area
-from nodegraph.families.image_conditioning import CONDITION_VIDEO, FIRST_FRAME
+from nodegraph.families.image_conditioning import CONDITION_VIDEO, FIRST_FRAME, LAST_LATENT
 from nodegraph.families.model_step import Moment, SamplingRequest
 from nodegraph.families.noise import draw_noise
 from nodegraph.families.registry import FAMILIES, get_family
@@ -40,6 +40,7 @@ from nodegraph.sampling.guiders.context_windows import (
 from nodegraph.sampling.guiders.methods import Projected
 from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts, build_sampling_parts
 from tests.diffusion.families.parts import dynamic_flow, flow
+from tests.diffusion.families.test_skyreels import sky_net
 from tests.diffusion.families.video_models import uni_pc_flow, wan_net
 from tests.diffusion.stand_in import ONE_OF_EACH
 from tests.messages import raises
@@ -406,6 +407,28 @@ def test_a_first_image_in_the_latent_conditions_windows_that_show_it(
         return output[:, :, -len(window) :]
 
     expected_windows = plain_windows("standard_static", 3, 1, 5, 0)
+    weights = [plain_weights("pyramid", window, 1, 5) for window in expected_windows]
+    expected = plain_average(predict, expected_windows, weights, x)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_last_image_follows_the_last_window_alone() -> None:
+    """SkyReels V2 sees it behind the last frame."""
+    model = denoiser(sky_net, "skyreels-v2-df", uni_pc_flow())
+    x, family = video("wan", 5), get_family(model.family)
+    prompt = text(1, model.family, **{LAST_LATENT: video("wan", 1, seed=9)})
+    windows = replace(SHORT, length=3, overlap=1)
+    found = guided(model, in_windows(GuiderChoice(prompt), windows), x)["guided"]
+    fitted = dict(family.fit(model, prompt.entries[0], request(x, model.family)))
+
+    def predict(window: list[int]) -> Tensor:
+        own = {name: item for name, item in fitted.items()
+               if name != LAST_LATENT or window[-1] == 4}  # fmt: skip
+        with torch.no_grad():
+            return family.predict(model, x[:, :, window], moment(), family.join([own], 1))
+
+    expected_windows = plain_windows("standard_static", 3, 1, 5, 0)
+    assert expected_windows == [[0, 1, 2], [2, 3, 4]]
     weights = [plain_weights("pyramid", window, 1, 5) for window in expected_windows]
     expected = plain_average(predict, expected_windows, weights, x)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

@@ -1,7 +1,8 @@
 """Weights in ComfyUI's packed forms, written from their descriptions in plain steps.
 
 Each writer takes a matrix of float64 and returns the tensors that follow ``weight`` in a file by
-the ends of their names, the layer's settings, and the numbers that they stand for in float64.
+the ends of their names, the layer's settings, and the numbers that they stand for in float64. Ends
+that begin with a dot follow the name of the layer.
 """
 
 from __future__ import annotations
@@ -66,6 +67,20 @@ def nvfp4(matrix: Tensor) -> Packed:
         "_scale_2": for_all,
     }
     return tensors, {"format": "nvfp4"}, numbers
+
+
+def smoothing(columns: int) -> Tensor:
+    """What the inputs of a layer are multiplied by."""
+    return torch.linspace(0.4, 2.5, columns).to(torch.bfloat16)
+
+
+def nvfp4_awq(matrix: Tensor) -> Packed:
+    """Of the weight divided by what the layer's inputs are multiplied by."""
+    factors = smoothing(matrix.shape[1])
+    tensors, settings, numbers = nvfp4(matrix / factors.double())
+    # The second product is rounded, too.
+    smoothed = (numbers.float() * factors.float()).double()
+    return {**tensors, ".pre_quant_scale": factors}, settings, smoothed
 
 
 def mxfp8(matrix: Tensor) -> Packed:
@@ -145,6 +160,7 @@ def grouped(bits: int, rotation: int, group: int, *, has_codebook: bool = False)
 
 FORMS: dict[str, Writer] = {
     "nvfp4": nvfp4,
+    "nvfp4 with AWQ": nvfp4_awq,
     "mxfp8": mxfp8,
     "int8 with convrot": integers(8, 16),
     "w4a4": integers(4, 16),
@@ -158,11 +174,19 @@ def settings_tensor(settings: Mapping[str, Any]) -> Tensor:
     return torch.tensor(list(json.dumps(settings).encode()), dtype=torch.uint8)
 
 
+def named_tensors(layer: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A layer's tensors in a file, without its settings."""
+    return {
+        f"{layer}{end}" if end.startswith(".") else f"{layer}.weight{end}": item
+        for end, item in tensors.items()
+    }
+
+
 def layer_tensors(layer: str, packed: Packed) -> dict[str, Tensor]:
     """A layer's tensors in a file."""
     tensors, settings, _ = packed
     return {
-        **{f"{layer}.weight{end}": item for end, item in tensors.items()},
+        **named_tensors(layer, tensors),
         f"{layer}.comfy_quant": settings_tensor(settings),
     }
 

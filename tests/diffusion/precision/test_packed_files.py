@@ -40,9 +40,12 @@ from .packed_files import (
     integers,
     layer_tensors,
     mxfp8,
+    named_tensors,
     nvfp4,
+    nvfp4_awq,
     pack_matrices,
     settings_tensor,
+    smoothing,
 )
 from .test_float8_files import results
 from .test_gguf import flux
@@ -102,7 +105,7 @@ def test_each_number_is_that_of_the_description(form: str, tmp_path: Path) -> No
 @EACH
 def test_the_metadata_say_the_same(form: str, tmp_path: Path) -> None:
     tensors, settings, numbers = FORMS[form](matrix())
-    stored = {f"a.weight{end}": item for end, item in tensors.items()}
+    stored = named_tensors("a", tensors)
     metadata = {"_quantization_metadata": json.dumps({"layers": {"a": settings}})}
     save_file(stored, tmp_path / "a.safetensors", metadata)
     both = {**stored, "a.comfy_quant": settings_tensor(settings)}
@@ -119,7 +122,7 @@ def test_the_metadata_may_name_layers_without_their_prefix(form: str, tmp_path: 
     tensors, settings, numbers = FORMS[form](matrix())
     path = tmp_path / "a.safetensors"
     save_file(
-        {f"model.diffusion_model.x.a.weight{end}": item for end, item in tensors.items()},
+        named_tensors("model.diffusion_model.x.a", tensors),
         path,
         {"_quantization_metadata": json.dumps({"layers": {"x.a": settings}})},
     )
@@ -135,7 +138,7 @@ def test_settings_of_layers_that_the_file_lacks_are_refused(form: str, tmp_path:
     tensors, settings, _ = FORMS[form](matrix())
     path = tmp_path / "a.safetensors"
     save_file(
-        {f"a.weight{end}": item for end, item in tensors.items()},
+        named_tensors("a", tensors),
         path,
         {"_quantization_metadata": json.dumps({"layers": {"model.a": settings}})},
     )
@@ -186,6 +189,35 @@ def test_rows_are_split_and_joined_as_they_are_stored(form: str, tmp_path: Path)
     # what is stored otherwise is joined by its numbers
     unlike = torch.cat([first, torch.ones(2, 96)])
     assert torch.equal(unlike[:130], numbers)
+
+
+def test_inputs_of_smoothed_layers_are_multiplied_first(tmp_path: Path) -> None:
+    numbers = matrix()
+    plain = nvfp4(numbers / smoothing(96).double())[2]
+    path = save_layers(tmp_path / "a.safetensors", a=layer_tensors("a", nvfp4_awq(numbers)))
+    inputs = torch.randn(5, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    weight = read_tensors([path], "float32", as_stored=True)["a.weight"]
+
+    expected = (inputs * smoothing(96).double()) @ plain.T
+    found = inputs @ dequantize(weight).double().T
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    # kept in 4 bits beside the factors
+    held = sum(part.nbytes for name, part in weight.packed.parts.items() if name != "pairs")
+    assert held == 130 * 96 / 2 + 130 * 96 / 16 + 96 * 4 + 4
+
+
+def test_rows_of_different_smoothing_are_joined_by_their_numbers(tmp_path: Path) -> None:
+    one, two = nvfp4_awq(matrix(32)), nvfp4_awq(matrix(32, seed=2))
+    two[0][".pre_quant_scale"] = two[0][".pre_quant_scale"] * 2
+    path = save_layers(
+        tmp_path / "a.safetensors", a=layer_tensors("a", one), b=layer_tensors("b", two)
+    )
+    read = read_tensors([path], "float32", as_stored=True)
+
+    joined = torch.cat([read["a.weight"], read["b.weight"]])
+
+    assert torch.equal(joined, torch.cat([one[2].float(), 2 * two[2].float()]))
 
 
 def test_rows_of_different_codebooks_are_joined_by_their_numbers(tmp_path: Path) -> None:
@@ -283,6 +315,15 @@ FAULTS = {
     "nvfp4 of another group": ("nvfp4", lambda t, s: s.update(group_size=32)),
     "nvfp4 that is rotated": ("nvfp4", lambda t, s: s.update(convrot=True)),
     "smoothed nvfp4": ("nvfp4", lambda t, s: t.update({"_pre": torch.ones(96)})),
+    "nvfp4 smoothed for another layer": (
+        "nvfp4",
+        lambda t, s: t.update({".pre_quant_scale": torch.ones(95)}),
+    ),
+    "nvfp4 smoothed by whole numbers": (
+        "nvfp4",
+        lambda t, s: t.update({".pre_quant_scale": torch.ones(96, dtype=torch.int32)}),
+    ),
+    "smoothed mxfp8": ("mxfp8", lambda t, s: t.update({".pre_quant_scale": torch.ones(96)})),
     "mxfp8 without factors": ("mxfp8", lambda t, s: t.pop("_scale")),
     "mxfp8 with one factor": ("mxfp8", lambda t, s: t.update(_scale=torch.ones(()))),
     "rotated without factors": ("int8 with convrot", lambda t, s: t.pop("_scale")),
@@ -346,6 +387,7 @@ def test_a_header_alone_tells_shapes_and_forms(tmp_path: Path) -> None:
     assert set(header.shapes.values()) == {(130, 96)}
     assert header.dtypes == {
         "nvfp4.weight": "NVFP4",
+        "nvfp4 with AWQ.weight": "NVFP4",
         "mxfp8.weight": "MXFP8",
         "int8 with convrot.weight": "I8",
         "w4a4.weight": "W4A4",
@@ -416,7 +458,11 @@ def test_forms_are_mixed_in_one_file_with_its_text_encoder(
     for at, (name, item) in enumerate(sorted(tensors.items())):
         # each matrix in another form; the autoencoder as it is
         is_vae = name.startswith("first_stage_model.")
-        one, two = ({name: item},) * 2 if is_vae else pack_matrices({name: item}, writers[at % 7])
+        one, two = (
+            ({name: item},) * 2
+            if is_vae
+            else pack_matrices({name: item}, writers[at % len(writers)])
+        )
         narrow |= one
         wide |= two
     for name, part in (("narrow", narrow), ("wide", wide)):

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from nodegraph.core.values import DiffusionModel, RecipeFile
+from nodegraph.errors import InvalidValue
 from nodegraph.families import speed_options
 from nodegraph.families.speed_options import (
     SpeedOptions,
@@ -30,6 +31,7 @@ from nodegraph.models.attention import using_attention
 from tests.accelerator.card import real_card
 from tests.accelerator.fixtures import MIB, has_real_card, needs_pretending
 from tests.accelerator.pretend import PretendAccelerator
+from tests.messages import raises
 
 KERNELS = ("sage", "flash_attn", "xformers")
 VERSION = "9.8.7"
@@ -154,6 +156,19 @@ def test_a_kernel_takes_what_it_can(
         found = scaled_dot_product_attention(query, key, value, **asked)
     assert calls == ([kernel] if kernel in takers else [])
     torch.testing.assert_close(found.detach().cpu(), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_package_that_cannot_be_imported_is_named(
+    cuda: str, calls: list[str], kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = {"sage": "sageattention", "flash_attn": "flash_attn", "xformers": "xformers.ops"}
+    monkeypatch.setitem(sys.modules, module[kernel], None)
+    tensors = [item.to(cuda) for item in drawn(2, 3, 5, 64)]
+    with using_attention(kernel), raises(InvalidValue, given=f"attention {kernel}"):
+        scaled_dot_product_attention(*tensors)
+    assert calls == []
 
 
 def test_without_the_package_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:

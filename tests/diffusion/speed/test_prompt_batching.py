@@ -70,8 +70,18 @@ class CountingPredictions:
         self._handle.remove()
 
 
-def batching(folder: Path, measure: FakeMeasure, read: list[Path]) -> MeasuredBatching:
-    return MeasuredBatching(folder, read=read.append, label="a model", profile="p", measure=measure)
+def batching(
+    folder: Path, measure: FakeMeasure, read: list[Path], said: list[str] | None = None
+) -> MeasuredBatching:
+    said = [] if said is None else said
+    return MeasuredBatching(
+        folder,
+        read=read.append,
+        label="a model",
+        profile="p",
+        measure=measure,
+        tell=said.append,
+    )
 
 
 def measured(model: Model, folder: Path, measure: FakeMeasure, read: list[Path]) -> Denoiser:
@@ -129,11 +139,12 @@ def test_a_little_less_time_is_no_reason_to_separate_prompts(tmp_path: Path) -> 
     assert not batching(tmp_path, measure, []).is_separate(["a kind"], actions, CPU)
 
 
-def test_a_damaged_note_is_measured_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["{", "[]", '{"choice": []}', "[" * 100_000])
+def test_a_damaged_note_is_measured_anew(tmp_path: Path, content: str) -> None:
     measure, actions = FakeMeasure(2.0, 1.0), {TOGETHER: bool, SEPARATE: bool}
     assert batching(tmp_path, measure, []).is_separate(["a kind"], actions, CPU)
     [note] = tmp_path.iterdir()
-    note.write_text("{")
+    note.write_text(content)
     assert batching(tmp_path, measure, []).is_separate(["a kind"], actions, CPU)
     assert measure.calls == 2
 
@@ -143,9 +154,11 @@ def test_where_nothing_can_be_noted_prompts_stay_together(tmp_path: Path) -> Non
     file = tmp_path / "file"
     file.write_text("")
     read: list[Path] = []
-    decided = batching(file / "folder", FakeMeasure(2.0, 1.0), read)
+    said: list[str] = []
+    decided = batching(file / "folder", FakeMeasure(2.0, 1.0), read, said)
     assert not decided.is_separate(["a kind"], {TOGETHER: bool, SEPARATE: bool}, CPU)
     assert len(read) == 1
+    assert said == []
 
 
 def test_a_resumed_sampling_continues_as_it_began(sd1: Model, tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ end, and a segment begins `continue_motion_max_frames` before its offset if it c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from nodegraph.interop.comfyui.entries import TableEntry, entry
 from nodegraph.interop.comfyui.table.video_conditioning import (
     LATENT,
@@ -94,41 +97,72 @@ def _give_segment(
         shown: Images, videos and other inputs, by native names.
         overlap: Frames that a segment has in common with the one that it continues.
     """
-    positive = node.inputs["positive"]
-    continues = "continue_motion" in node.inputs
-    if continues:
-        shown["previous"] = _fitted(node, node.inputs["continue_motion"])
     encoder = image_encoder(node)
     if not encoder:
         node.tell("the model sees the character by an image encoder: link a LoadImageEncoder")
-    name = node.add(
-        native,
-        conditioning=positive,
-        vae=node.inputs["vae"],
-        frames=node.inputs["length"],
-        start=_start(node, overlap),
-        overlap=overlap,
-        **shown,
-        **encoder,
-    )
     node.tell(
         "a video that ends before the segment runs backwards after its end; ComfyUI holds its last "
         "frame"
     )
-    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    inputs: dict[str, Signal | MadeOutput] = {
+        "vae": node.inputs["vae"],
+        "frames": node.inputs["length"],
+        "overlap": overlap,
+    }
+    inputs |= {**shown, **encoder}
+    sides = _sides(node)
+    made: dict[str, dict[str, Any]] = {}
+    for side, previous in sides.items():
+        start = node.inputs["video_frame_offset"] if previous is None else _start(node, overlap)
+        name = node.add(
+            native,
+            conditioning=node.inputs["positive"],
+            start=start,
+            previous=previous and _fitted(node, previous),
+            **inputs,
+        )
+        made[side] = {port: MadeOutput(name, port) for port in ("conditioning", "latent", "end")}
+        made[side]["trimmed"] = Signal(0) if previous is None else Signal(overlap.content)
+    positive = Signal(_either(node, made, "conditioning"), node.inputs["positive"].carried)
+    node.give("positive", positive)
     node.give("negative", node.inputs["negative"])
-    node.give("latent", MadeOutput(name, "latent"))
+    node.give("latent", _either(node, made, "latent"))
     # The frame of the character's image is sampled before the latent, and not part of it.
     node.give("trim_latent", Signal(0))
-    node.give("trim_image", Signal(overlap.content) if continues else Signal(0))
-    node.give("video_frame_offset", MadeOutput(name, "end"))
+    node.give("trim_image", _either(node, made, "trimmed"))
+    node.give("video_frame_offset", _either(node, made, "end"))
+
+
+def _sides(node: Passage) -> dict[str, Signal | MadeOutput | None]:
+    """The frames that a segment continues, or None.
+
+    A switch with an open side gives the first segment nothing to continue in ComfyUI. Here such a
+    switch skips what depends on it, so each of its sides becomes a segment, by the side's name.
+    """
+    if "continue_motion" not in node.inputs:
+        return {"": None}
+    try:
+        kind, inputs = node.behind("continue_motion")
+    except Untranslatable:
+        kind, inputs = "", {}
+    sides = {side: inputs.get(side) for side in ("on_true", "on_false")}
+    if kind == "Switch" and list(sides.values()).count(None) == 1:
+        return sides
+    return {"": node.inputs["continue_motion"]}
+
+
+def _either(node: Passage, made: Mapping[str, Mapping[str, Any]], output: str) -> Any:
+    """What the segment gives, or the one that a switch chooses."""
+    if "" in made:
+        return made[""][output]
+    _, inputs = node.behind("continue_motion")
+    sides = {side: outputs[output] for side, outputs in made.items()}
+    return MadeOutput(node.add("Switch", condition=inputs["condition"], **sides), "output")
 
 
 def _start(node: Passage, overlap: Signal) -> Signal | MadeOutput:
-    """The first frame of a segment in the whole videos."""
+    """The first frame of a segment in the whole videos, of one that continues another."""
     offset = node.inputs["video_frame_offset"]
-    if "continue_motion" not in node.inputs:
-        return offset
     if not offset.is_link and not overlap.is_link:
         return Signal(max(offset.content - overlap.content, 0))
     if offset.is_link and offset.content.port == "end":

@@ -143,8 +143,12 @@ def _join(node: Passage) -> None:
 
 
 def _rebatch(node: Passage) -> None:
-    single = MadeOutput(node.add("ImageList", image=node.inputs["images"]), "images")
     size = node.inputs["batch_size"]
+    images: Signal | MadeOutput = node.inputs["images"]
+    if size.content != 1:
+        # ComfyUI joins the items of a list first.
+        images = MadeOutput(node.add("JoinImages", images=images), "image")
+    single = MadeOutput(node.add("ImageList", image=images), "images")
     if size.content != 1:
         parts = node.add("ChunkList", items=single, size=size)
         single = MadeOutput(node.add("JoinImages", images=MadeOutput(parts, "output")), "image")

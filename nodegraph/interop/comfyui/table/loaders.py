@@ -71,6 +71,22 @@ _THERE = {
     "LoadGLIGEN": "GLIGENLoader",
 }
 
+
+def _frame_interpolator() -> tuple[Translate, str, Translate]:
+    """Both ways of the loader of FILM and RIFE; nodegraph has FILM alone."""
+    forward, native, backward = file_loader(
+        "LoadFrameInterpolationModel", {"model_name": "model"}, {"INTERP_MODEL": "model"}
+    )
+
+    def translate(node: Passage) -> None:
+        name = node.inputs["model_name"]
+        if not name.is_link and "rife" in str(name.content).lower():
+            node.tell("nodegraph does not support RIFE: use film_net_fp16.safetensors instead")
+        forward(node)
+
+    return translate, native, backward
+
+
 _CHECKPOINT = {"MODEL": "model", "CLIP": "text_encoder", "VAE": "vae"}
 
 
@@ -456,9 +472,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry(
         "FrameInterpolationModelLoader(model_name: COMBO) -> INTERP_MODEL",
-        *file_loader(
-            "LoadFrameInterpolationModel", {"model_name": "model"}, {"INTERP_MODEL": "model"}
-        ),
+        *_frame_interpolator(),
     ),
     entry(
         "CLIPVisionLoader(clip_name: COMBO) -> CLIP_VISION",

@@ -443,12 +443,19 @@ _GUIDING = (
 _PASSED = (
     entry(
         f'ModelAttentionBackend({_MODEL}, attention: COMBO = "pytorch attention") -> model: MODEL',
-        _passed(output="model"),
+        _passed(
+            "nodegraph computes attention with torch: SpeedUp chooses another kernel",
+            ("attention", "pytorch attention"),
+            output="model",
+        ),
     ),
-    entry(f"FluxKVCache({_MODEL}) -> MODEL", _passed()),
+    entry(
+        f"FluxKVCache({_MODEL}) -> MODEL",
+        _passed("nodegraph computes reference images in each step: it is slower"),
+    ),
     entry(
         f'QwenImage21Cache({_MODEL}, device: COMBO = "auto", dtype: COMBO = "default") -> MODEL',
-        _passed(),
+        _passed("nodegraph computes the prompt and its images in each step: it is slower"),
     ),
     entry(
         f"ChromaRadianceOptions({_MODEL}, preserve_wrapper: BOOLEAN = true, "

@@ -104,8 +104,9 @@ def _list_back(node: Passage) -> None:
     node.give("output", MadeOutput(name, "list"))
 
 
-def _no_loop(node: Passage) -> None:
-    raise Untranslatable("in nodegraph a loop is a block, for example that of Repeat or ForEach")
+def _loop(node: Passage) -> None:
+    """Leave the node as it is. Once its graph is translated, `loop_import` replaces it."""
+    raise Untranslatable("in nodegraph a loop runs a subgraph")
 
 
 LOGIC_ENTRIES: tuple[TableEntry, ...] = (
@@ -125,17 +126,18 @@ LOGIC_ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry(
         'StartLoop(parent_iteration: INT?, initial_iteration_value: *?, mode: COMBO = "simple", '
-        "mode.num_iterations: INT = 1 @when(simple), "
-        "mode.start_iteration_index: INT = 0 @when(For), mode.max_iteration: INT = 1 @when(For), "
-        "mode.step: INT = 1 @when(For), cache_iterations: BOOLEAN = false) -> "
+        "mode.num_iterations: INT = 4 @when(simple), "
+        "mode.start_iteration_index: INT = 0 @when(For), mode.max_iteration: INT = 4 @when(For), "
+        "mode.step: INT = 1 @when(For), mode.list: * @when(List), "
+        "cache_iterations: BOOLEAN = false) -> "
         "iteration_index: INT, is_first: BOOLEAN, is_last: BOOLEAN, list_item: *, "
         "current_iteration_value: *",
-        _no_loop,
+        _loop,
     ),
     entry(
         "EndLoop(output_value: *?, next_iteration_value: *?, terminations.*: *?, "
         "accumulate: BOOLEAN = false) -> outputs: *",
-        _no_loop,
+        _loop,
     ),
 )
 

@@ -273,8 +273,9 @@ def composite_over(below: Tensor, above: Tensor, share: Tensor, mode: BlendMode)
     mixed = blend(colors, layer, mode)
     if alpha is None:
         return torch.where(share > 0, colors * (1 - share) + mixed * share, colors)
-    # Where there is nothing below, the layer shows as it is.
-    mixed = layer + (mixed - layer) * alpha
+    if mode != "normal":
+        # Where there is nothing below, the layer shows as it is.
+        mixed = layer + (mixed - layer) * alpha
     total = share + alpha * (1 - share)
     composite = (share * mixed + (1 - share) * alpha * colors) / total.clamp(min=1e-12)
     composite = torch.where(alpha > 0, composite, layer)
