@@ -47,7 +47,7 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
       )}
       {region && (
         <div className={styles.fields}>
-          <NodeField node={region.prompt} port={region.port} />
+          <NodeField node={region.prompt} port={region.port ?? "text"} />
         </div>
       )}
     </div>
