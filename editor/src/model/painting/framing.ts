@@ -8,6 +8,7 @@ import { on, type PaintGround } from "./ground";
 
 const MARGIN = 24;
 const HEAD = 36;
+const APART = 64;
 /** How far left of the node that they lead to new ones begin. */
 const BEFORE = 640;
 
@@ -23,6 +24,15 @@ export function added(ground: PaintGround, steps: readonly Step[], near: string)
   const at = positions.get(near) ?? { x: 0, y: 0 };
   const { workflow, names } = addChain(ground, steps, { x: at.x - BEFORE, y: at.y });
   return { ground: widened(on(ground, workflow), near, new Set(names.values())), names };
+}
+
+/** Below all that a graph has, with room for a frame around what is put there. */
+export function below(ground: PaintGround): Point {
+  const names = new Set(nodesOf(ground.workflow, ground.scope).keys());
+  const { groups, notes } = layoutOf(ground.workflow, ground.scope);
+  const boxes = [...groups, ...notes].map(({ box }) => box);
+  const all = around([...boxes, ...boxesOf(ground, names).values()]);
+  return all ? { x: all.x + MARGIN, y: all.y + all.height + APART + HEAD } : { x: 0, y: 0 };
 }
 
 /** A frame around some nodes, under a title. */

@@ -77,6 +77,21 @@ describe("a canvas is started", () => {
     }
   });
 
+  it("below what is there, its frame on nothing of that", () => {
+    const before = started(false);
+    const { workflow, names } = startCanvas(ground(before), PICTURE, SIZE);
+    const layout = layoutOf(workflow, null);
+    const [first, second] = layout.groups.map(({ box }) => box);
+    expect(second?.y).toBeGreaterThan((first?.y ?? 0) + (first?.height ?? 0));
+    const added = new Set(names.values());
+    const sizes = sizesOf(workflow, null, layout, types);
+    for (const [name, at] of layout.positions) {
+      const box = boxAt(at, sizes.get(name) ?? { width: 0, height: 0 });
+      const frame = added.has(name) ? second : first;
+      expect(frame && isWithin(box, frame), name).toBe(true);
+    }
+  });
+
   it("in a graph that samples, with the same model and prompts", () => {
     const before = started(false);
     const prompt = setPrompt(ground(before), canvasOf(before), "a boat");

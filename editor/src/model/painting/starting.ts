@@ -1,13 +1,13 @@
 /** A canvas begun: in a new graph, or with the model and prompts of one that is there. */
 import { setSeedMode } from "../edits";
-import { type Added, addChain, beside, hasTypes, of, type Step } from "../recipes/chain";
+import { type Added, addChain, hasTypes, of, type Step } from "../recipes/chain";
 import { originOf } from "../recipes/origin";
 import { decoded, encoded, type Picture, sampled, withModel } from "../recipes/pictures";
 import { nodeOf } from "../scope";
 import { inputOf, typeOf } from "../spec";
 import type { Workflow } from "../workflow";
 import { layerSteps } from "./adding";
-import { framed } from "./framing";
+import { below, framed } from "./framing";
 import type { Extent, PaintGround } from "./ground";
 import { BOX, CANVAS_TYPES, FLATTEN } from "./nodes";
 import { AT_ORIGIN } from "./types";
@@ -22,7 +22,6 @@ const NEEDED = [
 ];
 /** What a picture keeps of itself where nobody has said. */
 const DENOISE = 0.75;
-const AT = { x: 0, y: 0 };
 
 export interface StartOptions {
   /** Of the frame around the nodes. */
@@ -69,8 +68,7 @@ export function startCanvas(
     decoded(origin),
     { key: "show", type: "PreviewImage", inputs: { image: of("decode", "image") } },
   ];
-  const at = beside(ground, from?.node ?? null, AT);
-  const added = addChain(ground, withModel(origin, steps), at);
+  const added = addChain(ground, withModel(origin, steps), below(ground));
   const framing = framed({ ...ground, workflow: added.workflow }, added.names.values(), title);
   return { ...added, workflow: reseeded(framing, added.names.get("sample") ?? "") };
 
