@@ -33,8 +33,10 @@ export interface ControlSettings {
 }
 
 export interface RegionSettings {
-  /** The node that encodes its prompt. */
+  /** The node and the input that its prompt is written in. */
   readonly prompt: string;
+  /** "text" if left out. */
+  readonly port?: string;
   readonly text: string;
 }
 
@@ -126,4 +128,8 @@ export function sampledSize(box: CanvasBox): { readonly width: number; readonly 
     width: box.sampledWidth > 0 ? box.sampledWidth : box.width,
     height: box.sampledHeight > 0 ? box.sampledHeight : box.height,
   };
+}
+
+export function isGroup(entry: PaintEntry): boolean {
+  return !isLayer(entry);
 }
