@@ -53,12 +53,13 @@ it("changes tools and colors by keys", () => {
   ]);
 });
 
-it("leaves undo to the page around it", () => {
-  const onKeyDown = vi.fn<() => void>();
+it("leaves undo to the page around it, but not Delete, which would delete nodes", () => {
+  const onKeyDown = vi.fn<(event: KeyboardEvent) => void>();
   document.addEventListener("keydown", onKeyDown);
   const { stage } = shown();
   fireEvent.keyDown(stage, { key: "z", ctrlKey: true });
-  expect(onKeyDown).toHaveBeenCalledOnce();
+  fireEvent.keyDown(stage, { key: "Delete" });
+  expect(onKeyDown.mock.calls.map(([{ key }]) => key)).toEqual(["z"]);
   document.removeEventListener("keydown", onKeyDown);
 });
 

@@ -58,7 +58,9 @@ function handleOf({
       : targetArea(now.selection, now.canvas.box);
     if (isTooLarge(area)) return now.onRefused();
     const mask = new Uint8Array(area.width * area.height).fill(255);
-    const edit = new FillEdit(optionsFor(now, layer, erases), area, mask);
+    const options = optionsFor(now, layer, erases);
+    // The opacity is that of paint: what is erased by a key is gone.
+    const edit = new FillEdit(erases ? { ...options, opacity: 1 } : options, area, mask);
     const label = now.label(erases ? "erase" : "fill");
     if (!now.painter.commit(layer.node, edit, label)) now.onRefused();
   }

@@ -133,8 +133,8 @@ export function useStageKeyboard(options: Options) {
         handle.fillSelection();
         return true;
       case "erase":
-        if (!handle.hasSelection) return false;
-        handle.eraseSelection();
+        // Without a selection the key does nothing: around the stage it would delete nodes.
+        if (handle.hasSelection) handle.eraseSelection();
         return true;
       case "selectAll":
         handle.selectAll();

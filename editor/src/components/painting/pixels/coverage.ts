@@ -17,7 +17,7 @@ export interface Dab {
 
 /** 16 bits: paint of a flow of 1 % builds up, too. */
 export const FULL = 65535;
-/** What the buffer grows by, so that few moves of the pointer make it grow. */
+/** What the buffer grows by at least, and a part of its size: few moves of the pointer copy it. */
 const MARGIN = 192;
 
 export class Coverage {
@@ -142,7 +142,7 @@ export class Coverage {
     const { held } = this;
     const all = union(held, rect);
     if (all.width === held.width && all.height === held.height) return;
-    const grown = expanded(all, MARGIN);
+    const grown = expanded(all, MARGIN + Math.round(Math.max(all.width, all.height) / 4));
     const data = new Uint16Array(grown.width * grown.height);
     for (let y = 0; y < held.height; y++) {
       const row = this.data.subarray(y * held.width, (y + 1) * held.width);
