@@ -11,11 +11,9 @@ from nodegraph.core.context import CpuDevice
 from nodegraph.families.family_checks import (
     Medium,
     check_decodes_images,
-    check_has_vae,
     check_is_image,
     check_vae_medium,
 )
-from nodegraph.families.index import FORMATS
 from nodegraph.families.registry import FAMILIES, get_latent_format
 from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
@@ -243,7 +241,7 @@ def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def vae_findings(inputs: HookInputs, medium: Medium, node: str) -> Iterator[Finding]:
-    """Find VAEs of another medium; see `check_vae_medium`."""
+    """Find models without a VAE, and VAEs of another medium; see `check_vae_medium`."""
     form = inputs.fact("vae", "format")
     try:
         if form is not None:
@@ -264,19 +262,7 @@ def check_tiles(inputs: HookInputs) -> Iterator[Finding]:
         )
 
 
-def _missing_vae(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models whose latents no VAE decodes."""
-    latents = inputs.fact("vae", "format")
-    if latents not in FORMATS:
-        return
-    try:
-        check_has_vae(get_latent_format(latents))
-    except InvalidValue as error:
-        yield error_to_finding("vae", error)
-
-
 def _vae_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
-    yield from _missing_vae(inputs)
     yield from check_tiles(inputs)
     width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
     if width is None or height is None:

@@ -31,8 +31,16 @@ _PORTS = ("model", "text_encoder")
 
 
 def lora_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Facts of the model and text encoder, passed on unchanged."""
-    return {port: dict(inputs.facts.get(port, {})) for port in _PORTS}
+    """Facts of the model and text encoder, passed on.
+
+    A LoRA may make a model follow a control image, as those of Flux.1 Canny and Depth do. So what a
+    model of such a family takes besides text is unknown after one.
+    """
+    facts = {port: dict(inputs.facts.get(port, {})) for port in _PORTS}
+    family = FAMILIES.get(facts["model"].get("family") or "")
+    if family is not None and "control" in family.image_inputs:
+        facts["model"].pop("takes", None)
+    return facts
 
 
 def check_lora(inputs: HookInputs) -> Iterator[Finding]:

@@ -207,7 +207,7 @@ _WITHOUT = {
     "VACE context": "Remove VaceConditioning, or load a model of Wan VACE.",
     "animation": "Remove AnimationConditioning, or load a model of Wan Animate.",
     DRIVING_VIDEO: "Remove DrivingVideoConditioning, or load a model of Wan Animate 2.",
-    STAGE_C_LATENT: "Remove StageBConditioning, or load stage B of Stable Cascade.",
+    STAGE_C_LATENT: "Remove StageBConditioning, or load the model of stage B.",
 }
 """How to mend a prompt with something that the model does not take."""
 

@@ -67,9 +67,9 @@ def ImageConditioning(
 ) -> ImageConditioned:
     """Give an image to a model that was trained to follow one, for example its edges or depth map.
 
-    Use it for Flux.1 Canny and Depth, for CogView 4 Control, and for InstructPix2Pix, which edits
-    the image. The latent is empty and has the size of the image. For other models use a ControlNet,
-    or ReferenceLatents.
+    Use it for Flux.1 Canny and Depth, for CogView 4 Control, and for InstructPix2Pix and
+    HiDream-E1, which edit the image. The latent is empty and has the size of the image. For other
+    models use a ControlNet, or ReferenceLatents.
 
     Args:
         conditioning: The prompt. If only the positive prompt has the image, the negative prompt

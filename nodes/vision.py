@@ -87,8 +87,8 @@ def LoadVisionModel(
     BLIP and Florence-2.
 
     Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
-    Anything V2, SAM, SAM 3 and SAM 3.1. YOLO detectors are ONNX files, which need the package onnxruntime: pip
-    install "nodegraph[onnx]". Custom code in a folder is not run.
+    Anything V2, SAM, SAM 3 and SAM 3.1. YOLO detectors are ONNX files, which need the package
+    onnxruntime: pip install "nodegraph[onnx]". Custom code in a folder is not run.
 
     Args:
         model: Name in a models folder, for example segment/sam2-hiera-tiny or

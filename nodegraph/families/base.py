@@ -208,7 +208,8 @@ class Family(ABC):
             as a ``film`` that is gray after it, or as a ``keyframes`` condition. Empty for none.
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
-        image_inputs: What prompts of its models may have: ``references``, ``control``, ``driving``.
+        image_inputs: What prompts of its models may have: ``references``, ``control``, ``driving``;
+            with ``paired``, a control image is seen beside the model's own, not by more channels.
         video_inputs: Of its videos: what a model takes by its configuration, of `VIDEO_MEDIA`.
         needs_media: Whether a prompt must have one of these `video_inputs`.
         wide: Whether latents stay in float32 between steps for models of every precision.

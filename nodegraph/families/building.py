@@ -480,8 +480,8 @@ def library_class(name: str, module: str = "") -> Any:
         raise InvalidValue(
             f"neither diffusers {diffusers.__version__} nor transformers "
             f"{transformers.__version__} has a class {name}",
-            hint="Of a package's own class, its part says the module: "
-            f'`Part(…, ("{name}",), module="my_package.networks")`.',
+            hint="Newer releases may have it; diffusers 0.42 needs Python 3.11. Of a package's "
+            f'own class, its part says the module: `Part(…, ("{name}",), module="my.networks")`.',
         )
     return getattr(library, name)
 

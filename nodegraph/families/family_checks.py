@@ -266,11 +266,12 @@ Medium = Literal["images", "videos", "sound"]
 
 
 def check_vae_medium(latents: LatentFormat, medium: Medium, node: str) -> None:
-    """Refuse a VAE of another medium than a node encodes or decodes; on port ``vae``.
+    """Refuse no VAE, and one of another medium than a node encodes or decodes; on port ``vae``.
 
     Args:
         node: The type of the node that does so for sound, if the VAE is one for sound.
     """
+    check_has_vae(latents)
     has_sound = latents.is_sound or bool(latents.sound_parts)
     if medium == "sound" and not has_sound:
         raise InvalidValue(

@@ -146,12 +146,16 @@ class HiDream(Family):
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
-        return with_control_image(fitted, entry, request, follows=CONTROL_IMAGE in entry.tensors)
+        fitted = with_control_image(fitted, entry, request, follows=CONTROL_IMAGE in entry.tensors)
+        if CONTROL_IMAGE in fitted and not fitted[CONTROL_IMAGE].any():
+            # It is not shown: the model generates without an image on the right.
+            fitted[CONTROL_IMAGE] = fitted[CONTROL_IMAGE][..., :0]
+        return fitted
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         shown = batch.get(CONTROL_IMAGE)
         inputs = {"hidden_states": x}
-        if shown is not None:
+        if shown is not None and shown.shape[-1] > 0:
             inputs = _patches(torch.cat([x, shown.to(x)], -1), model.config["patch_size"])
         output: Tensor = model.module(
             **inputs,
@@ -215,5 +219,5 @@ HIDREAM = HiDream(
     skips_blocks=False,
     lora_signs=(LoraSign(r"^(double|single)_stream_blocks_", "HiDream"),),
     comfyui_type="hidream",
-    image_inputs=frozenset({"control"}),
+    image_inputs=frozenset({"control", "paired"}),
 )

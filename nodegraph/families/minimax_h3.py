@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn
+from nodegraph.families.diffusers_folder import SOUND_SCHEDULER
 from nodegraph.families.image_conditioning import (
     MediaCondition,
     media_conditions,
@@ -30,7 +31,6 @@ from nodegraph.families.minimax_h3_files import (
     ENCODER,
     PRUNED_TRANSFORMER,
     PUBLISHED_SOUND_SHIFT,
-    SOUND_SCHEDULER,
     TRANSFORMER,
     VIDEO_SHIFT,
 )

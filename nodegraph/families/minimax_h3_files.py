@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.families.diffusers_folder import SOUND_SCHEDULER
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import Config, OriginalNames, Table, Tensors, count_of
 from nodegraph.weights.single_files.language import QWEN3_VL
@@ -38,8 +39,6 @@ VIDEO_SHIFT, PUBLISHED_SOUND_SHIFT = 12.0, 3.0
 """Published shifts of the noise levels of the video and of its sound."""
 
 SCHEDULE: dict[str, Any] = {"_class_name": "MiniMaxH3Scheduler", "shift": VIDEO_SHIFT}
-SOUND_SCHEDULER = "audio_scheduler"
-"""Folder of the scheduler of the sound, and the setting with its content."""
 
 _FREQUENCIES = "rope.inv_freq"
 _PATCH_AREA = 4

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 _SCHEDULE_CLASS = "DDPMWuerstchenScheduler"
 _CELL = 42.67
 """Pixels along the side of a cell of stage C."""
+_LEAST = 64
+"""Pixels along the shorter side that stage B needs at least."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class PaellaFormat(LatentFormat):
 
     Its codebook is not used: latents are decoded as they are sampled.
     """
+
+    def check_size(self, size: tuple[int, int], title: str) -> None:
+        """Refuse images that vanish in the four sizes of each published UNet of stage B."""
+        _check_least(size, _LEAST)
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         """See `LatentFormat.encode`."""
@@ -273,13 +279,16 @@ def _check_size(config: Mapping[str, Any], request: SamplingRequest) -> None:
         InvalidValue: One is; on port ``latent``.
     """
     least = int(config["patch_size"]) << (len(config["block_out_channels"]) - 1)
-    if min(request.shape[-2:]) < least:
-        pixels = least * STAGE_B_LATENTS.spatial
+    _check_least((request.width, request.height), least * STAGE_B_LATENTS.spatial)
+
+
+def _check_least(size: tuple[int, int], least: int) -> None:
+    if min(size) < least:
         raise InvalidValue(
             "the image is too small for stage B of Stable Cascade",
             port="latent",
-            given=f"{request.width} x {request.height} pixels",
-            expected=f"at least {pixels} x {pixels} pixels",
+            given=f"{size[0]} x {size[1]} pixels",
+            expected=f"at least {least} x {least} pixels",
             hint="Generate a larger size and scale the result down.",
         )
 

@@ -255,9 +255,10 @@ def _media_taken(family: Family, denoiser: Config) -> Iterator[str]:
     """What prompts of a model may have besides text, by the configuration of its denoiser."""
     if "references" in family.image_inputs:
         yield "references"
-    # Such models take the latent of the image beside the noise.
+    # Most such models take the latent of the image beside the noise, in more channels.
     channels = denoiser.get("in_channels"), 2 * (denoiser.get("out_channels") or 0)
-    if "control" in family.image_inputs and channels[0] == channels[1]:
+    is_wide = channels[0] == channels[1] or "paired" in family.image_inputs
+    if "control" in family.image_inputs and is_wide:
         yield "control image"
     # What a family does not take at all is found by the node that would add it.
     yield from VIDEO_MEDIA if family.video_inputs is None else family.video_inputs(denoiser)

@@ -150,7 +150,9 @@ class Denoising:
         elif isinstance(guider.method, PluginGuidance):
             self._plugin = f"guider {guider.method.name}"
         self._padded = padded = PaddedLatent.of(family, latent)
-        parts = replace(parts, noise=padded.noise(parts.noise))
+        if parts.noise.tensor is not None:
+            tensor = padded.pad_cells(parts.noise.tensor)
+            parts = replace(parts, noise=replace(parts.noise, tensor=tensor))
         shape = self._checked_shape(model, padded.latent, parts)
         first_prompt = entries_of("positive", parts.guider.positive)[0]
         joined = JoinedLatent.of(family, model, padded.latent, shape, first_prompt)

@@ -15,7 +15,6 @@ from nodegraph.families.image_conditioning import mask_names
 from nodegraph.sampling.controls.files import recipe_kind
 from nodegraph.sampling.cropped_conditioning import OVER_PICTURE, covering_control, crop_area
 from nodegraph.sampling.regions import Window, area_window
-from nodegraph.sampling.sampling_parts import SamplingNoise
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +109,6 @@ class PaddedLatent:
         if not self.is_padded or tuple(cells.shape[-2:]) != self.cells:
             return cells
         return _repeated(cells, *self._sampled_cells)
-
-    def noise(self, noise: SamplingNoise) -> SamplingNoise:
-        """Return noise for the size that is sampled."""
-        if noise.tensor is None:
-            return noise
-        tensor = self.pad_cells(noise.tensor)
-        return noise if tensor is noise.tensor else replace(noise, tensor=tensor)
 
     def weight(self, weight: Tensor) -> Tensor:
         """Return the weight of a prompt, which continues into the padding.

@@ -32,7 +32,6 @@ from nodegraph.families.building import unfold_weight_norms
 from nodegraph.families.checkpoint_parts import recipe_parts
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.cosine_time import COMFYUI_SHIFT
-from nodegraph.families.minimax_h3_files import SOUND_SCHEDULER
 from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.families.scheduler_file import CHOSEN, ENTRIES, SOUND_SHIFT, scheduler_config
 from nodegraph.media.images.output_files import SavedFile, check_inside
@@ -303,7 +302,7 @@ def _write_settings(model: DiffusionModel, recipe: Recipe, folder: Path) -> dict
         schedule = scheduler_config(model)
         if SOUND_SHIFT in schedule:
             sound = {"_class_name": schedule["_class_name"], "shift": schedule[SOUND_SHIFT]}
-            entries[SOUND_SCHEDULER] = {**entries.get(SOUND_SCHEDULER, {}), **sound}
+            entries[layout.SOUND_SCHEDULER] = {**entries.get(layout.SOUND_SCHEDULER, {}), **sound}
     for path in get_family(recipe.family).extra_configs:
         name = Path(path).parent.name
         value = entries.get(name)

@@ -14,7 +14,7 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 from torch import Tensor
 
 from nodegraph.core.digests import digest_value
@@ -175,7 +175,54 @@ def test_a_photoshop_file_is_shown_small(tmp_path: Path) -> None:
 
 
 @needs_psd
-def test_masks_and_other_depths_of_photoshop_files_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_the_color_profile_of_a_photoshop_file_counts(tmp_path: Path, is_swapped: bool) -> None:
+    from psd_tools import PSDImage
+    from psd_tools.constants import Resource
+    from psd_tools.psd.image_resources import ImageResource
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    if is_swapped:  # red is green, and green is red
+        profile = profile.replace(b"rXYZ", b"____").replace(b"gXYZ", b"rXYZ")
+        profile = profile.replace(b"____", b"gXYZ")
+    document = PSDImage.new("RGBA", (4, 4))
+    document.create_pixel_layer(Image.new("RGBA", (4, 4), (10, 200, 30, 128)))
+    resource = ImageResource(key=Resource.ICC_PROFILE, data=profile)
+    document.image_resources[Resource.ICC_PROFILE] = resource
+    document.save(tmp_path / "profile.psd")
+    layers, _ = read_layers(tmp_path / "profile.psd", tmp_path, max_pixels=MOST)
+    [item] = layers.walk()
+    colors = (200, 10, 30, 128) if is_swapped else (10, 200, 30, 128)
+    assert torch.equal(item.image, (torch.tensor(colors) / 255).expand(4, 4, 4))
+
+
+@needs_psd
+def test_gray_photoshop_files_are_read(tmp_path: Path) -> None:
+    from psd_tools import PSDImage
+
+    document = PSDImage.new("LA", (4, 3))
+    document.create_pixel_layer(Image.new("LA", (4, 3), (51, 102)))
+    document.save(tmp_path / "gray.psd")
+    [item] = read_layers(tmp_path / "gray.psd", tmp_path, max_pixels=MOST)[0].walk()
+    assert torch.equal(item.image, torch.tensor([0.2, 0.2, 0.2, 0.4]).expand(3, 4, 4))
+
+
+@needs_psd
+def test_photoshop_files_of_16_bits_are_read(tmp_path: Path) -> None:
+    from psd_tools import PSDImage
+
+    document: Any = PSDImage.new("RGBA", (5, 4), depth=16)
+    if not hasattr(document, "create_pixel_layer_from_array"):
+        pytest.skip("this version of psd-tools writes no 16 bits")
+    levels = torch.randint(0, 65536, (4, 5, 4))
+    document.create_pixel_layer_from_array(levels.numpy().astype(np.uint16))
+    document.save(tmp_path / "deep.psd")
+    [item] = read_layers(tmp_path / "deep.psd", tmp_path, max_pixels=MOST)[0].walk()
+    assert torch.equal((item.image * 65535).round().long(), levels)
+
+
+@needs_psd
+def test_masks_of_photoshop_files_become_transparency(tmp_path: Path) -> None:
     import psd_tools
 
     # A document without transparency: psd-tools keeps alpha of pictures as masks then.

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_anima import anima
+from tests.diffusion.families.test_flux import flux
+from tests.diffusion.families.test_hidream import hidream
 from tests.diffusion.families.test_joyimage import joyimage_edit
 from tests.diffusion.families.test_longcat_audio import longcat_audio
 from tests.diffusion.families.test_minimax_music3 import minimax_music3
@@ -97,6 +101,47 @@ def test_a_node_of_another_family_is_found(
     [problem] = bench.problems(nodes, "node")
     assert (problem.node, problem.port) == ("node", port)
     assert "Z-Image" in problem.message
+
+
+def followed(model: str, **more: Any) -> dict[str, Any]:
+    """A sampling whose prompt has a control image."""
+    shown = {**PROMPT, "vae": VAE, "image": IMAGE}
+    nodes = graph(
+        model,
+        empty(),
+        picture={"type": "Picture", "inputs": {"width": 64, "height": 64}},
+        shown={"type": "ImageConditioning", "inputs": shown},
+        **more,
+    )
+    nodes["sample"]["inputs"]["positive"] = link("shown.conditioning")
+    return nodes
+
+
+def test_a_control_image_for_a_model_that_takes_none_is_found(
+    bench: Bench, folder_of: Folders
+) -> None:
+    [problem] = bench.problems(followed(folder_of(flux)), "sample")
+    assert (problem.node, problem.port) == ("sample", "positive")
+    assert "a control image, which this model of Flux.1 does not take" in problem.message
+
+
+def test_a_lora_may_make_a_model_take_a_control_image(bench: Bench, folder_of: Folders) -> None:
+    width, channels = 8, 64
+    pair = {
+        "transformer.x_embedder.lora_A.weight": torch.randn(2, 2 * channels),
+        "transformer.x_embedder.lora_B.weight": torch.randn(width, 2),
+    }
+    file = bench.folder / "models" / "canny.safetensors"
+    file.parent.mkdir(exist_ok=True)
+    save_file(pair, str(file))
+    adapted = {"model": link("load.model"), "lora": "canny.safetensors"}
+    nodes = followed(folder_of(flux), adapted={"type": "LoadLora", "inputs": adapted})
+    nodes["sample"]["inputs"]["model"] = link("adapted.model")
+    assert not [each for each in bench.problems(nodes, "sample") if each.node == "sample"]
+
+
+def test_hidream_takes_a_control_image_beside_its_own(bench: Bench, folder_of: Folders) -> None:
+    assert not bench.problems(followed(folder_of(hidream)), "sample")
 
 
 @pytest.mark.parametrize(

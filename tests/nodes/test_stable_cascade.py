@@ -100,7 +100,7 @@ def test_a_stage_without_a_vae_is_found(bench: Bench, graph: Graph) -> None:
 
 
 def test_an_image_too_small_for_stage_b_is_refused(bench: Bench, graph: Graph) -> None:
-    failure = bench.failure(graph(128, 56), "decode")
-    assert failure.problem.port == "latent"
-    assert failure.problem.expected == "at least 64 x 64 pixels"
+    [problem] = bench.problems(graph(128, 56), "decode")
+    assert (problem.node, problem.port) == ("sample_b", "latent")
+    assert problem.expected == "at least 64 x 64 pixels"
     assert bench.value(graph(128, 64), "decode.image").shape == (1, 64, 128, 3)

@@ -230,8 +230,10 @@ class _LayerReader:
     """
 
     def __init__(self, document: Any, path: Path) -> None:
+        from psd_tools.constants import Resource
+
         self._path = path
-        self._profile = bytes(document.image_resources.get_data("ICC_PROFILE") or b"")
+        self._profile = bytes(document.image_resources.get_data(Resource.ICC_PROFILE) or b"")
         self.left_out: list[str] = []
         self._document = document
 

@@ -3933,8 +3933,8 @@ class BuiltinFunctions:
     ) -> _ImageConditioning:
         """Give an image to a model that was trained to follow one, for example its edges or depth map.
 
-        Use it for Flux.1 Canny and Depth, for CogView 4 Control, and for InstructPix2Pix, which edits
-        the image. The latent is empty and has the size of the image. For other models use a ControlNet,
+        Use it for Flux.1 Canny and Depth, for CogView 4 Control, and for InstructPix2Pix and HiDream-E1,
+        which edit the image. The latent is empty and has the size of the image. For other models use a ControlNet,
         or ReferenceLatents.
 
         conditioning: The prompt. If only the positive prompt has the image, the negative prompt uses the same image.
@@ -4625,7 +4625,7 @@ class BuiltinFunctions:
         box: Any = None,
         name: str = '',
     ) -> Any:
-        """Make a layer of each image of a batch, for example of the layers of Qwen-Image-Layered.
+        """Make a layer of each image of a batch, for example of a model that generates layers.
 
         images: The pictures, bottom first. Their alpha is used.
         box: Place the images in this box, and scale them to it. If not linked, they lie at the origin of the canvas.
@@ -5225,7 +5225,7 @@ class BuiltinFunctions:
         BLIP and Florence-2.
 
         Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
-        Anything V2 and SAM. YOLO detectors are ONNX files, which need the package onnxruntime: pip
+        Anything V2, SAM, SAM 3 and SAM 3.1. YOLO detectors are ONNX files, which need the package onnxruntime: pip
         install "nodegraph[onnx]". Custom code in a folder is not run.
 
         model: Name in a models folder, for example segment/sam2-hiera-tiny or background_removal/birefnet.safetensors.

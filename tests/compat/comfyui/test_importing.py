@@ -287,6 +287,27 @@ def test_a_patch_of_nothing_says_that_it_is_not_connected(table: NodeTable) -> N
     assert "fails" not in fate.untranslated_reason
 
 
+@pytest.mark.parametrize(
+    ("patch", "inputs", "message"),
+    [
+        ("HyperTile", {"tile_size": 256}, "does not tile attention"),
+        ("QwenImage21Cache", {}, "in each step"),
+        ("FluxKVCache", {}, "in each step"),
+        ("ModelAttentionBackend", {"attention": "sage attention"}, "attention with torch"),
+        ("ModelAttentionBackend", {"attention": "pytorch attention"}, None),
+    ],
+)
+def test_a_patch_that_is_left_out_is_reported_unless_it_changes_nothing(
+    table: NodeTable, patch: str, inputs: dict[str, Any], message: str | None
+) -> None:
+    loader = {"class_type": "UNETLoader", "inputs": {"unet_name": "a.safetensors"}}
+    patched = {"class_type": patch, "inputs": {"model": ["1", 0], **inputs}}
+    found = import_document({"1": loader, "2": patched}, table)
+    assert not found.placeholders
+    messages = [text for _, text in found.differences]
+    assert [message in text for text in messages] == [True] if message else messages == []
+
+
 def test_flags_that_were_not_read_have_to_be_given(table: NodeTable) -> None:
     found = import_document(drawn([node(1, "PrimitiveBoolean", "perhaps")]), table)
     (entry,) = found.workflow.nodes.values()

@@ -482,3 +482,28 @@ def test_batches_of_images_are_made_of_all_items_of_a_list() -> None:
     assert found["image_list"][1] == {"image": {"from": "join_images.image"}}
     alone = made(LOADED, node("RebatchImages", images=IMAGE, batch_size=1))
     assert "join_images" not in alone
+
+
+def test_a_negative_prompt_beside_an_image_has_none_of_it() -> None:
+    loader = node("CheckpointLoaderSimple", ckpt_name="m.safetensors")
+    words = [node("CLIPTextEncode", text=text, clip=Source("0", 1)) for text in "ab"]
+    sides = {"positive": Source("1", 0), "negative": Source("2", 0), "vae": Source("0", 2)}
+    shown = node("InstructPixToPixConditioning", **sides, pixels=Source("3", 0))
+    prompts = {"cond1": Source("4", 0), "cond2": Source("4", 1), "negative": Source("2", 0)}
+    guider = node("DualCFGGuider", model=Source("0", 0), **prompts, cfg_conds=5.0)
+    parts = {"noise": Source("6", 0), "guider": Source("5", 0), "sampler": Source("7", 0)}
+    sigmas = node("BasicScheduler", model=Source("0", 0))
+    sampled = node(
+        "SamplerCustomAdvanced", **parts, sigmas=Source("8", 0), latent_image=Source("4", 2)
+    )
+    found = made(
+        loader, *words, node("LoadImage", image="a.png"), shown, guider, node("RandomNoise"),
+        node("KSamplerSelect"), sigmas, sampled,
+    )  # fmt: skip
+    (dual,) = (inputs for kind, inputs in found.values() if kind == "DualCFGGuider")
+    hidden = found[dual["negative"]["from"].partition(".")[0]]
+    assert hidden[0] == "ImageConditioning"
+    assert hidden[1]["shown"] is False
+    assert hidden[1]["conditioning"] == dual["second"]
+    seen = found[dual["positive"]["from"].partition(".")[0]]
+    assert (seen[0], "shown" in seen[1]) == ("ImageConditioning", False)

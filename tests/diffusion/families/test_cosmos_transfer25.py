@@ -176,7 +176,7 @@ def test_worlds_that_follow_a_video_are_those_of_diffusers(
     model_of: ModelOf, net_of: NetOf
 ) -> None:
     net = net_of(control_network)
-    assert_like_diffusers(model_of(cosmos_transfer25), net, film(9, 96), pixels=True)
+    assert_like_diffusers(model_of(cosmos_transfer25), net, film(5, 96), pixels=True)
 
 
 @pytest.mark.slow
@@ -186,7 +186,7 @@ def test_worlds_that_follow_a_video_are_those_of_diffusers(
         (64, 5, 0.0, 1.0, 1, 4),
         (80, 5, 3.0, 0.35, 3, 3),
         (64, 13, 7.3, 1.6, 1, 2),
-        (96, 9, 3.0, 0.0, 1, 3),
+        (96, 9, 3.0, 1.0, 1, 3),
         (64, 5, 3.0, 1.0, 1, 11),
     ],
 )
@@ -205,6 +205,7 @@ def test_all_sizes_strengths_and_batches_are_those_of_diffusers(
     assert_like_diffusers(pair, net, film(frames, width), scale, **options)
 
 
+@pytest.mark.slow
 def test_without_a_control_network_it_is_the_pipeline_at_strength_0(
     model_of: ModelOf, net_of: NetOf
 ) -> None:
@@ -432,6 +433,7 @@ def test_the_last_steps_from_a_video_are_diffusers(
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 def test_a_part_of_the_steps_is_controlled(model_of: ModelOf, net_of: NetOf) -> None:
     _, model = model_of(cosmos_transfer25)
     net = net_of(control_network)
@@ -447,6 +449,7 @@ def test_a_part_of_the_steps_is_controlled(model_of: ModelOf, net_of: NetOf) -> 
     assert not torch.equal(made(0.0, 0.5), made(0.0, 1.0))
 
 
+@pytest.mark.slow
 def test_a_longer_control_video_is_cut(model_of: ModelOf, net_of: NetOf) -> None:
     _, model = model_of(cosmos_transfer25)
     net = net_of(control_network)
@@ -467,6 +470,7 @@ def test_a_control_video_continues_with_its_last_frame(model_of: ModelOf, net_of
     assert torch.equal(seen(model, net, short).hint, seen(model, net, whole).hint)
 
 
+@pytest.mark.slow
 def test_context_windows_see_their_part_of_the_control_video(
     model_of: ModelOf, net_of: NetOf
 ) -> None:

@@ -10,14 +10,24 @@ import diffusers as d
 import pytest
 import torch
 
+from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.image_conditioning import CONTROL_IMAGE
+from nodegraph.sampling.composed_schedules import named_schedule
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders.methods import Dual
 from nodegraph.sampling.inpainting import with_tensors
+from nodegraph.sampling.sampling_parts import (
+    GuiderChoice,
+    SamplerChoice,
+    SamplingNoise,
+    SamplingParts,
+)
 from tests.messages import raises
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
-from .equality import NEGATIVE, assert_same, stock
+from .equality import NEGATIVE, PROMPT, SEED, assert_same, stock
 from .language import llama_text
 from .parts import clip_text, dynamic_flow, flow, flux_vae, t5_text
 from .words import clip_words, llama_words, t5_words
@@ -128,6 +138,47 @@ def test_hidream_e1_sees_the_image_on_the_right(
     expected = stock(pipeline, width=width, height=height, guidance_scale=cfg)
     assert_same(found, expected)
     assert not torch.equal(found.latents, model.make(width, height, cfg=cfg).latents)
+
+
+def test_hidream_e1_compares_with_a_prompt_without_the_image(
+    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By two scales, as ComfyUI's template has it: of the text, and of the image."""
+    pipeline, model = model_of(hidream)
+    seen = torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(9))
+    net = pipeline.transformer
+    plain = net.forward
+
+    def guided(hidden_states: torch.Tensor, **inputs: Any) -> Any:
+        def predicted(row: int, *, image: bool) -> torch.Tensor:
+            own = {
+                name: item[:, row : row + 1] if name.endswith("llama3") else item[row : row + 1]
+                for name, item in inputs.items()
+                if isinstance(item, torch.Tensor)
+            }
+            shown = [hidden_states[row : row + 1], *([seen] if image else [])]
+            found: torch.Tensor = plain(
+                hidden_states=torch.cat(shown, -1), return_dict=False, **own
+            )[0]
+            return found[..., :16]
+
+        negative = predicted(0, image=False)
+        second, first = predicted(0, image=True), predicted(1, image=True)
+        whole = negative + 2.0 * (second - negative) + 5.0 * (first - second)
+        return (torch.cat([whole, whole]),)
+
+    monkeypatch.setattr(net, "forward", guided)
+    monkeypatch.setattr(net, "max_seq", 128)
+    show: Any = lambda text, image: with_tensors(model.encode(text), {CONTROL_IMAGE: image})  # noqa: E731
+    method = Dual(show(NEGATIVE, seen), 2.0)
+    guider = GuiderChoice(show(PROMPT, seen), show(NEGATIVE, 0 * seen), 5.0, method=method)
+    parts = SamplingParts(
+        SamplingNoise(SEED), guider, SamplerChoice("euler"), named_schedule("normal", 2)
+    )
+    denoising = Denoising(model.part("model"), Latent(None, 128, 128), parts)
+    list(denoising)
+    expected = stock(pipeline, negative=NEGATIVE, width=128, height=128, guidance_scale=5.0)
+    torch.testing.assert_close(denoising.result().samples, expected.latents, atol=1e-4, rtol=1e-4)
 
 
 def test_pictures_that_are_too_large_are_refused(model_of: ModelOf) -> None:

@@ -113,6 +113,24 @@ def _plain_value(value: Any) -> Any:
     return value.content if isinstance(value, Signal) else value
 
 
+def without_image(node: Passage, negative: Any) -> Any:
+    """The negative prompt of a guider by two prompts, without the image that the others have.
+
+    Here, prompts without an image get that of the first one. There, the second prompt often is the
+    negative one with the image: then it is the same prompt here.
+    """
+    if node.inputs["cond2"].content != node.inputs["negative"].content:
+        return negative
+    try:
+        kind, inputs = node.behind("cond1")
+    except Untranslatable:
+        return negative
+    if kind != "ImageConditioning":
+        return negative
+    hidden = {**inputs, "conditioning": negative, "shown": False}
+    return MadeOutput(node.add("ImageConditioning", **hidden), "conditioning")
+
+
 def autogrow_inputs(node: Passage, prefix: str) -> list[Signal]:
     """What the inputs ``prefix.…`` are given, in their order."""
     names = [name for name in node.inputs if name.startswith(f"{prefix}.")]

@@ -121,7 +121,8 @@ def _passed(message: str = "", *neutral: tuple[str, Any], output: str = "MODEL")
     """
 
     def forward(node: Passage) -> None:
-        if message and not all(node.inputs[name].content == value for name, value in neutral):
+        is_neutral = all(node.inputs[name].content == value for name, value in neutral)
+        if message and not (neutral and is_neutral):
             node.tell(message)
         name = next((name for name in ("model", "clip", "vae") if name in node.inputs), "")
         if not name:

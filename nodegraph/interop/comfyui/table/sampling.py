@@ -26,6 +26,7 @@ from nodegraph.interop.comfyui.table.carried_values import (
     warn_conventions,
     wrapped,
 )
+from nodegraph.interop.comfyui.table.parts import without_image
 from nodegraph.interop.comfyui.table.samplers_schedules import (
     comfyui_sampler,
     exported_sampler,
@@ -72,16 +73,15 @@ def _basic_guider(node: Passage) -> None:
 def _dual_cfg_guider(node: Passage) -> None:
     if node.literal("style") != "regular":
         raise Untranslatable("nodegraph has no nested guidance by two prompts")
-    leads = conditioned_model(
-        node, node.inputs["model"], node.inputs["cond1"], node.inputs["negative"]
-    )
+    inputs = node.inputs
+    leads = conditioned_model(node, inputs["model"], inputs["cond1"], inputs["negative"])
     name = node.add(
         "DualCFGGuider",
         positive=leads.positive,
-        second=node.inputs["cond2"],
-        negative=leads.negative,
-        cfg=node.inputs["cfg_conds"],
-        second_cfg=node.inputs["cfg_cond2_negative"],
+        second=inputs["cond2"],
+        negative=without_image(node, leads.negative),
+        cfg=inputs["cfg_conds"],
+        second_cfg=inputs["cfg_cond2_negative"],
     )
     _guide(node, wrapped(node, MadeOutput(name, "guider"), leads), leads)
 
