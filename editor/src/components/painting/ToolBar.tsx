@@ -17,8 +17,8 @@ import {
 import { IconButton, tip } from "@/components/ui";
 import { t } from "@/i18n";
 import { useCanvasUi } from "./canvasUi";
+import { TOOL_KEYS, TOOLS, type ToolName } from "./stage/tools";
 import styles from "./ToolBar.module.css";
-import { TOOL_KEYS, TOOLS, type ToolName } from "./tools";
 
 const ICONS: Readonly<Record<ToolName, LucideIcon>> = {
   brush: Brush,

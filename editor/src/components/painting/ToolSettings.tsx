@@ -15,11 +15,11 @@ import { t } from "@/i18n";
 import { canRedo, canUndo } from "@/model/history";
 import { useActive, useDocuments } from "@/store/documents";
 import { useCanvasUi } from "./canvasUi";
+import type { StageHandle } from "./stage/stageProps";
+import { LARGEST_SIZE, type ToolName, type ToolState } from "./stage/tools";
 import { maskFromSelection } from "./stageActions";
-import type { StageHandle } from "./stageProps";
 import { undoStep } from "./strokes";
 import styles from "./ToolSettings.module.css";
-import { LARGEST_SIZE, type ToolName, type ToolState } from "./tools";
 
 interface Props {
   readonly stage: RefObject<StageHandle | null>;

@@ -7,7 +7,7 @@ import { t } from "@/i18n";
 import type { LayerKind, NewLayer } from "@/model/painting";
 import { modelFor } from "@/store/catalogue";
 import { notifyFault } from "@/store/notices";
-import { blankPicture } from "@/store/painting";
+import { blankPicture, rememberSize } from "@/store/painting";
 
 import { add } from "./layerActions";
 
@@ -56,7 +56,8 @@ async function addPicture(kind: LayerKind): Promise<void> {
 
 /** A picture from elsewhere, as a layer of its own size at the corner of the box. */
 export async function addFile(kind: LayerKind, file: File): Promise<void> {
-  const { value } = await upload(file);
+  const { value, width, height } = await upload(file);
+  if (width !== null && height !== null) rememberSize(value, { width, height });
   const title = file.name.replace(/\.[^.]*$/, "");
   add(kind, { title, value, ...leading(kind) });
 }

@@ -2,8 +2,8 @@
 import { create } from "zustand";
 import { useDocuments } from "@/store/documents";
 import { overlay, readStored, writeStored } from "@/store/persisted";
-import type { StageView } from "./stageProps";
-import { DEFAULT_TOOL, type ToolState } from "./tools";
+import type { StageView } from "./stage/stageProps";
+import { DEFAULT_TOOL, type ToolState } from "./stage/tools";
 
 interface CanvasUi {
   /** The node of the layer that tools work on; null for none. */

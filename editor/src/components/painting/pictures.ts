@@ -3,7 +3,7 @@ import { artifactAddress, pictureOf as uploaded } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { type Jobs, jobsOfDocument, lastOutputs, useJobs } from "@/store/jobs";
 import { pendingAddress } from "@/store/outbox";
-import type { StageProps } from "./stageProps";
+import type { StageProps } from "./stage/stageProps";
 
 export function addressOf(value: string): string {
   return pendingAddress(value) ?? uploaded(value) ?? "";

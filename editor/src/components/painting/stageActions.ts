@@ -4,7 +4,7 @@ import { addLayer, type LayerKind, type PaintCanvas, type Placement } from "@/mo
 import { keepPicture } from "@/store/outbox";
 import { told } from "./adding";
 import { edit } from "./layerActions";
-import type { StageHandle } from "./stageProps";
+import type { StageHandle } from "./stage/stageProps";
 
 type Picture = NonNullable<ReturnType<StageHandle["selectionPicture"]>>;
 

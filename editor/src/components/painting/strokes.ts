@@ -3,7 +3,7 @@ import { type PaintLayer, setPicture } from "@/model/painting";
 import { useDocuments } from "@/store/documents";
 import { keepPicture } from "@/store/outbox";
 import { edit } from "./layerActions";
-import type { PaintedPicture } from "./stageProps";
+import type { PaintedPicture } from "./stage/stageProps";
 
 let last: Promise<unknown> = Promise.resolve();
 

@@ -13,8 +13,8 @@ import {
 import { familyAt } from "@/model/search";
 import { modelFamilies, useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
+import { edit } from "../layerActions";
 import styles from "./BoxFields.module.css";
-import { edit } from "./layerActions";
 
 const SIDE = { min: 8, max: 16384, step: 8, integer: true } as const;
 

@@ -11,10 +11,10 @@ import { widgetOf } from "@/model/widgets";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive, useDocuments } from "@/store/documents";
 import { useJobs } from "@/store/jobs";
+import { change } from "../layerActions";
+import { pictureMadeBy } from "../pictures";
 import styles from "./LayerDetails.module.css";
-import { change } from "./layerActions";
 import { NodeField } from "./NodeField";
-import { pictureMadeBy } from "./pictures";
 
 const NOTHING: Partial<Pick<PaintLayer, "control" | "region">> = {};
 const CONTROL_PORTS = ["strength", "start", "end"] as const;

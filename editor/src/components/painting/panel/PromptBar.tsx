@@ -10,6 +10,7 @@ import { isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
 import { sampleCanvas } from "@/store/painting";
 import { cancel, useRunning } from "@/store/running";
 import { useUi } from "@/store/ui";
+import { settled } from "../strokes";
 import { BoxFields } from "./BoxFields";
 import { NodeField } from "./NodeField";
 import styles from "./PromptBar.module.css";
@@ -71,7 +72,7 @@ function RunRow({ canvas }: { readonly canvas: PaintCanvas }) {
           busy={isSending}
           disabled={!allowed || canvas.result === null}
           className={styles.start}
-          onClick={() => void sampleCanvas()}
+          onClick={() => void settled().then(() => sampleCanvas())}
         >
           {t("painting.generate")}
         </Button>

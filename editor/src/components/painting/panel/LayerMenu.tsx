@@ -11,10 +11,10 @@ import {
   type PaintCanvas,
 } from "@/model/painting";
 import { run } from "@/store/running";
-import { useCanvasUi } from "./canvasUi";
-import { edit, here } from "./layerActions";
-import { mergedWithBelow, mergeVisible } from "./stageActions";
-import type { StageHandle } from "./stageProps";
+import { useCanvasUi } from "../canvasUi";
+import { edit, here } from "../layerActions";
+import type { StageHandle } from "../stage/stageProps";
+import { mergedWithBelow, mergeVisible } from "../stageActions";
 
 interface Props {
   readonly canvas: PaintCanvas;

@@ -16,14 +16,14 @@ import { type KeyboardEvent, type RefObject, useState } from "react";
 import { cx, IconButton, MenuButton, TextField } from "@/components/ui";
 import { t } from "@/i18n";
 import { isLayer, type PaintCanvas, type PaintEntry } from "@/model/painting";
-import { addItems } from "./adding";
-import { useCanvasUi } from "./canvasUi";
+import { addItems } from "../adding";
+import { useCanvasUi } from "../canvasUi";
+import { change, dissolve, duplicate, group, move, remove } from "../layerActions";
+import { thumbnailOf } from "../pictures";
+import type { StageHandle } from "../stage/stageProps";
 import { LayerDetails } from "./LayerDetails";
 import { LayerMenu } from "./LayerMenu";
 import styles from "./LayerPanel.module.css";
-import { change, dissolve, duplicate, group, move, remove } from "./layerActions";
-import { thumbnailOf } from "./pictures";
-import type { StageHandle } from "./stageProps";
 
 /** From what leads the sampler down to what is seen. */
 const KINDS = ["region", "control", "reference", "mask", "raster"] as const;
