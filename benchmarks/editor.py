@@ -1,4 +1,4 @@
-"""The editor with a large graph: time to open it, frames a second while it moves, its download.
+"""The editor: a large graph, frames a second while it moves, strokes on a canvas, its download.
 
     python benchmarks/editor.py [--json] [--quick]
 
@@ -18,6 +18,7 @@ from time import perf_counter
 
 from common import Figure, options, show
 from large import MANY, MORE, all_in_sight, large_graph, opened, panned, run, zoomed
+from painting import LAYERS, SIDE, canvas_graph, open_canvas, stroke_times
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 from serving import prepared, serving
 
@@ -89,6 +90,11 @@ def measure(url: str, quick: bool) -> Iterator[Figure]:
         for what, action in MOVES:
             rate = max(action(near) for _ in range(times))
             yield Figure(f"{what} them, all in sight", rate, "/s", 30, more_is_better=True)
+        canvas, _, _ = fresh(browser, url)
+        open_canvas(canvas, canvas_graph(canvas))
+        best = min(stroke_times(canvas) for _ in range(times))
+        what = f"a stroke at {SIDE}² with {LAYERS} layers, 95th percentile"
+        yield Figure(what, best.painting, "ms", 33, best.hovering, "moves that paint nothing")
 
 
 def main() -> None:

@@ -242,26 +242,32 @@ def sweep(editor: Editor) -> None:
         expect_picture(pictures.nth(number))
 
 
-def layers(editor: Editor) -> None:
+def canvas(editor: Editor) -> None:
     last = len(PROMPTS) - 1
     editor.fill("positive", "Text", PROMPTS[last])
     editor.fill("sample", "Seed", str(last))
     editor.run()
     expect_picture(editor.results("save"))
     editor.card("save").get_by_role("button", name=re.compile("^Continue with")).click()
-    editor.page.get_by_role("menuitem", name="Paint on layers").click()
-    dialog = editor.dialog("Paint on layers")
-    dialog.get_by_label("Right").fill("64")
-    dialog.get_by_label("Right").press("Enter")
-    stage = dialog.get_by_role("img", name=re.compile("^The image in its frame, 192"))
-    dialog.get_by_role("tab", name="Sketch").click()
-    x, y = middle(stage)
-    mouse = editor.page.mouse
-    for down in (90, 120):
-        mouse.move(x + 170, y + down)
-        mouse.down()
-        mouse.move(x + 320, y + down - 10, steps=8)
-        mouse.up()
+    editor.page.get_by_role("menuitem", name="Paint on the canvas").click()
+    page = editor.page
+    page.get_by_label("Width", exact=True).fill("192")
+    page.get_by_label("Width", exact=True).press("Enter")
+    page.get_by_role("button", name="Add a layer").click()
+    page.get_by_role("menuitem", name="Empty layer").click()
+    page.get_by_label("Color", exact=True).fill("#c8102e")
+    box = page.get_by_role("application", name=re.compile("^Canvas,")).bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] * 0.68, box["y"] + box["height"] * 0.6
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y - 40, steps=8)
+    page.mouse.move(x + 90, y + 50, steps=8)
+    page.mouse.up()
+    page.get_by_role("region", name="Prompt and layers").get_by_role(
+        "button", name="Generate", exact=True
+    ).click()
+    expect(page.get_by_role("region", name="Candidates")).to_be_visible()
 
 
 SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
@@ -275,7 +281,7 @@ SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
     "plot": (plot, {"color_scheme": "light"}),
     "templates": (templates, {"color_scheme": "dark"}),
     "sweep": (sweep, {"color_scheme": "dark"}),
-    "layers": (layers, {"color_scheme": "light"}),
+    "canvas": (canvas, {"color_scheme": "light"}),
     "contrast": (grid, {"contrast": "more"}),
 }
 

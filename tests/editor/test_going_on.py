@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.editor.editing import Editor, expect_picture
 from tests.editor.faults import bring_axe, check
 from tests.editor.gates import prompted
-from tests.editor.graphs import drag, go_to, middle, written
+from tests.editor.graphs import drag, middle, written
 from tests.editor.serving import Server
 
 
@@ -155,32 +155,3 @@ def test_it_is_sent_to_a_saved_workflow_and_to_one_of_another_tab(
     dialog.get_by_role("button", name="Open").click()
     expect(made.tab).to_have_text("Elsewhere")
     expect_picture(made.card("load").get_by_role("img", name="Image kettle"))
-
-
-def test_what_is_painted_on_layers_becomes_nodes(made: Editor) -> None:
-    go_on(made, "Paint on layers…")
-    dialog = made.dialog("Paint on layers")
-    stage = dialog.get_by_role("img", name="The image in its frame, 64 × 64 pixels")
-    expect(stage).to_be_visible()
-    bring_axe(made)
-    check(made, "the layers")
-    dialog.get_by_label("Right").fill("32")
-    dialog.get_by_label("Right").press("Enter")
-    wider = dialog.get_by_role("img", name="The image in its frame, 96 × 64 pixels")
-    expect(wider).to_be_visible()
-    dialog.get_by_role("tab", name="Sketch").click()
-    x, y = middle(wider)
-    drag(made, (x - 60, y), (x + 60, y))
-    dialog.get_by_role("button", name="Add to the graph").click()
-    expect(dialog).to_have_count(0)
-    expect(made.card("pad_for_outpaint")).to_be_visible()
-    # However long the chain is, its cards are no mere blocks.
-    detailed = made.card("pad_for_outpaint").locator("article[data-detail=true]")
-    expect(detailed).to_be_visible()
-    found = nodes(made)
-    assert found["pad_for_outpaint"]["inputs"]["right"] == 32
-    assert "_sketch" in found["load_image_2"]["inputs"]["path"]
-    made.run()
-    # The chain is longer than the window is wide.
-    go_to(made, "save_image")
-    expect_picture(made.results("save_image"))

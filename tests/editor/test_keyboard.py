@@ -555,6 +555,14 @@ def _(editor: Editor, press: Press) -> None:
     expect(editor.card("save")).to_be_visible()
 
 
+@case("View", "Paint on the canvas")
+def _(editor: Editor, press: Press) -> None:
+    press()
+    expect(editor.page.get_by_role("button", name="Empty canvas")).to_be_visible()
+    press()
+    expect(editor.card("save")).to_be_visible()
+
+
 @case("View", "Left panel")
 def _(editor: Editor, press: Press) -> None:
     editor.show("Nodes")

@@ -1,5 +1,6 @@
 /** The page itself: settings, keys, theme, going from part to part. */
 import {
+  Brush,
   Contrast,
   Keyboard,
   ListTree,
@@ -121,6 +122,18 @@ export const commands: readonly Command[] = [
     run: () => {
       const { view, setView } = useUi.getState();
       setView(view === "generate" ? "graph" : "generate");
+    },
+  },
+  {
+    id: "view.canvas",
+    label: "shell.canvas",
+    group: "view",
+    keys: ["alt+c"],
+    icon: Brush,
+    checked: () => useUi.getState().view === "canvas",
+    run: () => {
+      const { view, setView } = useUi.getState();
+      setView(view === "canvas" ? "graph" : "canvas");
     },
   },
   side("left", ["alt+["], PanelLeft),

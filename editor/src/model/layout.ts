@@ -51,6 +51,8 @@ export interface Layout {
   readonly sizes: ReadonlyMap<string, Size>;
   readonly colors: ReadonlyMap<string, string>;
   readonly collapsed: ReadonlySet<string>;
+  /** Nodes that are layers of the painting canvas, and that nobody is to paint on. */
+  readonly locked: ReadonlySet<string>;
   readonly groups: readonly Group[];
   readonly notes: readonly Note[];
   /** Points that a link runs through, by edge id; none for one that leads around cards by itself. */
@@ -68,6 +70,7 @@ export const EMPTY_LAYOUT: Layout = {
   sizes: new Map(),
   colors: new Map(),
   collapsed: new Set(),
+  locked: new Set(),
   groups: [],
   notes: [],
   reroutes: new Map(),
@@ -283,6 +286,7 @@ function readLayout(json: JsonObject): Layout {
     sizes: readMap(json.get("sizes"), size),
     colors: readMap(json.get("colors"), text),
     collapsed: new Set(readList(json.get("collapsed"), text)),
+    locked: new Set(readList(json.get("locked"), text)),
     groups: readList(json.get("groups"), group),
     notes: readList(json.get("notes"), note),
     reroutes: readMap(json.get("reroutes"), points),
@@ -321,6 +325,7 @@ function writeLayout(json: JsonObject, before: Layout, layout: Layout): JsonObje
   map("sizes", before.sizes, layout.sizes, size);
   map("colors", before.colors, layout.colors, text);
   list("collapsed", before.collapsed, layout.collapsed, text);
+  list("locked", before.locked, layout.locked, text);
   list("groups", before.groups, layout.groups, group);
   list("notes", before.notes, layout.notes, note);
   map("reroutes", before.reroutes, layout.reroutes, points);

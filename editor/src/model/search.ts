@@ -184,7 +184,7 @@ export function usedPort(
 }
 
 /** The family of the nearest model that a node is led by; `families` are those of models by name. */
-function familyAt(
+export function familyAt(
   workflow: Workflow,
   scope: Scope,
   name: string,

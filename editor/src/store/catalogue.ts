@@ -115,3 +115,18 @@ export function startCatalogue(): () => void {
 
 /** They stay as they were; the connection's state tells why. */
 function quiet(): void {}
+
+/** A model for a type of node, other than those that come along if there is one; null for none. */
+export function modelFor(type: string): string | null {
+  const models = useCatalogue.getState().models ?? [];
+  const usable = models.filter(({ node, problem }) => node === type && problem === null);
+  return usable.find(({ name }) => !name.startsWith("tiny/"))?.name ?? usable[0]?.name ?? null;
+}
+
+/** The families of the server's models, by the name that nodes give a model. */
+export function modelFamilies(): ReadonlyMap<string, string> {
+  const models = useCatalogue.getState().models ?? [];
+  return new Map(
+    models.flatMap(({ name, family }) => (family === null ? [] : [[name, family] as const])),
+  );
+}

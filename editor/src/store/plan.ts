@@ -13,6 +13,7 @@ import { socket, useConnection } from "./connection";
 import { activeDocument, currentWorkflow, useDocuments } from "./documents";
 import { isEnded, useJobs } from "./jobs";
 import type { Expected } from "./nodeRuns";
+import { picturesSent } from "./outbox";
 
 export type PlanStatus = "run" | "hit" | "lazy" | "skip";
 
@@ -234,6 +235,8 @@ class Planning {
   /** The plan; null if the last good one stays. */
   private async answer(workflow: Workflow): Promise<Plan | null> {
     if (workflow.nodes.size === 0) return { ...NO_PLAN, state: "ready", workflow };
+    const sending = picturesSent(workflow);
+    if (sending !== null) await sending;
     try {
       const asked = { workflow: workflowToJson(workflow) };
       return planFrom(await socket().request<PlanEntry>("plan", asked), workflow);

@@ -31,6 +31,7 @@ import { currentWorkflow, documentById, useDocuments } from "./documents";
 import { isEnded, type JobView, tagOf, useJobs } from "./jobs";
 import { jobsFollowing } from "./jobsFollowing";
 import { dismissNoticeOf, notify, notifyFault } from "./notices";
+import { picturesSent } from "./outbox";
 import { readStored, writeStored } from "./persisted";
 import { placeOf } from "./places";
 import { completeTargets, expectedOf, planOf, unfinished } from "./plan";
@@ -368,6 +369,8 @@ async function submitted(
 ): Promise<JobEntry> {
   count(document, 1);
   try {
+    const sending = picturesSent(wish.workflow);
+    if (sending !== null) await sending;
     const found = await socket().request<{ job: JobEntry; new: boolean }>(
       "submit",
       {

@@ -6,6 +6,7 @@ import { startGallery } from "./gallery";
 import { startJobNotices } from "./jobNotices";
 import { startJobs } from "./jobsFollowing";
 import { startLibrary } from "./library";
+import { startOutbox } from "./outbox";
 import { startPacks } from "./packs";
 import { startPlanning } from "./plan";
 import { startForgettingViews } from "./valueViews";
@@ -22,6 +23,7 @@ export function startServerStores(): () => void {
     startWorkEnd(),
     startGallery(),
     startLibrary(),
+    startOutbox(),
     startPlanning(),
     startForgettingViews(),
     // Last, so that all of them hear that it is open.

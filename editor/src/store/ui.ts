@@ -78,7 +78,7 @@ export type ResultSide = Exclude<Side, "left">;
 /** The panel that shows the newest result: larger than others, and at either of two sides. */
 export const RESULT = "result";
 
-export type View = "generate" | "graph" | "app";
+export type View = "generate" | "graph" | "canvas" | "app";
 
 export interface Ui {
   readonly panel: PanelLayout;
@@ -86,7 +86,7 @@ export interface Ui {
   readonly question: Question | null;
   readonly addNode: AddNodeRequest | null;
   readonly focusRequest: FocusRequest | null;
-  /** The page without a graph, the graph, or just its parameters and outputs as a form. */
+  /** The page without a graph, the graph, its layers as pictures, or its parameters as a form. */
   readonly view: View;
   /** A name for what the help panel explains: a node type, or null for the selected node's. */
   readonly helpTopic: string | null;

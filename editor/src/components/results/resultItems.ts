@@ -1,5 +1,5 @@
 /** What can be done with a picture that a workflow gave, as entries of menus. */
-import { Brush, ImagePlus, Layers, Scaling, Send, Shuffle } from "lucide-react";
+import { Brush, ImagePlus, Scaling, Send, Shuffle, SquareDashed } from "lucide-react";
 import type { ArtifactEntry } from "@/api/schema";
 import type { MenuItem } from "@/components/ui";
 import { t } from "@/i18n";
@@ -11,13 +11,13 @@ import { isReadable } from "./kinds";
 export const ACTIONS = [
   { action: "use", icon: ImagePlus },
   { action: "vary", icon: Shuffle },
-  { action: "inpaint", icon: Brush },
-  { action: "layers", icon: Layers },
+  { action: "inpaint", icon: SquareDashed },
+  { action: "canvas", icon: Brush },
   { action: "upscale", icon: Scaling },
   { action: "send", icon: Send },
 ] as const;
 
-export type Action = Recipe | "send" | "layers";
+export type Action = Recipe | "send" | "canvas";
 
 /**
  * Do one of them; what is needed for it is fetched only now.
@@ -33,9 +33,9 @@ export async function act(
     useUi.getState().openDialog("sendTo", { artifact });
     return;
   }
-  if (action === "layers") {
-    const { openLayers } = await import("./taking");
-    await openLayers(artifact, node);
+  if (action === "canvas") {
+    const { openOnCanvas } = await import("./taking");
+    await openOnCanvas(artifact, node);
     return;
   }
   const { takeFurther } = await import("./taking");

@@ -11,12 +11,9 @@ import {
   type Added,
   asInput,
   canAdd,
-  composed,
   freePicturePort,
   type Ground,
   inpaint,
-  LAYER_TYPES,
-  type Layers,
   originOf,
   type Picture,
   type Recipe,
@@ -24,7 +21,7 @@ import {
   vary,
 } from "@/model/recipes";
 import { drawSeed } from "@/model/seeds";
-import { useCatalogue } from "@/store/catalogue";
+import { modelFor, useCatalogue } from "@/store/catalogue";
 import {
   activeDocument,
   currentWorkflow,
@@ -150,46 +147,18 @@ function made(recipe: Recipe, ground: Ground, picture: Picture): Added {
   return asInput(ground, picture, port, at);
 }
 
-/** Paint on layers of a result, where the model and the prompts are that made it. */
-export async function openLayers(artifact: ArtifactEntry, node: string | null): Promise<void> {
-  const { types } = useCatalogue.getState();
-  if (types === null || !LAYER_TYPES.every((name) => types.byName.has(name))) {
-    tellNoNodes();
-    return;
-  }
+/** Paint on a result with the model and the prompts that made it: its graph as a canvas. */
+export async function openOnCanvas(artifact: ArtifactEntry, node: string | null): Promise<void> {
   try {
     if (node === null) await goHome(artifact);
-    useUi.getState().openDialog("layers", { artifact, node });
+    const { types } = useCatalogue.getState();
+    if (types === null) return;
+    const ground = { workflow: currentWorkflow(activeDocument()), scope: null, types };
+    const { beginWith } = await import("@/components/painting/starting");
+    await beginWith(artifact, node ?? nodeOf(artifact, ground));
   } catch (fault) {
     notifyFault(fault, { title: t("results.failed") });
   }
-}
-
-/** Add the layers of a result as one step to undo, and show them. */
-export async function takeLayers(
-  artifact: ArtifactEntry,
-  node: string | null,
-  layers: Omit<Layers, "base" | "adapter">,
-): Promise<void> {
-  const { types, loadModels } = useCatalogue.getState();
-  if (types === null) return;
-  const graph = shownGraph();
-  if (layers.reference !== null) await loadModels().catch(() => undefined);
-  const { value } = await uploadArtifact(artifact.digest);
-  if (!goBack(graph)) return;
-  let names: readonly string[] = [];
-  change("results.edit.layers", (workflow, scope) => {
-    const ground = { workflow, scope, types };
-    const { width, height } = artifact;
-    const base = { value, width, height, node: node ?? nodeOf(artifact, ground) };
-    const adapter = modelFor("LoadIPAdapter");
-    const seed = drawSeed(Math.random);
-    const added = composed(ground, { ...layers, base, adapter }, seed, wherever(ground));
-    names = [...added.names.values()];
-    return { workflow: added.workflow, items: names };
-  });
-  useUi.getState().setView("graph");
-  show(names);
 }
 
 /** Have a frame of a video read by a node of the graph that is shown, or by another workflow. */
@@ -256,13 +225,6 @@ function nodeOf(artifact: ArtifactEntry, ground: Ground): string | null {
   const isShown = place !== null && place.path.join("/") === document.path.join("/");
   const isOwn = useJobs.getState().jobs.get(artifact.job)?.document === document.id;
   return isShown && (isOwn || document.origin === "picture") ? place.node : null;
-}
-
-/** A model for a type of node, other than those that come along if there is one; null for none. */
-function modelFor(type: string): string | null {
-  const models = useCatalogue.getState().models ?? [];
-  const usable = models.filter(({ node, problem }) => node === type && problem === null);
-  return usable.find(({ name }) => !name.startsWith("tiny/"))?.name ?? usable[0]?.name ?? null;
 }
 
 /** So many frames a graph may take until it is drawn. */

@@ -1,4 +1,4 @@
-import { AppWindow, Sparkles, Workflow } from "lucide-react";
+import { AppWindow, Brush, Sparkles, Workflow } from "lucide-react";
 import { tip } from "@/components/ui";
 import { t } from "@/i18n";
 import { useUi, type View } from "@/store/ui";
@@ -7,10 +7,11 @@ import styles from "./ViewSwitch.module.css";
 const VIEWS: readonly { readonly view: View; readonly icon: typeof Workflow }[] = [
   { view: "generate", icon: Sparkles },
   { view: "graph", icon: Workflow },
+  { view: "canvas", icon: Brush },
   { view: "app", icon: AppWindow },
 ];
 
-/** Without a graph, the graph, or the form. */
+/** Without a graph, the graph, the canvas, or the form. */
 export function ViewSwitch() {
   const view = useUi((ui) => ui.view);
   return (

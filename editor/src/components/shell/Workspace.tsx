@@ -6,14 +6,22 @@ import { RESULT, useUi } from "@/store/ui";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Loading, PanelHost } from "./PanelHost";
 import { Rail } from "./Rail";
-import { AddNodeSearch, AppMode, Canvas, fetchSearch, GeneratePage } from "./registry";
+import {
+  AddNodeSearch,
+  AppMode,
+  Canvas,
+  fetchSearch,
+  GeneratePage,
+  PaintingView,
+} from "./registry";
 import { useIsSmall } from "./useMedia";
 import styles from "./Workspace.module.css";
 
-/** The middle of the page: the canvas with its panels, the form, or the page without a graph. */
+/** The middle of the page: the graph with its panels, the canvas, the form, or the page without a graph. */
 export function Workspace() {
   const view = useUi((ui) => ui.view);
   if (view === "generate") return <GenerateView />;
+  if (view === "canvas") return <CanvasView />;
   return view === "app" ? <AppView /> : <GraphView />;
 }
 
@@ -23,6 +31,18 @@ function GenerateView() {
       <ErrorBoundary area="generate">
         <Suspense fallback={<Loading />}>
           <GeneratePage />
+        </Suspense>
+      </ErrorBoundary>
+    </main>
+  );
+}
+
+function CanvasView() {
+  return (
+    <main data-region="" className={styles.app}>
+      <ErrorBoundary area="painting">
+        <Suspense fallback={<Loading />}>
+          <PaintingView />
         </Suspense>
       </ErrorBoundary>
     </main>

@@ -49,6 +49,7 @@ const EDIT = [
 ];
 const VIEW = [
   "view.generate",
+  "view.canvas",
   "-",
   "view.zoomIn",
   "view.zoomOut",

@@ -94,7 +94,6 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   grid: dialog(() => import("@/components/sweeps/GridDialog")),
   organize: dialog(() => import("@/components/panels/gallery/OrganizeDialog")),
   rows: dialog(() => import("@/components/sweeps/RowsDialog")),
-  layers: dialog(() => import("@/components/layers/LayersDialog")),
   sendTo: dialog(() => import("@/components/results/SendDialog")),
   getModels: dialog(() => import("@/components/generate/GetModelsDialog")),
   lacking: dialog(() => import("@/components/generate/LackingDialog")),
@@ -103,6 +102,7 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
 
 export const Canvas = lazyPart(() => import("@/components/canvas/Canvas"));
 export const GeneratePage = lazyPart(() => import("@/components/generate/GeneratePage"));
+export const PaintingView = lazyPart(() => import("@/components/painting/PaintingView"));
 export const AppMode = lazyPart(() => import("@/components/appmode/AppMode"));
 const loadSearch = () => import("@/components/panels/AddNodeSearch");
 export const AddNodeSearch = lazyPart(loadSearch);

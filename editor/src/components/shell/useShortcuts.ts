@@ -20,10 +20,15 @@ export function useShortcuts(): void {
   }, []);
 }
 
-/** Without a graph there is nothing to edit: what no graph is needed for is left. */
+/** Where no graph is seen, nothing of it is edited: what no graph is needed for is left. */
 function isMeantHere(id: string): boolean {
-  return useUi.getState().view !== "generate" || WITHOUT_GRAPH.test(id);
+  const { view } = useUi.getState();
+  if (view === "canvas") return ON_CANVAS.test(id);
+  return view !== "generate" || WITHOUT_GRAPH.test(id);
 }
+
+const ON_CANVAS =
+  /^(run|run-first|run-on-change|cancel-run|cancel-document|edit\.undo|edit\.redo|file\..*|tabs\..*|help\..*|parameters\.app|view\.(generate|canvas)|view\.theme\..*|view\.\w+Region)$/;
 
 const WITHOUT_GRAPH =
   /^(run|cancel-run|cancel-document|file\.open|help\..*|view\.generate|view\.theme\..*|view\.\w+Region)$/;

@@ -195,6 +195,7 @@ function joined(a: Layout, b: Layout): Layout {
     sizes: both(a.sizes, b.sizes),
     colors: both(a.colors, b.colors),
     collapsed: b.collapsed.size > 0 ? new Set([...a.collapsed, ...b.collapsed]) : a.collapsed,
+    locked: b.locked.size > 0 ? new Set([...a.locked, ...b.locked]) : a.locked,
     groups: b.groups.length > 0 ? [...a.groups, ...b.groups] : a.groups,
     notes: b.notes.length > 0 ? [...a.notes, ...b.notes] : a.notes,
     reroutes: both(a.reroutes, b.reroutes),

@@ -101,16 +101,35 @@ export function setCollapsed(
   names: Iterable<string>,
   collapsed: boolean,
 ): Workflow {
+  return setAmong(workflow, scope, "collapsed", names, collapsed);
+}
+
+/** Say that layers of the painting canvas aren't to be painted on. */
+export function setLocked(
+  workflow: Workflow,
+  scope: Scope,
+  names: Iterable<string>,
+  locked: boolean,
+): Workflow {
+  return setAmong(workflow, scope, "locked", names, locked);
+}
+
+function setAmong(
+  workflow: Workflow,
+  scope: Scope,
+  kind: "collapsed" | "locked",
+  names: Iterable<string>,
+  isIn: boolean,
+): Workflow {
   return changeLayout(workflow, scope, (layout) => {
-    const found = new Set(layout.collapsed);
+    const before = layout[kind];
+    const found = new Set(before);
     for (const name of names) {
-      if (collapsed) found.add(name);
+      if (isIn) found.add(name);
       else found.delete(name);
     }
-    const isSame =
-      found.size === layout.collapsed.size &&
-      [...found].every((name) => layout.collapsed.has(name));
-    return isSame ? layout : { ...layout, collapsed: found };
+    const isSame = found.size === before.size && [...found].every((name) => before.has(name));
+    return isSame ? layout : { ...layout, [kind]: found };
   });
 }
 

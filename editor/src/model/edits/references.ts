@@ -137,16 +137,18 @@ export function mapLayout(
       const changed = target(edgeTarget(id));
       return changed && [edgeId(changed.node, changed.port), value];
     });
-  const collapsed = [...layout.collapsed].map(node);
-  const sameCollapsed = [...layout.collapsed].every((name, at) => name === collapsed[at]);
+  const among = (names: ReadonlySet<string>): ReadonlySet<string> => {
+    const changed = [...names].map(node);
+    if ([...names].every((name, at) => name === changed[at])) return names;
+    return new Set(changed.filter((name): name is string => name !== null));
+  };
   const found: Layout = {
     ...layout,
     positions: byNode(layout.positions),
     sizes: byNode(layout.sizes),
     colors: byNode(layout.colors),
-    collapsed: sameCollapsed
-      ? layout.collapsed
-      : new Set(collapsed.filter((name): name is string => name !== null)),
+    collapsed: among(layout.collapsed),
+    locked: among(layout.locked),
     shown: mapShown(byNode(layout.shown), node, target),
     reroutes: byTarget(layout.reroutes),
     seeds: byTarget(layout.seeds),

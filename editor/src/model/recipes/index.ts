@@ -1,7 +1,6 @@
 /** What is added to a graph to take a picture further, as functions from one workflow to the next. */
 export type { Added, Ground } from "./chain";
 export { applyInversion, takesInversion } from "./inversion";
-export { composed, LAYER_TYPES, type Layers } from "./layers";
 export { type Applied, applyLora, takesLora } from "./lora";
 export { wireMask } from "./mask";
 export { originOf } from "./origin";

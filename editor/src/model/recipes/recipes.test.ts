@@ -11,7 +11,6 @@ import { inputOf, typeOf } from "../spec";
 import { readWorkflow, type Workflow, workflowFromJson, writeWorkflow } from "../workflow";
 import {
   asInput,
-  composed,
   freePicturePort,
   type Ground,
   inpaint,
@@ -261,60 +260,5 @@ describe("a painted mask", () => {
   it("goes nowhere where nothing samples the picture", () => {
     const { workflow } = asInput(ground(PLACED), picture(null), null, AT);
     expect(wireMask(ground(workflow), "load_image")).toBe(workflow);
-  });
-});
-
-describe("layers of a picture", () => {
-  const flow = galleryWorkflow("text_to_image");
-  const base = picture("save");
-  const nothing = { base, mask: null, sketch: null, reference: null, adapter: null };
-  const frame = { left: 0, top: 0, right: 64, bottom: 0 };
-  const none = { ...frame, right: 0 };
-
-  it("go on beyond it by a wider frame", () => {
-    const { workflow, names } = composed(ground(flow), { ...nothing, frame }, 5, AT);
-    expectComplete(workflow);
-    const pad = names.get("pad");
-    expect(inputs(workflow, pad)).toEqual({ image: `<${names.get("load")}.image`, ...frame });
-    expect(inputs(workflow, names.get("masked"))).toMatchObject({ mask: `<${pad}.mask` });
-    expect(inputs(workflow, names.get("result"))).toMatchObject({ base: `<${pad}.image` });
-  });
-
-  it("are sampled together: the frame, the mask and the sketch", () => {
-    const all = { ...nothing, frame, mask: "upload:1/mask.png", sketch: "upload:2/sketch.png" };
-    const { workflow, names } = composed(ground(flow), all, 5, AT);
-    expectComplete(workflow);
-    const masks = [...workflow.nodes.values()].filter(({ type }) => type === "CombineMasks");
-    expect(masks).toHaveLength(2);
-    expect(inputs(workflow, names.get("encode"))).toMatchObject({
-      image: `<${names.get("drawn")}`,
-    });
-    expect(inputs(workflow, names.get("sample"))).toMatchObject({ denoise: 0.75 });
-  });
-
-  it("are sampled as a whole where only a sketch was drawn", () => {
-    const sketch = "upload:2/sketch.png";
-    const { workflow, names } = composed(ground(flow), { ...nothing, frame: none, sketch }, 5, AT);
-    expectComplete(workflow);
-    expect(names.has("masked")).toBe(false);
-    expect(inputs(workflow, names.get("sample"))).toMatchObject({
-      latent: `<${names.get("encode")}`,
-    });
-  });
-
-  it("are led by a reference where there is an adapter, which else is only loaded", () => {
-    const led = { ...nothing, frame, reference: "upload:3/fox.png", adapter: "plus.safetensors" };
-    const { workflow, names } = composed(ground(flow), led, 5, AT);
-    expectComplete(workflow);
-    const lead = names.get("lead");
-    expect(inputs(workflow, lead)).toMatchObject({ image: `<${names.get("reference")}.image` });
-    expect(inputs(workflow, names.get("sample"))).toMatchObject({
-      model: `<${lead}.model`,
-      positive: `<${lead}.positive`,
-    });
-    const alone = composed(ground(flow), { ...led, adapter: null }, 5, AT);
-    expectComplete(alone.workflow);
-    expect(alone.names.has("lead")).toBe(false);
-    expect(alone.names.has("reference")).toBe(true);
   });
 });

@@ -8,7 +8,7 @@ import { usedPort } from "@/model/search";
 import { type NodeSpec, type NodeTypes, typeOf } from "@/model/spec";
 import type { UsedPort } from "@/model/usage";
 import type { Workflow } from "@/model/workflow";
-import { useCatalogue } from "@/store/catalogue";
+import { modelFamilies, useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
 import type { LooseEnd } from "@/store/ui";
 import { rememberType } from "./recents";
@@ -16,11 +16,7 @@ import { rememberType } from "./recents";
 /** The port that a loose end comes from, as counts of use know it. */
 export function usedEnd(types: NodeTypes, loose: LooseEnd): UsedPort {
   const document = activeDocument();
-  const models = useCatalogue.getState().models ?? [];
-  const families = new Map(
-    models.flatMap(({ name, family }) => (family === null ? [] : [[name, family] as const])),
-  );
-  return usedPort(types, currentWorkflow(document), currentScope(document), loose, families);
+  return usedPort(types, currentWorkflow(document), currentScope(document), loose, modelFamilies());
 }
 
 /** A link as files write it: without the port of a node that has just one. */

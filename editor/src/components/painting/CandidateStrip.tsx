@@ -1,0 +1,76 @@
+/** What the model made of the box: flip through it, and take what is good as a layer. */
+import { Check, ChevronLeft, ChevronRight, Layers2, Trash2, X } from "lucide-react";
+import { Button, cx, IconButton } from "@/components/ui";
+import { t } from "@/i18n";
+import { useDocuments } from "@/store/documents";
+import {
+  accept,
+  type Candidate,
+  choose,
+  discard,
+  discardAll,
+  flip,
+  keepAll,
+  useCandidates,
+} from "@/store/painting";
+import { told } from "./adding";
+import styles from "./CandidateStrip.module.css";
+
+const NONE: readonly Candidate[] = [];
+
+export function CandidateStrip() {
+  const document = useDocuments((state) => state.active);
+  const list = useCandidates(({ lists }) => lists.get(document) ?? NONE);
+  const shown = useCandidates((candidates) => candidates.shown(document));
+  if (list.length === 0 || shown === null) return null;
+  const place = { index: list.indexOf(shown) + 1, count: list.length };
+  return (
+    <section className={styles.strip} aria-label={t("painting.candidates")}>
+      <IconButton
+        icon={ChevronLeft}
+        label={t("painting.previous")}
+        disabled={list.length < 2}
+        onClick={() => flip(document, -1)}
+      />
+      <ul className={styles.list}>
+        {list.map((candidate, index) => (
+          <li key={`${candidate.job}/${candidate.digest}`}>
+            <button
+              type="button"
+              className={cx(styles.thumbnail, candidate === shown && styles.shown)}
+              aria-pressed={candidate === shown}
+              aria-label={t("painting.candidate", { index: index + 1, count: list.length })}
+              onClick={() => choose(document, candidate)}
+            >
+              <img src={candidate.url} alt="" draggable={false} />
+            </button>
+          </li>
+        ))}
+      </ul>
+      <IconButton
+        icon={ChevronRight}
+        label={t("painting.next")}
+        disabled={list.length < 2}
+        onClick={() => flip(document, 1)}
+      />
+      <span className={styles.count} aria-live="polite">
+        {t("painting.candidate", place)}
+      </span>
+      <span className={styles.gap} />
+      <IconButton icon={X} label={t("painting.discard")} onClick={() => discard(document)} />
+      <IconButton
+        icon={Trash2}
+        label={t("painting.discardAll")}
+        onClick={() => discardAll(document)}
+      />
+      <IconButton
+        icon={Layers2}
+        label={t("painting.keepAll")}
+        onClick={() => void told(() => keepAll(document))}
+      />
+      <Button variant="primary" icon={Check} onClick={() => void told(() => accept(document))}>
+        {t("painting.accept")}
+      </Button>
+    </section>
+  );
+}

@@ -1,0 +1,149 @@
+/** A workflow as a canvas: its layers as pictures to paint on, and what the model makes of them. */
+import { useEffect, useMemo, useRef, useState } from "react";
+import { useShallow } from "zustand/react/shallow";
+import { WidgetServicesProvider } from "@/components/widgets";
+import { storeServices } from "@/components/widgets/storeServices";
+import { t } from "@/i18n";
+import { isPaintable, type PaintCanvas, readCanvas } from "@/model/painting";
+import { useCatalogue } from "@/store/catalogue";
+import { useActive, useDocuments } from "@/store/documents";
+import { useJobs } from "@/store/jobs";
+import { startCandidates, useCandidates } from "@/store/painting";
+import { addFile, told } from "./adding";
+import { CandidateStrip } from "./CandidateStrip";
+import { useCanvasUi } from "./canvasUi";
+import { change } from "./layerActions";
+import styles from "./PaintingView.module.css";
+import { changeBox } from "./panel/BoxFields";
+import { LayerPanel } from "./panel/LayerPanel";
+import { PromptBar } from "./panel/PromptBar";
+import { addressOf, pictureMadeBy, progressOf } from "./pictures";
+import { StartCanvas } from "./StartCanvas";
+import type { Size } from "./stage/pixels/geometry";
+import { fitted } from "./stage/pixels/stageView";
+import { Stage } from "./stage/Stage";
+import type { StageHandle, StageView } from "./stage/stageProps";
+import { useStageSize } from "./stage/useStageSize";
+import { paint, undoStep } from "./strokes";
+import { ToolBar } from "./ToolBar";
+import { ToolSettings } from "./ToolSettings";
+
+export default function PaintingView() {
+  const types = useCatalogue((catalogue) => catalogue.types);
+  const { workflow, scope } = useActive((_document, shown, at) => ({ workflow: shown, scope: at }));
+  const canvas = useMemo(
+    () => types && readCanvas(workflow, scope, types),
+    [workflow, scope, types],
+  );
+  if (types === null) return null;
+  return (
+    <WidgetServicesProvider value={storeServices}>
+      {canvas === null ? <StartCanvas /> : <Board canvas={canvas} />}
+    </WidgetServicesProvider>
+  );
+}
+
+function Board({ canvas }: { readonly canvas: PaintCanvas }) {
+  const stage = useRef<StageHandle>(null);
+  const document = useDocuments((state) => state.active);
+  const { tool, setTool, choose, look } = useCanvasUi();
+  const [hasSelection, setHasSelection] = useState(false);
+  const active = useActiveLayer(canvas);
+  const place = useRef<HTMLDivElement>(null);
+  const view = useView(document, canvas, useStageSize(place));
+  const candidate = useCandidates((candidates) => candidates.shown(document));
+  const progress = useJobs(useShallow((jobs) => progressOf(jobs, document)));
+  useUndoKeys();
+  useEffect(startCandidates, []);
+  return (
+    <div className={styles.view} data-painting>
+      <ToolBar />
+      <div className={styles.middle}>
+        <ToolSettings stage={stage} hasSelection={hasSelection} />
+        {/* biome-ignore lint/a11y/noStaticElementInteractions: pictures may be dropped; the panel has a button for it */}
+        <div ref={place} className={styles.stage} onDragOver={over} onDrop={drop}>
+          <Stage
+            ref={stage}
+            canvas={canvas}
+            active={active}
+            tool={tool}
+            pictureOf={addressOf}
+            sourceOf={(node) => pictureMadeBy(document, node)}
+            candidate={candidate}
+            progress={progress}
+            view={view}
+            onView={look}
+            onPicture={paint}
+            onPlacement={(node, placement, done) =>
+              change(node, placement, done ? undefined : "drag")
+            }
+            onBox={changeBox}
+            onColor={(color) => setTool({ color })}
+            onActive={choose}
+            onTool={setTool}
+            onSelection={setHasSelection}
+          />
+        </div>
+        <CandidateStrip />
+      </div>
+      <aside className={styles.side} aria-label={t("painting.side")}>
+        <PromptBar canvas={canvas} />
+        <LayerPanel canvas={canvas} stage={stage} />
+      </aside>
+    </div>
+  );
+}
+
+/** What was chosen, as long as it is there; else the uppermost layer that can be painted on. */
+function useActiveLayer({ entries }: PaintCanvas): string | null {
+  const { active, choose } = useCanvasUi();
+  const isThere = entries.some(({ node }) => node === active);
+  const instead = entries.findLast((entry) => entry.kind === "raster" && isPaintable(entry));
+  const found = isThere ? active : (instead?.node ?? null);
+  useEffect(() => {
+    if (found !== active) choose(found);
+  }, [found, active, choose]);
+  return found;
+}
+
+/** What was seen of this workflow last; at first its box. */
+function useView(document: string, { box }: PaintCanvas, size: Size): StageView {
+  const view = useCanvasUi((ui) => ui.views.get(document));
+  return view ?? fitted(box, size);
+}
+
+/** Undo waits for strokes that are still being written, wherever the focus is on the canvas. */
+function useUndoKeys(): void {
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const isUndo = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey);
+      if (!isUndo || event.shiftKey || event.altKey || isText(event.target)) return;
+      if (document.querySelector("dialog[open], [data-menu]")) return;
+      event.preventDefault();
+      event.stopPropagation();
+      void undoStep();
+    };
+    addEventListener("keydown", press, true);
+    return () => removeEventListener("keydown", press, true);
+  }, []);
+}
+
+function isText(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLTextAreaElement ||
+    (target instanceof HTMLInputElement && target.type === "text")
+  );
+}
+
+function over(event: React.DragEvent): void {
+  if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+}
+
+function drop(event: React.DragEvent): void {
+  const files = [...event.dataTransfer.files].filter(({ type }) => type.startsWith("image/"));
+  if (files.length === 0) return;
+  event.preventDefault();
+  void told(async () => {
+    for (const file of files) await addFile("raster", file);
+  });
+}

@@ -1,0 +1,96 @@
+/** The tools of the canvas and the two colours that they paint with. */
+import {
+  ArrowLeftRight,
+  Blend,
+  BoxSelect,
+  Brush,
+  Circle,
+  Crop,
+  Eraser,
+  Hand,
+  Lasso,
+  type LucideIcon,
+  Move,
+  PaintBucket,
+  Pipette,
+} from "lucide-react";
+import { IconButton, tip } from "@/components/ui";
+import { t } from "@/i18n";
+import { useCanvasUi } from "./canvasUi";
+import { TOOL_KEYS, TOOLS, type ToolName } from "./stage/tools";
+import styles from "./ToolBar.module.css";
+
+const ICONS: Readonly<Record<ToolName, LucideIcon>> = {
+  brush: Brush,
+  eraser: Eraser,
+  fill: PaintBucket,
+  gradient: Blend,
+  rectangle: BoxSelect,
+  ellipse: Circle,
+  lasso: Lasso,
+  picker: Pipette,
+  move: Move,
+  box: Crop,
+  pan: Hand,
+};
+
+export function ToolBar() {
+  const { tool, setTool } = useCanvasUi();
+  return (
+    <div
+      role="toolbar"
+      aria-orientation="vertical"
+      aria-label={t("painting.tools")}
+      className={styles.bar}
+    >
+      {TOOLS.map((name) => (
+        <IconButton
+          key={name}
+          icon={ICONS[name]}
+          label={t(`painting.tool.${name}`)}
+          keys={TOOL_KEYS[name]}
+          pressed={tool.name === name}
+          onClick={() => setTool({ name })}
+        />
+      ))}
+      <div className={styles.colors}>
+        <Color
+          label={t("painting.color")}
+          value={tool.color}
+          onChange={(color) => setTool({ color })}
+        />
+        <Color
+          label={t("painting.background")}
+          value={tool.background}
+          onChange={(background) => setTool({ background })}
+        />
+        <IconButton
+          size="s"
+          icon={ArrowLeftRight}
+          label={t("painting.swap")}
+          keys="x"
+          onClick={() => setTool({ color: tool.background, background: tool.color })}
+        />
+      </div>
+    </div>
+  );
+}
+
+interface ColorProps {
+  readonly label: string;
+  readonly value: string;
+  readonly onChange: (color: string) => void;
+}
+
+function Color({ label, value, onChange }: ColorProps) {
+  return (
+    <input
+      type="color"
+      className={styles.color}
+      aria-label={label}
+      value={value}
+      onChange={(event) => onChange(event.target.value)}
+      {...tip(label)}
+    />
+  );
+}

@@ -1,0 +1,84 @@
+/** Adding layers to the canvas: empty ones to paint on, and pictures. */
+import { Brush, Grid2x2, ImagePlus, Layers2, MessageSquareText, SquareDashed } from "lucide-react";
+import { upload } from "@/api/client";
+import { chooseFile } from "@/components/generate/chooseFile";
+import type { MenuEntry } from "@/components/ui";
+import { t } from "@/i18n";
+import type { LayerKind, NewLayer } from "@/model/painting";
+import { modelFor } from "@/store/catalogue";
+import { notifyFault } from "@/store/notices";
+import { blankPicture, rememberSize } from "@/store/painting";
+
+import { add } from "./layerActions";
+
+const EMPTY = [
+  { kind: "raster", icon: Brush },
+  { kind: "mask", icon: SquareDashed },
+  { kind: "region", icon: MessageSquareText },
+] as const;
+
+const FROM_PICTURE = [
+  { kind: "raster", icon: ImagePlus },
+  { kind: "control", icon: Grid2x2 },
+  { kind: "reference", icon: Layers2 },
+] as const;
+
+export function addItems(): readonly MenuEntry[] {
+  return [
+    ...EMPTY.map(({ kind, icon }) => ({
+      id: `painting.add.${kind}`,
+      label: t(`painting.add.${kind}`),
+      icon,
+      run: () => void addEmpty(kind),
+    })),
+    "separator",
+    ...FROM_PICTURE.map(({ kind, icon }) => ({
+      id: `painting.addPicture.${kind}`,
+      label: t(`painting.addPicture.${kind}`),
+      icon,
+      run: () => void addPicture(kind),
+    })),
+  ];
+}
+
+export async function addEmpty(kind: LayerKind): Promise<void> {
+  await told(async () =>
+    add(kind, { title: t(`painting.kind.${kind}`), value: await blankPicture() }),
+  );
+}
+
+async function addPicture(kind: LayerKind): Promise<void> {
+  await told(async () => {
+    const file = await chooseFile("image/*");
+    if (file !== null) await addFile(kind, file);
+  });
+}
+
+/** A picture from elsewhere, as a layer of its own size at the corner of the box. */
+export async function addFile(kind: LayerKind, file: File): Promise<void> {
+  const { value, width, height } = await upload(file);
+  if (width !== null && height !== null) rememberSize(value, { width, height });
+  const title = file.name.replace(/\.[^.]*$/, "");
+  add(kind, { title, value, ...leading(kind) });
+}
+
+export async function told(act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (fault) {
+    notifyFault(fault, { title: t("painting.failed") });
+  }
+}
+
+/** What a new layer leads by: the first model of its kind that the server has. */
+function leading(kind: LayerKind): Pick<NewLayer, "control" | "reference"> {
+  if (kind === "control") {
+    const net = modelFor("LoadControlNet");
+    return { control: { preprocessor: "canny edges", ...(net === null ? {} : { net }) } };
+  }
+  if (kind !== "reference") return {};
+  const model = modelFor("LoadIPAdapter");
+  if (model !== null) return { reference: { by: "ip-adapter", model } };
+  const redux = modelFor("LoadRedux");
+  return { reference: redux === null ? { by: "latents" } : { by: "redux", model: redux } };
+}

@@ -1,0 +1,130 @@
+/** What is done to the layers of the canvas: each is one edit of the open workflow, one step to undo. */
+import {
+  addLayer,
+  duplicateLayer,
+  type Edited,
+  groupLayers,
+  type LayerChanges,
+  type LayerKind,
+  moveLayer,
+  type NewLayer,
+  type PaintCanvas,
+  type PaintGround,
+  type Placement,
+  readCanvas,
+  removeLayer,
+  setLayer,
+  ungroup,
+} from "@/model/painting";
+import type { Workflow } from "@/model/workflow";
+import { useCatalogue } from "@/store/catalogue";
+import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import { knownSize } from "@/store/pictureSizes";
+import { useCanvasUi } from "./canvasUi";
+
+/** The graph that is shown; null until the node types are there. */
+export function groundNow(): PaintGround | null {
+  const { types } = useCatalogue.getState();
+  const document = activeDocument();
+  return (
+    types && {
+      workflow: currentWorkflow(document),
+      scope: currentScope(document),
+      types,
+      sizeOf: knownSize,
+    }
+  );
+}
+
+export interface Here {
+  readonly ground: PaintGround;
+  readonly canvas: PaintCanvas;
+}
+
+/** The canvas of the graph that is shown, as it is at this moment. */
+export function here(): Here | null {
+  const ground = groundNow();
+  const canvas = ground && readCanvas(ground.workflow, ground.scope, ground.types);
+  return ground && canvas && { ground, canvas };
+}
+
+/** Change the graph; `merge` makes one step of changes in a row, as a slider makes them. */
+export function edit(
+  label: string,
+  make: (at: Here) => Workflow | Edited | null,
+  merge?: string,
+): void {
+  const at = here();
+  const made = at && make(at);
+  if (!made) return;
+  const isAdded = "node" in made;
+  const workflow = isAdded ? made.workflow : made;
+  useDocuments.getState().change(label, () => workflow, { merge });
+  if (isAdded && made.node !== null) useCanvasUi.getState().choose(made.node);
+}
+
+/** Where a layer is that has its own size and begins at the corner of the box. */
+export function cornerOf({ box }: PaintCanvas): Placement {
+  return { x: box.x, y: box.y, width: 0, height: 0, rotation: 0 };
+}
+
+/** A new layer, on the chosen one where that is of its kind. */
+export function add(kind: LayerKind, layer: Omit<NewLayer, "placement" | "above">): void {
+  const { active } = useCanvasUi.getState();
+  edit("painting.edit.add", ({ ground, canvas }) => {
+    const chosen = canvas.entries.find(({ node }) => node === active);
+    const above = chosen?.kind === kind && kind !== "control" ? chosen.node : null;
+    return addLayer(ground, canvas, kind, { ...layer, placement: cornerOf(canvas), above });
+  });
+}
+
+/** Changes that are called by their own name; all others are of the place. */
+const LOOKS = { title: 0, opacity: 0, mode: 0, visible: 0, locked: 0 } as const;
+
+export function change(node: string, changes: LayerChanges, merge?: string): void {
+  const [first = "title"] = Object.keys(changes);
+  const name = first in LOOKS ? first : "transform";
+  edit(
+    `painting.edit.${name}`,
+    ({ ground, canvas }) => setLayer(ground, canvas, node, changes),
+    merge && `layer:${node}.${name}#${merge}`,
+  );
+}
+
+export function remove(node: string): void {
+  const next = neighbour(node);
+  edit("painting.edit.remove", ({ ground, canvas }) => removeLayer(ground, canvas, node));
+  useCanvasUi.getState().choose(next);
+}
+
+/** The one below, or else the one above: what is chosen once a layer is gone. */
+function neighbour(node: string): string | null {
+  const entries = here()?.canvas.entries ?? [];
+  const at = entries.findIndex((entry) => entry.node === node);
+  return entries[at - 1]?.node ?? entries[at + 1]?.node ?? null;
+}
+
+export function move(node: string, by: number): void {
+  edit("painting.edit.move", ({ ground, canvas }) => {
+    const own = canvas.entries.find((entry) => entry.node === node);
+    if (!own) return null;
+    const beside = canvas.entries.filter(
+      ({ kind, parent }) => kind === own.kind && parent === own.parent,
+    );
+    const to = beside.indexOf(own) + by;
+    if (to < 0 || to >= beside.length) return null;
+    return moveLayer(ground, canvas, node, { index: to, parent: own.parent });
+  });
+}
+
+export function duplicate(node: string): void {
+  edit("painting.edit.duplicate", ({ ground, canvas }) => duplicateLayer(ground, canvas, node));
+}
+
+export function group(nodes: readonly string[]): void {
+  edit("painting.edit.group", ({ ground, canvas }) => groupLayers(ground, canvas, nodes));
+}
+
+export function dissolve(node: string): void {
+  edit("painting.edit.ungroup", ({ ground, canvas }) => ungroup(ground, canvas, node));
+}

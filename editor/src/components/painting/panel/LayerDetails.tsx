@@ -1,0 +1,108 @@
+/** What the chosen layer is blended with, and what leads the sampler by it. */
+import { useId, useMemo, useRef } from "react";
+import { Select, Slider } from "@/components/ui";
+import { t } from "@/i18n";
+import { isLink, linkOf } from "@/model/links";
+import type { PaintEntry, PaintLayer } from "@/model/painting";
+import { isLayer } from "@/model/painting";
+import { nodesOf } from "@/model/scope";
+import { inputOf } from "@/model/spec";
+import { widgetOf } from "@/model/widgets";
+import { useCatalogue } from "@/store/catalogue";
+import { useActive, useDocuments } from "@/store/documents";
+import { useJobs } from "@/store/jobs";
+import { change } from "../layerActions";
+import { pictureMadeBy } from "../pictures";
+import styles from "./LayerDetails.module.css";
+import { NodeField } from "./NodeField";
+
+const NOTHING: Partial<Pick<PaintLayer, "control" | "region">> = {};
+const CONTROL_PORTS = ["strength", "start", "end"] as const;
+
+export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
+  const modes = useModes();
+  const hasBlend = entry.kind === "raster" || entry.kind === "control";
+  const { control, region } = isLayer(entry) ? entry : NOTHING;
+  return (
+    <div className={styles.details}>
+      {entry.kind !== "reference" && <Opacity entry={entry} />}
+      {hasBlend && (
+        <Select
+          label={t("painting.mode")}
+          value={entry.mode}
+          options={modes.map((mode) => ({
+            value: mode,
+            label: t(`painting.mode.${mode.replaceAll(" ", "-")}`),
+          }))}
+          onChange={(mode) => change(entry.node, { mode })}
+        />
+      )}
+      {control && (
+        <div className={styles.fields}>
+          {control.preprocessor !== null && <Preprocessor node={control.preprocessor} />}
+          {CONTROL_PORTS.map((port) => (
+            <NodeField key={port} node={control.apply} port={port} />
+          ))}
+        </div>
+      )}
+      {region && (
+        <div className={styles.fields}>
+          <NodeField node={region.prompt} port={region.port ?? "text"} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** What makes the picture that a control net takes: its kind, and how it looks once it ran. */
+function Preprocessor({ node }: { readonly node: string }) {
+  const document = useDocuments((state) => state.active);
+  const kind = useActive((_document, workflow, scope) => {
+    const written = nodesOf(workflow, scope).get(node)?.inputs.get("preprocessor");
+    return isLink(written) ? (linkOf(written)?.node ?? null) : null;
+  });
+  const picture = useJobs(() => pictureMadeBy(document, node));
+  return (
+    <>
+      {kind !== null && <NodeField node={kind} port="kind" />}
+      {picture !== null && (
+        <img src={picture} alt={t("painting.preprocessed")} className={styles.made} />
+      )}
+    </>
+  );
+}
+
+/** The blend modes that the server's layers have. */
+function useModes(): readonly string[] {
+  const types = useCatalogue((catalogue) => catalogue.types);
+  return useMemo(() => {
+    const spec = types?.byName.get("AddLayer");
+    const input = spec ? inputOf(spec, "mode") : null;
+    const widget = input && widgetOf(input);
+    return widget?.kind === "choice" ? widget.options.map(String) : [];
+  }, [types]);
+}
+
+function Opacity({ entry }: { readonly entry: PaintEntry }) {
+  const id = useId();
+  // A drag is one step to undo; the next one is another.
+  const drag = useRef(0);
+  const percent = Math.round(entry.opacity * 100);
+  return (
+    <div className={styles.opacity}>
+      <label htmlFor={id}>{t("painting.opacity")}</label>
+      <Slider
+        id={id}
+        min={0}
+        max={100}
+        step={1}
+        value={percent}
+        onChange={(value) => change(entry.node, { opacity: value / 100 }, String(drag.current))}
+        onCommit={() => {
+          drag.current += 1;
+        }}
+      />
+      <output htmlFor={id}>{percent} %</output>
+    </div>
+  );
+}

@@ -1,0 +1,214 @@
+/** The layers of the canvas, the uppermost first, as lists of their kinds. */
+import {
+  ArrowDown,
+  ArrowUp,
+  Copy,
+  Eye,
+  EyeOff,
+  Folder,
+  Lock,
+  LockOpen,
+  Plus,
+  Trash2,
+  Ungroup,
+} from "lucide-react";
+import { type KeyboardEvent, type RefObject, useState } from "react";
+import { cx, IconButton, MenuButton, TextField } from "@/components/ui";
+import { t } from "@/i18n";
+import { isLayer, type PaintCanvas, type PaintEntry } from "@/model/painting";
+import { addItems } from "../adding";
+import { useCanvasUi } from "../canvasUi";
+import { change, dissolve, duplicate, group, move, remove } from "../layerActions";
+import { thumbnailOf } from "../pictures";
+import type { StageHandle } from "../stage/stageProps";
+import { LayerDetails } from "./LayerDetails";
+import { LayerMenu } from "./LayerMenu";
+import styles from "./LayerPanel.module.css";
+
+/** From what leads the sampler down to what is seen. */
+const KINDS = ["region", "control", "reference", "mask", "raster"] as const;
+
+interface PanelProps {
+  readonly canvas: PaintCanvas;
+  readonly stage: RefObject<StageHandle | null>;
+}
+
+export function LayerPanel({ canvas, stage }: PanelProps) {
+  const active = useCanvasUi((ui) => ui.active);
+  const chosen = canvas.entries.find(({ node }) => node === active) ?? null;
+  return (
+    <section className={styles.panel} aria-label={t("painting.layers")}>
+      <header className={styles.head}>
+        <h2 className={styles.title}>{t("painting.layers")}</h2>
+        <MenuButton icon={Plus} label={t("painting.add")} items={addItems} align="end" />
+        <LayerButtons chosen={chosen} />
+        <LayerMenu canvas={canvas} stage={stage} />
+      </header>
+      {chosen && <LayerDetails key={chosen.node} entry={chosen} />}
+      <div className={styles.lists}>
+        {KINDS.map((kind) => (
+          <KindList
+            key={kind}
+            kind={kind}
+            entries={canvas.entries.filter((entry) => entry.kind === kind)}
+          />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function LayerButtons({ chosen }: { readonly chosen: PaintEntry | null }) {
+  const node = chosen?.node ?? "";
+  const isGroup = chosen !== null && !isLayer(chosen);
+  const none = chosen === null;
+  return (
+    <>
+      <IconButton
+        icon={Copy}
+        label={t("painting.duplicate")}
+        disabled={none || isGroup}
+        onClick={() => duplicate(node)}
+      />
+      {isGroup ? (
+        <IconButton icon={Ungroup} label={t("painting.ungroup")} onClick={() => dissolve(node)} />
+      ) : (
+        <IconButton
+          icon={Folder}
+          label={t("painting.group")}
+          disabled={none || chosen.kind !== "raster"}
+          onClick={() => group([node])}
+        />
+      )}
+      <IconButton
+        icon={ArrowUp}
+        label={t("painting.up")}
+        disabled={none}
+        onClick={() => move(node, 1)}
+      />
+      <IconButton
+        icon={ArrowDown}
+        label={t("painting.down")}
+        disabled={none}
+        onClick={() => move(node, -1)}
+      />
+      <IconButton
+        icon={Trash2}
+        label={t("painting.remove")}
+        disabled={none}
+        onClick={() => remove(node)}
+      />
+    </>
+  );
+}
+
+interface ListProps {
+  readonly kind: (typeof KINDS)[number];
+  readonly entries: readonly PaintEntry[];
+}
+
+function KindList({ kind, entries }: ListProps) {
+  if (entries.length === 0) return null;
+  return (
+    <div className={styles.kind}>
+      <h3 className={styles.kindName}>{t(`painting.kind.${kind}`)}</h3>
+      <ul className={styles.list}>
+        {entries.toReversed().map((entry) => (
+          <Row key={entry.node} entry={entry} depth={depthOf(entry, entries)} />
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function depthOf(entry: PaintEntry, entries: readonly PaintEntry[]): number {
+  const parent = entries.find(({ node }) => node === entry.parent);
+  return parent === undefined ? 0 : 1 + depthOf(parent, entries);
+}
+
+function Row({ entry, depth }: { readonly entry: PaintEntry; readonly depth: number }) {
+  const { node, title, visible } = entry;
+  const isActive = useCanvasUi((ui) => ui.active === node);
+  const [draft, setDraft] = useState<string | null>(null);
+  const name = title || t(isLayer(entry) ? `painting.kind.${entry.kind}` : "painting.groupName");
+  const rename = (text: string) => {
+    if (draft !== null && text.trim() !== title) change(node, { title: text.trim() });
+    setDraft(null);
+  };
+  return (
+    <li
+      className={cx(styles.row, isActive && styles.active, !visible && styles.hidden)}
+      style={{ paddingInlineStart: `${8 + depth * 14}px` }}
+    >
+      <IconButton
+        size="s"
+        icon={visible ? Eye : EyeOff}
+        label={t(visible ? "painting.hide" : "painting.show", { name })}
+        onClick={() => change(node, { visible: !visible })}
+      />
+      <Thumbnail entry={entry} />
+      {draft === null ? (
+        <button
+          type="button"
+          className={styles.name}
+          aria-pressed={isActive}
+          onClick={() => useCanvasUi.getState().choose(node)}
+          onDoubleClick={() => setDraft(title)}
+          onKeyDown={(event) => rowKey(event, node, () => setDraft(title))}
+        >
+          {name}
+        </button>
+      ) : (
+        <TextField
+          autoFocus
+          label={t("painting.name")}
+          value={draft}
+          onChange={setDraft}
+          onCommit={rename}
+          onKeyDown={(event) => {
+            if (event.key === "Escape") setDraft(null);
+          }}
+        />
+      )}
+      {isLayer(entry) && entry.picture !== null && (
+        <IconButton
+          size="s"
+          icon={entry.locked ? Lock : LockOpen}
+          label={t(entry.locked ? "painting.unlock" : "painting.lock", { name })}
+          className={cx(!entry.locked && styles.quiet)}
+          onClick={() => change(node, { locked: !entry.locked })}
+        />
+      )}
+    </li>
+  );
+}
+
+/** F2 renames, Delete removes, Alt with an arrow moves, as elsewhere in the editor. */
+function rowKey(event: KeyboardEvent<HTMLButtonElement>, node: string, rename: () => void): void {
+  const act = {
+    F2: rename,
+    Delete: () => remove(node),
+    ArrowUp: event.altKey ? () => move(node, 1) : () => focusRow(event.currentTarget, -1),
+    ArrowDown: event.altKey ? () => move(node, -1) : () => focusRow(event.currentTarget, 1),
+  }[event.key];
+  if (act === undefined) return;
+  event.preventDefault();
+  act();
+}
+
+function focusRow(from: HTMLElement, by: number): void {
+  const names = [
+    ...(from.closest("section")?.querySelectorAll<HTMLElement>(`.${styles.name}`) ?? []),
+  ];
+  names[names.indexOf(from) + by]?.focus();
+}
+
+function Thumbnail({ entry }: { readonly entry: PaintEntry }) {
+  if (!isLayer(entry)) return <Folder aria-hidden size={18} className={styles.folder} />;
+  const url = entry.picture && thumbnailOf(entry.picture.value);
+  return (
+    <span className={styles.thumbnail} aria-hidden>
+      {url !== null && url !== "" && <img src={url} alt="" draggable={false} />}
+    </span>
+  );
+}

@@ -1,0 +1,104 @@
+/** The layers of a canvas as they are composited: groups in groups, and what is shown tinted. */
+import {
+  isLayer,
+  type LayerKind,
+  type PaintCanvas,
+  type PaintEntry,
+  type PaintLayer,
+} from "@/model/painting/types";
+
+export interface LayerItem {
+  readonly kind: "layer";
+  readonly node: string;
+  readonly layer: PaintLayer;
+  readonly opacity: number;
+  readonly mode: string;
+}
+
+/** Composited by itself first, then as a whole. */
+export interface GroupItem {
+  readonly kind: "group";
+  /** Null of layers that are only shown together. */
+  readonly node: string | null;
+  readonly items: readonly TreeItem[];
+  readonly opacity: number;
+  readonly mode: string;
+  /** The color in which its coverage is shown; null for its own colors. */
+  readonly tint: string | null;
+}
+
+export type TreeItem = LayerItem | GroupItem;
+
+/** Masks and regions let the picture below be seen. */
+const TINT_OPACITY = 0.5;
+const MASK_TINT = "#e5484d";
+const REGION_TINTS = ["#3e8ef7", "#30a46c", "#f5a524", "#a855f7", "#14b8c4", "#ec4899"];
+
+/** Visible items, bottom first: pictures, then control layers, regions and the mask over them. */
+export function layerTree(
+  canvas: PaintCanvas,
+  tintOf?: (layer: PaintLayer) => string,
+): readonly TreeItem[] {
+  const of = (kind: LayerKind) => itemsOf(canvas, kind, null);
+  const regions = [...byRegion(canvas.entries)].flatMap(([prompt, first], index) => {
+    const items = of("region").filter((item) => regionOf(item) === prompt);
+    const tint = tintOf?.(first) ?? REGION_TINTS[index % REGION_TINTS.length] ?? MASK_TINT;
+    return tinted(items, tint);
+  });
+  const mask = canvas.entries.filter(isLayer).find(({ kind }) => kind === "mask");
+  const maskTint = mask && tintOf?.(mask);
+  return [
+    ...of("raster"),
+    ...of("control"),
+    ...regions,
+    ...tinted(of("mask"), maskTint ?? MASK_TINT),
+  ];
+}
+
+/** The items of a kind alone, such as for the picture that is generated from. */
+export function itemsOf(
+  canvas: PaintCanvas,
+  kind: LayerKind,
+  parent: string | null,
+): readonly TreeItem[] {
+  return canvas.entries
+    .filter((entry) => entry.kind === kind && entry.parent === parent && entry.visible)
+    .map((entry): TreeItem => {
+      const { node, opacity, mode } = entry;
+      if (isLayer(entry)) return { kind: "layer", node, layer: entry, opacity, mode };
+      return { kind: "group", node, items: itemsOf(canvas, kind, node), opacity, mode, tint: null };
+    });
+}
+
+/** The layers of a tree, bottom first. */
+export function layersOf(items: readonly TreeItem[]): readonly PaintLayer[] {
+  return items.flatMap((item) => (item.kind === "layer" ? [item.layer] : layersOf(item.items)));
+}
+
+export function holds(item: TreeItem, node: string | null): boolean {
+  if (node === null) return false;
+  if (item.node === node) return true;
+  return item.kind === "group" && item.items.some((each) => holds(each, node));
+}
+
+function tinted(items: readonly TreeItem[], tint: string): readonly TreeItem[] {
+  if (items.length === 0) return [];
+  return [{ kind: "group", node: null, items, opacity: TINT_OPACITY, mode: "normal", tint }];
+}
+
+/** The first layer of each region's prompt. */
+function byRegion(entries: readonly PaintEntry[]): ReadonlyMap<string, PaintLayer> {
+  const found = new Map<string, PaintLayer>();
+  for (const entry of entries.filter(isLayer)) {
+    if (entry.kind !== "region") continue;
+    const prompt = entry.region?.prompt ?? "";
+    if (!found.has(prompt)) found.set(prompt, entry);
+  }
+  return found;
+}
+
+function regionOf(item: TreeItem): string {
+  if (item.kind === "layer") return item.layer.region?.prompt ?? "";
+  const [first] = layersOf([item]);
+  return first?.region?.prompt ?? "";
+}

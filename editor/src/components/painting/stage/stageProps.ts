@@ -1,0 +1,88 @@
+/** What the stage takes and offers: the contract between it and the view around it. */
+import type { Ref } from "react";
+import type { CanvasBox, PaintCanvas, PaintLayer, Placement } from "@/model/painting/types";
+import type { ToolState } from "./tools";
+
+/** Which part of the canvas is seen: the canvas point at the stage's top left corner, and its scale. */
+export interface StageView {
+  readonly x: number;
+  readonly y: number;
+  /** CSS pixels for one pixel of the canvas. */
+  readonly zoom: number;
+}
+
+/** The new picture of a layer. */
+export interface PaintedPicture {
+  /** PNG with transparency, cropped to what is painted. */
+  readonly blob: Promise<Blob>;
+  /** Own size, no rotation; it lies at whole pixels. */
+  readonly placement: Placement;
+  /** What was done, for the history; translated. */
+  readonly label: string;
+}
+
+export interface StageProps {
+  readonly canvas: PaintCanvas;
+  /** The node of the layer that is painted on and moved. */
+  readonly active: string | null;
+  readonly tool: ToolState;
+  /** The URL of a picture of the graph, such as `upload:…`. */
+  pictureOf(value: string): string;
+  /** The URL of a picture that a node computed; null if there is none yet. */
+  sourceOf(node: string): string | null;
+  /** The result that is shown on the canvas. */
+  readonly candidate: { readonly url: string; readonly placement: Placement } | null;
+  /** Of the running job, shown in the box; `share` from 0 to 1. */
+  readonly progress: { readonly preview: string | null; readonly share: number } | null;
+  readonly view: StageView;
+  onView(view: StageView): void;
+  /**
+   * A layer was painted on. Gives the value under which the stage keeps the pixels it has, once the
+   * graph has it; a failure takes the stroke back. Strokes must come into the graph in their order.
+   */
+  onPicture(layer: PaintLayer, picture: PaintedPicture): Promise<string>;
+  /** The layer is moved, scaled or rotated; `done` once the pointer is up. */
+  onPlacement(node: string, placement: Placement, done: boolean): void;
+  onBox(box: CanvasBox, done: boolean): void;
+  /** The color picker picked "#rrggbb". */
+  onColor(color: string): void;
+  /** The move tool chose the layer under the pointer. */
+  onActive(node: string): void;
+  /** Keys on the stage changed the tool or its settings. */
+  onTool(changes: Partial<ToolState>): void;
+  /** Whether something is selected now. */
+  onSelection?(hasSelection: boolean): void;
+  /** The color in which a mask or region is shown; red and a few others if it is left out. */
+  tintOf?(layer: PaintLayer): string;
+  /** The stage as buttons use it; null when it goes. */
+  readonly ref?: Ref<StageHandle>;
+}
+
+/** What buttons outside of the stage do with its pixels. */
+export interface StageHandle {
+  readonly hasSelection: boolean;
+  selectAll(): void;
+  invertSelection(): void;
+  clearSelection(): void;
+  /** Fill what is selected, or the box, with the tool's color on the active layer. */
+  fillSelection(): void;
+  eraseSelection(): void;
+  /** White where something is selected, else transparent, for a new mask layer; null without one. */
+  selectionPicture(): { readonly blob: Promise<Blob>; readonly placement: Placement } | null;
+  /** One layer, or several merged with their opacity and modes, as one picture; null if empty. */
+  mergedPicture(
+    nodes: readonly string[],
+  ): { readonly blob: Promise<Blob>; readonly placement: Placement } | null;
+  /**
+   * Keep pixels that the stage gave (`selectionPicture`, `mergedPicture`) under the value of their
+   * file, so that the new layer shows without loading.
+   */
+  keep(value: string, blob: Promise<Blob>): void;
+  /** All visible raster layers in a part of the canvas, by default the box, as PNG. */
+  flattened(area?: { x: number; y: number; width: number; height: number }): Promise<Blob>;
+  /** Show the box, or all layers, in the middle. */
+  fit(what: "box" | "layers"): void;
+  /** Take back the stroke, selection or drag that is going on. */
+  cancel(): void;
+  focus(): void;
+}

@@ -1,0 +1,142 @@
+import type { Ref } from "react";
+import { useImperativeHandle, useMemo } from "react";
+import { isLayer } from "@/model/painting/types";
+import { type Ground, optionsFor, targetArea } from "./gestures";
+import { FillEdit } from "./pixels/edits";
+import { isEmpty, outward, type Rect, type Size, union } from "./pixels/geometry";
+import { itemsOf, type TreeItem } from "./pixels/layerTree";
+import {
+  inverted,
+  isNone,
+  masked,
+  NO_SELECTION,
+  type Selection,
+  selectRectangle,
+} from "./pixels/selection";
+import { shelf } from "./pixels/shelf";
+import { fitted } from "./pixels/stageView";
+import { encoded, isTooLarge, type Picture, pictureOf, Surface } from "./pixels/surface";
+import type { StageHandle, StageProps } from "./stageProps";
+
+interface Options {
+  /** Null while there is no canvas to draw on. */
+  ground(): Ground | null;
+  readonly size: Size;
+  readonly element: () => HTMLElement | null;
+  select(selection: Selection): void;
+  selection(): Selection;
+  cancel(): void;
+  props(): StageProps;
+}
+
+/** Pictures that were handed out, by the file that is made of them. */
+const handedOut = new WeakMap<Promise<Blob>, Picture>();
+
+/** What buttons around the stage do with its pixels. */
+export function useStageHandle(ref: Ref<StageHandle> | undefined, options: Options): StageHandle {
+  const handle = useMemo(() => handleOf(options), [options]);
+  useImperativeHandle(ref, () => handle, [handle]);
+  return handle;
+}
+
+function handleOf({
+  ground,
+  size,
+  element,
+  select,
+  selection,
+  cancel,
+  props,
+}: Options): StageHandle {
+  function fillWith(erases: boolean) {
+    const now = ground();
+    if (now === null) return;
+    const layer = now.painter.paintable(now.active);
+    if (layer === null) return now.onRefused();
+    const area = erases
+      ? outward(union(now.painter.extentOf([layer]), now.selection.rect))
+      : targetArea(now.selection, now.canvas.box);
+    if (isTooLarge(area)) return now.onRefused();
+    const mask = new Uint8Array(area.width * area.height).fill(255);
+    const options = optionsFor(now, layer, erases);
+    // The opacity is that of paint: what is erased by a key is gone.
+    const edit = new FillEdit(erases ? { ...options, opacity: 1 } : options, area, mask);
+    const label = now.label(erases ? "erase" : "fill");
+    if (!now.painter.commit(layer.node, edit, label)) now.onRefused();
+  }
+
+  function handedPicture(picture: Picture, rect: Rect) {
+    const blob = encoded(picture);
+    handedOut.set(blob, picture);
+    return { blob, placement: { ...rect, rotation: 0 } };
+  }
+
+  return {
+    get hasSelection() {
+      return !isNone(selection());
+    },
+    selectAll: () => select(selectRectangle(props().canvas.box)),
+    invertSelection() {
+      const next = inverted(selection());
+      select(isNone(next) ? NO_SELECTION : next);
+    },
+    clearSelection: () => select(NO_SELECTION),
+    fillSelection: () => fillWith(false),
+    eraseSelection: () => fillWith(true),
+    selectionPicture() {
+      const now = selection();
+      if (isNone(now)) return null;
+      const area = targetArea(now, props().canvas.box);
+      const mask = masked(now, area);
+      const bytes = new Uint8ClampedArray(mask.length * 4).fill(255);
+      for (let at = 0; at < mask.length; at++) bytes[at * 4 + 3] = mask[at] ?? 0;
+      return handedPicture({ ...area, image: pictureOf(bytes, area) }, area);
+    },
+    mergedPicture(nodes) {
+      const now = ground();
+      if (now === null) return null;
+      const items = chosen(now, nodes);
+      const layers = now.canvas.entries.filter(isLayer).filter(({ node }) => nodes.includes(node));
+      const extent = outward(now.painter.extentOf(layers));
+      if (isEmpty(extent) || isTooLarge(extent)) return null;
+      const surface = new Surface(extent);
+      const merged = now.painter.composited(items, extent);
+      surface.draw((context) => context.drawImage(merged, extent.x, extent.y));
+      const { picture, rect } = surface.cropped();
+      return handedPicture(picture, rect);
+    },
+    keep(value, blob) {
+      const picture = handedOut.get(blob);
+      if (picture !== undefined) shelf.keep(value, picture);
+    },
+    async flattened(area) {
+      const now = ground();
+      if (now === null) throw new Error("There is no canvas to draw on.");
+      const rect = outward(area ?? now.canvas.box);
+      const image = now.painter.composited(itemsOf(now.canvas, "raster", null), rect);
+      return encoded({ ...rect, image });
+    },
+    fit(what) {
+      const { canvas, onView } = props();
+      const now = ground();
+      const layers = now?.painter.extentOf(now.painter.layers) ?? canvas.box;
+      onView(fitted(what === "box" || isEmpty(layers) ? canvas.box : layers, size));
+    },
+    cancel,
+    focus: () => element()?.focus({ preventScroll: true }),
+  };
+}
+
+/** Layers of some nodes in the order of the canvas, with their own opacity and modes. */
+function chosen({ canvas }: Ground, nodes: readonly string[]): readonly TreeItem[] {
+  return canvas.entries
+    .filter(isLayer)
+    .filter(({ node }) => nodes.includes(node))
+    .map((layer) => ({
+      kind: "layer",
+      node: layer.node,
+      layer,
+      opacity: layer.opacity,
+      mode: layer.mode,
+    }));
+}

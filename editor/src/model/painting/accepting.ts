@@ -1,0 +1,34 @@
+/** Results of a canvas taken as layers of it. */
+
+import { withLayer } from "./adding";
+import { settled, withRaster } from "./encoding";
+import { chains, type Edited, on, type PaintGround } from "./ground";
+import type { PaintCanvas, Placement } from "./types";
+
+/**
+ * Pictures put onto all raster layers, the last one uppermost.
+ *
+ * @param placement Where the box stood in which they were made.
+ */
+export function acceptResult(
+  ground: PaintGround,
+  canvas: PaintCanvas,
+  values: readonly string[],
+  placement: Placement,
+  title = "",
+): Edited {
+  const box = canvas.box.node;
+  const made = values.length > 0 ? withRaster(ground, box) : null;
+  if (made === null) return { workflow: ground.workflow, node: null };
+  let found = made.ground;
+  let node: string | null = null;
+  for (const value of values) {
+    const chain = chains(found, box).find(({ flatten }) => flatten === made.flatten);
+    if (chain === undefined) break;
+    const added = withLayer(found, chain, { value, placement, title });
+    found = on(found, added.workflow);
+    node = added.node ?? node;
+  }
+  if (node === null) return { workflow: ground.workflow, node };
+  return { workflow: settled(found, box, ground).workflow, node };
+}

@@ -1,0 +1,232 @@
+"""A workflow as a canvas: painting on layers, what the model makes of them, and what survives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.editor.editing import Editor, box_of
+from tests.editor.faults import bring_axe, check
+from tests.editor.gates import prompted
+from tests.editor.graphs import go_to, written
+from tests.editor.serving import Server
+from tests.editor.watching import UNREACHED
+
+ACTIONS = 60
+ENDS = (9, 20, 31, 42, 53)
+"""Actions after which something dies: the page, or the server under it."""
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Somebody at the canvas of the open workflow."""
+
+    editor: Editor
+
+    @property
+    def stage(self) -> Locator:
+        return self.editor.page.get_by_role("application", name=re.compile("^Canvas,"))
+
+    def button(self, name: str) -> Locator:
+        return self.editor.page.locator("[data-painting]").get_by_role(
+            "button", name=name, exact=True
+        )
+
+    def rows(self) -> Locator:
+        layers = self.editor.page.get_by_role("region", name="Layers", exact=True)
+        return layers.locator("li").get_by_role("button", name=re.compile("^Layer"))
+
+    def open(self) -> None:
+        self.editor.page.keyboard.press("Alt+c")
+        expect(self.editor.page.locator("[data-painting]")).to_be_visible()
+
+    def start(self, width: int, height: int) -> None:
+        for label, side in (("Width", width), ("Height", height)):
+            field = self.editor.page.get_by_label(label, exact=True)
+            field.fill(str(side))
+            field.press("Enter")
+        self.editor.page.get_by_role("button", name="Empty canvas").click()
+        expect(self.stage).to_be_visible()
+
+    def add(self, kind: str) -> None:
+        count = self.rows().count()
+        self.button("Add a layer").click()
+        self.editor.page.get_by_role("menuitem", name=kind, exact=True).click()
+        if kind == "Empty layer":
+            expect(self.rows()).to_have_count(count + 1)
+
+    def stroke(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """From one point to another, in parts of the stage's size."""
+        box = box_of(self.stage)
+        (x, y), (to_x, to_y) = (
+            (box["x"] + box["width"] * across, box["y"] + box["height"] * down)
+            for across, down in (start, end)
+        )
+        mouse = self.editor.page.mouse
+        mouse.move(x, y)
+        mouse.down()
+        mouse.move(to_x, to_y, steps=6)
+        mouse.up()
+
+
+@pytest.fixture
+def painter(tab: Editor) -> Painter:
+    """With a workflow of the tiny model, as a canvas."""
+    editor = tab.open_link(prompted("a brass kettle", name="kettle"))
+    found = Painter(editor)
+    found.open()
+    return found
+
+
+def nodes(editor: Editor) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = written(editor)["nodes"]
+    return found
+
+
+def typed(editor: Editor, kind: str) -> list[dict[str, Any]]:
+    return [node for node in nodes(editor).values() if node["type"] == kind]
+
+
+def test_what_is_painted_is_sampled_and_a_candidate_becomes_a_layer(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.stroke((0.4, 0.4), (0.6, 0.6))
+    bring_axe(editor)
+    check(editor, "the canvas")
+    painter.add("Mask")
+    painter.stroke((0.5, 0.4), (0.5, 0.6))
+    painter.button("Generate").click()
+    candidates = editor.page.get_by_role("region", name="Candidates")
+    expect(candidates).to_be_visible()
+    check(editor, "candidates")
+    candidates.get_by_role("button", name="Accept").click()
+    expect(painter.rows()).to_have_count(2)
+    expect(candidates).to_have_count(0)
+    # All of it is in the graph.
+    [box] = typed(editor, "BoundingBox")
+    assert (box["inputs"]["width"], box["inputs"]["height"]) == (64, 64)
+    assert len(typed(editor, "AddLayer")) == 3
+    assert len(typed(editor, "SetNoiseMask")) == 1
+    # And what is changed there is seen here.
+    [painted, *_] = [name for name, node in nodes(editor).items() if node["type"] == "AddLayer"]
+    editor.page.keyboard.press("Alt+c")
+    go_to(editor, painted)
+    editor.fill(painted, "Opacity", "0.5")
+    painter.open()
+    painter.rows().last.click()
+    expect(editor.page.get_by_label("Opacity").last).to_have_value("50")
+
+
+def test_undo_takes_back_a_stroke_at_once(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    before = written(editor)["nodes"]
+    painter.stroke((0.4, 0.4), (0.6, 0.6))
+    editor.page.keyboard.press("ControlOrMeta+z")
+    expect(painter.button("Redo")).to_be_enabled()
+    assert written(editor)["nodes"] == before
+    painter.button("Redo").click()
+    expect(painter.button("Redo")).to_be_disabled()
+    assert written(editor)["nodes"] != before
+
+
+# -- a sitting
+
+
+def actions(painter: Painter, seed: int) -> Iterator[Callable[[], None]]:
+    """What somebody does, one after the other; the same for the same seed."""
+    draw = Random(seed)
+    page = painter.editor.page
+    layers = 1
+
+    def point() -> tuple[float, float]:
+        return 0.3 + 0.4 * draw.random(), 0.3 + 0.4 * draw.random()
+
+    def stroke(tool: str) -> Callable[[], None]:
+        start, end, color = point(), point(), f"#{draw.randrange(1 << 24):06x}"
+
+        def act() -> None:
+            painter.rows().first.click()
+            page.get_by_label("Color", exact=True).fill(color)
+            painter.button(tool).click()
+            painter.stroke(start, end)
+
+        return act
+
+    for _ in range(ACTIONS):
+        kind = draw.choice(["Brush", "Brush", "Brush", "Eraser", "Fill", "opacity", "hide", "add"])
+        if kind == "add" and layers < 5:
+            layers += 1
+            yield lambda: painter.add("Empty layer")
+        elif kind == "opacity":
+            value = str(draw.randrange(20, 100))
+
+            def fade(value: str = value) -> None:
+                painter.rows().last.click()
+                page.get_by_label("Opacity").last.fill(value)
+
+            yield fade
+        elif kind == "hide":
+            # Twice, so that what is painted on is seen.
+            def hide() -> None:
+                row = painter.rows().last.locator("xpath=ancestor::li")
+                row.get_by_role("button", name=re.compile("^Hide")).click()
+                row.get_by_role("button", name=re.compile("^Show")).click()
+
+            yield hide
+        else:
+            yield stroke(kind if kind in ("Brush", "Eraser", "Fill") else "Brush")
+
+
+def sit(painter: Painter, server: Server, seed: int, *, dying: bool) -> list[dict[str, Any]]:
+    """A whole sitting; gives what is on the canvas at its end."""
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    for number, act in enumerate(actions(painter, seed)):
+        act()
+        if not dying or number not in ENDS:
+            continue
+        editor.written()
+        if number % 2:
+            editor.page.reload()
+            expect(editor.status.get_by_text("Connected", exact=True)).to_be_visible()
+            editor.drawn()
+            painter.open()
+        else:
+            with editor.watch.allowing(*UNREACHED):
+                server.kill()
+                server.start()
+                expect(editor.status.get_by_text("Connected", exact=True)).to_be_visible()
+        expect(painter.stage).to_be_visible()
+    return [
+        {"type": node["type"], "inputs": node["inputs"]}
+        for node in nodes(editor).values()
+        if node["type"] in ("AddLayer", "LoadImage", "FlattenLayers", "BoundingBox")
+    ]
+
+
+@pytest.mark.slow
+def test_a_sitting_survives_reloads_and_a_server_that_dies(
+    painter: Painter, server: Server
+) -> None:
+    whole = sit(painter, server, 7, dying=False)
+    tab = painter.editor.open_link(prompted("a brass kettle", name="again"))
+    again = Painter(tab)
+    again.open()
+    broken = sit(again, server, 7, dying=True)
+    # Files are named by their content: the same names are the same pixels.
+    assert broken == whole
+    for node in broken:
+        value = str(node["inputs"].get("path", ""))
+        if value.startswith("upload:"):
+            digest = value.removeprefix("upload:").partition("/")[0]
+            server.client.get(f"uploads/{digest}").raise_for_status()
