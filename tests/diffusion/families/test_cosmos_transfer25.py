@@ -91,6 +91,12 @@ def cosmos_transfer25() -> Any:
     return d.Cosmos2_5_TransferPipeline(*parts, None, SafetyChecker())
 
 
+def cosmos_transfer25_with_network() -> Any:
+    """A folder of all that the pipeline needs."""
+    pipeline = cosmos_transfer25()
+    return type(pipeline)(**{**pipeline.components, "controlnet": control_network()})
+
+
 def controlled(pipeline: Any, net: Any, vae: Any = None) -> Any:
     """The pipeline with a control network, which encodes as nodegraph does."""
     other = type(pipeline)(**{**pipeline.components, "controlnet": net})
@@ -592,6 +598,12 @@ def test_a_file_of_a_control_network_is_read_whole(tmp_path: Path) -> None:
     file = tmp_path / "edge.safetensors"
     save_file(control.state_dict(), file)
     assert_same_tensors(load_component(open_control(str(file), []), "cpu").module, control)
+
+
+def test_a_folder_of_the_whole_pipeline_has_a_control_network(model_of: ModelOf) -> None:
+    pipeline, model = model_of(cosmos_transfer25_with_network)
+    live = load_component(open_control(str(model.folder), []), "cpu")
+    assert_same_tensors(live.module, pipeline.controlnet)
 
 
 def test_what_no_tensor_shows_is_as_published() -> None:

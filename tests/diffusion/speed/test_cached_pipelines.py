@@ -40,7 +40,11 @@ from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a f
 from tests.diffusion.families.equality import NEGATIVE, stock
 from tests.diffusion.families.test_auraflow import auraflow
 from tests.diffusion.families.test_cosmos import cosmos, cosmos_predict2
-from tests.diffusion.families.test_cosmos25 import cosmos_predict25
+from tests.diffusion.families.test_cosmos25 import cosmos_predict25, film
+from tests.diffusion.families.test_cosmos_transfer25 import (
+    as_frames,
+    cosmos_transfer25_with_network,
+)
 from tests.diffusion.families.test_ernie_image import ernie_image
 from tests.diffusion.families.test_flux import chroma, flux, sd3
 from tests.diffusion.families.test_flux2 import denormalised, flux2, flux2_klein, tokens
@@ -207,6 +211,21 @@ CASES = (
         cfg=1.0,
         negative=None,
         options=_scale(0.0),
+    ),
+    Case(
+        cosmos_transfer25_with_network,
+        "cosmos-transfer25",
+        "uni_pc",
+        frames=5,
+        cfg=1.0,
+        negative=None,
+        # nodegraph has no control network beside it here.
+        options=_scale(0.0)
+        | {
+            "controls": as_frames(film(5)),
+            "controls_conditioning_scale": 0.0,
+            "num_frames_per_chunk": 5,
+        },
     ),
     Case(ernie_image, "ernie-image", options=_scale()),
     Case(
