@@ -36,10 +36,10 @@ def lora_outputs(inputs: HookInputs) -> dict[str, Facts]:
     A LoRA may make a model follow a control image, as those of Flux.1 Canny and Depth do. So what a
     model of such a family takes besides text is unknown after one.
     """
-    facts = {port: dict(inputs.facts.get(port, {})) for port in _PORTS}
+    facts: dict[str, Facts] = {port: dict(inputs.facts.get(port, {})) for port in _PORTS}
     family = FAMILIES.get(facts["model"].get("family") or "")
     if family is not None and "control" in family.image_inputs:
-        facts["model"].pop("takes", None)
+        facts["model"] = {name: item for name, item in facts["model"].items() if name != "takes"}
     return facts
 
 

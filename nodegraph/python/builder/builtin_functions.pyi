@@ -3827,9 +3827,9 @@ class BuiltinFunctions:
     ) -> _ImageConditioning:
         """Give an image to a model that was trained to follow one, for example its edges or depth map.
 
-        Use it for Flux.1 Canny and Depth, for CogView 4 Control, and for InstructPix2Pix and HiDream-E1,
-        which edit the image. The latent is empty and has the size of the image. For other models use a ControlNet,
-        or ReferenceLatents.
+        Use it for Flux.1 Canny and Depth, for CogView 4 Control, and for InstructPix2Pix and
+        HiDream-E1, which edit the image. The latent is empty and has the size of the image. For other
+        models use a ControlNet, or ReferenceLatents.
 
         conditioning: The prompt. If only the positive prompt has the image, the negative prompt uses the same image.
         vae: The VAE of the model.
@@ -5090,8 +5090,8 @@ class BuiltinFunctions:
         BLIP and Florence-2.
 
         Files and folders are supported for BiRefNet, RMBG, ISNet and U²-Net, and files for Depth
-        Anything V2, SAM, SAM 3 and SAM 3.1. YOLO detectors are ONNX files, which need the package onnxruntime: pip
-        install "nodegraph[onnx]". Custom code in a folder is not run.
+        Anything V2, SAM, SAM 3 and SAM 3.1. YOLO detectors are ONNX files, which need the package
+        onnxruntime: pip install "nodegraph[onnx]". Custom code in a folder is not run.
 
         model: Name in a models folder, for example segment/sam2-hiera-tiny or background_removal/birefnet.safetensors.
         dtype: Precision in memory, as for LoadModel, but auto is always float32 on a CPU.
