@@ -1,1 +1,0 @@
-import{B as e,Cu as t,M as n,za as r}from"./shared-Cm1FiQo-.js";import{t as i}from"./Marks-BPIg90t2.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(n,{title:t(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(e,{variant:`primary`,onClick:o,children:t(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

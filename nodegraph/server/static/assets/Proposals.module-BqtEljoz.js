@@ -1,1 +1,0 @@
-var e={list:`_list_1uenn_2`,option:`_option_1uenn_10`,text:`_text_1uenn_31`};export{e as t};

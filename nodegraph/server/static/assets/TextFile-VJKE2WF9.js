@@ -1,1 +1,0 @@
-import{t as e}from"./useFile-atxDxKns.js";import{n as t,za as n}from"./shared-Cm1FiQo-.js";import{r}from"./FileView-CZ2r7yT2.js";var i=n();function a({artifact:n}){let a=e(n,o);return a.state===`ready`?(0,i.jsx)(`pre`,{className:t.text,tabIndex:0,children:a.value}):(0,i.jsx)(r,{artifact:n,fetched:a})}function o(e){return new TextDecoder().decode(e)}export{a as default};

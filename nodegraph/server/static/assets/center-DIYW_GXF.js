@@ -1,1 +1,0 @@
-import{$i as e,Xc as t}from"./shared-Cm1FiQo-.js";function n(){let{selection:n}=e(),[r=null]=n;return t(n.size===1?r:null)}export{n as t};

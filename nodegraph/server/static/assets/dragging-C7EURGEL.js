@@ -1,1 +1,0 @@
-var e=`application/x-nodegraph-model`,t=null;function n(n,r){t=r,n.dataTransfer.setData(e,r.name),n.dataTransfer.effectAllowed=`copy`}function r(){t=null}function i({dataTransfer:n}){return n.types.includes(e)?t:null}export{i as n,r,n as t};

@@ -1,0 +1,1 @@
+(function(){let e=self;self.onmessage=async({data:{id:t,bitmap:n}})=>{try{let r=new OffscreenCanvas(n.width,n.height);r.getContext(`2d`)?.drawImage(n,0,0),n.close(),e.postMessage({id:t,blob:await r.convertToBlob({type:`image/png`})})}catch{e.postMessage({id:t,blob:null})}}})();

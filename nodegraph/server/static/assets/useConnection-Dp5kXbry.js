@@ -1,1 +1,0 @@
-import{io as e,to as t}from"./shared-Cm1FiQo-.js";function n(){return e(t)}function r(){return e(e=>e.state===`open`)}export{n,r as t};

@@ -1,0 +1,1 @@
+import"./WidgetField-Qu19onnj.js";

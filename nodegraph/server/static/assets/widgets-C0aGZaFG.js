@@ -1,1 +1,0 @@
-import"./WidgetField-DavtS1YM.js";import"./FileWidget-BwEFiQ6b.js";
