@@ -184,6 +184,7 @@ def test_facts_come_from_the_header_alone(models: Path) -> None:
         "positions": (),
         "sound_levels": False,
         "takes": tuple(sorted(VIDEO_MEDIA)),
+        "needs": "",
         "held_decoding": (96, 0.0, 0.0),
         "held_encoding": (160, 0.0, 0.0),
     }
