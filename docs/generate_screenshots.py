@@ -251,11 +251,13 @@ def canvas(editor: Editor) -> None:
     editor.card("save").get_by_role("button", name=re.compile("^Continue with")).click()
     editor.page.get_by_role("menuitem", name="Paint on the canvas").click()
     page = editor.page
-    page.get_by_label("Width", exact=True).fill("192")
-    page.get_by_label("Width", exact=True).press("Enter")
-    page.get_by_role("button", name="Add a layer").click()
+    board = page.locator("[data-painting]")
+    board.get_by_label("Width", exact=True).fill("192")
+    board.get_by_label("Width", exact=True).press("Enter")
+    board.get_by_role("button", name="Show the box").click()
+    board.get_by_role("button", name="Add a layer").click()
     page.get_by_role("menuitem", name="Empty layer").click()
-    page.get_by_label("Color", exact=True).fill("#c8102e")
+    board.get_by_label("Color", exact=True).fill("#c8102e")
     box = page.get_by_role("application", name=re.compile("^Canvas,")).bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] * 0.68, box["y"] + box["height"] * 0.6
@@ -264,9 +266,7 @@ def canvas(editor: Editor) -> None:
     page.mouse.move(x + 60, y - 40, steps=8)
     page.mouse.move(x + 90, y + 50, steps=8)
     page.mouse.up()
-    page.get_by_role("region", name="Prompt and layers").get_by_role(
-        "button", name="Generate", exact=True
-    ).click()
+    board.get_by_role("button", name="Generate", exact=True).click()
     expect(page.get_by_role("region", name="Candidates")).to_be_visible()
 
 
