@@ -115,5 +115,5 @@ def test_a_checkpoint_of_weights_alone_is_read_where_pickles_are(bench: Bench) -
     folders = [bench.folder / "models"]
     model = open_vision_model("sam3.pt", folders, allow_pickle=True)
     assert load_component(model.model, "cpu").module.config.model_type == "sam3"
-    with pytest.raises(InvalidFile, match="If it is SAM or SAM 3, get its .safetensors file"):
+    with pytest.raises(InvalidFile, match="If it is SAM or SAM 3"):
         open_vision_model("sam3.pt", folders)
