@@ -20,7 +20,6 @@ from nodegraph.sampling.guiders.base import TiledEvaluation
 from nodegraph.sampling.inpainting import masked_picture, with_masked_latent, with_tensors
 from nodegraph.sampling.preflight import tokens_of
 from nodegraph.sampling.sampling_parts import SamplingNoise, SamplingParts, build_sampling_parts
-
 from tests.messages import raises
 
 from .conftest import Pair
