@@ -36,11 +36,12 @@ def lora_outputs(inputs: HookInputs) -> dict[str, Facts]:
     A LoRA may make a model follow a control image, as those of Flux.1 Canny and Depth do. So what a
     model of such a family takes besides text is unknown after one.
     """
-    facts = {port: dict(inputs.facts.get(port, {})) for port in _PORTS}
-    family = FAMILIES.get(facts["model"].get("family") or "")
+    facts: dict[str, Facts] = {port: inputs.facts.get(port, {}) for port in _PORTS}
+    model = dict(facts["model"])
+    family = FAMILIES.get(model.get("family") or "")
     if family is not None and "control" in family.image_inputs:
-        facts["model"].pop("takes", None)
-    return facts
+        model.pop("takes", None)
+    return {**facts, "model": model}
 
 
 def check_lora(inputs: HookInputs) -> Iterator[Finding]:

@@ -249,11 +249,11 @@ def _check_size(network: Any, model: Denoiser) -> None:
             expected=f"width {width}, {needed or 'no'} blocks",
             hint=_HINT,
         )
-    found = _interface(own, int(own.latent_channels))
+    taken = _interface(own, int(own.latent_channels))
     # The network sees the padding of an image as one more channel.
     is_padded = bool(config.get("concat_padding_mask", True))
     wanted = _interface(config, int(config["in_channels"]) + is_padded)
-    different = {name: size for name, size in found.items() if size != wanted[name]}
+    different = {name: size for name, size in taken.items() if size != wanted[name]}
     if different:
         raise InvalidValue(
             "the control network does not fit the model",

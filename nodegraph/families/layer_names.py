@@ -34,7 +34,7 @@ UNET_SIGN = LoraSign(
 )
 DOUBLE_STREAM_SIGN = LoraSign(r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux")
 DIT_SIGN = LoraSign(
-    # `mlp_layer1` is a name of Cosmos Predict2, `attn_out` one of PRX, `attn_qknorm` one of Krea 2.
+    # `mlp_layer1` is a name of Cosmos Predict2, `attn_out` one of PRX, ``attn_qknorm`` of Krea 2.
     r"^blocks_\d+_(attn_(?!out$|qknorm_)|mlp_(?!layer)|cross_attn_(q_linear|kv_linear|proj))",
     "Sana, PixArt, MiniMax H3 or Hunyuan-DiT",
 )
