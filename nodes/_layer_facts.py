@@ -225,11 +225,18 @@ def check_layer_file(inputs: HookInputs) -> Iterator[Finding]:
         yield error_to_finding("path", error)
 
 
-def check_layer_format(inputs: HookInputs) -> Iterator[Finding]:
-    """Find invalid names, a missing package, and formats without 16 bits."""
+def check_saved(inputs: HookInputs) -> Iterator[Finding]:
+    """Find invalid names, a missing package, formats without 16 bits, and layers too far apart."""
+    from nodegraph.media.images.layer_rendering import check_flattening
     from nodegraph.media.images.photoshop import check_psd_installed
 
     yield from check_result_name(inputs)
+    extent = _extent(inputs, "layers")
+    if extent is not None:
+        try:
+            check_flattening(extent_box(extent), "layers")
+        except InvalidValue as error:
+            yield error_to_finding("layers", error)
     form, bits = inputs.literals.get("format"), inputs.literals.get("bits")
     if form == "psd":
         try:

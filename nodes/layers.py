@@ -17,8 +17,8 @@ from ._layer_facts import (
     check_box,
     check_flattened,
     check_layer_file,
-    check_layer_format,
     check_placement,
+    check_saved,
     flattened_layers,
     flattening_memory,
     grouped_layers,
@@ -242,7 +242,7 @@ def LoadLayers(ctx: Context, path: Annotated[str, File("layers")]) -> Layers:
     category=_CATEGORY,
     lane="io",
     output="files",
-    validate=check_layer_format,
+    validate=check_saved,
     tags=("write", "export", "psd", "ora", "Photoshop", "Krita", "GIMP", "OpenRaster"),
 )
 def SaveLayers(

@@ -59,6 +59,7 @@ _IMAGE = "img_context_proj.0.weight"
 _IMAGE_TOKENS = 256
 _EVERY = 7
 """Published: a control network adds to the first of so many blocks of the transformer."""
+_HINT = "Use a ControlNet that was trained for models of this kind."
 _CELL = 4
 """Numbers of a channel in a patch of 1 x 2 x 2 cells."""
 _CONTROL = ("control_blocks.", "control_embedder.", "input_hint_block.")
@@ -246,8 +247,32 @@ def _check_size(network: Any, model: Denoiser) -> None:
             port="positive",
             given=f"width {own.model_channels}, {own.n_controlnet_blocks} blocks",
             expected=f"width {width}, {needed or 'no'} blocks",
-            hint="Use a ControlNet that was trained for models of this kind.",
+            hint=_HINT,
         )
+    taken = _interface(own, int(own.latent_channels))
+    # The network sees the padding of an image as one more channel.
+    is_padded = bool(config.get("concat_padding_mask", True))
+    wanted = _interface(config, int(config["in_channels"]) + is_padded)
+    different = {name: size for name, size in taken.items() if size != wanted[name]}
+    if different:
+        raise InvalidValue(
+            "the control network does not fit the model",
+            port="positive",
+            given=", ".join(f"{name} of {size}" for name, size in different.items()),
+            expected=", ".join(f"{name} of {wanted[name]}" for name in different),
+            hint=_HINT,
+        )
+
+
+def _interface(config: Mapping[str, Any], channels: int) -> dict[str, int]:
+    """Widths of what a network takes: latents, prompts, and tokens of an image."""
+    is_projected = config.get("use_crossattn_projection")
+    text = "crossattn_proj_in_channels" if is_projected else "text_embed_dim"
+    return {
+        "latents": channels,
+        "prompts": int(config[text]),
+        "images": int(config.get("img_context_dim_in") or 0),
+    }
 
 
 COSMOS_TRANSFER25 = CosmosTransfer25(

@@ -56,6 +56,8 @@ def _config(shapes: Shapes) -> dict[str, Any]:
 
 def _pruned_config(shapes: Shapes) -> dict[str, Any]:
     points, width = shapes["time_embedder.table"]
+    if points < 2:
+        raise ValueError("a curve has two points or more")
     return {**_common_config(shapes), "time_embed_dim": width, "time_points": points}
 
 

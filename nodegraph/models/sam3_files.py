@@ -125,13 +125,14 @@ def load_sam3(recipe: VisionNetwork) -> Component:
     tensors = read_tensors(paths, recipe.dtype, prefix=SAM3_DETECTOR)
     if not is_sam3({name: tuple(item.shape) for name, item in tensors.items()}):
         raise InvalidFile(f"{path} holds no SAM 3")
-    renamed = sam3_as_transformers(tensors)
-    try:
-        config = _config(renamed)
-    except KeyError as error:
-        raise InvalidFile(f"{path} lacks tensors of SAM 3: {error.args[0]}") from None
-    _add_unused(renamed, config)
+    # Tensors of other shapes than the published ones fail in many ways.
     with building_from(path):
+        renamed = sam3_as_transformers(tensors)
+        try:
+            config = _config(renamed)
+        except KeyError as error:
+            raise InvalidFile(f"{path} lacks tensors of SAM 3: {error.args[0]}") from None
+        _add_unused(renamed, config)
         network = transformers_module(transformers.Sam3Model, config, renamed, path)
     return Component({recipe.files[0].role: network}, recipe.family)
 
@@ -164,7 +165,7 @@ def _parts(name: str, item: Tensor) -> Iterator[tuple[str, Tensor]]:
     elif name == _POSITIONS:
         yield name, item[:, 1:].contiguous()  # the first is of a class token
     elif name == _PROJECTION:
-        yield name, item.T.contiguous()
+        yield name, item.transpose(0, 1).contiguous()
     else:
         yield name, item
 

@@ -62,7 +62,7 @@ class PaddedLatent:
             latent,
             width=wide,
             height=high,
-            samples=None if latent.samples is None else _repeated(latent.samples, *cells),
+            samples=_padded(latent.samples, (height // spatial, width // spatial), cells),
             noise_mask=mask,
             leftover=left,
         )
@@ -201,6 +201,24 @@ class PaddedLatent:
         mask = covering.mask
         hint = self._picture(covering.hint.movedim(-1, 1)).movedim(1, -1)
         return replace(covering, hint=hint, mask=None if mask is None else self._picture(mask))
+
+
+def _padded(
+    samples: Tensor | None, stated: tuple[int, int], cells: tuple[int, int]
+) -> Tensor | None:
+    """Return samples in the size that is sampled.
+
+    Samples that are more than a rounding off their stated size stay as they are, to be refused.
+
+    Args:
+        stated: Height and width of the result in cells.
+        cells: Height and width that is sampled.
+    """
+    if samples is None or any(
+        abs(own - side) > 1 for own, side in zip(samples.shape[-2:], stated, strict=True)
+    ):
+        return samples
+    return _repeated(samples, *cells)
 
 
 def _repeated(cells: Tensor, height: int, width: int) -> Tensor:

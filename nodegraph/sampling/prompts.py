@@ -25,6 +25,7 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import (
     CONTROL_IMAGE,
     MASK_MULTIPLE,
+    OVER_CELLS,
     is_condition,
     mask_names,
 )
@@ -120,6 +121,7 @@ class PromptFitter:
             self.seed,
         )
         tensors = self.family.fit(self.model, entry, request)
+        _check_counts(tensors, self.shape[0], side)
         if entry.references and not reference_latents(tensors):
             raise InvalidValue(
                 f"{self.family.title} takes no reference images",
@@ -439,3 +441,16 @@ def mean_of(outputs: Sequence[Tensor], prompts: Sequence[Prompt]) -> Tensor:
 
 def _total(weights: Sequence[Tensor]) -> Tensor:
     return functools.reduce(torch.add, weights)
+
+
+def _check_counts(tensors: Mapping[str, Tensor], batch: int, side: Side) -> None:
+    """Refuse images of a prompt of which there is neither one nor one for each item."""
+    for name in OVER_CELLS:
+        if name in tensors and len(tensors[name]) not in (1, batch):
+            raise InvalidValue(
+                "the number of images of a prompt is neither 1 nor the batch size",
+                port=side,
+                given=f"{len(tensors[name])} images for a batch of {batch}",
+                expected=f"1 or {batch}",
+                hint="Sample the latent output of the node that added the images.",
+            )

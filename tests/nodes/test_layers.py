@@ -106,6 +106,16 @@ def test_layers_come_back_from_the_cache_on_disk(bench: Bench) -> None:
             },
             "layers",
         ),
+        (
+            "save",
+            {
+                **PICTURES,
+                "a": add("low"),
+                "b": add("low", "a", x=100_000),
+                "save": node("SaveLayers", layers=link("b")),
+            },
+            "layers",
+        ),
         ("load", {"load": node("LoadLayers", path="nothing.ora")}, "path"),
         ("load", {"load": node("LoadLayers", path="text.ora")}, "path"),
     ],

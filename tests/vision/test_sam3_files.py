@@ -13,10 +13,13 @@ import torch
 import transformers as tf
 from torch import Tensor
 
+from nodegraph.diffusion import load_component
+from nodegraph.errors import InvalidFile
 from nodegraph.families.building import clip_tokenizer
 from nodegraph.families.vocabulary import MERGES
 from nodegraph.models.model_sources import list_models
 from nodegraph.models.sam3_files import sam3_as_transformers
+from nodegraph.perception.vision.vision_model import open_vision_model
 from tests.nodes.conftest import Bench
 from tests.vision.foreground_files import save
 from tests.vision.sam3_files import authors_tensors, tiny_sam3
@@ -91,3 +94,26 @@ def test_a_file_that_lacks_layers_says_so(bench: Bench) -> None:
     save(bench.folder / "models" / "cut.safetensors", cut)
     result = bench.run(seen("SegmentByText", "cut.safetensors", text="a hat"), "next")
     assert "mask_embedder" in str(result.errors[0])
+
+
+@pytest.mark.parametrize("name", ["mlp.c_fc.weight", "encoder.text_projection", "qkv.weight"])
+def test_tensors_of_other_dimensions_are_refused(bench: Bench, name: str) -> None:
+    tensors = authors_tensors(tiny_sam3().state_dict(), levels=3)
+    bent = {
+        key: torch.tensor(1.0) if key.endswith(name) else item.contiguous()
+        for key, item in tensors.items()
+    }
+    save(bench.folder / "models" / "bent.safetensors", bent)
+    failed = bench.failure(seen("SegmentByText", "bent.safetensors", text="a hat"), "next")
+    assert "bent.safetensors" in failed.problem.message
+
+
+def test_a_checkpoint_of_weights_alone_is_read_where_pickles_are(bench: Bench) -> None:
+    tensors = authors_tensors(tiny_sam3().state_dict(), levels=4)
+    path = bench.folder / "models" / "sam3.pt"
+    torch.save(tensors, path)
+    folders = [bench.folder / "models"]
+    model = open_vision_model("sam3.pt", folders, allow_pickle=True)
+    assert load_component(model.model, "cpu").module.config.model_type == "sam3"
+    with pytest.raises(InvalidFile, match="If it is SAM or SAM 3"):
+        open_vision_model("sam3.pt", folders)

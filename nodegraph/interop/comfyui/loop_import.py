@@ -216,7 +216,9 @@ class _Lifting:
         accumulate = self._value(self._end, "accumulate")
         if not isinstance(accumulate, bool) or self._mode not in ("simple", "For", "List"):
             raise Untranslatable("the import needs to know its `mode` and `accumulate`")
-        if accumulate and nodes[self._output.node].type in _LISTS:
+        # A loop inside that accumulates gives a list, too.
+        is_list = nodes[self._output.node].type in _LISTS or self._output.port == "results"
+        if accumulate and is_list:
             raise Untranslatable("each turn gives a list, and ComfyUI joins these lists")
         if self._mode == "List" and "mode_list" not in self._start.inputs:
             raise Untranslatable("its list is not connected")

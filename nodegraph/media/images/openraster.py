@@ -314,7 +314,14 @@ def _describe(archive: ZipFile, path: Path, max_pixels: int) -> _Document:
     attributes = root.attributes
     x, y = (_whole(attributes.get(f"nodegraph:{side}", "0"), path) for side in ("x", "y"))
     document = _Document(stack, x, y)
-    for element in _layers(stack):
+    elements = list(_layers(stack))
+    if len(elements) > MAX_LAYERS:
+        raise InvalidFile(
+            f"{path} has too many layers",
+            given=str(len(elements)),
+            expected=f"at most {MAX_LAYERS}",
+        )
+    for element in elements:
         name = element.attributes.get("src", "")
         if name not in document.pictures:
             document.pictures[name] = _picture(archive, entries, name, path, max_pixels)
@@ -492,6 +499,7 @@ def _parse(data: bytes, path: Path) -> _Element:
     parser.EndElementHandler = end
     try:
         parser.Parse(data, True)
-    except (expat.ExpatError, ValueError) as error:
+    except (expat.ExpatError, ValueError, LookupError, TypeError) as error:
+        # A text in an encoding that Python has not, or that is none of texts.
         raise InvalidFile(f"{_STACK} in {path} is not well-formed XML: {error}") from error
     return top.children[0]

@@ -239,19 +239,26 @@ def _not_exported(path: Path) -> InvalidFile:
         f"{path} is a checkpoint of PyTorch, which contains code of the package it was made with",
         expected=f"the same detector as an ONNX file, {path.with_suffix(ONNX).name}",
         hint=f"If it is a YOLO model, run `yolo export model={path.name} format=onnx` where the "
-        "package ultralytics is installed, and put the file next to it.",
+        "package ultralytics is installed, and put the file next to it. If it is SAM or SAM 3, "
+        "get its .safetensors file.",
     )
 
 
 def _alone(path: Path, allow_pickle: bool) -> VisionFolder | None:
     """What is in a file that needs no configuration."""
-    if path.suffix == _CHECKPOINT:
-        raise _not_exported(path)
     if path.suffix == ONNX:
         files = PartFiles(_ROLE, [path], [path])
         return VisionFolder(path.parent, ONNX_DETECTOR, _onnx_config(path), files, is_file=True)
-    shapes = file_shapes(path, allow_pickle)
+    is_checkpoint = path.suffix == _CHECKPOINT
+    try:
+        shapes = file_shapes(path, allow_pickle)
+    except NodegraphError:
+        if is_checkpoint:
+            raise _not_exported(path) from None
+        raise
     name = class_from_shapes(shapes)
+    if name is None and is_checkpoint:
+        raise _not_exported(path)
     if name is not None:
         return VisionFolder(path.parent, name, {}, PartFiles(_ROLE, [path], [path]), is_file=True)
     if not (path.parent / layout.CONFIG).is_file():

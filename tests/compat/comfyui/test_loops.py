@@ -318,3 +318,15 @@ def test_a_loop_survives_the_way_to_comfyui_and_back() -> None:
     back = there_and_back(workflow)
     assert back.nodes == workflow.nodes
     assert back.subgraphs == workflow.subgraphs
+
+
+def test_accumulated_lists_of_a_loop_inside_are_refused() -> None:
+    nodes = {
+        "start": simple(2),
+        "start2": simple(3),
+        "out": formula("a + b", a=["start2", 0], b=["start", 0]),
+        "end2": node("EndLoop", output_value=["out", 1], accumulate=True),
+        "end": node("EndLoop", output_value=["end2", 0], accumulate=True),
+    }
+    nodes["start2"]["inputs"]["initial_iteration_value"] = ["start", 0]
+    assert reasons(nodes) == {"each turn gives a list, and ComfyUI joins these lists"}

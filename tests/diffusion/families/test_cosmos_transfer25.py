@@ -519,6 +519,24 @@ def test_what_does_not_fit_the_model_is_refused(model_of: ModelOf, net_of: NetOf
         sampled(model, [small], [control], (64, 64), frames=5, cfg=1.0)
 
 
+@pytest.mark.parametrize(
+    ("change", "given"),
+    [
+        ({"latent_channels": 20}, "latents of 20"),
+        ({"crossattn_proj_in_channels": 50}, "prompts of 50"),
+        ({"img_context_dim_in": 7}, "images of 7"),
+    ],
+)
+def test_a_control_network_that_sees_something_else_is_refused(
+    model_of: ModelOf, net_of: NetOf, change: dict[str, int], given: str
+) -> None:
+    _, model = model_of(cosmos_transfer25)
+    net = net_of(lambda: control_network(**change))
+    control = seen(model, net, film(5))
+    with raises(InvalidValue, port="positive", given=given):
+        sampled(model, [net], [control], (64, 64), frames=5, cfg=1.0)
+
+
 def shallow_network() -> Any:
     return control_network(n_controlnet_blocks=1)
 

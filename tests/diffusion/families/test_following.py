@@ -127,3 +127,13 @@ def test_other_models_are_shown_none(model_of: ModelOf) -> None:
             cfg=1.0,
             change=lambda it: with_control_image(model.part("vae"), it, image),
         )
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_as_many_control_images_as_items_are_needed(model_of: ModelOf, count: int) -> None:
+    _, model = model_of(flux_canny)
+    shown = torch.randn(count, 16, 8, 8)
+    with raises(InvalidValue, port="positive", given=f"{count} images for a batch of 3"):
+        model.make(
+            64, 64, batch=3, cfg=1.0, change=lambda p: with_tensors(p, {CONTROL_IMAGE: shown})
+        )

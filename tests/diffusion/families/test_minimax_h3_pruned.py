@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_prompt, load_component, sample
+from nodegraph.errors import InvalidFile
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.minimax_h3_files import PRUNED_TRANSFORMER
 from nodegraph.families.minimax_h3_pruned import MiniMaxH3PrunedTransformer3DModel
@@ -149,6 +150,13 @@ def test_the_table_stays_in_float32(tmp_path: Path) -> None:
     assert network.time_embedder.table.dtype == torch.float32
     assert network.transformer_blocks[0].adaln_proj.linear.weight.dtype == torch.bfloat16
     assert all(torch.isfinite(part).all() for part in velocities(network, [0.3, 0.999]))
+
+
+@pytest.mark.parametrize("points", [0, 1])
+def test_a_table_without_a_curve_is_refused(points: int, tmp_path: Path) -> None:
+    tensors = pruned(stock_network(), 17, 8)
+    with pytest.raises(InvalidFile, match="damaged"):
+        opened(tmp_path, {**tensors, "adaln_t_table": tensors["adaln_t_table"][:points]})
 
 
 def test_the_published_widths_are_read_from_shapes() -> None:

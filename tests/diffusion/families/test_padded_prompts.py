@@ -20,6 +20,7 @@ from nodegraph.sampling.guiders.base import TiledEvaluation
 from nodegraph.sampling.inpainting import masked_picture, with_masked_latent, with_tensors
 from nodegraph.sampling.preflight import tokens_of
 from nodegraph.sampling.sampling_parts import SamplingNoise, SamplingParts, build_sampling_parts
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import Model
@@ -292,3 +293,10 @@ def test_a_reference_of_the_latents_size_fits(model_of: ModelOf) -> None:
 
     whole = edited(Latent(None, WIDE, HIGH), repeated(cells))
     assert torch.equal(edited(ODD, cells), cropped(whole))
+
+
+def test_samples_of_another_size_than_stated_are_refused(model_of: ModelOf) -> None:
+    _, model = model_of(flux)
+    wrong = Latent(torch.zeros(1, 16, 5, 5), WIDTH, HEIGHT, any_size=True)
+    with raises(InvalidValue, port="latent", given="shape (1, 16, 5, 5)"):
+        model.make(WIDTH, HEIGHT, latent=wrong, cfg=1.0, denoise=0.7)
