@@ -11,7 +11,7 @@ import { useJobs } from "@/store/jobs";
 import { startCandidates, useCandidates } from "@/store/painting";
 import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
-import { useCanvasUi } from "./canvasUi";
+import { shownCanvas, useCanvasUi } from "./canvasUi";
 import { change } from "./layerActions";
 import styles from "./PaintingView.module.css";
 import { changeBox } from "./panel/BoxFields";
@@ -35,10 +35,12 @@ export default function PaintingView() {
     () => types && readCanvas(workflow, scope, types),
     [workflow, scope, types],
   );
+  const shown = useDocuments(shownCanvas);
   if (types === null) return null;
+  // Nodes of other graphs may have the same names: pixels and selections are those of one graph.
   return (
     <WidgetServicesProvider value={storeServices}>
-      {canvas === null ? <StartCanvas /> : <Board canvas={canvas} />}
+      {canvas === null ? <StartCanvas /> : <Board key={shown} canvas={canvas} />}
     </WidgetServicesProvider>
   );
 }
@@ -50,7 +52,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
   const [hasSelection, setHasSelection] = useState(false);
   const active = useActiveLayer(canvas);
   const place = useRef<HTMLDivElement>(null);
-  const view = useView(document, canvas, useStageSize(place));
+  const view = useView(canvas, useStageSize(place));
   const candidate = useCandidates((candidates) => candidates.shown(document));
   const progress = useJobs(useShallow((jobs) => progressOf(jobs, document)));
   useUndoKeys();
@@ -106,9 +108,10 @@ function useActiveLayer({ entries }: PaintCanvas): string | null {
   return found;
 }
 
-/** What was seen of this workflow last; at first its box. */
-function useView(document: string, { box }: PaintCanvas, size: Size): StageView {
-  const view = useCanvasUi((ui) => ui.views.get(document));
+/** What was seen of this graph last; at first its box. */
+function useView({ box }: PaintCanvas, size: Size): StageView {
+  const shown = useDocuments(shownCanvas);
+  const view = useCanvasUi((ui) => ui.views.get(shown));
   return view ?? fitted(box, size);
 }
 

@@ -16,9 +16,16 @@ import {
   setLayer,
   ungroup,
 } from "@/model/painting";
+import type { Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import {
+  activeDocument,
+  currentScope,
+  currentWorkflow,
+  documentById,
+  useDocuments,
+} from "@/store/documents";
 import { knownSize } from "@/store/pictureSizes";
 import { useCanvasUi } from "./canvasUi";
 
@@ -43,17 +50,18 @@ export interface Here {
 
 /** The canvas of the graph that is shown, as it is at this moment. */
 export function here(): Here | null {
-  const ground = groundNow();
+  return canvasOn(groundNow());
+}
+
+function canvasOn(ground: PaintGround | null): Here | null {
   const canvas = ground && readCanvas(ground.workflow, ground.scope, ground.types);
   return ground && canvas && { ground, canvas };
 }
 
+type Make = (at: Here) => Workflow | Edited | null;
+
 /** Change the graph; `merge` makes one step of changes in a row, as a slider makes them. */
-export function edit(
-  label: string,
-  make: (at: Here) => Workflow | Edited | null,
-  merge?: string,
-): void {
+export function edit(label: string, make: Make, merge?: string): void {
   const at = here();
   const made = at && make(at);
   if (!made) return;
@@ -61,6 +69,20 @@ export function edit(
   const workflow = isAdded ? made.workflow : made;
   useDocuments.getState().change(label, () => workflow, { merge });
   if (isAdded && made.node !== null) useCanvasUi.getState().choose(made.node);
+}
+
+/** Change a graph that need not be shown any more. */
+export function editOf(
+  { document, scope }: { readonly document: string; readonly scope: Scope },
+  label: string,
+  make: (at: Here) => Workflow,
+): void {
+  const found = documentById(document);
+  const { types } = useCatalogue.getState();
+  if (found === null || types === null) return;
+  const ground = { workflow: currentWorkflow(found), scope, types, sizeOf: knownSize };
+  const at = canvasOn(ground);
+  if (at) useDocuments.getState().change(label, () => make(at), { document });
 }
 
 /** Where a layer is that has its own size and begins at the corner of the box. */
