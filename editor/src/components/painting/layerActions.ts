@@ -14,6 +14,7 @@ import {
   readCanvas,
   removeLayer,
   setLayer,
+  stepOf,
   ungroup,
 } from "@/model/painting";
 import type { Scope } from "@/model/scope";
@@ -126,16 +127,10 @@ function neighbour(node: string): string | null {
   return entries[at - 1]?.node ?? entries[at + 1]?.node ?? null;
 }
 
-export function move(node: string, by: number): void {
+export function move(node: string, by: 1 | -1): void {
   edit("painting.edit.move", ({ ground, canvas }) => {
-    const own = canvas.entries.find((entry) => entry.node === node);
-    if (!own) return null;
-    const beside = canvas.entries.filter(
-      ({ kind, parent }) => kind === own.kind && parent === own.parent,
-    );
-    const to = beside.indexOf(own) + by;
-    if (to < 0 || to >= beside.length) return null;
-    return moveLayer(ground, canvas, node, { index: to, parent: own.parent });
+    const place = stepOf(canvas, node, by);
+    return place && moveLayer(ground, canvas, node, place);
   });
 }
 
