@@ -1,5 +1,5 @@
 /** A workflow as a canvas: its layers as pictures to paint on, and what the model makes of them. */
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useShallow } from "zustand/react/shallow";
 import { WidgetServicesProvider } from "@/components/widgets";
 import { storeServices } from "@/components/widgets/storeServices";
@@ -12,7 +12,7 @@ import { startCandidates, useCandidates } from "@/store/painting";
 import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
 import { shownCanvas, useCanvasUi } from "./canvasUi";
-import { change } from "./layerActions";
+import { change, ofDrag } from "./layerActions";
 import styles from "./PaintingView.module.css";
 import { changeBox } from "./panel/BoxFields";
 import { LayerPanel } from "./panel/LayerPanel";
@@ -76,9 +76,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
             view={view}
             onView={look}
             onPicture={paint}
-            onPlacement={(node, placement, done) =>
-              change(node, placement, done ? undefined : "drag")
-            }
+            onPlacement={(node, placement, done) => change(node, placement, ofDrag(done))}
             onBox={changeBox}
             onColor={(color) => setTool({ color })}
             onActive={choose}
@@ -108,11 +106,18 @@ function useActiveLayer({ entries }: PaintCanvas): string | null {
   return found;
 }
 
-/** What was seen of this graph last; at first its box. */
+/** What was seen of this graph last; at first its box, and from then on what somebody looks at. */
 function useView({ box }: PaintCanvas, size: Size): StageView {
   const shown = useDocuments(shownCanvas);
   const view = useCanvasUi((ui) => ui.views.get(shown));
-  return view ?? fitted(box, size);
+  const look = useCanvasUi((ui) => ui.look);
+  const first = fitted(box, size);
+  const isMeasured = size.width > 0 && size.height > 0;
+  // A view that followed the box would run away with a box that is dragged.
+  useLayoutEffect(() => {
+    if (view === undefined && isMeasured) look(first);
+  });
+  return view ?? first;
 }
 
 /** Undo waits for strokes that are still being written, wherever the focus is on the canvas. */

@@ -114,6 +114,15 @@ export function change(node: string, changes: LayerChanges, merge?: string): voi
   );
 }
 
+let drags = 0;
+
+/** What merges the changes of one drag, its last one included, and none of the next. */
+export function ofDrag(done: boolean): string {
+  const own = `drag${drags}`;
+  if (done) drags += 1;
+  return own;
+}
+
 export function remove(node: string): void {
   const next = neighbour(node);
   edit("painting.edit.remove", ({ ground, canvas }) => removeLayer(ground, canvas, node));
