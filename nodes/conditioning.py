@@ -176,7 +176,8 @@ def MaskConditioning(conditioning: Conditioning, mask: Mask) -> Conditioning:
 
     Args:
         conditioning: The prompt.
-        mask: One mask. It is resized to the image if its size differs.
+        mask: One mask. It is resized to the image if its size differs. If it is empty, the prompt
+            applies nowhere.
     """
     from nodegraph.families.conditionings import with_mask
 

@@ -125,9 +125,10 @@ def with_mask(conditioning: Conditioning, mask: Tensor) -> Conditioning:
 
     Args:
         mask: In 0..1, shape (1, height, width) in pixels. One that they have of another size is
-            brought to this one's.
+            brought to this one's. Of an empty one they apply nowhere, as a region of a canvas
+            that is hidden or outside the box.
     Raises:
-        InvalidValue: There are several masks, or it is empty.
+        InvalidValue: There are several masks.
         NumericalError: It has NaN or infinity.
     """
     if mask.ndim != 3 or mask.shape[0] != 1:
@@ -139,12 +140,6 @@ def with_mask(conditioning: Conditioning, mask: Tensor) -> Conditioning:
         )
     if not bool(mask.isfinite().all()):
         raise NumericalError("the mask has NaN or infinity", port="mask")
-    if not bool((mask > 0).any()):
-        raise InvalidValue(
-            "the mask is empty: the prompt would apply nowhere",
-            port="mask",
-            expected="at least one value above 0",
-        )
 
     def masked(entry: ConditioningEntry) -> ConditioningEntry:
         return replace(entry, mask=_product(entry.mask, mask.float()))

@@ -295,7 +295,8 @@ class Prompts:
         return self._covers[applying]
 
     def _cover(self, applying: list[Prompt]) -> list[Prompt]:
-        prompts = _with_fallbacks(applying)
+        # One that counts nowhere, as of an empty mask, is not worth an evaluation.
+        prompts = [prompt for prompt in _with_fallbacks(applying) if bool(prompt.weight.any())]
         if not prompts:
             return [self._empty_prompt(torch.tensor(1.0))]
         bare = _total([prompt.weight for prompt in prompts]) <= 0

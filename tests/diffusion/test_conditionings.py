@@ -286,13 +286,15 @@ def test_areas_and_masks_leave_what_lies_in_all_of_them() -> None:
     assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize(
-    "mask",
-    [torch.zeros(1, 8, 8), torch.ones(3, 8, 8)],
-)
-def test_masks_that_say_nothing_are_refused(mask: Tensor) -> None:
+def test_several_masks_are_refused() -> None:
     with raises(InvalidValue, port="mask"):
-        with_mask(says(2.0), mask)
+        with_mask(says(2.0), torch.ones(3, 8, 8))
+
+
+def test_a_prompt_of_an_empty_mask_applies_nowhere() -> None:
+    nowhere = with_mask(says(2.0), torch.zeros(1, 8, 8))
+    assert torch.equal(answer(nowhere), torch.full(SHAPE, EMPTY))
+    assert torch.equal(answer(combine([says(4.0), nowhere])), torch.full(SHAPE, 4.0))
 
 
 @settings(max_examples=examples(40))

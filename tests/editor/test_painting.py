@@ -53,6 +53,8 @@ class Painter:
             field.press("Enter")
         self.editor.page.get_by_role("button", name="Empty canvas").click()
         expect(self.stage).to_be_visible()
+        # The browser keeps the tool of whoever painted before.
+        self.button("Brush").click()
 
     def add(self, kind: str) -> None:
         count = self.rows().count()
@@ -136,6 +138,65 @@ def test_undo_takes_back_a_stroke_at_once(painter: Painter) -> None:
     painter.button("Redo").click()
     expect(painter.button("Redo")).to_be_disabled()
     assert written(editor)["nodes"] != before
+
+
+def test_a_box_is_dragged_in_a_view_that_stays_and_each_drag_is_a_step(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.button("Box to generate").click()
+
+    def place() -> tuple[int, int]:
+        [box] = typed(editor, "BoundingBox")
+        return box["inputs"].get("x", 0), box["inputs"].get("y", 0)
+
+    frame = editor.page.locator("[data-box]")
+    before = box_of(frame)
+    painter.stroke((0.5, 0.5), (0.4, 0.5))
+    # What is dragged follows the pointer, as the view does not follow what is dragged.
+    assert box_of(frame)["x"] < before["x"]
+    first = place()
+    painter.stroke((0.4, 0.5), (0.5, 0.4))
+    assert place() != first
+    editor.page.keyboard.press("ControlOrMeta+z")
+    expect(painter.button("Redo")).to_be_enabled()
+    assert place() == first
+
+
+def test_a_group_is_merged_with_what_it_holds(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.stroke((0.4, 0.4), (0.6, 0.4))
+    painter.add("Empty layer")
+    painter.stroke((0.4, 0.7), (0.6, 0.7))
+    painter.button("Put into a group").click()
+    [*_, upper] = [node["inputs"] for node in typed(editor, "AddLayer")]
+    painter.button("More for layers").click()
+    editor.page.get_by_role("menuitem", name="Merge with the layer below").click()
+    expect(painter.rows()).to_have_count(1)
+    [merged] = [node["inputs"] for node in typed(editor, "AddLayer")]
+    # As far down as the lower stroke, which was in the group.
+    assert merged["y"] + merged["height"] == upper["y"] + upper["height"]
+    assert merged["y"] < upper["y"]
+
+
+def test_a_stroke_counts_in_the_run_that_follows_at_once(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    editor.page.get_by_label("Color", exact=True).fill("#00ff00")
+    painter.stroke((0.4, 0.4), (0.6, 0.6))
+    editor.page.keyboard.press("ControlOrMeta+Enter")
+    candidates = editor.page.get_by_role("region", name="Candidates")
+    expect(candidates).to_be_visible()
+    job = editor.server.client.get("jobs").json()["items"][0]["id"]
+    ran = editor.server.client.get(f"jobs/{job}/workflow").json()
+    pictures = {n["inputs"]["path"] for n in ran["nodes"].values() if n["type"] == "LoadImage"}
+    assert pictures == {node["inputs"]["path"] for node in typed(editor, "LoadImage")}
+    # Two clicks take it once, and it is what is painted on next.
+    candidates.get_by_role("button", name="Accept").dblclick()
+    expect(painter.rows()).to_have_count(2)
+    expect(painter.rows().first).to_have_attribute("aria-pressed", "true")
 
 
 # -- a sitting

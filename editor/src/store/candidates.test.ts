@@ -123,6 +123,13 @@ describe("candidates", () => {
     expect(pictures()).toEqual(["a"]);
   });
 
+  it("are taken once by two clicks, and the new layer is known", async () => {
+    ran(["b"]);
+    const [node] = await Promise.all([accept(document), accept(document)]);
+    expect(pictures()).toEqual(["a", "b"]);
+    expect(canvas().entries.at(-1)?.node).toBe(node);
+  });
+
   it("are all kept as layers in one step", async () => {
     ran(["b", "c"]);
     await keepAll(document);

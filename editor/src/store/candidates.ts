@@ -77,15 +77,15 @@ export function choose(document: string, candidate: Candidate): void {
   useCandidates.setState({ chosen });
 }
 
-/** Take the one that is shown as a layer; the others go. */
-export async function accept(document: string): Promise<void> {
+/** Take the one that is shown as a layer; the others go. Gives the layer's node. */
+export async function accept(document: string): Promise<string | null> {
   const shown = useCandidates.getState().shown(document);
-  if (shown !== null) await take(document, [shown]);
+  return shown === null ? null : take(document, [shown]);
 }
 
-/** Take all as layers, each above those before it. */
-export async function keepAll(document: string): Promise<void> {
-  await take(document, candidatesOf(document));
+/** Take all as layers, each above those before it; gives the uppermost one's node. */
+export function keepAll(document: string): Promise<string | null> {
+  return take(document, candidatesOf(document));
 }
 
 /** Let the one that is shown go; what was shown beside it is shown next. */
@@ -105,7 +105,20 @@ export function discardAll(document: string): void {
   finish(document, candidatesOf(document));
 }
 
-async function take(document: string, candidates: readonly Candidate[]): Promise<void> {
+/** Documents whose candidates are being taken: a second click takes none of them twice. */
+const taking = new Set<string>();
+
+async function take(document: string, candidates: readonly Candidate[]): Promise<string | null> {
+  if (taking.has(document)) return null;
+  taking.add(document);
+  try {
+    return await takeNow(document, candidates);
+  } finally {
+    taking.delete(document);
+  }
+}
+
+async function takeNow(document: string, candidates: readonly Candidate[]): Promise<string | null> {
   const values: string[] = [];
   for (const { digest } of candidates) {
     const { value, width, height } = await uploadArtifact(digest);
@@ -114,7 +127,8 @@ async function take(document: string, candidates: readonly Candidate[]): Promise
   }
   const { types } = useCatalogue.getState();
   const found = documentById(document);
-  if (types === null || found === null || candidates.length === 0) return;
+  if (types === null || found === null || candidates.length === 0) return null;
+  let top: string | null = null;
   const scope = currentScope(found);
   const edit = (workflow: Workflow) => {
     let now = workflow;
@@ -122,13 +136,16 @@ async function take(document: string, candidates: readonly Candidate[]): Promise
       const ground = { workflow: now, scope, types, sizeOf: knownSize };
       const canvas = readCanvas(now, scope, types);
       const value = values[index];
-      if (canvas && value !== undefined)
-        now = acceptResult(ground, canvas, [value], placement).workflow;
+      if (canvas === null || value === undefined) continue;
+      const accepted = acceptResult(ground, canvas, [value], placement);
+      now = accepted.workflow;
+      top = accepted.node ?? top;
     }
     return now;
   };
   useDocuments.getState().change("painting.edit.accept", edit, { document });
   finish(document, candidates);
+  return top;
 }
 
 /** Some were dealt with, and with them all there were before. */

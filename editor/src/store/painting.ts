@@ -4,6 +4,7 @@ import { useCatalogue } from "./catalogue";
 import { currentScope, currentWorkflow, documentById, useDocuments } from "./documents";
 import { keepPicture } from "./outbox";
 import { run } from "./running";
+import { strokesDrawn } from "./strokes";
 
 export {
   accept,
@@ -34,6 +35,7 @@ export function blankPicture(): Promise<string> {
 export async function sampleCanvas(
   document = useDocuments.getState().active,
 ): Promise<readonly string[]> {
+  await strokesDrawn();
   const found = documentById(document);
   const { types } = useCatalogue.getState();
   if (found === null || types === null) return [];

@@ -36,6 +36,7 @@ import { readStored, writeStored } from "./persisted";
 import { placeOf } from "./places";
 import { completeTargets, expectedOf, planOf, unfinished } from "./plan";
 import { rememberPrompts } from "./promptHistory";
+import { strokesDrawn } from "./strokes";
 
 export interface RunOptions {
   /** The active one if not given. */
@@ -89,7 +90,11 @@ export function countOf({ counts }: Pick<Running, "counts">, document: string): 
 
 /** Run a document; gives the ids of its jobs. What goes wrong is told, not thrown. */
 export async function run(options: RunOptions = {}): Promise<readonly string[]> {
-  const document = documentById(options.document ?? useDocuments.getState().active);
+  const id = options.document ?? useDocuments.getState().active;
+  // What was drawn a moment ago counts, too.
+  const drawn = strokesDrawn();
+  if (drawn !== null) await drawn;
+  const document = documentById(id);
   if (document === null) return [];
   setRefused(document.id, []);
   // Whatever went wrong before is tried anew.

@@ -15,6 +15,7 @@ import {
 } from "@/store/painting";
 import { told } from "./adding";
 import styles from "./CandidateStrip.module.css";
+import { useCanvasUi } from "./canvasUi";
 
 const NONE: readonly Candidate[] = [];
 
@@ -66,11 +67,21 @@ export function CandidateStrip() {
       <IconButton
         icon={Layers2}
         label={t("painting.keepAll")}
-        onClick={() => void told(() => keepAll(document))}
+        onClick={() => void told(() => taken(keepAll(document)))}
       />
-      <Button variant="primary" icon={Check} onClick={() => void told(() => accept(document))}>
+      <Button
+        variant="primary"
+        icon={Check}
+        onClick={() => void told(() => taken(accept(document)))}
+      >
         {t("painting.accept")}
       </Button>
     </section>
   );
+}
+
+/** What is painted next is seen: on what lies on all others now. */
+async function taken(layer: Promise<string | null>): Promise<void> {
+  const node = await layer;
+  if (node !== null) useCanvasUi.getState().choose(node);
 }

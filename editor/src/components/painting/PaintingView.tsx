@@ -1,5 +1,5 @@
 /** A workflow as a canvas: its layers as pictures to paint on, and what the model makes of them. */
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useShallow } from "zustand/react/shallow";
 import { WidgetServicesProvider } from "@/components/widgets";
 import { storeServices } from "@/components/widgets/storeServices";
@@ -11,8 +11,8 @@ import { useJobs } from "@/store/jobs";
 import { startCandidates, useCandidates } from "@/store/painting";
 import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
-import { useCanvasUi } from "./canvasUi";
-import { change } from "./layerActions";
+import { shownCanvas, useCanvasUi } from "./canvasUi";
+import { change, ofDrag } from "./layerActions";
 import styles from "./PaintingView.module.css";
 import { changeBox } from "./panel/BoxFields";
 import { LayerPanel } from "./panel/LayerPanel";
@@ -35,10 +35,12 @@ export default function PaintingView() {
     () => types && readCanvas(workflow, scope, types),
     [workflow, scope, types],
   );
+  const shown = useDocuments(shownCanvas);
   if (types === null) return null;
+  // Nodes of other graphs may have the same names: pixels and selections are those of one graph.
   return (
     <WidgetServicesProvider value={storeServices}>
-      {canvas === null ? <StartCanvas /> : <Board canvas={canvas} />}
+      {canvas === null ? <StartCanvas /> : <Board key={shown} canvas={canvas} />}
     </WidgetServicesProvider>
   );
 }
@@ -50,7 +52,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
   const [hasSelection, setHasSelection] = useState(false);
   const active = useActiveLayer(canvas);
   const place = useRef<HTMLDivElement>(null);
-  const view = useView(document, canvas, useStageSize(place));
+  const view = useView(canvas, useStageSize(place));
   const candidate = useCandidates((candidates) => candidates.shown(document));
   const progress = useJobs(useShallow((jobs) => progressOf(jobs, document)));
   useUndoKeys();
@@ -74,9 +76,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
             view={view}
             onView={look}
             onPicture={paint}
-            onPlacement={(node, placement, done) =>
-              change(node, placement, done ? undefined : "drag")
-            }
+            onPlacement={(node, placement, done) => change(node, placement, ofDrag(done))}
             onBox={changeBox}
             onColor={(color) => setTool({ color })}
             onActive={choose}
@@ -106,10 +106,18 @@ function useActiveLayer({ entries }: PaintCanvas): string | null {
   return found;
 }
 
-/** What was seen of this workflow last; at first its box. */
-function useView(document: string, { box }: PaintCanvas, size: Size): StageView {
-  const view = useCanvasUi((ui) => ui.views.get(document));
-  return view ?? fitted(box, size);
+/** What was seen of this graph last; at first its box, and from then on what somebody looks at. */
+function useView({ box }: PaintCanvas, size: Size): StageView {
+  const shown = useDocuments(shownCanvas);
+  const view = useCanvasUi((ui) => ui.views.get(shown));
+  const look = useCanvasUi((ui) => ui.look);
+  const first = fitted(box, size);
+  const isMeasured = size.width > 0 && size.height > 0;
+  // A view that followed the box would run away with a box that is dragged.
+  useLayoutEffect(() => {
+    if (view === undefined && isMeasured) look(first);
+  });
+  return view ?? first;
 }
 
 /** Undo waits for strokes that are still being written, wherever the focus is on the canvas. */

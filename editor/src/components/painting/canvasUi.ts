@@ -1,6 +1,6 @@
 /** What is chosen on the canvas: the layer, the tool and its settings, and what is seen of it. */
 import { create } from "zustand";
-import { useDocuments } from "@/store/documents";
+import { currentScope, type DocumentsState, useDocuments } from "@/store/documents";
 import { overlay, readStored, writeStored } from "@/store/persisted";
 import type { StageView } from "./stage/stageProps";
 import { DEFAULT_TOOL, type ToolState } from "./stage/tools";
@@ -9,7 +9,7 @@ interface CanvasUi {
   /** The node of the layer that tools work on; null for none. */
   readonly active: string | null;
   readonly tool: ToolState;
-  /** What is seen, by document; without one the box is fitted to the window. */
+  /** What is seen, by graph; without one the box is fitted to the window. */
   readonly views: ReadonlyMap<string, StageView>;
   readonly choose: (node: string | null) => void;
   readonly setTool: (changes: Partial<ToolState>) => void;
@@ -29,5 +29,13 @@ export const useCanvasUi = create<CanvasUi>()((set, get) => ({
     writeStored(KEY, tool);
   },
   look: (view) =>
-    set(({ views }) => ({ views: new Map(views).set(useDocuments.getState().active, view) })),
+    set(({ views }) => ({
+      views: new Map(views).set(shownCanvas(useDocuments.getState()), view),
+    })),
 }));
+
+/** The graph that is shown, by its document and its block. */
+export function shownCanvas({ documents, active }: DocumentsState): string {
+  const document = documents.find(({ id }) => id === active);
+  return `${active}/${(document && currentScope(document)) ?? ""}`;
+}

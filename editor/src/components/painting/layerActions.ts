@@ -14,11 +14,19 @@ import {
   readCanvas,
   removeLayer,
   setLayer,
+  stepOf,
   ungroup,
 } from "@/model/painting";
+import type { Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import {
+  activeDocument,
+  currentScope,
+  currentWorkflow,
+  documentById,
+  useDocuments,
+} from "@/store/documents";
 import { knownSize } from "@/store/pictureSizes";
 import { useCanvasUi } from "./canvasUi";
 
@@ -43,17 +51,18 @@ export interface Here {
 
 /** The canvas of the graph that is shown, as it is at this moment. */
 export function here(): Here | null {
-  const ground = groundNow();
+  return canvasOn(groundNow());
+}
+
+function canvasOn(ground: PaintGround | null): Here | null {
   const canvas = ground && readCanvas(ground.workflow, ground.scope, ground.types);
   return ground && canvas && { ground, canvas };
 }
 
+type Make = (at: Here) => Workflow | Edited | null;
+
 /** Change the graph; `merge` makes one step of changes in a row, as a slider makes them. */
-export function edit(
-  label: string,
-  make: (at: Here) => Workflow | Edited | null,
-  merge?: string,
-): void {
+export function edit(label: string, make: Make, merge?: string): void {
   const at = here();
   const made = at && make(at);
   if (!made) return;
@@ -61,6 +70,20 @@ export function edit(
   const workflow = isAdded ? made.workflow : made;
   useDocuments.getState().change(label, () => workflow, { merge });
   if (isAdded && made.node !== null) useCanvasUi.getState().choose(made.node);
+}
+
+/** Change a graph that need not be shown any more. */
+export function editOf(
+  { document, scope }: { readonly document: string; readonly scope: Scope },
+  label: string,
+  make: (at: Here) => Workflow,
+): void {
+  const found = documentById(document);
+  const { types } = useCatalogue.getState();
+  if (found === null || types === null) return;
+  const ground = { workflow: currentWorkflow(found), scope, types, sizeOf: knownSize };
+  const at = canvasOn(ground);
+  if (at) useDocuments.getState().change(label, () => make(at), { document });
 }
 
 /** Where a layer is that has its own size and begins at the corner of the box. */
@@ -91,6 +114,15 @@ export function change(node: string, changes: LayerChanges, merge?: string): voi
   );
 }
 
+let drags = 0;
+
+/** What merges the changes of one drag, its last one included, and none of the next. */
+export function ofDrag(done: boolean): string {
+  const own = `drag${drags}`;
+  if (done) drags += 1;
+  return own;
+}
+
 export function remove(node: string): void {
   const next = neighbour(node);
   edit("painting.edit.remove", ({ ground, canvas }) => removeLayer(ground, canvas, node));
@@ -104,16 +136,10 @@ function neighbour(node: string): string | null {
   return entries[at - 1]?.node ?? entries[at + 1]?.node ?? null;
 }
 
-export function move(node: string, by: number): void {
+export function move(node: string, by: 1 | -1): void {
   edit("painting.edit.move", ({ ground, canvas }) => {
-    const own = canvas.entries.find((entry) => entry.node === node);
-    if (!own) return null;
-    const beside = canvas.entries.filter(
-      ({ kind, parent }) => kind === own.kind && parent === own.parent,
-    );
-    const to = beside.indexOf(own) + by;
-    if (to < 0 || to >= beside.length) return null;
-    return moveLayer(ground, canvas, node, { index: to, parent: own.parent });
+    const place = stepOf(canvas, node, by);
+    return place && moveLayer(ground, canvas, node, place);
   });
 }
 

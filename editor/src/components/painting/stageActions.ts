@@ -2,6 +2,7 @@
 import { t } from "@/i18n";
 import { addLayer, type LayerKind, type PaintCanvas, type Placement } from "@/model/painting";
 import { keepPicture } from "@/store/outbox";
+import { whileDrawn } from "@/store/strokes";
 import { told } from "./adding";
 import { edit } from "./layerActions";
 import type { StageHandle } from "./stage/stageProps";
@@ -16,8 +17,9 @@ export async function maskFromSelection(stage: StageHandle): Promise<void> {
 
 /** Layers as one new layer; those that it is made of stay. */
 export async function mergeVisible(stage: StageHandle, canvas: PaintCanvas): Promise<void> {
-  const nodes = canvas.entries.flatMap(({ node, kind, visible }) =>
-    kind === "raster" && visible ? [node] : [],
+  // Groups stand for what they hold.
+  const nodes = canvas.entries.flatMap(({ node, kind, visible, parent }) =>
+    kind === "raster" && visible && parent === null ? [node] : [],
   );
   const picture = stage.mergedPicture(nodes);
   if (picture) await asLayer(stage, "raster", picture, t("painting.merged"));
@@ -32,11 +34,14 @@ export async function mergedWithBelow(
 ): Promise<void> {
   const picture = stage.mergedPicture([lower, upper]);
   if (picture === null) return;
-  await told(async () => {
-    const value = await keepPicture(await picture.blob, "merged.png");
-    stage.keep(value, picture.blob);
-    take(value, picture.placement);
-  });
+  // After strokes that are in it already, or they would come back on top of it.
+  await told(() =>
+    whileDrawn(async () => {
+      const value = await keepPicture(await picture.blob, "merged.png");
+      stage.keep(value, picture.blob);
+      take(value, picture.placement);
+    }),
+  );
 }
 
 async function asLayer(

@@ -6,6 +6,7 @@ import { TooltipLayer } from "@/components/ui";
 import { useLongPress } from "@/hooks/useLongPress";
 import { isDirty, useDocuments } from "@/store/documents";
 import { useSettings } from "@/store/settings";
+import { strokesDrawn } from "@/store/strokes";
 import { useUi } from "@/store/ui";
 import { DialogHost } from "./DialogHost";
 import { ErrorBoundary } from "./ErrorBoundary";
@@ -41,10 +42,11 @@ export function Shell() {
   );
 }
 
-/** Where edits aren't kept in the browser, closing the page would lose them. */
+/** Closing the page would lose edits that aren't kept in the browser, and strokes still written. */
 function useLeaveWarning(): void {
   useEffect(() => {
     const warn = (event: BeforeUnloadEvent) => {
+      if (strokesDrawn() !== null) event.preventDefault();
       if (useSettings.getState().autosave) return;
       if (useDocuments.getState().documents.some(isDirty)) event.preventDefault();
     };

@@ -228,7 +228,10 @@ export function mergeDown(
   return removeLayer(now, canvas, node);
 }
 
-/** The layer that one can be merged with: the next lower one, if its picture is a file. */
+/**
+ * The layer that one can be merged with: the next lower one, if its picture is a file. Both are
+ * seen, as merging would show or lose what is hidden.
+ */
 export function layerBelow(ground: PaintGround, canvas: PaintCanvas, node: string): string | null {
   const chain = chainOf(ground, canvas, node);
   const found = chain && itemIn(chain.stack, node);
@@ -237,7 +240,9 @@ export function layerBelow(ground: PaintGround, canvas: PaintCanvas, node: strin
     found.parent === null ? chain.stack : itemIn(chain.stack, found.parent)?.item.members;
   const below = siblings?.items[found.index - 1]?.node;
   const layer = canvas.entries.find((each) => each.node === below);
-  return layer && isLayer(layer) && layer.picture !== null && !layer.locked ? layer.node : null;
+  const upper = canvas.entries.find((each) => each.node === node);
+  if (!layer?.visible || !upper?.visible || !isLayer(layer) || layer.locked) return null;
+  return layer.picture === null ? null : layer.node;
 }
 
 function chainOf(ground: PaintGround, canvas: PaintCanvas, node: string): Chain | null {

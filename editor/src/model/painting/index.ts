@@ -35,4 +35,5 @@ export { exportLayers, type LayerFormat } from "./exporting";
 export type { Edited, Extent, PaintGround } from "./ground";
 export { readCanvas } from "./reading";
 export { canStartCanvas, type StartOptions, startCanvas } from "./starting";
+export { stepOf } from "./stepping";
 export * from "./types";

@@ -29,6 +29,7 @@ import {
   groupLayers,
   isLayer,
   isPaintable,
+  layerBelow,
   mergeDown,
   moveLayer,
   readCanvas,
@@ -242,6 +243,18 @@ describe("raster layers", () => {
     expect(others).toEqual([]);
     expect(layer).toMatchObject({ placement: place, picture: { value: upload("d") } });
     expect(byType(merged, "LoadImage")).toHaveLength(1);
+  });
+
+  it("are merged with what is seen alone", () => {
+    const upper = withLayer(started(), "raster");
+    const below = layerBelow(ground(upper.workflow), canvasOf(upper.workflow), upper.node ?? "");
+    expect(below).not.toBeNull();
+    for (const node of [upper.node ?? "", below ?? ""]) {
+      const hidden = setLayer(ground(upper.workflow), canvasOf(upper.workflow), node, {
+        visible: false,
+      });
+      expect(layerBelow(ground(hidden), canvasOf(hidden), upper.node ?? "")).toBeNull();
+    }
   });
 
   it("are what results become, in the box in which they were made", () => {

@@ -13,7 +13,7 @@ import {
 import { familyAt } from "@/model/search";
 import { modelFamilies, useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
-import { edit } from "../layerActions";
+import { edit, ofDrag } from "../layerActions";
 import styles from "./BoxFields.module.css";
 
 const SIDE = { min: 8, max: 16384, step: 8, integer: true } as const;
@@ -78,6 +78,6 @@ export function changeBox(box: CanvasBox, done: boolean): void {
   edit(
     "painting.edit.box",
     ({ ground, canvas }) => setBox(ground, canvas, box),
-    done ? undefined : `box:${box.node}`,
+    `box:${box.node}#${ofDrag(done)}`,
   );
 }

@@ -10,7 +10,6 @@ import { isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
 import { sampleCanvas } from "@/store/painting";
 import { cancel, useRunning } from "@/store/running";
 import { useUi } from "@/store/ui";
-import { settled } from "../strokes";
 import { BoxFields } from "./BoxFields";
 import { NodeField } from "./NodeField";
 import styles from "./PromptBar.module.css";
@@ -72,7 +71,7 @@ function RunRow({ canvas }: { readonly canvas: PaintCanvas }) {
           busy={isSending}
           disabled={!allowed || canvas.result === null}
           className={styles.start}
-          onClick={() => void settled().then(() => sampleCanvas())}
+          onClick={() => void sampleCanvas()}
         >
           {t("painting.generate")}
         </Button>

@@ -1,10 +1,9 @@
 import type { Ref } from "react";
 import { useImperativeHandle, useMemo } from "react";
-import { isLayer } from "@/model/painting/types";
 import { type Ground, optionsFor, targetArea } from "./gestures";
 import { FillEdit } from "./pixels/edits";
 import { isEmpty, outward, type Rect, type Size, union } from "./pixels/geometry";
-import { itemsOf, type TreeItem } from "./pixels/layerTree";
+import { itemsFor, itemsOf, layersOf } from "./pixels/layerTree";
 import {
   inverted,
   isNone,
@@ -95,8 +94,10 @@ function handleOf({
     mergedPicture(nodes) {
       const now = ground();
       if (now === null) return null;
-      const items = chosen(now, nodes);
-      const layers = now.canvas.entries.filter(isLayer).filter(({ node }) => nodes.includes(node));
+      const items = itemsFor(now.canvas, nodes);
+      const layers = layersOf(items);
+      // What isn't here would be missing in what counts instead of it.
+      if (!layers.every(({ node }) => now.painter.pixels.isReady(node))) return null;
       const extent = outward(now.painter.extentOf(layers));
       if (isEmpty(extent) || isTooLarge(extent)) return null;
       const surface = new Surface(extent);
@@ -125,18 +126,4 @@ function handleOf({
     cancel,
     focus: () => element()?.focus({ preventScroll: true }),
   };
-}
-
-/** Layers of some nodes in the order of the canvas, with their own opacity and modes. */
-function chosen({ canvas }: Ground, nodes: readonly string[]): readonly TreeItem[] {
-  return canvas.entries
-    .filter(isLayer)
-    .filter(({ node }) => nodes.includes(node))
-    .map((layer) => ({
-      kind: "layer",
-      node: layer.node,
-      layer,
-      opacity: layer.opacity,
-      mode: layer.mode,
-    }));
 }

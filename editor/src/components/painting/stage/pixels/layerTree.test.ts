@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { testCanvas, testLayer } from "../testing";
-import { layersOf, layerTree, type TreeItem } from "./layerTree";
+import { itemsFor, layersOf, layerTree, type TreeItem } from "./layerTree";
 
 /** Nodes as they lie on each other, groups in brackets, tints before what they color. */
 function drawn(items: readonly TreeItem[]): string {
@@ -34,6 +34,19 @@ it("has groups in groups, and leaves out what is hidden", () => {
   );
   expect(drawn(layerTree(canvas))).toBe("((a) b) c");
   expect(layersOf(layerTree(canvas)).map(({ node }) => node)).toEqual(["a", "b", "c"]);
+});
+
+it("has groups among layers that are taken alone, with what is seen in them", () => {
+  const canvas = testCanvas(
+    testLayer("below"),
+    testLayer("a", { parent: "group" }),
+    testLayer("hidden", { parent: "group", visible: false }),
+    { ...group("group"), opacity: 0.5 },
+    testLayer("above"),
+  );
+  const items = itemsFor(canvas, ["below", "group"]);
+  expect(drawn(items)).toBe("below (a)");
+  expect(items[1]?.opacity).toBe(0.5);
 });
 
 it("gives each region a color of its own", () => {

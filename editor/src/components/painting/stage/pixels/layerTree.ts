@@ -63,11 +63,20 @@ export function itemsOf(
 ): readonly TreeItem[] {
   return canvas.entries
     .filter((entry) => entry.kind === kind && entry.parent === parent && entry.visible)
-    .map((entry): TreeItem => {
-      const { node, opacity, mode } = entry;
-      if (isLayer(entry)) return { kind: "layer", node, layer: entry, opacity, mode };
-      return { kind: "group", node, items: itemsOf(canvas, kind, node), opacity, mode, tint: null };
-    });
+    .map((entry) => itemOf(canvas, entry));
+}
+
+/** Some layers and groups alone, bottom first: groups with what is seen in them. */
+export function itemsFor(canvas: PaintCanvas, nodes: readonly string[]): readonly TreeItem[] {
+  return canvas.entries
+    .filter(({ node, visible }) => visible && nodes.includes(node))
+    .map((entry) => itemOf(canvas, entry));
+}
+
+function itemOf(canvas: PaintCanvas, entry: PaintEntry): TreeItem {
+  const { node, opacity, mode, kind } = entry;
+  if (isLayer(entry)) return { kind: "layer", node, layer: entry, opacity, mode };
+  return { kind: "group", node, items: itemsOf(canvas, kind, node), opacity, mode, tint: null };
 }
 
 /** The layers of a tree, bottom first. */
