@@ -7819,7 +7819,7 @@ class BuiltinNodes:
         the two are multiplied.
 
         conditioning: The prompt.
-        mask: One mask. It is resized to the image if its size differs.
+        mask: One mask. It is resized to the image if its size differs. If it is empty, the prompt applies nowhere.
         """
 
     def MaskFromBoxes(

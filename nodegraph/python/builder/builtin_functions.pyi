@@ -5373,7 +5373,7 @@ class BuiltinFunctions:
         the two are multiplied.
 
         conditioning: The prompt.
-        mask: One mask. It is resized to the image if its size differs.
+        mask: One mask. It is resized to the image if its size differs. If it is empty, the prompt applies nowhere.
         """
 
     def MaskFromBoxes(

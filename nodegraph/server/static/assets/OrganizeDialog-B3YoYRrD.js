@@ -1,1 +1,0 @@
-import{N as e,V as t,Xu as n,eo as r}from"./shared-CuZV1nti.js";import{t as i}from"./Marks-dvzs1H3p.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(e,{title:n(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(t,{variant:`primary`,onClick:o,children:n(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

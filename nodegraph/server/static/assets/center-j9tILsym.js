@@ -1,1 +1,0 @@
-import{_l as e,ma as t}from"./shared-CuZV1nti.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

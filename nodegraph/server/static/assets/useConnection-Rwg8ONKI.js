@@ -1,1 +1,0 @@
-import{vo as e,xo as t}from"./shared-CuZV1nti.js";function n(){return t(e)}function r(){return t(e=>e.state===`open`)}export{n,r as t};

@@ -1,1 +1,0 @@
-import"./WidgetField-Qu19onnj.js";
