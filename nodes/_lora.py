@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Environment, Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.families.index import INDEX
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.adapters.adapter_files import (
     AdapterFile,
@@ -103,7 +104,9 @@ def _wrong_family(inputs: HookInputs, port: str, file: AdapterFile) -> Iterator[
             f"a LoRA for {family.title}",
             code="wrong-family",
         )
-    elif guessed.title in {FAMILIES[name].title for name in guessed.families} - {family.title}:
+    elif INDEX[family.name].text_width and guessed.title in (
+        {FAMILIES[name].title for name in guessed.families} - {family.title}
+    ):
         # Kolors has the layers of Stable Diffusion XL, for which far more LoRAs are published.
         yield Finding(
             "lora",

@@ -23,6 +23,7 @@ PARTS = {
     "capacity_model.py",
     "large.py",
     "load.py",
+    "painting.py",
     "parts.py",
     "published_models.py",
     "rivals.py",

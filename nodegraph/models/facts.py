@@ -266,7 +266,9 @@ def _media_taken(family: Family, denoiser: Config) -> Iterator[str]:
 
 def _media_needed(family: Family, taken: frozenset[str]) -> str:
     """The medium that prompts of a model must have; empty if a text is enough."""
-    needed = taken if family.needs_media else taken & {"control image"}
+    # A model that sees the control image beside its own makes images of text alone, too.
+    by_channels = {"control image"} if "paired" not in family.image_inputs else set()
+    needed = taken if family.needs_media else taken & by_channels
     return next((medium for medium in LACKING if medium in needed), "")
 
 

@@ -71,7 +71,7 @@ WRONG: list[tuple[Callable[[Graph], Any], str]] = [
     ),
     (
         lambda g: g.InvertImage(image=g["encode_prompt"]),
-        "expected: Image.*Add a node that outputs Image, such as LoadImage or VAEDecode.$",
+        "expected: Image.*Add a node that outputs Image, such as LoadImage or VAEDecode",
     ),
     (
         lambda g: g.InvertImage(),

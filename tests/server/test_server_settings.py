@@ -60,7 +60,21 @@ def test_types_of_uploads_are_a_list_as_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert loaded(tmp_path).uploads.types == (
-        *("png", "jpeg", "webp", "gif", "mp4", "webm", "mkv", "wav", "flac", "ogg", "mp3"),
+        *(
+            "png",
+            "jpeg",
+            "webp",
+            "gif",
+            "ora",
+            "psd",
+            "mp4",
+            "webm",
+            "mkv",
+            "wav",
+            "flac",
+            "ogg",
+            "mp3",
+        ),
         *("glb", "ply", "obj", "sdf", "pdb", "workflow"),
     )
     monkeypatch.setenv("NODEGRAPH_SERVER_UPLOADS_TYPES", "png, safetensors")

@@ -276,6 +276,7 @@ def test_every_type_that_is_taken_in_is_read_by_a_job(hosting: Callable[..., Any
     types = get_args(UploadType)
     loaders = {
         "LoadImage": ("png", "jpeg", "webp", "gif"),
+        "LoadLayers": ("ora", "psd"),
         "LoadVideo": ("mp4", "webm", "mkv"),
         "LoadAudio": ("wav", "flac", "ogg", "mp3"),
         "LoadMesh": ("glb", "ply", "obj"),
@@ -288,6 +289,7 @@ def test_every_type_that_is_taken_in_is_read_by_a_job(hosting: Callable[..., Any
     made = {
         "jpeg": MAKERS["made.jpg"],
         "gif": MAKERS["moving.gif"],
+        "psd": lambda texts: b"8BPS\0\1" + bytes(20),
         # Silence: two frames of MPEG 1, layer 3, 128 kbit/s, 44.1 kHz.
         "mp3": lambda texts: (b"\xff\xfb\x90\x00" + bytes(413)) * 2,
         "workflow": lambda texts: json.dumps(workflow()).encode(),

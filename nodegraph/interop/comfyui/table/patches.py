@@ -497,7 +497,7 @@ _DEVICES = tuple(
         f'Select{kind}Device({name}: {kind.upper()}, device: COMBO = "default")'
         f" -> {name}: {kind.upper()}",
         _passed(
-            "nodegraph chooses devices itself: `nodegraph run --device` sets one for all",
+            "nodegraph chooses devices itself: `--device` of `nodegraph run` sets one for all",
             ("device", "default"),
             output=name,
         ),
