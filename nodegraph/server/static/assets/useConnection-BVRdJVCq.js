@@ -1,1 +1,0 @@
-import{Co as e,bo as t}from"./shared-D5e8QyBa.js";function n(){return e(t)}function r(){return e(e=>e.state===`open`)}export{n,r as t};

@@ -1,0 +1,1 @@
+import"./WidgetField-Bx6F_mgT.js";

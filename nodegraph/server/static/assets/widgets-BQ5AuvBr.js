@@ -1,1 +1,0 @@
-import"./WidgetField-CcJXtutU.js";
