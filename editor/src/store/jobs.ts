@@ -109,6 +109,12 @@ export function isEnded(job: JobView): boolean {
   return job.state !== "queued" && job.state !== "running";
 }
 
+/** The job that runs, or else the one that runs next; null if all have ended. The newest comes first. */
+export function currentJob(jobs: readonly JobView[]): JobView | null {
+  const open = jobs.filter((job) => !isEnded(job));
+  return open.find((job) => job.state === "running") ?? open.at(-1) ?? null;
+}
+
 /** The jobs of a document, the newest first. */
 export function jobsOfDocument(state: Jobs, document: string): readonly JobView[] {
   return state.order.flatMap((id) => {

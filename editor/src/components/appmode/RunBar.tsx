@@ -7,7 +7,7 @@ import { t } from "@/i18n";
 import { duration, problemText } from "@/i18n/format";
 import { mayRun, useConnection } from "@/store/connection";
 import { useActive } from "@/store/documents";
-import { isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
+import { currentJob, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
 import { isQuiet, usePlan } from "@/store/plan";
 import { cancel, run, showNode, useRunning } from "@/store/running";
 import { useUi } from "@/store/ui";
@@ -60,11 +60,6 @@ function start(document: string): void {
   const unread = unreadField(`app/${document}/`);
   if (unread === null) void run({ document });
   else unread.focus();
-}
-
-function currentJob(jobs: readonly JobView[]): JobView | null {
-  const open = jobs.filter((job) => !isEnded(job));
-  return open.find((job) => job.state === "running") ?? open.at(-1) ?? null;
 }
 
 function stateText(job: JobView): string {

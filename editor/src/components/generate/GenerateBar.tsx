@@ -7,7 +7,7 @@ import { t } from "@/i18n";
 import { duration } from "@/i18n/format";
 import { mayRun, useConnection } from "@/store/connection";
 import { cancelGenerating, useGenerate } from "@/store/generate";
-import { isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
+import { currentJob, isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
 import styles from "./GeneratePage.module.css";
 import { useFaults } from "./useFaults";
 
@@ -94,11 +94,6 @@ function showFirst(fields: readonly string[]): void {
   const folded = first?.closest("details");
   if (folded) folded.open = true;
   first?.scrollIntoView?.({ block: "center" });
-}
-
-export function currentJob(jobs: readonly JobView[]): JobView | null {
-  const open = jobs.filter((job) => !isEnded(job));
-  return open.find((job) => job.state === "running") ?? open.at(-1) ?? null;
 }
 
 export function stateText(job: JobView, open: number): string {

@@ -6,7 +6,7 @@ import { duration } from "@/i18n/format";
 import type { PaintCanvas } from "@/model/painting";
 import { mayRun, useConnection } from "@/store/connection";
 import { useActive, useDocuments } from "@/store/documents";
-import { isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
+import { currentJob, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
 import { sampleCanvas } from "@/store/painting";
 import { cancel, useRunning } from "@/store/running";
 import { useUi } from "@/store/ui";
@@ -39,7 +39,7 @@ function RunRow({ canvas }: { readonly canvas: PaintCanvas }) {
   const allowed = useConnection(mayRun);
   const isSending = useRunning((running) => (running.submitting.get(document) ?? 0) > 0);
   const { on } = useActive((active) => active.onChange);
-  const job = useJobs((state) => openJob(jobsOfDocument(state, document)));
+  const job = useJobs((state) => currentJob(jobsOfDocument(state, document)));
   const last = useJobs((state) => jobsOfDocument(state, document)[0] ?? null);
   return (
     <div className={styles.run}>
@@ -94,11 +94,6 @@ function RunRow({ canvas }: { readonly canvas: PaintCanvas }) {
       )}
     </div>
   );
-}
-
-function openJob(jobs: readonly JobView[]): JobView | null {
-  const open = jobs.filter((job) => !isEnded(job));
-  return open.find((job) => job.state === "running") ?? open.at(-1) ?? null;
 }
 
 function stateText(job: JobView): string {

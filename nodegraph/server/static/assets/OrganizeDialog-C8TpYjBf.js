@@ -1,1 +1,0 @@
-import{N as e,Qu as t,V as n,no as r}from"./shared-CAzNbzEf.js";import{t as i}from"./Marks-C4n6qREL.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(e,{title:t(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(n,{variant:`primary`,onClick:o,children:t(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

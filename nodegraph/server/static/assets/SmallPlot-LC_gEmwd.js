@@ -1,1 +1,0 @@
-import{t as e}from"./useFile-DICRQd7f.js";import t from"./LivePlot-VWctwVwK.js";import{no as n}from"./shared-CAzNbzEf.js";var r=n();function i({artifact:n}){let i=e(n,a);return i.state===`ready`?(0,r.jsx)(t,{given:i.value,name:n.name,isSmall:!0}):(0,r.jsx)(`span`,{children:n.name})}function a(e){return JSON.parse(new TextDecoder().decode(e))}export{i as default};

@@ -1,1 +1,0 @@
-import{ga as e,yl as t}from"./shared-CAzNbzEf.js";function n(){let{selection:n}=e(),[r=null]=n;return t(n.size===1?r:null)}export{n as t};

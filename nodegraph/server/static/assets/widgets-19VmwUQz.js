@@ -1,1 +1,0 @@
-import"./WidgetField-Bx6F_mgT.js";
