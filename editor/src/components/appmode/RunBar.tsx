@@ -1,5 +1,6 @@
 import { Play, Square } from "lucide-react";
 import type { Finding } from "@/api/schema";
+import { progressText } from "@/components/panels/queue/states";
 import { Button, Progress } from "@/components/ui";
 import { unreadField } from "@/components/widgets/useDraft";
 
@@ -30,7 +31,7 @@ export function RunBar({ document }: { readonly document: string }) {
             label={t("appmode.progress")}
           />
           <p className={styles.note} aria-live="polite">
-            {stateText(job)}
+            {progressText(job)}
           </p>
         </>
       )}
@@ -60,17 +61,6 @@ function start(document: string): void {
   const unread = unreadField(`app/${document}/`);
   if (unread === null) void run({ document });
   else unread.focus();
-}
-
-function stateText(job: JobView): string {
-  if (job.state === "queued") {
-    return job.position === null
-      ? t("appmode.queued")
-      : t("appmode.waiting", { position: job.position });
-  }
-  const percent = `${Math.round(job.progress * 100)} %`;
-  if (job.secondsLeft === null) return percent;
-  return `${percent} · ${t("appmode.left", { time: duration(job.secondsLeft) })}`;
 }
 
 /** What a run would take, from the plan. */

@@ -2,12 +2,12 @@ import { ArrowDownUp, Sparkles, Square } from "lucide-react";
 import { useEffect } from "react";
 import { commandById, keysOf, run } from "@/commands";
 import { keyText } from "@/commands/keys";
+import { progressText } from "@/components/panels/queue/states";
 import { Button, IconButton, Progress } from "@/components/ui";
 import { t } from "@/i18n";
-import { duration } from "@/i18n/format";
 import { mayRun, useConnection } from "@/store/connection";
 import { cancelGenerating, useGenerate } from "@/store/generate";
-import { currentJob, isEnded, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
+import { currentJob, isEnded, jobsOfDocument, useJobs } from "@/store/jobs";
 import styles from "./GeneratePage.module.css";
 import { useFaults } from "./useFaults";
 
@@ -33,7 +33,7 @@ export function GenerateBar() {
             label={t("generate.progress")}
           />
           <p className={styles.state} aria-live="polite">
-            {stateText(job, left)}
+            {progressText(job, left)}
           </p>
         </>
       )}
@@ -94,16 +94,4 @@ function showFirst(fields: readonly string[]): void {
   const folded = first?.closest("details");
   if (folded) folded.open = true;
   first?.scrollIntoView?.({ block: "center" });
-}
-
-export function stateText(job: JobView, open: number): string {
-  if (job.state === "queued") {
-    return job.position === null
-      ? t("appmode.queued")
-      : t("appmode.waiting", { position: job.position });
-  }
-  const parts = [`${Math.floor(job.progress * 100)} %`];
-  if (job.secondsLeft !== null) parts.push(t("appmode.left", { time: duration(job.secondsLeft) }));
-  if (open > 1) parts.push(t("generate.more", { count: open - 1 }));
-  return parts.join(" · ");
 }

@@ -18,6 +18,7 @@ import { memo, useEffect, useMemo, useRef } from "react";
 import { artifactAddress, thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { download } from "@/components/panels/gallery/actions";
+import { progressText } from "@/components/panels/queue/states";
 import { resultDrag } from "@/components/results/dragging";
 import { EmptyState, IconButton, MenuButton, type MenuEntry, Progress, tip } from "@/components/ui";
 import { t } from "@/i18n";
@@ -31,7 +32,6 @@ import { loadTrashed, trash, useLibrary } from "@/store/library";
 import { cancel, forget } from "@/store/running";
 import { useUi } from "@/store/ui";
 import { act, openGraph, paintOver, reuse, startFrom } from "./actions";
-import { stateText } from "./GenerateBar";
 import styles from "./Results.module.css";
 
 /** Jobs whose images are shown. */
@@ -135,7 +135,7 @@ function OpenTile({ job }: { readonly job: JobView }) {
             value={job.state === "running" ? job.progress : null}
             label={t("generate.progress")}
           />
-          <span className={styles.state}>{stateText(job, 1)}</span>
+          <span className={styles.state}>{progressText(job)}</span>
         </div>
         <IconButton
           icon={X}

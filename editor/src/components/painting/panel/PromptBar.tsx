@@ -1,12 +1,13 @@
 /** What is painted by the model: prompt, how far it may go, and the button that starts it. */
+
 import { Play, Square, Zap } from "lucide-react";
+import { progressText } from "@/components/panels/queue/states";
 import { Button, IconButton, Progress } from "@/components/ui";
 import { t } from "@/i18n";
-import { duration } from "@/i18n/format";
 import type { PaintCanvas } from "@/model/painting";
 import { mayRun, useConnection } from "@/store/connection";
 import { useActive, useDocuments } from "@/store/documents";
-import { currentJob, type JobView, jobsOfDocument, useJobs } from "@/store/jobs";
+import { currentJob, jobsOfDocument, useJobs } from "@/store/jobs";
 import { sampleCanvas } from "@/store/painting";
 import { cancel, useRunning } from "@/store/running";
 import { useUi } from "@/store/ui";
@@ -76,7 +77,7 @@ function RunRow({ canvas }: { readonly canvas: PaintCanvas }) {
           {t("painting.generate")}
         </Button>
       </div>
-      {job !== null && <p className={styles.note}>{stateText(job)}</p>}
+      {job !== null && <p className={styles.note}>{progressText(job)}</p>}
       {job === null && last?.state === "failed" && (
         <p role="alert" className={styles.fault}>
           {t("painting.runFailed")}{" "}
@@ -94,11 +95,4 @@ function RunRow({ canvas }: { readonly canvas: PaintCanvas }) {
       )}
     </div>
   );
-}
-
-function stateText(job: JobView): string {
-  if (job.state === "queued") return t("appmode.queued");
-  const percent = `${Math.round(job.progress * 100)} %`;
-  if (job.secondsLeft === null) return percent;
-  return `${percent} · ${t("appmode.left", { time: duration(job.secondsLeft) })}`;
 }
