@@ -143,8 +143,7 @@ def SaveCut(ctx: Context, text: str) -> None:
     ctx.wrote(path, kind="text")
 
 
-NODES = (Text, Slow, Length, Texts, Either, Doubled, Chance, Save)
-NODES = (*NODES, Cut, CutEither, Within, SaveCut)
+NODES = (Text, Slow, Length, Texts, Either, Doubled, Chance, Save, Cut, CutEither, Within, SaveCut)
 DEAR = ("Slow", "Grey")
 
 
