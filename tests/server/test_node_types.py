@@ -237,6 +237,41 @@ def test_the_list_is_sent_packed_to_who_takes_it_so(server: Hosted) -> None:
         assert server.client.get(path, headers=asked).status_code == 304
 
 
+def test_the_compact_list_and_the_help_are_together_the_whole_list(server: Hosted) -> None:
+    whole = server.client.get("/node-types").json()
+    compact = server.client.get("/node-types/compact")
+    texts = server.client.get("/node-types/help")
+    for answer in (compact, texts):
+        known = {"If-None-Match": answer.headers["etag"]}
+        assert server.client.get(str(answer.url), headers=known).status_code == 304
+    missing = (False, None, "", (), [], {})
+
+    def completed(fields: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
+        absent = like.keys() - fields.keys()
+        assert all(like[name] in missing for name in absent - {"help", "inputs_schema"})
+        return {**{name: like[name] for name in absent}, **fields}
+
+    assert {**compact.json(), "items": []} == {**whole, "items": []}
+    for item, like in zip(compact.json()["items"], whole["items"], strict=True):
+        assert "help" not in item
+        words = texts.json()["items"][like["type"]]
+        assert words["help"] == like["help"]
+        for side in ("inputs", "outputs"):
+            ports = item.get(side, [])
+            assert not any("help" in port for port in ports)
+            assert all(
+                "default" in port or like_port.get("default") is None
+                for port, like_port in zip(ports, like[side], strict=True)
+            )
+            assert words[side] == {port["name"]: port["help"] for port in like[side] if port["help"]}
+            item[side] = [completed(*pair) for pair in zip(ports, like[side], strict=True)]
+        assert completed(item, like) == like
+    assert (
+        len(compact.content) + len(texts.content)
+        < len(server.client.get("/node-types").content) / 2
+    )
+
+
 def test_examples_are_served_with_their_pictures_and_files(server: Hosted) -> None:
     example = listed(server)["ResizeImage"]["example"]
     assert example["needs"] == ["apple.png"]

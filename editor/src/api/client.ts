@@ -23,6 +23,7 @@ import type {
   CarriedTexts,
   Checked,
   Cleared,
+  CompactNodeTypeList,
   Deleted,
   EventList,
   InputFileEntry,
@@ -35,7 +36,7 @@ import type {
   ModelWords,
   MoveBefore,
   MoveToEnd,
-  NodeTypeList,
+  NodeTypeHelpList,
   PlanEntry,
   PythonScript,
   QueueEntry,
@@ -497,16 +498,20 @@ export interface Tagged<T> {
   readonly etag: string | null;
 }
 
-/** All node types; null if they are still those of the tag. */
+/** All node types without their help texts; null if they are still those of the tag. */
 export async function listNodeTypes(
   known: string | null = null,
   { signal }: Abortable = {},
-): Promise<Tagged<NodeTypeList> | null> {
+): Promise<Tagged<CompactNodeTypeList> | null> {
   const headers: Record<string, string> = known === null ? {} : { "if-none-match": known };
-  const answer = await send("GET", "/node-types", { headers, signal });
+  const answer = await send("GET", "/node-types/compact", { headers, signal });
   if (answer.status === 304) return null;
-  const value = JSON.parse(await bodyOf(answer)) as NodeTypeList;
+  const value = JSON.parse(await bodyOf(answer)) as CompactNodeTypeList;
   return { value, etag: answer.headers.get("etag") };
+}
+
+export function listNodeHelp({ signal }: Abortable = {}): Promise<NodeTypeHelpList> {
+  return request("GET", "/node-types/help", { signal });
 }
 
 export function listModels({ signal }: Abortable = {}): Promise<ModelList> {

@@ -275,6 +275,35 @@ export interface ClusterKind {
   max_workers: number | null;
 }
 
+/** All node types of the server, without long texts and without JSON Schemas of whole nodes. */
+export interface CompactNodeTypeList {
+  next: string | null;
+  port_types: PortTypeEntry[];
+  /** Widgets and panels that packs add to the editor. */
+  frames: PackFrame[];
+  /** Versions of the packs by name. */
+  packs: Record<string, string>;
+  /** Problems of packs; other packs still work. */
+  problems: string[];
+  /** The most used node types, to be suggested first. */
+  usage: NodeTypeUsage;
+  /**
+   * Packs that are still being read: their node types may still appear. An empty name means the
+   * built-in nodes.
+   */
+  unread: string[];
+  /**
+   * Packs whose nodes run in a process of the pack, by name. In a `sandbox` they have no network
+   * and cannot write files.
+   */
+  isolated: Record<string, "process" | "sandbox">;
+  /**
+   * Like the full node types, but without `help` and `inputs_schema`. A field that is missing, also
+   * of an input or output, is `false`, `null` or empty; a missing `default` is `null`.
+   */
+  items: (Record<string, unknown>)[];
+}
+
 /** The number of deleted jobs. */
 export interface Deleted {
   deleted: number;
@@ -1019,9 +1048,23 @@ export interface NodeTypeExample {
   folders: string[];
 }
 
+/** Help texts of a node type. */
+export interface NodeTypeHelp {
+  help: string;
+  /** By input; inputs without a text are missing. */
+  inputs: Record<string, string>;
+  /** By output; outputs without a text are missing. */
+  outputs: Record<string, string>;
+}
+
+/** Help texts of all node types. */
+export interface NodeTypeHelpList {
+  /** By node type. */
+  items: Record<string, NodeTypeHelp>;
+}
+
 /** All node types of the server. */
 export interface NodeTypeList {
-  items: NodeType[];
   next: string | null;
   port_types: PortTypeEntry[];
   /** Widgets and panels that packs add to the editor. */
@@ -1042,6 +1085,7 @@ export interface NodeTypeList {
    * and cannot write files.
    */
   isolated: Record<string, "process" | "sandbox">;
+  items: NodeType[];
 }
 
 /** A short description of a node type, for lists. */

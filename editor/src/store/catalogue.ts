@@ -1,8 +1,9 @@
 /** What the server has to work with: node types, models, templates. */
 import { create } from "zustand";
-import { listModels, listNodeTypes, listTemplates } from "@/api/client";
+import { listModels, listNodeHelp, listNodeTypes, listTemplates } from "@/api/client";
 import { OfflineFault } from "@/api/http";
 import type { ModelEntry, TemplateItem } from "@/api/schema";
+import { type CompactSpec, completeSpec, type NodeHelps, withHelp } from "@/model/compactTypes";
 import type { PackFrame } from "@/model/packFrames";
 import { type NodeTypes, nodeTypesOf } from "@/model/spec";
 import { socket } from "./connection";
@@ -24,13 +25,18 @@ export interface Catalogue {
   readonly state: "loading" | "ready" | "failed";
   /** Load what has changed. */
   readonly load: () => Promise<void>;
+  /** Load the models anew. */
   readonly loadModels: () => Promise<void>;
+  /** Load the models if nobody has yet. */
+  readonly needModels: () => Promise<void>;
   readonly loadTemplates: () => Promise<void>;
 }
 
 let loading: Promise<void> | null = null;
 let isOutdated = false;
+let helps: NodeHelps = {};
 let requests = 0;
+let loadingModels: Promise<void> | null = null;
 
 export const useCatalogue = create<Catalogue>()((set, get) => ({
   types: null,
@@ -50,12 +56,22 @@ export const useCatalogue = create<Catalogue>()((set, get) => ({
     });
     return loading;
   },
-  loadModels: async () => {
+  loadModels: () => {
     requests += 1;
     const request = requests;
-    const found = await listModels();
-    // An older answer may come after a newer one.
-    if (request === requests) set({ models: found.items, modelFolders: found.folders });
+    const loaded = listModels()
+      .then((found) => {
+        // An older answer may come after a newer one.
+        if (request === requests) set({ models: found.items, modelFolders: found.folders });
+      })
+      .finally(() => {
+        if (loadingModels === loaded) loadingModels = null;
+      });
+    loadingModels = loaded;
+    return loaded;
+  },
+  needModels: async () => {
+    if (get().models === null) await (loadingModels ?? get().loadModels());
   },
   loadTemplates: async () => {
     set({ templates: (await listTemplates()).items });
@@ -73,12 +89,14 @@ async function loadTypes(): Promise<void> {
     const found = await listNodeTypes(types?.digest || null);
     if (found !== null) {
       const { value, etag } = found;
+      const items = (value.items as unknown as CompactSpec[]).map(completeSpec);
       useCatalogue.setState({
-        types: nodeTypesOf(value, etag ?? ""),
+        types: withHelp(nodeTypesOf({ ...value, items }, etag ?? ""), helps),
         packs: value.packs,
         packPanels: value.frames.filter(({ kind }) => kind === "panel"),
         packProblems: value.problems,
       });
+      whenIdle(() => void loadHelp());
     }
     useCatalogue.setState({ state: "ready" });
   } catch (error) {
@@ -88,15 +106,43 @@ async function loadTypes(): Promise<void> {
   }
 }
 
+/** Load the help texts, which nothing on the canvas needs. */
+async function loadHelp(): Promise<void> {
+  const { types } = useCatalogue.getState();
+  try {
+    helps = (await listNodeHelp()).items;
+  } catch {
+    // Nodes are shown without them; the next change or connection brings another try.
+    return;
+  }
+  const now = useCatalogue.getState().types;
+  if (now !== null && now.digest === types?.digest)
+    useCatalogue.setState({ types: withHelp(now, helps) });
+}
+
+/** Run a task once the page has nothing else to do. */
+function whenIdle(task: () => void): void {
+  if ("requestIdleCallback" in window) window.requestIdleCallback(task, { timeout: 3000 });
+  else setTimeout(task, 1000);
+}
+
+/** Milliseconds after which the lists are loaded although the server has not greeted yet. */
+const PATIENCE = 300;
+
 /** Load everything, and load anew what changes; gives what ends it. */
 export function startCatalogue(): () => void {
   const { load, loadModels, loadTemplates } = useCatalogue.getState();
   const refresh = () => {
+    clearTimeout(waiting);
     void load();
     loadModels().catch(quiet);
     loadTemplates().catch(quiet);
   };
+  // The greeting comes before any news of changes, so nothing is loaded twice and no news is
+  // missed. Where no socket opens, the canvas still needs them to show anything.
+  const waiting = setTimeout(refresh, PATIENCE);
   const stops = [
+    () => clearTimeout(waiting),
     socket().on("welcome", refresh),
     socket().on("notice", (notice) => {
       if (notice.kind === "models.changed") loadModels().catch(quiet);
@@ -106,8 +152,6 @@ export function startCatalogue(): () => void {
       loadTemplates().catch(quiet);
     }),
   ];
-  // Not only once the socket is open: the canvas needs them to show anything.
-  refresh();
   return () => {
     for (const stop of stops) stop();
   };

@@ -16,12 +16,12 @@ export default function ModelsPanel() {
   const tab = useModels((state) => state.tab);
   const shown = useModels((state) => state.shown);
   const models = useCatalogue((catalogue) => catalogue.models);
-  const { loadModels } = useCatalogue.getState();
+  const { needModels } = useCatalogue.getState();
   const running = useDownloads(({ items }) => items.filter(isUnderWay).length);
   useEffect(() => {
     // What can't be read now is read when the server is there again.
-    if (models === null) loadModels().catch(() => undefined);
-  }, [models, loadModels]);
+    if (models === null) needModels().catch(() => undefined);
+  }, [models, needModels]);
   const model = modelIn(models, shown);
   if (model !== null && models !== null)
     return <ModelDetail key={model.name} model={model} models={models} />;

@@ -34,11 +34,11 @@ const choices = new WeakMap<readonly ModelEntry[], Map<string, readonly ModelCho
 export const storeServices: WidgetServices = {
   useModels: (kind) => {
     const models = useCatalogue((state) => state.models);
-    const { loadModels } = useCatalogue.getState();
+    const { needModels } = useCatalogue.getState();
     useEffect(() => {
       // What can't be read now is read when the server is there again.
-      if (models === null) loadModels().catch(() => undefined);
-    }, [models, loadModels]);
+      if (models === null) needModels().catch(() => undefined);
+    }, [models, needModels]);
     return models === null ? null : choicesOf(models, kind);
   },
   useSubgraphs: () => useActive((_, workflow) => [...workflow.subgraphs.keys()]),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from mimetypes import guess_type
-from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -14,21 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.json_schema import inputs_json_schema
-from nodegraph.core.spec import NodeSpec
+from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeInfo
 from nodegraph.packs.manifest import is_in_category, listed_type, search_types
 from nodegraph.server.content.frames import FrameDocument
-from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
+from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
-from nodegraph.server.http.file_responses import ANY_FILE, BINARY
-from nodegraph.server.http.media_types import ANY, content_headers
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.responses import etag, is_not_modified, json_response, takes_gzip
-from nodegraph.server.http.routes.workflows import DOCUMENT, JSON
 from nodegraph.server.root_path import public_path, root_path
 from nodegraph.server.workflows.node_types import DeclaredTypes, PackProcessKind
-from nodegraph.session.examples import NodeExample
 
 router = APIRouter(prefix="/node-types", tags=["node types"])
 
@@ -135,10 +130,9 @@ class NodeTypeUsage(BaseModel):
     )
 
 
-class NodeTypeList(BaseModel):
-    """All node types of the server."""
+class _NodeTypeList(BaseModel):
+    """What lists of node types have in common."""
 
-    items: list[NodeType]
     next: str | None = None
     port_types: list[PortTypeEntry]
     frames: list[PackFrame] = Field(description="Widgets and panels that packs add to the editor.")
@@ -155,21 +149,42 @@ class NodeTypeList(BaseModel):
     )
 
 
-_WORKFLOW: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}}
-}
-_PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The image.", "content": {"image/webp": BINARY}},
-    304: {"description": "The client already has it, according to `If-None-Match`."},
-}
-_NEEDED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": ANY_FILE},
-    304: {"description": "The client already has it, according to `If-None-Match`."},
-}
+class NodeTypeList(_NodeTypeList):
+    """All node types of the server."""
+
+    items: list[NodeType]
+
+
+class CompactNodeTypeList(_NodeTypeList):
+    """All node types of the server, without long texts and without JSON Schemas of whole nodes."""
+
+    items: list[dict[str, Any]] = Field(
+        description="Like the full node types, but without `help` and `inputs_schema`. A field "
+        "that is missing, also of an input or output, is `false`, `null` or empty; a missing "
+        "`default` is `null`."
+    )
+
+
+class NodeTypeHelp(BaseModel):
+    """Help texts of a node type."""
+
+    help: str
+    inputs: dict[str, str] = Field(description="By input; inputs without a text are missing.")
+    outputs: dict[str, str] = Field(description="By output; outputs without a text are missing.")
+
+
+class NodeTypeHelpList(BaseModel):
+    """Help texts of all node types."""
+
+    items: dict[str, NodeTypeHelp] = Field(description="By node type.")
+
+
 _LIST: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeTypeList, "description": "All node types."},
     304: {"description": "The client already has them, according to `If-None-Match`."},
 }
+_COMPACT_LIST = {**_LIST, 200: {"model": CompactNodeTypeList, "description": "All node types."}}
+_HELP_LIST = {**_LIST, 200: {"model": NodeTypeHelpList, "description": "All help texts."}}
 _SUMMARIES: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeTypeSummaryList, "description": "A page of summaries."},
     304: {"description": "The client already has this page, according to `If-None-Match`."},
@@ -195,20 +210,42 @@ async def list_node_types(
     """Return all node types with their ports, sorted by name, and the port types.
 
     The answer has several megabytes, or a twentieth of that with `Accept-Encoding: gzip`. The ETag
-    changes when any type changes. `/node-types/summaries` returns short descriptions in pages.
+    changes when any type changes. `/node-types/compact` is a third of it, and
+    `/node-types/summaries` returns short descriptions in pages.
     """
-    types = await services.node_types.current()
-    is_packed = takes_gzip(request.headers.get("accept-encoding"))
-    # Images of examples lie below the path of the server.
-    digest = digest_bytes(f"{types.digest} {root_path()}".encode())
-    headers = _packed_headers(digest, is_packed)
-    if is_not_modified(if_none_match, _tag(digest, is_packed)):
-        return Response(status_code=304, headers=headers)
-    body = await services.run_in_thread(_packed if is_packed else _listed, types)
-    return _json_body(body, headers, is_packed)
+    return await _listed(request, services, if_none_match, _full_list)
 
 
 # Before `/{type}`. Node types of packs have a colon in their names, built-in ones a capital letter.
+@router.get(
+    "/compact",
+    summary="List the node types in a compact form",
+    response_class=Response,
+    responses={**_COMPACT_LIST, **responses(401, 403, 503)},
+)
+async def list_compact_node_types(
+    request: Request, services: TheServices, caller: MayRead, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Return what an editor needs to draw nodes. `/node-types/help` returns the long texts.
+
+    The ETag changes when any type changes.
+    """
+    return await _listed(request, services, if_none_match, _compact_list)
+
+
+@router.get(
+    "/help",
+    summary="List the help texts of the node types",
+    response_class=Response,
+    responses={**_HELP_LIST, **responses(401, 403, 503)},
+)
+async def list_node_type_help(
+    request: Request, services: TheServices, caller: MayRead, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Return the help texts of all node types and of their inputs and outputs."""
+    return await _listed(request, services, if_none_match, _help_list)
+
+
 @router.get(
     "/summaries",
     summary="List summaries of node types",
@@ -280,97 +317,99 @@ async def get_node_type(
     answer = json_response(_document(spec, types))
     digest = digest_bytes(answer.body)
     if is_not_modified(if_none_match, digest):
-        return Response(status_code=304, headers=_headers(digest))
-    answer.headers.update(_headers(digest))
+        return Response(status_code=304, headers=cache_headers(digest))
+    answer.headers.update(cache_headers(digest))
     return answer
 
 
-@router.get(
-    "/{type}/example",
-    summary="Get an example workflow of a node type",
-    response_class=Response,
-    responses={**_WORKFLOW, **responses(401, 403, 404, 503)},
-)
-async def get_node_type_example(services: TheServices, caller: MayRead, type: TypeName) -> Response:
-    """Return the workflow file."""
-    example = await _example(type, services)
-    return Response(await services.run_in_thread(lambda: example.text), media_type=JSON)
-
-
-@router.get(
-    "/{type}/example/picture",
-    summary="Get an example image of a node type",
-    response_class=Response,
-    responses={**_PICTURE, **responses(401, 403, 404, 503)},
-)
-async def get_node_type_picture(
-    request: Request, services: TheServices, caller: MayRead, type: TypeName
-) -> Response:
-    """Return a small WebP of the image that the example makes."""
-    example = await _example(type, services)
-    if example.picture is None:
-        raise NotFound("there is no image of this node type", given=ascii(type[:80]))
-    return await _file_answer(request, services, example.picture)
-
-
-@router.get(
-    "/{type}/example/files/{file}",
-    summary="Get a file that the example of a node type needs",
-    response_class=Response,
-    responses={**_NEEDED, **responses(401, 403, 404, 503)},
-)
-async def get_node_type_example_file(
+async def _listed(
     request: Request,
     services: TheServices,
-    caller: MayRead,
-    type: TypeName,
-    file: Annotated[str, Path(description="One of the files in `needs`.", examples=["apple.png"])],
+    if_none_match: str | None,
+    made_of: Callable[[DeclaredTypes], dict[str, Any]],
 ) -> Response:
-    """Return a file that the example reads. Upload it and use the upload's `value` as its name."""
-    example = await _example(type, services)
-    if file not in example.needs:
-        raise NotFound(
-            "this example does not need such a file",
-            given=ascii(file[:80]),
-            hint=did_you_mean(file, example.needs) or None,
-        )
-    return await _file_answer(request, services, example.inputs / file)
+    """Return a list of all types. It is built once and cached for all clients."""
+    types = await services.node_types.current()
+    is_packed = takes_gzip(request.headers.get("accept-encoding"))
+    # Images of examples lie below the path of the server.
+    digest = digest_bytes(f"{made_of.__name__} {types.digest} {root_path()}".encode())
+    headers = _packed_headers(digest, is_packed)
+    if is_not_modified(if_none_match, _tag(digest, is_packed)):
+        return Response(status_code=304, headers=headers)
+
+    def plain() -> bytes:
+        return bytes(json_response(made_of(types)).body)
+
+    def packed() -> bytes:
+        return gzip.compress(plain(), 6, mtime=0)
+
+    name = f"{made_of.__name__} {'gzip' if is_packed else 'plain'}"
+    body = types.response_cache.get(name)
+    if body is None:
+        body = await services.run_in_thread(packed if is_packed else plain)
+        types.response_cache[name] = body
+    return _json_body(body, headers, is_packed)
 
 
-@router.post(
-    "/{type}/example/folders",
-    status_code=204,
-    summary="Copy the folders that the example of a node type needs",
-    responses=responses(401, 403, 404, 503),
-)
-async def bring_node_type_example_folders(
-    services: TheServices, caller: MayRun, type: TypeName
-) -> None:
-    """Copy the folders into the inputs folder. Existing folders stay unchanged."""
-    example = await _example(type, services)
-    await services.run_in_thread(example.copy_folders, services.environment.inputs)
-
-
-def _listed(types: DeclaredTypes) -> bytes:
-    """Return the list as JSON. It is built once and cached for all clients."""
-    known = types.response_cache.get("list")
-    if known is not None:
-        return known
+def _specs(types: DeclaredTypes) -> list[NodeSpec]:
     specs = (types.spec(name) for name in types.node_types())
-    answer = json_response(
-        {
-            "items": [_document(spec, types) for spec in specs if spec is not None],
-            "next": None,
-            "port_types": [_port_type(info) for info in types.type_infos()],
-            "frames": [_frame(page) for page in types.frames.by_path.values()],
-            "packs": dict(types.pack_versions()),
-            "problems": list(types.problems),
-            "usage": asdict(types.usage),
-            "unread": sorted(types.unread),
-            "isolated": dict(types.isolated),
-        },
-    )
-    return types.response_cache.setdefault("list", bytes(answer.body))
+    return [spec for spec in specs if spec is not None]
+
+
+def _list_of(types: DeclaredTypes, items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "items": items,
+        "next": None,
+        "port_types": [_port_type(info) for info in types.type_infos()],
+        "frames": [_frame(page) for page in types.frames.by_path.values()],
+        "packs": dict(types.pack_versions()),
+        "problems": list(types.problems),
+        "usage": asdict(types.usage),
+        "unread": sorted(types.unread),
+        "isolated": dict(types.isolated),
+    }
+
+
+def _full_list(types: DeclaredTypes) -> dict[str, Any]:
+    return _list_of(types, [_document(spec, types) for spec in _specs(types)])
+
+
+def _compact_list(types: DeclaredTypes) -> dict[str, Any]:
+    return _list_of(types, [_compact(_fields(spec, types)) for spec in _specs(types)])
+
+
+def _compact(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a type or port that tell something, without its help."""
+    found = {name: value for name, value in fields.items() if _tells(name, value)}
+    for name in ("inputs", "outputs"):
+        if name in found:
+            found[name] = [_compact(port) for port in found[name]]
+    return found
+
+
+def _tells(name: str, value: Any) -> bool:
+    """Whether a field must be sent: a missing one is read as false, null or empty."""
+    if name == "help":
+        return False
+    if name == "default":
+        return value is not None
+    return value is not False and value not in (None, "", (), [], {})
+
+
+def _help_list(types: DeclaredTypes) -> dict[str, Any]:
+    def texts(ports: Sequence[InputSpec] | Sequence[OutputSpec]) -> dict[str, str]:
+        return {port.name: port.help for port in ports if port.help}
+
+    return {
+        "items": {
+            spec.type: {
+                "help": spec.help,
+                "inputs": texts(spec.inputs),
+                "outputs": texts(spec.outputs),
+            }
+            for spec in _specs(types)
+        }
+    }
 
 
 def _summaries(
@@ -409,22 +448,14 @@ def _summaries(
     return bytes(json_response({"items": items, "next": following}).body)
 
 
-def _packed(types: DeclaredTypes) -> bytes:
-    """Return the list, compressed to a twentieth of its size."""
-    known = types.response_cache.get("gzip")
-    return known or types.response_cache.setdefault(
-        "gzip", gzip.compress(_listed(types), 6, mtime=0)
-    )
-
-
 def _document(spec: NodeSpec, types: DeclaredTypes) -> dict[str, Any]:
+    return {**_fields(spec, types), "inputs_schema": inputs_json_schema(spec)}
+
+
+def _fields(spec: NodeSpec, types: DeclaredTypes) -> dict[str, Any]:
     document = {name: value for name, value in asdict(spec).items() if name not in _INTERNAL}
     example = _shown(spec.type, types)
-    return {
-        **document,
-        "example": example and example.model_dump(mode="json"),
-        "inputs_schema": inputs_json_schema(spec),
-    }
+    return {**document, "example": example and example.model_dump(mode="json")}
 
 
 def _shown(type: str, types: DeclaredTypes) -> NodeTypeExample | None:
@@ -438,24 +469,6 @@ def _shown(type: str, types: DeclaredTypes) -> NodeTypeExample | None:
 
 def _href(type: str) -> str:
     return public_path(f"/api/v1/node-types/{quote(type, safe='')}")
-
-
-async def _example(type: str, services: TheServices) -> NodeExample:
-    types = await services.node_types.current()
-    types.require_read(type)
-    if type not in types.examples:
-        raise NotFound("there is no example of this node type", given=ascii(type[:80]))
-    return types.examples[type]
-
-
-async def _file_answer(request: Request, services: TheServices, file: FilePath) -> Response:
-    data = await services.run_in_thread(file.read_bytes)
-    digest = digest_bytes(data)
-    headers = _headers(digest)
-    if is_not_modified(request.headers.get("if-none-match"), digest):
-        return Response(status_code=304, headers=headers)
-    media_type = guess_type(file.name)[0] or ANY
-    return Response(data, headers={**headers, **content_headers(media_type, file.name)})
 
 
 def _port_type(info: TypeInfo) -> dict[str, Any]:
@@ -484,7 +497,7 @@ def _tag(digest: str, is_packed: bool) -> str:
 
 
 def _packed_headers(digest: str, is_packed: bool) -> dict[str, str]:
-    return {**_headers(_tag(digest, is_packed)), "Vary": "Accept-Encoding"}
+    return {**cache_headers(_tag(digest, is_packed)), "Vary": "Accept-Encoding"}
 
 
 def _json_body(body: bytes, headers: dict[str, str], is_packed: bool) -> Response:
@@ -493,5 +506,5 @@ def _json_body(body: bytes, headers: dict[str, str], is_packed: bool) -> Respons
     return Response(body, headers=headers, media_type="application/json")
 
 
-def _headers(digest: str) -> dict[str, str]:
+def cache_headers(digest: str) -> dict[str, str]:
     return {"ETag": etag(digest), "Cache-Control": "private, no-cache"}

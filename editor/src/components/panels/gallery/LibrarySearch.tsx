@@ -234,9 +234,11 @@ function useValues(): Values {
   const { tags, boards } = useLibrary();
   const models = useCatalogue((catalogue) => catalogue.models);
   useEffect(() => {
-    const { models: known, loadModels } = useCatalogue.getState();
     // Proposals are a help: without them the terms are typed.
-    if (known === null) loadModels().catch(() => undefined);
+    useCatalogue
+      .getState()
+      .needModels()
+      .catch(() => undefined);
     if (!useLibrary.getState().isLoaded) loadLibrary().catch(() => undefined);
   }, []);
   return {
