@@ -20,8 +20,13 @@ export default defineConfig({
         // Small modules that many parts share would be a hundred files, each packed by itself.
         codeSplitting: {
           groups: [
-            { name: "icons", test: /node_modules\/lucide-react/, minShareCount: 3 },
-            { name: "shared", test: /\/src\//, minShareCount: 8 },
+            { name: "icons", test: /node_modules\/lucide-react/, minShareCount: 3, priority: 2 },
+            { name: "shared", test: /\/src\//, minShareCount: 8, priority: 1 },
+            // What is loaded right after the page, with the small parts that others use, too.
+            {
+              name: "graph",
+              test: /\/src\/components\/(canvas\/Canvas|search\/SearchBox|panels\/AddNodeSearch)\.tsx/,
+            },
           ],
         },
       },

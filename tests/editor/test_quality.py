@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Response, expect
@@ -16,10 +18,12 @@ from tests.editor.editing import Editor, box_of
 from tests.editor.faults import bring_axe, check
 from tests.editor.graphs import search
 from tests.editor.serving import Server
+from tests.server.hosting import eventually
 
 pytestmark = pytest.mark.only_edits
 
 MOST_BYTES = 500_000
+MOST_REQUESTS = 60
 
 
 class TestAccess:
@@ -117,6 +121,33 @@ def test_the_first_download_is_small(server: Server, new_browser: NewBrowser) ->
     }
     assert any(url.endswith(".js") for url in fetched)
     assert sum(fetched.values()) < MOST_BYTES, fetched
+
+
+def test_each_list_is_asked_for_once_and_little_is_sent(
+    server: Server, new_browser: NewBrowser
+) -> None:
+    """All of a first visit, but what comes when the page is idle: templates and texts of help."""
+    eventually(lambda: not server.client.get("node-types/compact").json()["unread"])
+    responses: list[Response] = []
+    other = new_browser(server, reused=False)
+    paths: list[str] = []
+    other.page.on("response", lambda response: responses.append(response))
+    other.page.on("request", lambda request: paths.append(urlsplit(request.url).path))
+    other.page.goto("/")
+    expect(other.page.get_by_role("dialog", name="nodegraph")).to_be_visible()
+    other.drawn()
+    lists = {f"/api/v1/{name}" for name in ("node-types/compact", "models", "templates")}
+    asked = Counter(path for path in paths if path in lists)
+    assert asked == Counter(lists)
+    sent = [(urlsplit(response.url).path, response) for response in tuple(responses)]
+    idle = {"/api/v1/templates", "/api/v1/node-types/help"}
+    sizes = {
+        path: response.request.sizes()["responseBodySize"]
+        for path, response in sent
+        if path not in idle and response.ok
+    }
+    assert len(paths) <= MOST_REQUESTS
+    assert sum(sizes.values()) < MOST_BYTES, sizes
 
 
 def test_pages_are_sent_compressed(server: Server) -> None:

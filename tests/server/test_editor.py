@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import brotli
 import httpx
 import pytest
 
@@ -97,21 +99,27 @@ def test_what_the_page_loads_may_be_kept_for_good(serving: Hosted) -> None:
     assert got(serving, "/assets/icon-3c4d.svg").headers["content-type"] == "image/svg+xml"
 
 
-def test_files_are_sent_packed_to_whoever_takes_that(serving: Hosted) -> None:
+@pytest.mark.parametrize(
+    ("accepted", "coding", "unpacked"),
+    [("gzip", "gzip", gzip.decompress), ("gzip, br", "br", brotli.decompress)],
+)
+def test_files_are_sent_packed_to_whoever_takes_that(
+    serving: Hosted, accepted: str, coding: str, unpacked: Callable[[bytes], bytes]
+) -> None:
     path = "/assets/main-1a2b.js"
     url = f"{serving.url}{path}"
     with httpx.stream(
-        "GET", url, headers={"Accept-Encoding": "br, gzip"}, timeout=PATIENCE, trust_env=False
+        "GET", url, headers={"Accept-Encoding": accepted}, timeout=PATIENCE, trust_env=False
     ) as sent:
         raw = b"".join(sent.iter_raw())
-    assert sent.headers["content-encoding"] == "gzip"
+    assert sent.headers["content-encoding"] == coding
     assert sent.headers["vary"] == "Accept-Encoding"
     assert len(raw) == int(sent.headers["content-length"]) < len(SCRIPT) / 10
-    assert gzip.decompress(raw) == SCRIPT
+    assert unpacked(raw) == SCRIPT
     plain = got(serving, path)
     assert "content-encoding" not in plain.headers
     assert plain.headers["etag"] != sent.headers["etag"]
-    refused = got(serving, path, Accept_Encoding="gzip;q=0")
+    refused = got(serving, path, Accept_Encoding="gzip;q=0, br;q=0")
     assert "content-encoding" not in refused.headers
     # What is small already isn't.
     assert (

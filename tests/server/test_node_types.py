@@ -220,18 +220,23 @@ def test_the_answer_is_plain_ascii(server: Hosted) -> None:
     assert json.loads(answer.content)["next"] is None
 
 
-def test_the_list_is_sent_packed_to_who_takes_it_so(server: Hosted) -> None:
+@pytest.mark.parametrize(
+    ("accepted", "sent"), [("gzip", "gzip"), ("gzip, br;q=0.9", "br"), ("br;q=0, gzip", "gzip")]
+)
+def test_the_list_is_sent_packed_to_who_takes_it_so(
+    server: Hosted, accepted: str, sent: str
+) -> None:
     path = "/node-types"
     plain = server.client.get(path, headers={"Accept-Encoding": "identity"})
-    packed = server.client.get(path, headers={"Accept-Encoding": "gzip"})
+    packed = server.client.get(path, headers={"Accept-Encoding": accepted})
     assert "content-encoding" not in plain.headers
-    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["content-encoding"] == sent
     assert int(packed.headers["content-length"]) < len(plain.content) / 4
     assert packed.json() == plain.json()
     assert plain.headers["etag"] != packed.headers["etag"]
     for answer in (plain, packed):
         asked = {
-            "Accept-Encoding": "gzip" if answer is packed else "identity",
+            "Accept-Encoding": accepted if answer is packed else "identity",
             "If-None-Match": answer.headers["etag"],
         }
         assert server.client.get(path, headers=asked).status_code == 304
@@ -245,17 +250,18 @@ def test_the_compact_list_and_the_help_are_together_the_whole_list(server: Hoste
         known = {"If-None-Match": answer.headers["etag"]}
         assert server.client.get(str(answer.url), headers=known).status_code == 304
     missing = (False, None, "", (), [], {})
+    apart = {"help", "summary", "tags", "inputs_schema"}
 
     def completed(fields: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
         absent = like.keys() - fields.keys()
-        assert all(like[name] in missing for name in absent - {"help", "inputs_schema"})
+        assert all(like[name] in missing for name in absent - apart)
         return {**{name: like[name] for name in absent}, **fields}
 
     assert {**compact.json(), "items": []} == {**whole, "items": []}
     for item, like in zip(compact.json()["items"], whole["items"], strict=True):
-        assert "help" not in item
+        assert not item.keys() & {"help", "summary", "tags"}
         words = texts.json()["items"][like["type"]]
-        assert words["help"] == like["help"]
+        assert all(words[name] == like[name] for name in ("help", "summary", "tags"))
         for side in ("inputs", "outputs"):
             ports = item.get(side, [])
             assert not any("help" in port for port in ports)
@@ -263,7 +269,9 @@ def test_the_compact_list_and_the_help_are_together_the_whole_list(server: Hoste
                 "default" in port or like_port.get("default") is None
                 for port, like_port in zip(ports, like[side], strict=True)
             )
-            assert words[side] == {port["name"]: port["help"] for port in like[side] if port["help"]}
+            assert words[side] == {
+                port["name"]: port["help"] for port in like[side] if port["help"]
+            }
             item[side] = [completed(*pair) for pair in zip(ports, like[side], strict=True)]
         assert completed(item, like) == like
     assert (

@@ -275,7 +275,7 @@ export interface ClusterKind {
   max_workers: number | null;
 }
 
-/** All node types of the server, without long texts and without JSON Schemas of whole nodes. */
+/** All node types of the server, without texts for search and help, and without schemas. */
 export interface CompactNodeTypeList {
   next: string | null;
   port_types: PortTypeEntry[];
@@ -298,8 +298,9 @@ export interface CompactNodeTypeList {
    */
   isolated: Record<string, "process" | "sandbox">;
   /**
-   * Like the full node types, but without `help` and `inputs_schema`. A field that is missing, also
-   * of an input or output, is `false`, `null` or empty; a missing `default` is `null`.
+   * Like the full node types, but without `summary`, `tags`, `help` and `inputs_schema`. A field
+   * that is missing, also of an input or output, is `false`, `null` or empty; a missing `default`
+   * is `null`.
    */
   items: (Record<string, unknown>)[];
 }
@@ -1048,8 +1049,12 @@ export interface NodeTypeExample {
   folders: string[];
 }
 
-/** Help texts of a node type. */
+/** Texts of a node type for search and help. */
 export interface NodeTypeHelp {
+  /** One sentence on what the node does. */
+  summary: string;
+  /** More search words. */
+  tags: string[];
   help: string;
   /** By input; inputs without a text are missing. */
   inputs: Record<string, string>;
@@ -1057,7 +1062,7 @@ export interface NodeTypeHelp {
   outputs: Record<string, string>;
 }
 
-/** Help texts of all node types. */
+/** Texts of all node types. */
 export interface NodeTypeHelpList {
   /** By node type. */
   items: Record<string, NodeTypeHelp>;

@@ -1,6 +1,6 @@
 /**
  * Node types as they come over the network: a field that is false, null or empty is left out, and
- * help texts come by themselves, after the graph is on the screen.
+ * texts for search and help come by themselves, after the graph is on the screen.
  */
 import {
   ANY_INPUT,
@@ -19,8 +19,10 @@ export type CompactSpec = Compact<NodeSpec> & {
   readonly outputs?: readonly Compact<OutputSpec>[];
 };
 
-/** Help texts of a node type, and of its inputs and outputs by name. */
+/** Texts of a node type, and help of its inputs and outputs by name. */
 export interface NodeHelp {
+  readonly summary: string;
+  readonly tags: readonly string[];
   readonly help: string;
   readonly inputs: Readonly<Record<string, string>>;
   readonly outputs: Readonly<Record<string, string>>;
@@ -56,6 +58,8 @@ export function withHelp(types: NodeTypes, helps: NodeHelps): NodeTypes {
 function helped(spec: NodeSpec, texts: NodeHelp): NodeSpec {
   return {
     ...spec,
+    summary: texts.summary,
+    tags: texts.tags,
     help: texts.help,
     inputs: spec.inputs.map((port) => ({ ...port, help: texts.inputs[port.name] ?? "" })),
     outputs: spec.outputs.map((port) => ({ ...port, help: texts.outputs[port.name] ?? "" })),

@@ -30,6 +30,8 @@ export interface Catalogue {
   /** Load the models if nobody has yet. */
   readonly needModels: () => Promise<void>;
   readonly loadTemplates: () => Promise<void>;
+  /** Load the templates if nobody has since the server greeted. */
+  readonly needTemplates: () => Promise<void>;
 }
 
 let loading: Promise<void> | null = null;
@@ -37,6 +39,8 @@ let isOutdated = false;
 let helps: NodeHelps = {};
 let requests = 0;
 let loadingModels: Promise<void> | null = null;
+let loadingTemplates: Promise<void> | null = null;
+let areTemplatesOld = true;
 
 export const useCatalogue = create<Catalogue>()((set, get) => ({
   types: null,
@@ -74,7 +78,13 @@ export const useCatalogue = create<Catalogue>()((set, get) => ({
     if (get().models === null) await (loadingModels ?? get().loadModels());
   },
   loadTemplates: async () => {
-    set({ templates: (await listTemplates()).items });
+    areTemplatesOld = false;
+    loadingTemplates = listTemplates().then(({ items }) => set({ templates: items }));
+    await loadingTemplates;
+  },
+  needTemplates: async () => {
+    if (areTemplatesOld) await get().loadTemplates();
+    else if (get().templates === null) await loadingTemplates;
   },
 }));
 
@@ -96,7 +106,7 @@ async function loadTypes(): Promise<void> {
         packPanels: value.frames.filter(({ kind }) => kind === "panel"),
         packProblems: value.problems,
       });
-      whenIdle(() => void loadHelp());
+      whenIdle(loadHelp);
     }
     useCatalogue.setState({ state: "ready" });
   } catch (error) {
@@ -121,22 +131,23 @@ async function loadHelp(): Promise<void> {
 }
 
 /** Run a task once the page has nothing else to do. */
-function whenIdle(task: () => void): void {
-  if ("requestIdleCallback" in window) window.requestIdleCallback(task, { timeout: 3000 });
+function whenIdle(task: () => unknown): void {
+  if ("requestIdleCallback" in window) window.requestIdleCallback(() => task(), { timeout: 3000 });
   else setTimeout(task, 1000);
 }
 
 /** Milliseconds after which the lists are loaded although the server has not greeted yet. */
-const PATIENCE = 300;
+const PATIENCE = 1500;
 
 /** Load everything, and load anew what changes; gives what ends it. */
 export function startCatalogue(): () => void {
-  const { load, loadModels, loadTemplates } = useCatalogue.getState();
+  const { load, loadModels, loadTemplates, needTemplates } = useCatalogue.getState();
   const refresh = () => {
     clearTimeout(waiting);
     void load();
     loadModels().catch(quiet);
-    loadTemplates().catch(quiet);
+    areTemplatesOld = true;
+    whenIdle(() => needTemplates().catch(quiet));
   };
   // The greeting comes before any news of changes, so nothing is loaded twice and no news is
   // missed. Where no socket opens, the canvas still needs them to show anything.

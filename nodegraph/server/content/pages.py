@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from nodegraph.server.access.caller import Caller
 from nodegraph.server.access.head import ICON, LOGOUT
 from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.http.media_types import ANY
+from nodegraph.server.http.responses import CODINGS, Coding, encoded
 from nodegraph.server.root_path import public_path
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
@@ -236,13 +236,13 @@ class EditorFile:
     """A file of the editor.
 
     Attributes:
-        packed: The same by gzip; None where that saves nothing.
+        coded: The same by content coding; empty where that saves nothing.
         digest: Of the bytes.
     """
 
     media_type: str
     body: bytes
-    packed: bytes | None
+    coded: Mapping[Coding, bytes]
     digest: str
 
     @property
@@ -335,12 +335,12 @@ def _read(path: Path) -> EditorFile:
 
 
 def _file(body: bytes, suffix: str) -> EditorFile:
-    # No time stands in it, so that the same file is the same bytes on every server.
-    packed = gzip.compress(body, 9, mtime=0)
+    coded = {coding: encoded(body, coding) for coding in CODINGS}
+    is_smaller = all(len(data) < len(body) * _WORTHWHILE for data in coded.values())
     return EditorFile(
         media_type=_TYPES.get(suffix, ANY),
         body=body,
-        packed=packed if len(packed) < len(body) * _WORTHWHILE else None,
+        coded=coded if is_smaller else {},
         digest=blake3(body).hexdigest(),
     )
 

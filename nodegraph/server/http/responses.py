@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import binascii
+import gzip
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal, TypeAlias
 
+import brotli
 from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
@@ -109,13 +111,32 @@ def json_response(
     return AsciiJsonResponse(value, status, headers)
 
 
-def takes_gzip(header: str | None) -> bool:
-    """Whether an ``Accept-Encoding`` names it, and not as what isn't wanted."""
+Coding: TypeAlias = Literal["br", "gzip"]
+CODINGS: tuple[Coding, ...] = ("br", "gzip")
+"""Content codings that bodies are sent in, the better one first (RFC 9110, 8.4.1; RFC 7932)."""
+
+
+def content_coding(header: str | None) -> Coding | None:
+    """Return the best coding that an ``Accept-Encoding`` names; None for none."""
+    taken = set()
     for part in (header or "").lower().split(","):
         name, _, weight = part.partition(";")
-        if name.strip() == "gzip":
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+        if weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000"):
+            taken.add(name.strip())
+    return next((coding for coding in CODINGS if coding in taken), None)
+
+
+def encoded(body: bytes, coding: Coding) -> bytes:
+    """Return a body in a coding. The same body gives the same bytes on every server."""
+    if coding == "gzip":
+        return gzip.compress(body, 6, mtime=0)
+    # Higher levels take seconds for a few per cent.
+    return bytes(brotli.compress(body, quality=6))
+
+
+def coded_tag(digest: str, coding: Coding | None) -> str:
+    """Return the name of the content in a coding, for its ETag."""
+    return digest if coding is None else f"{digest}-{coding}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
@@ -21,13 +20,23 @@ from nodegraph.server.content.frames import FrameDocument
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.problems import responses
-from nodegraph.server.http.responses import etag, is_not_modified, json_response, takes_gzip
+from nodegraph.server.http.responses import (
+    Coding,
+    coded_tag,
+    content_coding,
+    encoded,
+    etag,
+    is_not_modified,
+    json_response,
+)
 from nodegraph.server.root_path import public_path, root_path
 from nodegraph.server.workflows.node_types import DeclaredTypes, PackProcessKind
 
 router = APIRouter(prefix="/node-types", tags=["node types"])
 
 LARGEST_PAGE = 1000
+_TEXTS = {"summary", "tags", "help"}
+"""Fields that only search and help need."""
 _INTERNAL = {"module", "qualname", "hooks"}
 """Fields with the location of the code, which clients do not need."""
 TypeName = Annotated[str, Path(max_length=500, examples=["KSampler"])]
@@ -156,25 +165,27 @@ class NodeTypeList(_NodeTypeList):
 
 
 class CompactNodeTypeList(_NodeTypeList):
-    """All node types of the server, without long texts and without JSON Schemas of whole nodes."""
+    """All node types of the server, without texts for search and help, and without schemas."""
 
     items: list[dict[str, Any]] = Field(
-        description="Like the full node types, but without `help` and `inputs_schema`. A field "
-        "that is missing, also of an input or output, is `false`, `null` or empty; a missing "
-        "`default` is `null`."
+        description="Like the full node types, but without `summary`, `tags`, `help` and "
+        "`inputs_schema`. A field that is missing, also of an input or output, is `false`, "
+        "`null` or empty; a missing `default` is `null`."
     )
 
 
 class NodeTypeHelp(BaseModel):
-    """Help texts of a node type."""
+    """Texts of a node type for search and help."""
 
+    summary: str = Field(description="One sentence on what the node does.")
+    tags: tuple[str, ...] = Field(description="More search words.")
     help: str
     inputs: dict[str, str] = Field(description="By input; inputs without a text are missing.")
     outputs: dict[str, str] = Field(description="By output; outputs without a text are missing.")
 
 
 class NodeTypeHelpList(BaseModel):
-    """Help texts of all node types."""
+    """Texts of all node types."""
 
     items: dict[str, NodeTypeHelp] = Field(description="By node type.")
 
@@ -184,7 +195,7 @@ _LIST: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client already has them, according to `If-None-Match`."},
 }
 _COMPACT_LIST = {**_LIST, 200: {"model": CompactNodeTypeList, "description": "All node types."}}
-_HELP_LIST = {**_LIST, 200: {"model": NodeTypeHelpList, "description": "All help texts."}}
+_HELP_LIST = {**_LIST, 200: {"model": NodeTypeHelpList, "description": "All texts."}}
 _SUMMARIES: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeTypeSummaryList, "description": "A page of summaries."},
     304: {"description": "The client already has this page, according to `If-None-Match`."},
@@ -209,8 +220,8 @@ async def list_node_types(
 ) -> Response:
     """Return all node types with their ports, sorted by name, and the port types.
 
-    The answer has several megabytes, or a twentieth of that with `Accept-Encoding: gzip`. The ETag
-    changes when any type changes. `/node-types/compact` is a third of it, and
+    The answer has several megabytes, or a twentieth of that with `Accept-Encoding: br, gzip`. The
+    ETag changes when any type changes. `/node-types/compact` is a third of it, and
     `/node-types/summaries` returns short descriptions in pages.
     """
     return await _listed(request, services, if_none_match, _full_list)
@@ -226,7 +237,7 @@ async def list_node_types(
 async def list_compact_node_types(
     request: Request, services: TheServices, caller: MayRead, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """Return what an editor needs to draw nodes. `/node-types/help` returns the long texts.
+    """Return what an editor needs to draw nodes. `/node-types/help` returns the texts.
 
     The ETag changes when any type changes.
     """
@@ -235,14 +246,14 @@ async def list_compact_node_types(
 
 @router.get(
     "/help",
-    summary="List the help texts of the node types",
+    summary="List the texts of the node types",
     response_class=Response,
     responses={**_HELP_LIST, **responses(401, 403, 503)},
 )
 async def list_node_type_help(
     request: Request, services: TheServices, caller: MayRead, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """Return the help texts of all node types and of their inputs and outputs."""
+    """Return the texts that search and help need, of all node types, their inputs and outputs."""
     return await _listed(request, services, if_none_match, _help_list)
 
 
@@ -284,12 +295,11 @@ async def list_node_type_summaries(
         return _summaries(types, search, category, pack, limit=limit, after=cursor)
 
     body = await services.run_in_thread(page)
-    is_packed = takes_gzip(request.headers.get("accept-encoding"))
-    digest = digest_bytes(body)
-    headers = _packed_headers(digest, is_packed)
-    if is_not_modified(if_none_match, _tag(digest, is_packed)):
-        return Response(status_code=304, headers=headers)
-    return _json_body(gzip.compress(body, 6, mtime=0) if is_packed else body, headers, is_packed)
+    coding = content_coding(request.headers.get("accept-encoding"))
+    tag = coded_tag(digest_bytes(body), coding)
+    if is_not_modified(if_none_match, tag):
+        return Response(status_code=304, headers=_coded_headers(tag, coding))
+    return _json_body(body if coding is None else encoded(body, coding), tag, coding)
 
 
 @router.get(
@@ -330,25 +340,21 @@ async def _listed(
 ) -> Response:
     """Return a list of all types. It is built once and cached for all clients."""
     types = await services.node_types.current()
-    is_packed = takes_gzip(request.headers.get("accept-encoding"))
+    coding = content_coding(request.headers.get("accept-encoding"))
     # Images of examples lie below the path of the server.
     digest = digest_bytes(f"{made_of.__name__} {types.digest} {root_path()}".encode())
-    headers = _packed_headers(digest, is_packed)
-    if is_not_modified(if_none_match, _tag(digest, is_packed)):
-        return Response(status_code=304, headers=headers)
+    tag = coded_tag(digest, coding)
+    if is_not_modified(if_none_match, tag):
+        return Response(status_code=304, headers=_coded_headers(tag, coding))
 
-    def plain() -> bytes:
-        return bytes(json_response(made_of(types)).body)
+    def answer() -> bytes:
+        body = bytes(json_response(made_of(types)).body)
+        return body if coding is None else encoded(body, coding)
 
-    def packed() -> bytes:
-        return gzip.compress(plain(), 6, mtime=0)
-
-    name = f"{made_of.__name__} {'gzip' if is_packed else 'plain'}"
-    body = types.response_cache.get(name)
+    body = types.response_cache.get(tag)
     if body is None:
-        body = await services.run_in_thread(packed if is_packed else plain)
-        types.response_cache[name] = body
-    return _json_body(body, headers, is_packed)
+        body = types.response_cache[tag] = await services.run_in_thread(answer)
+    return _json_body(body, tag, coding)
 
 
 def _specs(types: DeclaredTypes) -> list[NodeSpec]:
@@ -389,7 +395,7 @@ def _compact(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tells(name: str, value: Any) -> bool:
     """Whether a field must be sent: a missing one is read as false, null or empty."""
-    if name == "help":
+    if name in _TEXTS:
         return False
     if name == "default":
         return value is not None
@@ -403,6 +409,8 @@ def _help_list(types: DeclaredTypes) -> dict[str, Any]:
     return {
         "items": {
             spec.type: {
+                "summary": spec.summary,
+                "tags": spec.tags,
                 "help": spec.help,
                 "inputs": texts(spec.inputs),
                 "outputs": texts(spec.outputs),
@@ -492,18 +500,13 @@ def _frame(page: FrameDocument) -> dict[str, Any]:
     ).model_dump()
 
 
-def _tag(digest: str, is_packed: bool) -> str:
-    return f"{digest}-gzip" if is_packed else digest
+def _coded_headers(tag: str, coding: Coding | None) -> dict[str, str]:
+    headers = {**cache_headers(tag), "Vary": "Accept-Encoding"}
+    return headers if coding is None else {**headers, "Content-Encoding": coding}
 
 
-def _packed_headers(digest: str, is_packed: bool) -> dict[str, str]:
-    return {**cache_headers(_tag(digest, is_packed)), "Vary": "Accept-Encoding"}
-
-
-def _json_body(body: bytes, headers: dict[str, str], is_packed: bool) -> Response:
-    if is_packed:
-        headers = {**headers, "Content-Encoding": "gzip"}
-    return Response(body, headers=headers, media_type="application/json")
+def _json_body(body: bytes, tag: str, coding: Coding | None) -> Response:
+    return Response(body, headers=_coded_headers(tag, coding), media_type="application/json")
 
 
 def cache_headers(digest: str) -> dict[str, str]:

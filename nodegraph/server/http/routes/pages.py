@@ -24,7 +24,13 @@ from nodegraph.server.content.frames import FRAMES, frame_path, policy
 from nodegraph.server.content.pages import EditorFile, known_page, login_page, no_editor_page
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound, Refused, UnsupportedType
-from nodegraph.server.http.responses import FOREVER, etag, is_not_modified, takes_gzip
+from nodegraph.server.http.responses import (
+    FOREVER,
+    coded_tag,
+    content_coding,
+    etag,
+    is_not_modified,
+)
 from nodegraph.server.root_path import public_path
 
 frames_router = APIRouter(include_in_schema=False, prefix=FRAMES)
@@ -113,8 +119,8 @@ async def get_asset(
 
 
 def _answer(request: Request, file: EditorFile, cached: str) -> Response:
-    is_packed = file.packed is not None and takes_gzip(request.headers.get("accept-encoding"))
-    tag = f"{file.digest}-gzip" if is_packed else file.digest
+    coding = content_coding(request.headers.get("accept-encoding")) if file.coded else None
+    tag = coded_tag(file.digest, coding)
     headers = {"ETag": etag(tag), "Cache-Control": cached, "Vary": "Accept-Encoding"}
     if file.is_page:
         # Said here, as an answer without a body has no type by which the policy could be chosen:
@@ -122,9 +128,9 @@ def _answer(request: Request, file: EditorFile, cached: str) -> Response:
         headers["Content-Security-Policy"] = PAGE_POLICY
     if is_not_modified(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    if is_packed:
-        headers["Content-Encoding"] = "gzip"
-    body = file.packed if is_packed else file.body
+    if coding is not None:
+        headers["Content-Encoding"] = coding
+    body = file.body if coding is None else file.coded[coding]
     return Response(body, headers={**headers, "Content-Type": file.media_type})
 
 

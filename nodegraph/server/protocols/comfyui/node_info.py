@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import platform
 import sys
@@ -41,7 +40,14 @@ from nodegraph.server.content.artifacts.search import ArtifactFilter
 from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.http.dependencies import MayAdmin, MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
-from nodegraph.server.http.responses import AsciiJsonResponse, etag, is_not_modified, takes_gzip
+from nodegraph.server.http.responses import (
+    AsciiJsonResponse,
+    coded_tag,
+    content_coding,
+    encoded,
+    etag,
+    is_not_modified,
+)
 from nodegraph.server.operations.logs import RECENT
 from nodegraph.server.protocols.comfyui.files import UPLOAD_PARTS
 from nodegraph.server.protocols.comfyui.paths import comfyui_router
@@ -250,14 +256,14 @@ def _offering(entry: Any, files: Sequence[str]) -> Any:
 async def get_object_info(request: Request, services: TheServices, caller: MayRead) -> Response:
     """Describe all node types of ComfyUI that are imported, with this server's models."""
     digest, body = await _described(services, caller)
-    is_packed = takes_gzip(request.headers.get("accept-encoding"))
-    tag = f"{digest}-gzip" if is_packed else digest
+    coding = content_coding(request.headers.get("accept-encoding"))
+    tag = coded_tag(digest, coding)
     headers = {"ETag": etag(tag), "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
     if is_not_modified(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    if is_packed:
-        body = await services.run_in_thread(gzip.compress, body, 1)
-        headers["Content-Encoding"] = "gzip"
+    if coding is not None:
+        body = await services.run_in_thread(encoded, body, coding)
+        headers["Content-Encoding"] = coding
     return Response(body, headers=headers, media_type="application/json")
 
 
