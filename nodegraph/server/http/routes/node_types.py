@@ -385,15 +385,15 @@ def _compact_list(types: DeclaredTypes) -> dict[str, Any]:
 
 
 def _compact(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a type or port that tell something, without its help."""
-    found = {name: value for name, value in fields.items() if _tells(name, value)}
+    """Return the fields of a type or port that are not empty, without its help."""
+    compact = {name: value for name, value in fields.items() if _is_sent(name, value)}
     for name in ("inputs", "outputs"):
-        if name in found:
-            found[name] = [_compact(port) for port in found[name]]
-    return found
+        if name in compact:
+            compact[name] = [_compact(port) for port in compact[name]]
+    return compact
 
 
-def _tells(name: str, value: Any) -> bool:
+def _is_sent(name: str, value: Any) -> bool:
     """Whether a field must be sent: a missing one is read as false, null or empty."""
     if name in _TEXTS:
         return False
