@@ -18,7 +18,7 @@ from nodegraph.media.images.images import to_pil
 
 from .conftest import Pair
 from .equality import NEGATIVE, Made, Model, assert_same, picture, stock
-from .image_to_image import as_tensor, assert_starts_like_stock
+from .image_to_image import STRENGTHS, as_tensor, assert_starts_like_stock
 from .late_start import late_start
 from .test_flux import chroma, unpack
 from .test_flux2 import denormalised, flux2, flux2_klein, tokens
@@ -159,23 +159,33 @@ def test_the_last_steps_of_flux2_are_diffusers(model_of: ModelOf, build: Callabl
     assert_same(replace(found, latents=pack(found.latents)), expected)
 
 
-def test_chroma_goes_on_from_a_picture_as_diffusers(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(("denoise", "steps"), STRENGTHS)
+def test_chroma_goes_on_from_a_picture_as_diffusers(
+    model_of: ModelOf, denoise: float, steps: int
+) -> None:
     options = {"cfg": 4.0, "guidance_scale": 4.0, "unpack": unpack}
+    options |= {"denoise": denoise, "steps": steps}
     assert_starts_like_stock(model_of(chroma), d.ChromaImg2ImgPipeline, **options)
 
 
-def test_wan_goes_on_from_a_video_as_diffusers(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(
+    ("denoise", "steps"),
+    [(0.5, 4), *(pytest.param(each, 8, marks=pytest.mark.slow) for each in (0.13, 0.99))],
+)
+def test_wan_goes_on_from_a_video_as_diffusers(
+    model_of: ModelOf, denoise: float, steps: int
+) -> None:
     """The pipeline encodes the video itself here."""
     pipeline, model = model_of(wan)
     names = ("tokenizer", "text_encoder", "transformer", "vae", "scheduler")
     other = d.WanVideoToVideoPipeline(**{name: pipeline.components[name] for name in names})
     other.set_progress_bar_config(disable=True)
     case = Case(wan, frames=9)
-    both = {"negative": NEGATIVE, "steps": 4}
-    options = {"latent": start_of(model, case), "denoise": 0.5, "cfg": 5.0, "sampler": "uni_pc"}
-    found = model.make(**case.size, **both, **options)
+    both = {"negative": NEGATIVE, "steps": steps}
+    options = {"latent": start_of(model, case), "cfg": 5.0, "sampler": "uni_pc"}
+    found = model.make(**case.size, denoise=denoise, **both, **options)
     frames = [to_pil(frame) for frame in film(case)]
-    called = {**case.size, "video": frames, "strength": 0.5, "guidance_scale": 5.0}
+    called = {**case.size, "video": frames, "strength": denoise, "guidance_scale": 5.0}
     assert_same(found, stock(other, out="frames", **both, **called))
 
 
