@@ -112,11 +112,29 @@ def test_videos_are_those_of_diffusers(model_of: ModelOf, build: Callable[[], An
         (96, 9, 2, NEGATIVE, 5.0),
         (64, 1, 1, None, 1.0),
     ):
-        options = {"batch": batch, "negative": negative, "steps": 3}
-        size = {"width": width, "height": 64}
-        found = model.make(**size, frames=frames, cfg=cfg, sampler="uni_pc", **options)
-        options |= {**size, "num_frames": frames, "guidance_scale": cfg}
-        assert_same(found, stock(pipeline, out="frames", **options), pixels=frames == 5)
+        assert_like_diffusers(pipeline, model, width, frames, batch, negative, cfg)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [skyreels_v2, skyreels_v2_df])
+@pytest.mark.parametrize(
+    ("cfg", "batch", "negative"),
+    [(7.3, 3, NEGATIVE), (7.3, 1, None), (0.0, 1, NEGATIVE), (1.0, 3, NEGATIVE)],
+)
+def test_any_guidance_is_that_of_diffusers(
+    model_of: ModelOf, build: Callable[[], Any], cfg: float, batch: int, negative: str | None
+) -> None:
+    assert_like_diffusers(*model_of(build), 80, 9, batch, negative, cfg)
+
+
+def assert_like_diffusers(
+    pipeline: Any, model: Model, width: int, frames: int, batch: int, negative: Any, cfg: float
+) -> None:
+    options = {"batch": batch, "negative": negative, "steps": 3}
+    size = {"width": width, "height": 64}
+    found = model.make(**size, frames=frames, cfg=cfg, sampler="uni_pc", **options)
+    options |= {**size, "num_frames": frames, "guidance_scale": cfg}
+    assert_same(found, stock(pipeline, out="frames", **options), pixels=frames == 5)
 
 
 def forced(
