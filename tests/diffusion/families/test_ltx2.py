@@ -300,12 +300,22 @@ def test_sound_and_video_are_decoded_as_by_diffusers(model_of: ModelOf) -> None:
     )
 
 
-def test_videos_of_a_first_image_are_those_of_diffusers(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(
+    "cases",
+    [
+        ((96, 17, {"cfg": 4.0, "negative": NEGATIVE}), (64, 9, {"cfg": 1.0})),
+        pytest.param(
+            (
+                (160, 17, {"cfg": 7.3, "negative": NEGATIVE}),
+                (96, 9, {"cfg": 0.0, "negative": NEGATIVE}),
+            ),
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_videos_of_a_first_image_are_those_of_diffusers(model_of: ModelOf, cases: Any) -> None:
     pipeline, model = model_of(ltx2_i2v)
-    for width, frames, options in (
-        (96, 17, {"cfg": 4.0, "negative": NEGATIVE}),
-        (64, 9, {"cfg": 1.0}),
-    ):
+    for width, frames, options in cases:
         image = picture(width, 64)
         seen = as_tensor(image)
         shown = lambda given: with_tensors(  # noqa: E731

@@ -197,9 +197,16 @@ def kind_of(pipeline: Any, kind: Any) -> Any:
     return other
 
 
-def test_videos_of_a_first_image(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(
+    "cases",
+    [
+        ((6, 9, NEGATIVE, 5.0), (4, 5, None, 1.0)),
+        pytest.param(((5, 9, NEGATIVE, 7.3), (7, 5, NEGATIVE, 0.0)), marks=pytest.mark.slow),
+    ],
+)
+def test_videos_of_a_first_image(model_of: ModelOf, cases: Any) -> None:
     pipeline, model = model_of(skyreels_v2_i2v)
-    for columns, frames, negative, cfg in ((6, 9, NEGATIVE, 5.0), (4, 5, None, 1.0)):
+    for columns, frames, negative, cfg in cases:
         image = picture(columns * 16, 64)
         change = shown(model, image, frames, eye=True)
         options = {"negative": negative, "steps": 3}
@@ -224,6 +231,14 @@ def test_blocks_lag_behind_each_other(model_of: ModelOf, batch: int) -> None:
         found = forced(model, frames, batch=batch, steps=steps, negative=NEGATIVE, **options)
         more = {"batch": batch, "negative": NEGATIVE, "steps": steps}
         assert torch.equal(found, by_stock(pipeline, frames, **more, **options))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cfg", [7.3, 0.0, 1.0])
+def test_blocks_lag_with_any_guidance(model_of: ModelOf, cfg: float) -> None:
+    pipeline, model = model_of(skyreels_v2_df)
+    options = {"cfg": cfg, "negative": NEGATIVE, "steps": 4, "ar_step": 2, "causal_block_size": 2}
+    assert torch.equal(forced(model, 13, **options), by_stock(pipeline, 13, **options))
 
 
 def test_without_a_lag_it_is_as_a_usual_sampler(model_of: ModelOf) -> None:
