@@ -22,6 +22,7 @@ from nodegraph.diffusion import encode_prompt, encode_video
 from nodegraph.models.vae import encode_sound
 
 from . import test_ace_step as ace
+from . import test_cosmos as cosmos
 from . import test_longcat_audio as longcat
 from . import test_ltx2
 from . import test_minimax_h3 as h3
@@ -29,7 +30,7 @@ from . import test_minimax_music3 as music3
 from . import test_stable_audio as audio_open
 from . import test_stable_audio_3 as audio_3
 from .conftest import Pair
-from .equality import NEGATIVE, SEED, picture
+from .equality import NEGATIVE, SEED, assert_same, picture, stock
 from .h3_models import StockH3
 from .image_to_image import as_tensor
 from .test_flux2 import tokens
@@ -139,14 +140,14 @@ def test_minimax_h3_from_a_video_with_sound(model_of: ModelOf, denoise: float, w
     found = h3.sampled(model, 64, 64, latent=start, steps=STEPS, denoise=denoise)
     names = ("scheduler", "audio_scheduler")
     schedulers = {name: late(pipeline.components[name], walked) for name in names}
-    stock = StockH3({**pipeline.components, **schedulers})
-    h3.made_by(stock, 64, 64, steps=STEPS)
+    other = StockH3({**pipeline.components, **schedulers})
+    h3.made_by(other, 64, 64, steps=STEPS)
     noises = drawn(tuple(clean.shape), tuple(sound.shape))
     given = {
         "latents": schedulers["scheduler"].noised(clean, noises[0]),
         "audio_latents": schedulers["audio_scheduler"].noised(sound, noises[1])[0].transpose(1, 2),
     }
-    expected = h3.made_by(stock, 64, 64, steps=STEPS, **given)
+    expected = h3.made_by(other, 64, 64, steps=STEPS, **given)
     h3.assert_near(h3.parts_of(found), h3.latents_of(expected))
 
 
@@ -307,3 +308,35 @@ def test_minimax_music3_from_sound(
     finally:
         pipeline.inner.update_components(scheduler=usual)
     music3.assert_equal(found, expected)
+
+
+@pytest.mark.slow
+@SHARES
+@pytest.mark.parametrize("build", [cosmos.cosmos, cosmos.cosmos_predict2])
+def test_cosmos_from_a_video(
+    model_of: ModelOf,
+    monkeypatch: pytest.MonkeyPatch,
+    build: Callable[[], Any],
+    denoise: float,
+    walked: int,
+) -> None:
+    """Their latents are not mixed with noise, but have it added."""
+    pipeline, model = model_of(build)
+    is_video = build is cosmos.cosmos
+    frames = 9 if is_video else 1
+    shown = as_tensor(picture(96, 64))
+    latent = encode_video(model.part("vae"), torch.cat([shown.roll(at, 2) for at in range(frames)]))
+    clean = latent.samples
+    assert clean is not None
+    both = {"negative": NEGATIVE, "steps": STEPS}
+    found = model.make(96, 64, frames=frames, latent=latent, denoise=denoise, cfg=5.0, **both)
+    scheduler = late(pipeline.scheduler, walked)
+    monkeypatch.setattr(pipeline, "scheduler", scheduler)
+    called = {"width": 96, "height": 64, "guidance_scale": 4.0, **both}
+    if is_video:
+        called |= {"num_frames": frames, "out": "frames"}
+    stock(pipeline, **called)
+    noisy = clean + scheduler.sigmas[0] * drawn(tuple(clean.shape))[0]
+    monkeypatch.setattr(pipeline, "prepare_latents", lambda *_: noisy)
+    expected = stock(pipeline, **called)
+    assert_same(found, expected if is_video else cosmos.images(expected))
