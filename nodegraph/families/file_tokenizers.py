@@ -83,6 +83,5 @@ def _tensor_name(file: Path) -> str:
 
 def _held(file: Path) -> bytes:
     """The tokenizer as the file holds it; ValueError where it holds none."""
-    (held,) = read_tensors([file], "float32", prefix=_tensor_name(file)).values()
-    found: bytes = held.numpy().tobytes()
-    return found
+    (tensor,) = read_tensors([file], "float32", prefix=_tensor_name(file)).values()
+    return bytes(tensor.numpy().tobytes())
