@@ -19,6 +19,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Audio, Latent
 from nodegraph.diffusion import encode_prompt, encode_video
+from nodegraph.families.minimax_music3 import latent_frames
 from nodegraph.models.vae import encode_sound
 
 from . import test_ace_step as ace
@@ -292,7 +293,7 @@ def test_minimax_music3_from_sound(
     pipeline, model = model_of(music3.minimax_music3)
     positive = music3.song(model)
     states = positive.entries[0].embeddings
-    frames = music3.latent_frames(states.shape[1])
+    frames = latent_frames(states.shape[1])
     clean = torch.randn(1, 128, frames, generator=torch.Generator().manual_seed(4))
     latent = Latent(clean[:, None], frames, 128, 1, format="minimax-music3")
     found = music3.sampled(model, positive, latent=latent, steps=STEPS, denoise=denoise)
