@@ -1,8 +1,9 @@
-"""Sampling from a video with sound, or from sound, for families without a pipeline that does so.
+"""Sampling from sound or from videos, for families without a pipeline that does so.
 
 The reference is the family's own pipeline with the last levels of its scheduler. It starts from a
 latent of its own autoencoder, with noise by the scheduler's rule. Nothing of nodegraph's sampling
-is in it. Where a family has no encoder of its own latents (MiniMax Music 3), the latent is random.
+is in it. The latents of MiniMax H3 and Music 3, and of LTX-2's sound, are random: how they are
+encoded is compared in the tests of these families, and Music 3 has no encoder.
 """
 
 from __future__ import annotations

@@ -411,11 +411,18 @@ def _wan_vae(kind: Any) -> tuple[Any, Tensors]:
     return module, BUILDS["wan"][2](module)
 
 
+def _ltx2_vae() -> tuple[Any, Tensors]:
+    """In diffusers' names."""
+    module = d.AutoencoderKLLTX2Video()
+    return module, module.state_dict()
+
+
 _GEMMA2_2B = {"gemma2_2b": "gemma_2_2b"}
 WIDE: dict[str, tuple[Callable[[], Any], Mapping[str, str], Callable[[], Any]]] = {
     "lumina2": (published("lumina2"), _GEMMA2_2B, _flux_vae),
     "sana": (published("sana"), _GEMMA2_2B, _sana_vae),
     "sana-video": (published("sana-video"), _GEMMA2_2B, partial(_wan_vae, d.AutoencoderKLWan)),
+    "sana-video-720p": (published("sana-video-720p"), _GEMMA2_2B, _ltx2_vae),
     "hidream": (
         published("hidream"),
         {
