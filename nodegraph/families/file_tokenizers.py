@@ -11,7 +11,12 @@ from nodegraph.families.building import building_from
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.lazy import transformers
 from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
-from nodegraph.weights.tokenizer_files import TENSOR, merges_of, read_pieces
+from nodegraph.weights.tokenizer_files import (
+    TENSOR,
+    find_tokenizer_tensor,
+    merges_of,
+    read_pieces,
+)
 from nodegraph.weights.weight_files import read_tensors
 
 _ENDS = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"}
@@ -24,7 +29,7 @@ def gemma_tokenizer(file: Path) -> Any:
     Raises:
         InvalidFile: The file has none, or it is damaged.
     """
-    if TOKENIZER_TENSOR in header_of(file).shapes:
+    if _tensor_name(file).endswith(TOKENIZER_TENSOR):
         return json_tokenizer(transformers.GemmaTokenizer, file, add_bos_token=True)
     return sentencepiece_tokenizer(file)
 
@@ -39,9 +44,8 @@ def json_tokenizer(kind: Any, file: Path, **options: Any) -> Any:
         InvalidFile: It is damaged.
     """
     with building_from(file):
-        (held,) = read_tensors([file], "float32", prefix=TOKENIZER_TENSOR).values()
         try:
-            words = tokenizers.Tokenizer.from_str(held.numpy().tobytes().decode("utf-8"))
+            words = tokenizers.Tokenizer.from_str(_held(file).decode("utf-8"))
         except Exception as error:
             # The library raises bare exceptions.
             raise ValueError(f"its tokenizer is damaged: {error}") from error
@@ -57,8 +61,7 @@ def sentencepiece_tokenizer(file: Path) -> Any:
         InvalidFile: It doesn't, or is damaged.
     """
     with building_from(file):
-        (model,) = read_tensors([file], "float32", prefix=TENSOR).values()
-        pieces = read_pieces(model.numpy().tobytes())
+        pieces = read_pieces(_held(file))
         tokenizer = transformers.GemmaTokenizer(
             vocab={piece.text: number for number, piece in enumerate(pieces)},
             merges=merges_of(pieces),
@@ -72,3 +75,13 @@ def sentencepiece_tokenizer(file: Path) -> Any:
             ]
         )
     return tokenizer
+
+
+def _tensor_name(file: Path) -> str:
+    return find_tokenizer_tensor(header_of(file).shapes) or TENSOR
+
+
+def _held(file: Path) -> bytes:
+    """The tokenizer as the file holds it; ValueError where it holds none."""
+    (tensor,) = read_tensors([file], "float32", prefix=_tensor_name(file)).values()
+    return bytes(tensor.numpy().tobytes())

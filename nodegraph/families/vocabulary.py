@@ -1,4 +1,4 @@
-"""Tokenizers for models in single files, which carry the weights but not the words.
+"""Tokenizers for models in single files, most of which hold the weights alone.
 
 Those whose licences allow it come along. Others are looked for under the models folders: in
 ``tokenizers/<name>``, and in any model in the diffusers layout whose tokenizer is the same.
@@ -7,7 +7,7 @@ Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,12 @@ from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
 from nodegraph.families.identification import identify_folder
 from nodegraph.families.registry import families_of_pipeline
-from nodegraph.weights.tokenizer_files import byte_characters, read_packed, read_pairs
+from nodegraph.weights.tokenizer_files import (
+    byte_characters,
+    find_tokenizer_tensor,
+    read_packed,
+    read_pairs,
+)
 
 TOKENIZER_FOLDER = "tokenizers"
 """Folder under a models folder that holds others, each in a folder of its name."""
@@ -123,6 +128,20 @@ VOCABULARIES = {
 """By the name that parts of families know them by, and folders under `TOKENIZER_FOLDER`."""
 
 
+_PACKABLE = ("gemma2", "gemma3", "gemma4")
+"""Vocabularies that files may bring; the others of such files are built in."""
+
+
+def is_in_file(part: Part, names: Collection[str]) -> bool:
+    """Whether a file holds a tokenizer beside the weights.
+
+    Args:
+        part: The tokenizer.
+        names: Of all tensors in the file.
+    """
+    return part.vocabulary in _PACKABLE and find_tokenizer_tensor(names) is not None
+
+
 def pair_tokenizers(family: Family) -> Iterator[tuple[Part, Part]]:
     """Text encoders with what splits prompts for them, or prepares images.
 
@@ -163,8 +182,7 @@ def missing_tokenizer_error(part: Part, source: str, *, port: str | None = None)
     known = VOCABULARIES.get(part.vocabulary, Vocabulary(part.classes[0]))
     needed = layout.tokenizer_needs(part)
     return InvalidFile(
-        f"{source} holds no tokenizer, like all single-file models, and none for "
-        f"{known.title} was found",
+        f"{source} holds no tokenizer, and none for {known.title} was found",
         port=port,
         expected=f"its {needed} in {TOKENIZER_FOLDER}/{part.vocabulary} under a models folder",
         hint=f"Copy {needed} from the `{part.role}` folder of {known.source}.",

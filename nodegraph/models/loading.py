@@ -79,7 +79,7 @@ from nodegraph.models.sam3_files import load_sam3
 from nodegraph.models.upscaling import load_upscaler
 from nodegraph.models.vae_files import PreviewDecoder
 from nodegraph.models.vision_networks import foreground_bytes, load_depth, load_foreground, load_sam
-from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
+from nodegraph.weights.file_kinds import PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of, joined_headers, joined_shapes
 from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.precision.module_quantization import apply_storage
@@ -499,7 +499,7 @@ def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
     files = [Path(path) for path in recipe.paths(part.role)]
     if files == [MERGES]:
         return clip_tokenizer(MERGES, part.padding)
-    if files and file_suffix(files[0]) == SAFETENSORS:
+    if files and file_suffix(files[0]) in (SAFETENSORS, *PICKLES):
         return gemma_tokenizer(files[0])
     if files:
         return build_tokenizer(part.classes, files)

@@ -23,7 +23,7 @@ from nodegraph.families.scheduler_file import (
     folder_scheduler,
     with_original_config,
 )
-from nodegraph.families.vocabulary import find_tokenizer, pair_tokenizers
+from nodegraph.families.vocabulary import find_tokenizer, is_in_file, pair_tokenizers
 from nodegraph.models.model_sources import ModelSource, find_path, locate_model
 from nodegraph.weights.file_kinds import HEADED, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.joined_files import header_of
@@ -352,12 +352,16 @@ def _tokenizers(
     encoders: Sequence[Part],
     folders: Sequence[Path],
 ) -> list[PartFiles]:
-    """The words for a single file's encoders, which carries none; nothing where none are found."""
+    """The tokenizers for a single file's encoders: Gemma's may be in the file; nothing where none
+    are found."""
     from nodegraph.families.checkpoint_parts import get_checkpoint_part
 
     tokenizers = []
     for encoder, tokenizer in pair_tokenizers(family):
         if encoder not in encoders:
+            continue
+        if is_in_file(tokenizer, shapes):
+            tokenizers.append(PartFiles(tokenizer.role, [source.path]))
             continue
         try:
             config = get_checkpoint_part(family, encoder, shapes).config

@@ -31,7 +31,12 @@ from nodegraph.families.registry import (
     family_release,
     get_family,
 )
-from nodegraph.families.vocabulary import find_tokenizer, missing_tokenizer_error, pair_tokenizers
+from nodegraph.families.vocabulary import (
+    find_tokenizer,
+    is_in_file,
+    missing_tokenizer_error,
+    pair_tokenizers,
+)
 from nodegraph.models.model_files import (
     encoder_settings,
     files_stamp,
@@ -54,8 +59,6 @@ from nodegraph.weights.precision.storage import (
 )
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text
-from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
-from nodegraph.weights.tokenizer_files import TENSOR
 
 TEXT_ENCODER = "text_encoder"
 """What the names of text encoders' folders begin with."""
@@ -474,22 +477,12 @@ def _tokenizer_of(
         for folder in own:
             if layout.has_tokenizer(folder):
                 return layout.tokenizer_files(folder)
-    elif _brings(encoder.path, tokenizer):
+    elif is_in_file(tokenizer, header_of(encoder.path).shapes):
         return [encoder.path]
     files = find_tokenizer(tokenizer, encoder.words, [*folders, encoder.path.parent])
     if not files:
         raise missing_tokenizer_error(tokenizer, str(encoder.path), port=encoder.port)
     return files
-
-
-def _brings(path: Path, tokenizer: Part) -> bool:
-    """Whether a file holds its tokenizer beside the weights."""
-    brought = {TENSOR, TOKENIZER_TENSOR} & header_of(path).shapes.keys()
-    return tokenizer.vocabulary in PACKABLE and bool(brought)
-
-
-PACKABLE = ("gemma2", "gemma3", "gemma4")
-"""Vocabularies that files may bring; others come along."""
 
 
 def _check_whole(family: Family, encoders: Mapping[str, EncoderCandidate]) -> None:

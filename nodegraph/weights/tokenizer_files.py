@@ -14,10 +14,12 @@ from __future__ import annotations
 import gzip
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
 
 SUFFIX = ".gz"
 
@@ -138,6 +140,20 @@ def _json(content: Any) -> str:
 
 TENSOR = "spiece_model"
 """Name of the tensor that holds one, as ComfyUI writes it."""
+_WHOLE = "text_encoders."
+"""Before the names of text encoders and their tokenizers in files of whole models."""
+
+
+def find_tokenizer_tensor(names: Collection[str]) -> str | None:
+    """The tensor that holds a tokenizer; None if none of them does.
+
+    Args:
+        names: Of all tensors in the file of a text encoder, or of a whole model as ComfyUI's
+            ``CheckpointSave`` writes it.
+    """
+    both = (f"{prefix}{name}" for prefix in ("", _WHOLE) for name in (TOKENIZER_TENSOR, TENSOR))
+    return next((name for name in both if name in names), None)
+
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
 BPE = 2

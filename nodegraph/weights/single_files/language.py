@@ -339,7 +339,7 @@ QWEN3 = FileLayout(
     _has(_QUERY_NORM, but=(_QUERY_BIAS, _GEMMA, _PATCHES)),
     _qwen3,
     _convert,
-    _prefixes("qwen3_4b", "qwen3_8b", "qwen3_2b"),
+    _prefixes("qwen3_4b", "qwen3_8b", "qwen3_2b", "qwen3_06b"),
 )
 QWEN3_VL = FileLayout(
     "qwen3-vl",

@@ -21,6 +21,7 @@ from nodegraph.diffusion import (
     load_component,
     open_model,
 )
+from nodegraph.errors import InvalidValue
 from nodegraph.families.anima import CONDITIONER_FILE, TRANSFORMER_FILE
 from nodegraph.families.conditionings import average, zero_out
 from nodegraph.families.identification import identify_tensors
@@ -29,6 +30,7 @@ from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.derived_components import derive
 from nodegraph.residency import component_bytes
 from tests.diffusion.adapters import files
+from tests.messages import raises
 
 from .checks import assert_refuses, assert_samples_by
 from .conftest import Pair
@@ -266,6 +268,17 @@ def test_files_of_its_transformer_hold_both_networks(tmp_path: Path, prefix: str
         found, own = loaded.modules[role].state_dict(), module.state_dict()
         assert found.keys() == own.keys()
         assert all(torch.equal(item, own[name]) for name, item in found.items())
+
+
+def test_a_transformer_without_the_text_conditioner_is_another_model(tmp_path: Path) -> None:
+    sizes = {"num_attention_heads": 1, "attention_head_dim": 128}
+    net = network(positions=None, rope_scale=(1.0, 4.0, 4.0), **sizes)
+    tensors = {renamed(name): item for name, item in net.state_dict().items()}
+    assert identify_tensors(shapes_of(tensors)).title == "the transformer of Cosmos Predict2"
+    file = tmp_path / "alone.safetensors"
+    save_file({name: item.contiguous() for name, item in tensors.items()}, file)
+    with raises(InvalidValue, port="family", given="anima"):
+        open_denoiser(DenoiserRequest(str(file), family="anima"), [])
 
 
 _KOHYA = "lora_unet_"

@@ -18,6 +18,7 @@ from nodegraph.models.vae import latent_format
 
 from .conftest import Pair
 from .equality import NEGATIVE, assert_same, picture, stock
+from .image_to_image import STRENGTHS
 from .parts import clip_text, dynamic_flow, flow, flux_vae, sd3_around, t5_text
 from .words import clip_words, t5_words
 
@@ -152,6 +153,7 @@ def test_kontext_sees_a_picture_as_diffusers(model_of: ModelOf, negative: str | 
         assert_same(found, expected, unpack(64, 64))
 
 
+@pytest.mark.parametrize(("denoise", "steps"), STRENGTHS)
 @pytest.mark.parametrize(
     ("build", "kind"),
     [
@@ -159,7 +161,9 @@ def test_kontext_sees_a_picture_as_diffusers(model_of: ModelOf, negative: str | 
         ("sd3", d.StableDiffusion3Img2ImgPipeline),
     ],
 )
-def test_pictures_from_pictures_are_diffusers(model_of: ModelOf, build: str, kind: Any) -> None:
+def test_pictures_from_pictures_are_diffusers(
+    model_of: ModelOf, build: str, kind: Any, denoise: float, steps: int
+) -> None:
     pipeline, model = model_of({"flux": flux, "sd3": sd3}[build])
     other = kind(**pipeline.components)
     other.set_progress_bar_config(disable=True)
@@ -168,14 +172,13 @@ def test_pictures_from_pictures_are_diffusers(model_of: ModelOf, build: str, kin
         96,
         64,
         latent=Latent(start, 96, 64),
-        denoise=0.5,
+        denoise=denoise,
         cfg=1.0 if build == "flux" else 4.0,
-        steps=4,
+        steps=steps,
     )
     scale = 3.5 if build == "flux" else 4.0
-    expected = stock(
-        other, image=start, strength=0.5, steps=4, guidance_scale=scale, width=96, height=64
-    )
+    called = {"image": start, "strength": denoise, "guidance_scale": scale}
+    expected = stock(other, steps=steps, width=96, height=64, **called)
     assert_same(found, expected, None if build == "sd3" else unpack(96, 64))
 
 

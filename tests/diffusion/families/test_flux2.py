@@ -133,16 +133,27 @@ def test_references_of_another_format_are_refused(model_of: ModelOf) -> None:
         model.make(64, 64, cfg=1.0, change=change)
 
 
-def test_the_scale_that_dev_is_told_is_the_conditionings(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(
+    ("scale", "batch"),
+    [
+        (2.5, 1),
+        pytest.param(7.3, 3, marks=pytest.mark.slow),
+        pytest.param(0.0, 1, marks=pytest.mark.slow),
+        pytest.param(1.0, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_the_scale_that_dev_is_told_is_the_conditionings(
+    model_of: ModelOf, scale: float, batch: int
+) -> None:
     pipeline, model = model_of(flux2)
 
     def change(prompts: Conditioning) -> Conditioning:
         (entry,) = prompts.entries
-        told = {**entry.tensors, "guidance": torch.tensor([2.5])}
+        told = {**entry.tensors, "guidance": torch.tensor([scale])}
         return replace(prompts, entries=(replace(entry, tensors=told),))
 
-    found = model.make(64, 64, cfg=1.0, change=change)
-    expected = stock(pipeline, width=64, height=64, guidance_scale=2.5)
+    found = model.make(48, 64, cfg=1.0, change=change, batch=batch)
+    expected = stock(pipeline, width=48, height=64, guidance_scale=scale, batch=batch)
     assert_same(replace(found, latents=tokens(found.latents)), expected)
 
 

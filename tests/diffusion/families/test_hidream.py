@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import diffusers as d
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from nodegraph.core.values import Latent
-from nodegraph.errors import InvalidValue
+from nodegraph.diffusion import open_model
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.image_conditioning import CONTROL_IMAGE
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.guiders.methods import Dual
@@ -206,3 +210,15 @@ def test_other_samplers_and_wrong_inputs(model_of: ModelOf) -> None:
     _, model = model_of(hidream)
     assert_samples_by(model, {"dpmpp_2m": "normal", "lcm": "normal", "heun": "beta"})
     assert_refuses(model, near="64 x 64")
+
+
+@pytest.mark.parametrize("prefix", ["model.", "model.diffusion_model."])
+def test_files_of_hidream_o1_are_refused_by_name(tmp_path: Path, prefix: str) -> None:
+    """One network reads the prompt and generates pixels: no part of it is one of HiDream-I1."""
+    names = ("t_embedder1.mlp.0", "x_embedder.proj1", "language_model.layers.0.self_attn.q_proj")
+    file = tmp_path / "hidream_o1_image_bf16.safetensors"
+    save_file({f"{prefix}{name}.weight": torch.zeros(2, 2) for name in names}, file)
+    with raises(InvalidFile):
+        open_model(str(file), [])
+    with raises(InvalidFile):
+        open_denoiser(DenoiserRequest(str(file)), [])

@@ -18,8 +18,9 @@ from nodegraph.media.images.images import to_pil
 
 from .conftest import Pair
 from .equality import NEGATIVE, Made, Model, assert_same, picture, stock
-from .image_to_image import as_tensor, assert_starts_like_stock
+from .image_to_image import STRENGTHS, as_tensor, assert_starts_like_stock
 from .late_start import late_start
+from .test_auraflow import auraflow
 from .test_flux import chroma, unpack
 from .test_flux2 import denormalised, flux2, flux2_klein, tokens
 from .test_hidream import hidream, hidream_by_uni_pc
@@ -31,6 +32,7 @@ from .test_ovis_image import ovis_image
 from .test_pixart import pixart_sigma
 from .test_qwen_image_21 import qwen_image_21
 from .test_sana import sana
+from .test_skyreels import skyreels_v2
 from .video_models import ltx, wan, wan22, wan22_5b
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
@@ -115,6 +117,8 @@ OTHERS = [
     Case(longcat_image, options={"enable_prompt_rewrite": False}, pack=pack_latents),
     Case(hunyuan_distilled, cfg=None, negative=None),
     Case(wan22, "uni_pc", frames=5),
+    Case(auraflow),
+    Case(skyreels_v2, "uni_pc", frames=9),
 ]
 
 
@@ -147,35 +151,48 @@ def test_little_and_much_noise_are_as_in_diffusers(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("denoise", "walked"), [(0.13, 1), (0.5, 4), (0.99, 7)])
 @pytest.mark.parametrize("build", [flux2, flux2_klein])
-def test_the_last_steps_of_flux2_are_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
+def test_the_last_steps_of_flux2_are_diffusers(
+    model_of: ModelOf, build: Callable[[], Any], denoise: float, walked: int
+) -> None:
     pipeline, model = model_of(build)
     case = Case(build, negative=None)
     latent = start_of(model, case)
-    found = model.make(**case.size, latent=latent, cfg=4.0, steps=4, denoise=0.5)
+    found = model.make(**case.size, latent=latent, cfg=4.0, steps=8, denoise=denoise)
     assert latent.samples is not None
     pack = tokens if build is flux2 else denormalised(pipeline.vae)
-    expected = by_stock(pipeline, latent.samples, case)
+    expected = by_stock(pipeline, latent.samples, case, steps=8, walked=walked)
     assert_same(replace(found, latents=pack(found.latents)), expected)
 
 
-def test_chroma_goes_on_from_a_picture_as_diffusers(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(("denoise", "steps"), STRENGTHS)
+def test_chroma_goes_on_from_a_picture_as_diffusers(
+    model_of: ModelOf, denoise: float, steps: int
+) -> None:
     options = {"cfg": 4.0, "guidance_scale": 4.0, "unpack": unpack}
+    options |= {"denoise": denoise, "steps": steps}
     assert_starts_like_stock(model_of(chroma), d.ChromaImg2ImgPipeline, **options)
 
 
-def test_wan_goes_on_from_a_video_as_diffusers(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(
+    ("denoise", "steps"),
+    [(0.5, 4), *(pytest.param(each, 8, marks=pytest.mark.slow) for each in (0.13, 0.99))],
+)
+def test_wan_goes_on_from_a_video_as_diffusers(
+    model_of: ModelOf, denoise: float, steps: int
+) -> None:
     """The pipeline encodes the video itself here."""
     pipeline, model = model_of(wan)
     names = ("tokenizer", "text_encoder", "transformer", "vae", "scheduler")
     other = d.WanVideoToVideoPipeline(**{name: pipeline.components[name] for name in names})
     other.set_progress_bar_config(disable=True)
     case = Case(wan, frames=9)
-    both = {"negative": NEGATIVE, "steps": 4}
-    options = {"latent": start_of(model, case), "denoise": 0.5, "cfg": 5.0, "sampler": "uni_pc"}
-    found = model.make(**case.size, **both, **options)
+    both = {"negative": NEGATIVE, "steps": steps}
+    options = {"latent": start_of(model, case), "cfg": 5.0, "sampler": "uni_pc"}
+    found = model.make(**case.size, denoise=denoise, **both, **options)
     frames = [to_pil(frame) for frame in film(case)]
-    called = {**case.size, "video": frames, "strength": 0.5, "guidance_scale": 5.0}
+    called = {**case.size, "video": frames, "strength": denoise, "guidance_scale": 5.0}
     assert_same(found, stock(other, out="frames", **both, **called))
 
 

@@ -80,9 +80,18 @@ def shown(
         pytest.param(wan22_5b_i2v, 32, 3, marks=pytest.mark.slow),
     ],
 )
-def test_videos_of_wan(model_of: ModelOf, build: Callable[[], Any], side: int, batch: int) -> None:
+@pytest.mark.parametrize(
+    "cases",
+    [
+        ((6, 9, NEGATIVE, 5.0), (4, 5, None, 1.0)),
+        pytest.param(((5, 9, NEGATIVE, 7.3), (7, 5, NEGATIVE, 0.0)), marks=pytest.mark.slow),
+    ],
+)
+def test_videos_of_wan(
+    model_of: ModelOf, build: Callable[[], Any], side: int, batch: int, cases: Any
+) -> None:
     pipeline, model = model_of(build)
-    for columns, frames, negative, cfg in ((6, 9, NEGATIVE, 5.0), (4, 5, None, 1.0)):
+    for columns, frames, negative, cfg in cases:
         width, height = columns * side, 4 * side
         image = picture(width, height)
         change = shown(model, image, frames, eye=build is wan_i2v)
@@ -254,9 +263,16 @@ def test_images_that_a_model_cannot_end_with_are_refused(model_of: ModelOf) -> N
             encode_first_frame(model.part("vae"), given, image, frames, last)
 
 
-def test_videos_of_ltx(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(
+    "cases",
+    [
+        ((96, 17, NEGATIVE, 3.0), (64, 9, None, 1.0)),
+        pytest.param(((160, 17, NEGATIVE, 7.3), (96, 9, NEGATIVE, 0.0)), marks=pytest.mark.slow),
+    ],
+)
+def test_videos_of_ltx(model_of: ModelOf, cases: Any) -> None:
     pipeline, model = model_of(ltx_i2v)
-    for width, frames, negative, cfg in ((96, 17, NEGATIVE, 3.0), (64, 9, None, 1.0)):
+    for width, frames, negative, cfg in cases:
         image = picture(width, 64)
         change, options = shown(model, image, frames), {"negative": negative}
         found = model.make(width, 64, frames=frames, cfg=cfg, change=change, **options)

@@ -117,16 +117,20 @@ def stock_fill(pipeline: Any, seen: Tensor, **options: Any) -> Made:
     ("build", "sampler"),
     [(sd1_fill, "ddim"), pytest.param(sdxl_fill, "euler", marks=pytest.mark.slow)],
 )
+@pytest.mark.parametrize(
+    ("denoise", "steps"),
+    [(0.5, 4), *(pytest.param(each, 8, marks=pytest.mark.slow) for each in (0.13, 0.99))],
+)
 def test_nine_channels_go_on_from_a_picture_as_in_diffusers(
-    model_of: ModelOf, build: Callable[[], Any], sampler: str
+    model_of: ModelOf, build: Callable[[], Any], sampler: str, denoise: float, steps: int
 ) -> None:
     pipeline, model = model_of(build)
     latent = encode_image(model.part("vae"), masked()[0])
-    options = {"latent": latent, "denoise": 0.5, "steps": 4, "negative": NEGATIVE}
+    options = {"latent": latent, "denoise": denoise, "steps": steps, "negative": NEGATIVE}
     found, seen = filled(model, sampler=sampler, cfg=7.5, **options)
     other = copy(pipeline)
     other.vae = MostLikely(pipeline.vae)
-    assert_same(found, stock_fill(other, seen, strength=0.5, steps=4))
+    assert_same(found, stock_fill(other, seen, strength=denoise, steps=steps))
 
 
 def test_flux_fill_is_diffusers(model_of: ModelOf) -> None:

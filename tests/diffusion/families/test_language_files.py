@@ -289,6 +289,17 @@ def test_gemma_brings_its_tokenizer(tmp_path: Path, family: str) -> None:
     assert torch.equal(encoded(model, "a red cat")[name], expected)
 
 
+def test_gemma_brings_its_tokenizer_in_a_pickle(tmp_path: Path) -> None:
+    pieces = gemma_pieces()
+    tensors = text_file(gemma2(len(pieces))) | {"spiece_model": sentencepiece(pieces)}
+    torch.save(tensors, tmp_path / "gemma_2_2b.pth")
+    names = {"file": str(tmp_path / "gemma_2_2b.pth")}
+    model = load_component(open_text_encoder("sana", names, [], allow_pickle=True), "cpu")
+    tokenizer = model.tokenizers["tokenizer"]
+    ids = tokenizer("a red cat").input_ids
+    assert tokenizer.convert_ids_to_tokens(ids) == ["<bos>", "a", "▁red", "▁cat"]
+
+
 def test_gemma_without_one_is_told_and_given_by_a_folder(tmp_path: Path) -> None:
     words = gemma_words()
     file = write(tmp_path / "gemma.safetensors", text_file(gemma2(len(words))))

@@ -265,6 +265,21 @@ def test_videos_with_sound_are_those_of_diffusers(model_of: ModelOf) -> None:
         assert_equal(unscaled(pipeline, latent), stock(pipeline, width, 64, frames, **options))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cfg", "batch", "negative"),
+    [(7.3, 3, NEGATIVE), (7.3, 1, None), (0.0, 1, NEGATIVE), (1.0, 3, NEGATIVE)],
+)
+@pytest.mark.parametrize("width", [96, 160])
+def test_any_guidance_is_that_of_diffusers(
+    model_of: ModelOf, width: int, cfg: float, batch: int, negative: str | None
+) -> None:
+    pipeline, model = model_of(ltx2)
+    options: dict[str, Any] = {"cfg": cfg, "batch": batch, "negative": negative}
+    latent = sampled(model, width, 96, 17, **options)
+    assert_equal(unscaled(pipeline, latent), stock(pipeline, width, 96, 17, **options))
+
+
 def test_the_rate_sets_the_length_of_the_sound(model_of: ModelOf) -> None:
     pipeline, model = model_of(ltx2)
     latent = sampled(model, 64, 64, 9, cfg=1.0, rate=12)
@@ -285,12 +300,22 @@ def test_sound_and_video_are_decoded_as_by_diffusers(model_of: ModelOf) -> None:
     )
 
 
-def test_videos_of_a_first_image_are_those_of_diffusers(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(
+    "cases",
+    [
+        ((96, 17, {"cfg": 4.0, "negative": NEGATIVE}), (64, 9, {"cfg": 1.0})),
+        pytest.param(
+            (
+                (160, 17, {"cfg": 7.3, "negative": NEGATIVE}),
+                (96, 9, {"cfg": 0.0, "negative": NEGATIVE}),
+            ),
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_videos_of_a_first_image_are_those_of_diffusers(model_of: ModelOf, cases: Any) -> None:
     pipeline, model = model_of(ltx2_i2v)
-    for width, frames, options in (
-        (96, 17, {"cfg": 4.0, "negative": NEGATIVE}),
-        (64, 9, {"cfg": 1.0}),
-    ):
+    for width, frames, options in cases:
         image = picture(width, 64)
         seen = as_tensor(image)
         shown = lambda given: with_tensors(  # noqa: E731

@@ -107,31 +107,38 @@ def film() -> Tensor:
 
 
 def by_stock(pipeline: Any, latent: Tensor, walked: int, **called: Any) -> Made:
-    """The last of four steps by the pipeline. Its scheduler's own rule for noise would mix up noise
+    """The last steps by the pipeline. Its scheduler's own rule for noise would mix up noise
     and latent, as its levels go the other way: 0 is noise."""
     usual = pipeline.scheduler
     scheduler = LateScheduler(type(usual).from_config(usual.config), walked)
     pipeline.scheduler = scheduler
     try:
-        stock(pipeline, out="frames", steps=4, **called)
+        stock(pipeline, out="frames", **called)
         level = 1 - scheduler.scheduler.sigmas[-walked - 1]
         noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED))
         start = (1 - level) * latent + level * noise
-        return stock(pipeline, out="frames", steps=4, latents=start, **called)
+        return stock(pipeline, out="frames", latents=start, **called)
     finally:
         pipeline.scheduler = usual
 
 
-@pytest.mark.parametrize(("denoise", "walked"), [(0.5, 2), (0.99, 3)])
+@pytest.mark.parametrize(
+    ("denoise", "steps", "walked"),
+    [
+        pytest.param(0.13, 8, 1, marks=pytest.mark.slow),
+        (0.5, 4, 2),
+        pytest.param(0.99, 8, 7, marks=pytest.mark.slow),
+    ],
+)
 def test_the_last_steps_from_a_video_are_diffusers(
-    model_of: ModelOf, denoise: float, walked: int
+    model_of: ModelOf, denoise: float, steps: int, walked: int
 ) -> None:
     pipeline, model = model_of(mochi)
     latent = encode_video(model.part("vae"), film())
     assert latent.samples is not None
-    found = model.make(64, 32, latent=latent, cfg=4.0, steps=4, denoise=denoise)
+    found = model.make(64, 32, latent=latent, cfg=4.0, steps=steps, denoise=denoise)
     called = {"width": 64, "height": 32, "num_frames": 7, "guidance_scale": 4.0}
-    assert_same(found, by_stock(pipeline, latent.samples, walked, **called))
+    assert_same(found, by_stock(pipeline, latent.samples, walked, steps=steps, **called))
 
 
 def test_what_is_encoded_is_the_most_likely(model_of: ModelOf) -> None:

@@ -18,7 +18,7 @@ from nodegraph.models.conditioning import with_references
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, Model, assert_same, picture, stock
-from .image_to_image import as_tensor
+from .image_to_image import STRENGTHS, as_tensor
 from .language import qwen_vl_text
 from .qwen_parts import qwen_flow, qwen_net, qwen_vae
 from .words import qwen_words
@@ -42,8 +42,9 @@ def test_qwen_image_is_diffusers(model_of: ModelOf, cfg: float) -> None:
     assert_like_stock(model_of(qwen_image), cases, unpack=unpack, **options)
 
 
+@pytest.mark.parametrize(("denoise", "steps"), STRENGTHS)
 def test_pictures_of_pictures_are_diffusers(
-    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch
+    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch, denoise: float, steps: int
 ) -> None:
     pipeline, model = model_of(qwen_image)
     drawn = picture(96, 64)
@@ -54,10 +55,11 @@ def test_pictures_of_pictures_are_diffusers(
     other.set_progress_bar_config(disable=True)
     # it draws one of the likely latents at random, which nodegraph never does
     monkeypatch.setattr(other, "_encode_vae_image", lambda image, generator: start)
-    both = {"negative": NEGATIVE, "steps": 4}
-    found = model.make(96, 64, latent=latent, denoise=0.5, cfg=4.0, **both)
-    called = {"width": 96, "height": 64, "image": drawn, "strength": 0.5, "true_cfg_scale": 4.0}
-    assert_same(found, stock(other, **both, **called), unpack(96, 64))
+    both = {"negative": NEGATIVE, "steps": steps}
+    found = model.make(96, 64, latent=latent, denoise=denoise, cfg=4.0, **both)
+    called = {"width": 96, "height": 64, "image": drawn, "strength": denoise}
+    expected = stock(other, **both, **called, true_cfg_scale=4.0)
+    assert_same(found, expected, unpack(96, 64))
 
 
 def test_pictures_become_the_latents_that_editing_takes(model_of: ModelOf) -> None:

@@ -87,7 +87,8 @@ def edited(
     for item in seen:
         positive = with_references(positive, encode_image(vae, as_tensor(item)))
     away = encode_edit(encoder, negative, images)
-    return model.make(96, 64, change=lambda _: positive, away=away, cfg=4.0, **options)
+    called = {"cfg": 4.0, **options}
+    return model.make(96, 64, change=lambda _: positive, away=away, **called)
 
 
 def unpack(tokens: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ def unpack(tokens: Tensor) -> Tensor:
 
 def stock_edit(pipeline: Any, image: Any, **options: Any) -> Made:
     called = {"width": 96, "height": 64, "true_cfg_scale": 4.0, "negative": NEGATIVE}
-    return stock(pipeline, image=image, **called, **options)
+    return stock(pipeline, image=image, **{**called, **options})
 
 
 @pytest.fixture
@@ -112,17 +113,22 @@ def small_area(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_area")
 @pytest.mark.parametrize(
-    ("size", "brought"),
-    [((100, 80), (96, 64)), pytest.param((80, 150), (64, 96), marks=pytest.mark.slow)],
+    ("size", "brought", "cfg"),
+    [
+        ((100, 80), (96, 64), 4.0),
+        pytest.param((80, 150), (64, 96), 4.0, marks=pytest.mark.slow),
+        pytest.param((100, 80), (96, 64), 7.3, marks=pytest.mark.slow),
+        pytest.param((100, 80), (96, 64), 0.0, marks=pytest.mark.slow),
+    ],
 )
 def test_an_edited_picture_is_diffusers(
-    model_of: ModelOf, size: tuple[int, int], brought: tuple[int, int]
+    model_of: ModelOf, size: tuple[int, int], brought: tuple[int, int], cfg: float
 ) -> None:
     pipeline, model = model_of(edit)
     drawn = picture(*size)
     seen = drawn.resize(brought, resample=Image.Resampling.LANCZOS)
-    found = edited(model, [drawn], [seen], NEGATIVE)
-    assert_same(found, stock_edit(pipeline, drawn), unpack, pixels=True)
+    found = edited(model, [drawn], [seen], NEGATIVE, cfg=cfg)
+    assert_same(found, stock_edit(pipeline, drawn, true_cfg_scale=cfg), unpack, pixels=True)
 
 
 @pytest.mark.parametrize(

@@ -112,11 +112,29 @@ def test_videos_are_those_of_diffusers(model_of: ModelOf, build: Callable[[], An
         (96, 9, 2, NEGATIVE, 5.0),
         (64, 1, 1, None, 1.0),
     ):
-        options = {"batch": batch, "negative": negative, "steps": 3}
-        size = {"width": width, "height": 64}
-        found = model.make(**size, frames=frames, cfg=cfg, sampler="uni_pc", **options)
-        options |= {**size, "num_frames": frames, "guidance_scale": cfg}
-        assert_same(found, stock(pipeline, out="frames", **options), pixels=frames == 5)
+        assert_like_diffusers(pipeline, model, width, frames, batch, negative, cfg)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [skyreels_v2, skyreels_v2_df])
+@pytest.mark.parametrize(
+    ("cfg", "batch", "negative"),
+    [(7.3, 3, NEGATIVE), (7.3, 1, None), (0.0, 1, NEGATIVE), (1.0, 3, NEGATIVE)],
+)
+def test_any_guidance_is_that_of_diffusers(
+    model_of: ModelOf, build: Callable[[], Any], cfg: float, batch: int, negative: str | None
+) -> None:
+    assert_like_diffusers(*model_of(build), 80, 9, batch, negative, cfg)
+
+
+def assert_like_diffusers(
+    pipeline: Any, model: Model, width: int, frames: int, batch: int, negative: Any, cfg: float
+) -> None:
+    options = {"batch": batch, "negative": negative, "steps": 3}
+    size = {"width": width, "height": 64}
+    found = model.make(**size, frames=frames, cfg=cfg, sampler="uni_pc", **options)
+    options |= {**size, "num_frames": frames, "guidance_scale": cfg}
+    assert_same(found, stock(pipeline, out="frames", **options), pixels=frames == 5)
 
 
 def forced(
@@ -179,9 +197,16 @@ def kind_of(pipeline: Any, kind: Any) -> Any:
     return other
 
 
-def test_videos_of_a_first_image(model_of: ModelOf) -> None:
+@pytest.mark.parametrize(
+    "cases",
+    [
+        ((6, 9, NEGATIVE, 5.0), (4, 5, None, 1.0)),
+        pytest.param(((5, 9, NEGATIVE, 7.3), (7, 5, NEGATIVE, 0.0)), marks=pytest.mark.slow),
+    ],
+)
+def test_videos_of_a_first_image(model_of: ModelOf, cases: Any) -> None:
     pipeline, model = model_of(skyreels_v2_i2v)
-    for columns, frames, negative, cfg in ((6, 9, NEGATIVE, 5.0), (4, 5, None, 1.0)):
+    for columns, frames, negative, cfg in cases:
         image = picture(columns * 16, 64)
         change = shown(model, image, frames, eye=True)
         options = {"negative": negative, "steps": 3}
@@ -206,6 +231,14 @@ def test_blocks_lag_behind_each_other(model_of: ModelOf, batch: int) -> None:
         found = forced(model, frames, batch=batch, steps=steps, negative=NEGATIVE, **options)
         more = {"batch": batch, "negative": NEGATIVE, "steps": steps}
         assert torch.equal(found, by_stock(pipeline, frames, **more, **options))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cfg", [7.3, 0.0, 1.0])
+def test_blocks_lag_with_any_guidance(model_of: ModelOf, cfg: float) -> None:
+    pipeline, model = model_of(skyreels_v2_df)
+    options = {"cfg": cfg, "negative": NEGATIVE, "steps": 4, "ar_step": 2, "causal_block_size": 2}
+    assert torch.equal(forced(model, 13, **options), by_stock(pipeline, 13, **options))
 
 
 def test_without_a_lag_it_is_as_a_usual_sampler(model_of: ModelOf) -> None:

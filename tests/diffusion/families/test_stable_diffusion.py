@@ -135,16 +135,28 @@ def image_to_image(pipeline: Any) -> Any:
     [*QUICK, SLOW, pytest.param(*ZERO_SNR, marks=pytest.mark.slow), (refiner, "euler")],
     ids=name_of,
 )
-@pytest.mark.parametrize("negative", [None, NEGATIVE])
+@pytest.mark.parametrize(
+    ("negative", "denoise", "steps"),
+    [
+        (None, 0.5, 4),
+        (NEGATIVE, 0.5, 4),
+        pytest.param(NEGATIVE, 0.13, 8, marks=pytest.mark.slow),
+        pytest.param(NEGATIVE, 0.99, 8, marks=pytest.mark.slow),
+    ],
+)
 def test_pictures_from_pictures_are_diffusers(
-    model_of: ModelOf, build: Callable[[], Any], sampler: str, negative: str | None
+    model_of: ModelOf,
+    build: Callable[[], Any],
+    sampler: str,
+    negative: str | None,
+    denoise: float,
+    steps: int,
 ) -> None:
     pipeline, model = model_of(build)
     start = torch.randn(1, 4, 8, 12, generator=torch.Generator().manual_seed(1))
     latent = Latent(start, 96, 64)
-    options = {"negative": negative, "steps": 4}
-    found = model.make(96, 64, latent=latent, sampler=sampler, denoise=0.5, cfg=5.0, **options)
-    expected = stock(
-        image_to_image(pipeline), image=start, strength=0.5, guidance_scale=5.0, **options
-    )
+    options = {"negative": negative, "steps": steps}
+    found = model.make(96, 64, latent=latent, sampler=sampler, denoise=denoise, cfg=5.0, **options)
+    other = image_to_image(pipeline)
+    expected = stock(other, image=start, strength=denoise, guidance_scale=5.0, **options)
     assert_same(found, expected)

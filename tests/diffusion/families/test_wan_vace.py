@@ -71,8 +71,10 @@ REFERENCES = bytes_like(2, 32, 64, 3)
         ({"video": VIDEO, "masks": SOFT}, 1.0, None, 1.0),
         ({"references": REFERENCES[:1]}, 1.0, NEGATIVE, 5.0),
         ({"video": VIDEO, "masks": HARD, "references": REFERENCES}, 1.3, None, 1.0),
+        pytest.param({"video": VIDEO}, 1.0, NEGATIVE, 7.3, marks=pytest.mark.slow),
+        pytest.param({"video": VIDEO}, 1.0, NEGATIVE, 0.0, marks=pytest.mark.slow),
     ],
-    ids=["prompt", "video", "mask", "soft mask", "reference", "all"],
+    ids=["prompt", "video", "mask", "soft mask", "reference", "all", "strong", "unguided"],
 )
 def test_videos_are_those_of_diffusers(
     model_of: ModelOf,

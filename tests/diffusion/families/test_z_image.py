@@ -14,7 +14,7 @@ from nodegraph.diffusion import encode_prompt
 from .checks import assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, assert_same, stock
-from .image_to_image import assert_starts_like_stock
+from .image_to_image import STRENGTHS, assert_starts_like_stock
 from .language import qwen3_text
 from .parts import dynamic_flow, flow, flux_vae
 from .words import qwen_words
@@ -57,8 +57,9 @@ def test_z_image_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> No
         assert_same(found, expected, pixels=guidance == 4.0)
 
 
-def test_pictures_of_pictures_are_diffusers(model_of: ModelOf) -> None:
-    options = {"cfg": 5.0, "guidance_scale": 4.0}
+@pytest.mark.parametrize(("denoise", "steps"), STRENGTHS)
+def test_pictures_of_pictures_are_diffusers(model_of: ModelOf, denoise: float, steps: int) -> None:
+    options = {"cfg": 5.0, "guidance_scale": 4.0, "denoise": denoise, "steps": steps}
     assert_starts_like_stock(model_of(z_image), d.ZImageImg2ImgPipeline, **options)
 
 
