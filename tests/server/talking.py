@@ -31,6 +31,7 @@ class Talk:
         self._is_json = form.endswith("json")
         self._asked = 0
         self.events: list[dict[str, Any]] = []
+        self.drafts: list[dict[str, Any]] = []
         self.last = 0
         self.answers: dict[int, dict[str, Any]] = {}
         self.welcome: dict[str, Any] = {}
@@ -78,6 +79,8 @@ class Talk:
             assert set(found) == {"type", "subscription", "events", "last"}
             self.events += found["events"]
             self.last = found["last"]
+        elif found["type"] == "draft":
+            self.drafts.append(found)
         elif found["type"] in ("reply", "error"):
             self.answers[found["id"]] = found
 
@@ -91,6 +94,15 @@ class Talk:
             if found["type"] == "heartbeat":  # whoever says nothing for long is hung up on
                 self.send(type="heartbeat")
             self._keep(found)
+
+    def of_draft(self, event: str) -> dict[str, Any]:
+        """The next message about a draft of a kind; those before are passed over."""
+        while True:
+            while self.drafts:
+                found = self.drafts.pop(0)
+                if found["event"] == event:
+                    return found
+            self._keep(self.next())
 
     def numbers(self) -> list[int]:
         """The numbers of the events so far."""
