@@ -90,13 +90,15 @@ function movedTo(
     renamed.reduce(withName, withoutClashes(workflow, clashes));
   const ahead = difference(shared.base, own(shown));
   const merge = (workflow: Workflow): Workflow => applyPatch(own(workflow), asSets(patch));
-  const current = ahead.length === 0 ? base : applyPatch(base, ahead);
+  const found = ahead.length === 0 ? base : applyPatch(base, ahead);
+  // The same object for the same workflow: nothing is drawn, compared and kept anew.
+  const current = difference(shown, found).length === 0 ? shown : found;
   // The server refuses what was sent under a name that is taken: it goes again under another.
   const isRefused = shared.sent !== null && clashesOf(shared.sent.patch, patch).length > 0;
   const sent = isRefused ? null : shared.sent;
   return {
-    shared: { base, revision, sent },
-    history: rebased(history, merge, current),
+    shared: { base: ahead.length === 0 ? current : base, revision, sent },
+    history: patch.length === 0 ? history : rebased(history, merge, current),
     renamed,
   };
 }
