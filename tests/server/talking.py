@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgpack
 import pytest
@@ -16,11 +16,19 @@ from websockets.sync.client import ClientConnection, connect
 from nodegraph.core.events import Event
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.events import LiveEvent
-from tests.server.hosting import PATIENCE, Hosted, Process, workflow
+from tests.server.hosting import PATIENCE, Hosted, workflow
 
 FORMS = ("nodegraph.v1.msgpack", "nodegraph.v1.json")
 UNHURRIED: dict[str, Any] = {"open_timeout": PATIENCE, "ping_interval": None, "proxy": None}
 """Options of clients that don't hang up by themselves on a server that is slow."""
+
+
+class Reachable(Protocol):
+    """A server, however it runs."""
+
+    @property
+    def host(self) -> str:
+        """Its name and port."""
 
 
 class Talk:
@@ -125,7 +133,7 @@ class Talk:
 
 @contextmanager
 def talk(
-    server: Hosted | Process,
+    server: Reachable,
     form: str = FORMS[0],
     headers: Mapping[str, str] | None = None,
     **options: Any,
