@@ -24,6 +24,7 @@ import {
 } from "react";
 import { useShallow } from "zustand/react/shallow";
 import { draggedType, droppedType } from "@/components/panels/lib/dragged";
+import { CommentMarks } from "@/components/together/CommentMarks";
 import { RemoteRings } from "@/components/together/RemoteRings";
 import { ContextMenu } from "@/components/ui";
 import { t } from "@/i18n";
@@ -287,6 +288,7 @@ function Graph({ document, path, frame }: GraphProps) {
         >
           {far && <FarEdges nodes={nodes} edges={edges} />}
           <CutLine />
+          <CommentMarks workflow={scene.workflow} scope={scope} nodes={nodes} />
           <RemoteRings document={document} path={path} nodes={nodes} />
         </ReactFlow>
         <Breadcrumb />
