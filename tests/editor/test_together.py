@@ -103,3 +103,35 @@ def test_what_was_never_saved_is_there_in_another_browser(
     other.fill("sample", "Seed", "100")
     expect(mine.field("sample", "Seed")).to_have_value("100")
     eventually(lambda: "100" in mine.written())
+
+
+def test_a_comment_is_seen_by_the_other_window_and_kept_in_the_file(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    server.client.put(f"workflows/{NAME}", json=text_to_image()).raise_for_status()
+    mine, theirs = new_browser(server), new_browser(server)
+    for window in (mine, theirs):
+        window.open()
+        _open_saved(window)
+    mine.click_card("sample")
+    mine.page.keyboard.press("Alt+k")
+    mine.panel("Comments").get_by_role("textbox").fill("Why 20 steps?")
+    mine.page.keyboard.press("ControlOrMeta+Enter")
+    expect(mine.canvas.get_by_role("button", name="1 comment on sample")).to_be_visible()
+    theirs.canvas.get_by_role("button", name="1 comment on sample").click()
+    thread = theirs.panel("Comments").get_by_role("region", name="1 comment on sample")
+    expect(thread).to_contain_text("Why 20 steps?")
+    field = theirs.search()
+    field.fill("why 20")
+    expect(theirs.found().first).to_contain_text("Why 20 steps?")
+    theirs.page.keyboard.press("Escape")
+    theirs.panel("Comments").get_by_role("button", name="Resolve").click()
+    expect(mine.canvas.get_by_role("button", name="1 comment on sample")).to_have_count(0)
+    mine.page.keyboard.press("ControlOrMeta+s")
+    expect(mine.notice(f"Saved “{NAME}”")).to_be_visible()
+    [comment] = _saved(server)["ui"]["comments"]
+    assert (comment["node"], comment["text"], comment["resolved"]) == (
+        "sample",
+        "Why 20 steps?",
+        True,
+    )

@@ -27,6 +27,9 @@ export default function CommentsPanel() {
   return (
     <div className={panel.panel}>
       <div className={panel.bar}>
+        <span aria-hidden className={`${panel.grow} ${panel.count}`}>
+          {t("together.showResolved")}
+        </span>
         <Toggle
           checked={showsResolved}
           onChange={setShowsResolved}
