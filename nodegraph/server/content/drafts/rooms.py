@@ -36,7 +36,7 @@ Send = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(slots=True)
-class Member:
+class DraftMember:
     """A window that has a draft open.
 
     Attributes:
@@ -85,7 +85,7 @@ class _Room:
 
     draft: Draft | None = None
     written: int = 0
-    members: dict[str, Member] = field(default_factory=dict)
+    members: dict[str, DraftMember] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
 
@@ -142,7 +142,9 @@ class DraftRooms:
         self._in_thread = in_thread
         self._rooms: dict[str, _Room] = {}
 
-    async def join(self, source: DraftSource, member: Member, sent: str | None) -> dict[str, Any]:
+    async def join(
+        self, source: DraftSource, member: DraftMember, sent: str | None
+    ) -> dict[str, Any]:
         """Open a draft for a window; what it is, and who is there.
 
         Args:
@@ -206,7 +208,7 @@ class DraftRooms:
         check_size(Workflow.from_dict(document), self._most_nodes)
         check_types(document)
 
-    def leave(self, key: str, member: Member) -> None:
+    def leave(self, key: str, member: DraftMember) -> None:
         """A window has closed it, or is gone."""
         member.is_gone = True
         room = self._rooms.get(key)
@@ -216,7 +218,7 @@ class DraftRooms:
         if not room.members and not room.users:
             del self._rooms[key]
 
-    async def patch(self, key: str, member: Member, patch_id: str, text: str) -> int:
+    async def patch(self, key: str, member: DraftMember, patch_id: str, text: str) -> int:
         """Apply a window's patch, keep it and tell the other windows; its revision.
 
         A patch that is known already is not applied again.
@@ -261,7 +263,7 @@ class DraftRooms:
         self._store.add_patch(draft.key, draft.revision + 1, patch_id, text)
         return replace(draft, document=document, revision=draft.revision + 1)
 
-    async def save(self, name: str, key: str, member: Member, *, over: bool) -> dict[str, Any]:
+    async def save(self, name: str, key: str, member: DraftMember, *, over: bool) -> dict[str, Any]:
         """Save the draft as the next version of its workflow.
 
         Args:
@@ -292,7 +294,9 @@ class DraftRooms:
             self._tell(room, {"event": "saved", "member": member.id, **found})
             return found
 
-    def show(self, key: str, member: Member, path: Sequence[str], selection: Sequence[str]) -> None:
+    def show(
+        self, key: str, member: DraftMember, path: Sequence[str], selection: Sequence[str]
+    ) -> None:
         """A window looks at, and has selected, something else."""
         member.path, member.selection = tuple(path), tuple(selection)
         room = self._rooms.get(key)
@@ -336,18 +340,20 @@ class DraftRooms:
                 room.written = draft.revision
                 self._tell(room, {"event": "replaced", "revision": draft.revision})
 
-    def _joined(self, room: _Room, key: str, member: Member) -> Draft:
+    def _joined(self, room: _Room, key: str, member: DraftMember) -> Draft:
         if room.draft is None or member.id not in room.members:
             raise NotFound(
                 "this window has not joined the draft", given=ascii(key)[:200], hint="Join first."
             )
         return room.draft
 
-    def _tell_members(self, room: _Room, *, but: Member | None = None) -> None:
+    def _tell_members(self, room: _Room, *, but: DraftMember | None = None) -> None:
         members = [each.as_dict() for each in room.members.values()]
         self._tell(room, {"event": "members", "members": members}, but=but)
 
-    def _tell(self, room: _Room, message: Mapping[str, Any], *, but: Member | None = None) -> None:
+    def _tell(
+        self, room: _Room, message: Mapping[str, Any], *, but: DraftMember | None = None
+    ) -> None:
         key = next((key for key, each in self._rooms.items() if each is room), "")
         for member in list(room.members.values()):
             if member is not but:

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.drafts.patches import LARGEST_PATCH
-from nodegraph.server.content.drafts.rooms import DraftRooms, DraftSource, Member
+from nodegraph.server.content.drafts.rooms import DraftMember, DraftRooms, DraftSource
 from nodegraph.server.content.drafts.store import LARGEST_DRAFT
 from nodegraph.server.events.sockets.requests import IdentifiedRequest
 from nodegraph.server.http.dependencies import require_scope
@@ -131,7 +131,7 @@ class OpenDrafts:
         self._caller = caller
         self._send = send
         self._begin = begin
-        self._members: dict[str, Member] = {}
+        self._members: dict[str, DraftMember] = {}
         self._sources: dict[str, DraftSource] = {}
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._is_sending = False
@@ -198,7 +198,7 @@ class OpenDrafts:
             self._forget(rooms, source.key)
         if len(self._members) >= _MOST_OPEN:
             raise Unprocessable("too many drafts are open", expected=f"at most {_MOST_OPEN}")
-        member = Member(caller.name, caller.may("run"), self._put)
+        member = DraftMember(caller.name, caller.may("run"), self._put)
         self._members[source.key], self._sources[source.key] = member, source
         try:
             return await _whole(rooms.join(source, member, request.sent))
@@ -217,7 +217,7 @@ class OpenDrafts:
         rooms.leave(key, self._members.pop(key))
         self._sources.pop(key, None)
 
-    def _member(self, key: str) -> Member:
+    def _member(self, key: str) -> DraftMember:
         member = self._members.get(key)
         if member is None:
             raise NotFound(

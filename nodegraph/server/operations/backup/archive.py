@@ -82,7 +82,18 @@ OUTPUTS = "outputs"
 MODELS = "models"
 
 ALWAYS = (
-    *(QUEUE, LIBRARY, UPLOADS, DRAFTS, "workflows", PROMPT_LISTS, USER_FILES, "packs", "inputs", CONFIG),
+    *(
+        QUEUE,
+        LIBRARY,
+        UPLOADS,
+        DRAFTS,
+        "workflows",
+        PROMPT_LISTS,
+        USER_FILES,
+        "packs",
+        "inputs",
+        CONFIG,
+    ),
 )
 """Names in the home folder that are in every backup."""
 PARTS = (*ALWAYS, OUTPUTS, TOKENS, MODELS)
