@@ -286,13 +286,13 @@ class DraftRooms:
 
             saved = await self._in_thread(write)
             room.draft = replace(draft, saved=draft.revision, digest=saved.version.digest)
-            found = {
+            outcome = {
                 "revision": draft.revision,
                 "etag": etag(saved.version.digest),
                 "version": saved.version.number,
             }
-            self._tell(room, {"event": "saved", "member": member.id, **found})
-            return found
+            self._tell(room, {"event": "saved", "member": member.id, **outcome})
+            return outcome
 
     def show(
         self, key: str, member: DraftMember, path: Sequence[str], selection: Sequence[str]
