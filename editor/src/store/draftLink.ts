@@ -166,8 +166,16 @@ export class DraftLink {
       this.confirm(document, shared, message.revision);
       return;
     }
-    const patch = readPatch(message.operations ?? "[]");
-    this.take(received(shared, document.history, patch, message.revision), false);
+    let next: Received;
+    try {
+      const patch = readPatch(message.operations ?? "[]");
+      next = received(shared, document.history, patch, message.revision);
+    } catch {
+      // What can't be followed here, as by an older editor, is got as a whole.
+      void this.join();
+      return;
+    }
+    this.take(next, false);
     this.schedule(0);
   }
 
