@@ -43,6 +43,8 @@ from nodegraph.server.content.artifacts.annotations import (
 )
 from nodegraph.server.content.artifacts.artifact_files import ArtifactSharing, SharedArtifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
+from nodegraph.server.content.drafts.rooms import DraftRooms
+from nodegraph.server.content.drafts.store import DRAFTS_FILE, DraftStore
 from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.content.files.shared_files import (
     SCHEMA_LOCK,
@@ -120,6 +122,7 @@ class Services:
         supervisor: The worker processes, the planner among them.
         dispatcher: Gives the queue's jobs to the workers.
         artifacts, uploads, workflows, prompt_lists, user_files: What is kept for clients.
+        drafts: Working copies of workflows; None where servers share a queue.
         places: What clients are told instead of where things lie here.
         models: Those in the models folders.
         model_watch: Notices when they have changed.
@@ -156,6 +159,7 @@ class Services:
     artifacts: Artifacts = field(init=False)
     uploads: Uploads = field(init=False)
     workflows: SavedWorkflows = field(init=False)
+    drafts: DraftRooms | None = field(init=False, default=None)
     prompt_lists: PromptLists = field(init=False)
     user_files: UserFiles = field(init=False)
     places: PathRedactor = field(init=False)
@@ -332,6 +336,12 @@ class Services:
         )
         opened.callback(self.uploads.close)
         self.workflows = await self.run_in_thread(SavedWorkflows, self.home / "workflows")
+        if self.server.queue is None:
+            # A window at another server would work on another copy.
+            store = await self.run_in_thread(DraftStore, self.home / DRAFTS_FILE)
+            opened.callback(store.close)
+            nodes = self.server.limits.nodes
+            self.drafts = DraftRooms(store, self.workflows, nodes, self.run_in_thread)
 
     async def _open_workers(self, opened: AsyncExitStack) -> None:
         tail = self._open_events(opened)

@@ -22,6 +22,8 @@ from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor, box_of, expect_picture
 from tests.editor.graphs import drag, made, middle, saved, written
 from tests.editor.serving import Server
+from tests.server.hosting import eventually
+from tests.server.talking import talk
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 TEXT_TO_IMAGE = (WORKFLOWS / "text_to_image.json").read_text(encoding="utf-8")
@@ -73,15 +75,16 @@ def test_every_version_can_be_opened_again(editor: Editor, server: Server) -> No
 def test_work_of_others_is_not_overwritten(editor: Editor, server: Server) -> None:
     open_text(editor, SMALL)
     editor.save_as("shared")
+    editor.fill("positive", "Text", "mine")
+    with talk(server) as other:
+        eventually(lambda: "mine" in other.ask("draft.join", name="shared")["text"])
     theirs = SMALL.replace("a red apple", "a yellow duck")
     etag = server.client.get("workflows/shared").headers["etag"]
     headers = {"if-match": etag, "content-type": "application/json"}
     server.client.put("workflows/shared", content=theirs, headers=headers).raise_for_status()
-    editor.fill("positive", "Text", "mine")
-    with editor.watch.allowing("status of 412"):
-        editor.menu("File", "Save")
-        question = editor.dialog("Another person saved a version")
-        expect(question).to_be_visible()
+    editor.menu("File", "Save")
+    question = editor.dialog("Another person saved a version")
+    expect(question).to_be_visible()
     assert "a yellow duck" in saved(server, "shared")
     question.get_by_role("button", name="Save as newest version").click()
     expect(question).to_have_count(0)

@@ -619,6 +619,7 @@ for _command, _panel in (
     ("Models panel", "Models"),
     ("History panel", "History"),
     ("Inspector", "Inspector"),
+    ("Comments", "Comments"),
     ("Queue", "Queue"),
     ("Results", "Results"),
     ("Problems", "Problems"),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgpack
 import pytest
@@ -16,11 +16,19 @@ from websockets.sync.client import ClientConnection, connect
 from nodegraph.core.events import Event
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.events import LiveEvent
-from tests.server.hosting import PATIENCE, Hosted, Process, workflow
+from tests.server.hosting import PATIENCE, Hosted, workflow
 
 FORMS = ("nodegraph.v1.msgpack", "nodegraph.v1.json")
 UNHURRIED: dict[str, Any] = {"open_timeout": PATIENCE, "ping_interval": None, "proxy": None}
 """Options of clients that don't hang up by themselves on a server that is slow."""
+
+
+class Reachable(Protocol):
+    """A server, however it runs."""
+
+    @property
+    def host(self) -> str:
+        """Its name and port."""
 
 
 class Talk:
@@ -31,6 +39,7 @@ class Talk:
         self._is_json = form.endswith("json")
         self._asked = 0
         self.events: list[dict[str, Any]] = []
+        self.drafts: list[dict[str, Any]] = []
         self.last = 0
         self.answers: dict[int, dict[str, Any]] = {}
         self.welcome: dict[str, Any] = {}
@@ -78,6 +87,8 @@ class Talk:
             assert set(found) == {"type", "subscription", "events", "last"}
             self.events += found["events"]
             self.last = found["last"]
+        elif found["type"] == "draft":
+            self.drafts.append(found)
         elif found["type"] in ("reply", "error"):
             self.answers[found["id"]] = found
 
@@ -91,6 +102,15 @@ class Talk:
             if found["type"] == "heartbeat":  # whoever says nothing for long is hung up on
                 self.send(type="heartbeat")
             self._keep(found)
+
+    def of_draft(self, event: str) -> dict[str, Any]:
+        """The next message about a draft of a kind; those before are passed over."""
+        while True:
+            while self.drafts:
+                found = self.drafts.pop(0)
+                if found["event"] == event:
+                    return found
+            self._keep(self.next())
 
     def numbers(self) -> list[int]:
         """The numbers of the events so far."""
@@ -113,7 +133,7 @@ class Talk:
 
 @contextmanager
 def talk(
-    server: Hosted | Process,
+    server: Reachable,
     form: str = FORMS[0],
     headers: Mapping[str, str] | None = None,
     **options: Any,

@@ -114,6 +114,20 @@ def test_a_picture_of_a_result_is_as_large_as_the_session_allows(
             result.image("save")
 
 
+def test_comments_on_nodes_change_no_result(settings: Settings) -> None:
+    comment = {"id": "c", "node": "start", "author": "ada", "text": "Why 5?"}
+    document = Workflow.from_dict(WORKFLOW).to_dict()
+    commented = {**document, "ui": {"comments": [comment]}}
+    with Session(settings, nodes=[Start]) as session:
+        session.run(document, targets=["start"])
+        before, after = (
+            session.plan(each, targets=["start"]).nodes["start"] for each in (document, commented)
+        )
+    assert before == after
+    assert after.status == "hit"
+    assert Workflow.from_dict(commented).to_dict()["ui"] == {"comments": [comment]}
+
+
 def test_a_session_takes_the_dictionary_of_a_workflow_as_scripts_do(settings: Settings) -> None:
     with Session(settings, nodes=[Start]) as session:
         assert session.check(WORKFLOW, targets=["start"]) == []

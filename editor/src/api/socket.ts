@@ -12,6 +12,8 @@ export interface Welcome {
   readonly caller: { readonly name: string; readonly scopes: readonly string[] };
   readonly last: number;
   readonly node_types: string;
+  /** Whether the server keeps drafts; older ones don't say. */
+  readonly drafts?: boolean;
   readonly heartbeat: number;
   readonly silence: number;
   readonly limits: Readonly<Record<string, number>>;
@@ -20,6 +22,39 @@ export interface Welcome {
 export interface Notice {
   readonly kind: string;
   readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** Something happened to a draft that this window has joined. */
+export type DraftMessage = { readonly draft: string } & (
+  | {
+      readonly event: "patch";
+      readonly revision: number;
+      readonly patch: string;
+      readonly member: string;
+      /** Missing for the window's own. */
+      readonly operations?: string;
+    }
+  | { readonly event: "members"; readonly members: readonly DraftMember[] }
+  | {
+      readonly event: "saved";
+      readonly revision: number;
+      readonly etag: string;
+      readonly version: number;
+      readonly member: string;
+    }
+  | { readonly event: "replaced" | "deleted" | "behind" }
+);
+
+/** A window that has a draft open. */
+export interface DraftMember {
+  readonly member: string;
+  readonly name: string;
+  readonly writes: boolean;
+  /** Seconds since 1970. */
+  readonly since: number;
+  /** The blocks entered, and what is selected there. */
+  readonly path: readonly string[];
+  readonly selection: readonly string[];
 }
 
 /** What follows jobs: is told of events, and when all that it knows is void. */
@@ -82,6 +117,7 @@ interface SocketEvents {
   state: (state: SocketState, why: Closed | null) => void;
   welcome: (welcome: Welcome) => void;
   notice: (notice: Notice) => void;
+  draft: (message: DraftMessage) => void;
 }
 
 export interface Closed {
@@ -113,6 +149,7 @@ export class EventSocket {
     state: new Set(),
     welcome: new Set(),
     notice: new Set(),
+    draft: new Set(),
   };
 
   constructor(private readonly options: SocketOptions) {}
@@ -295,6 +332,9 @@ export class EventSocket {
         break;
       case "notice":
         this.noticed(message as unknown as Notice);
+        break;
+      case "draft":
+        for (const listener of this.listeners.draft) listener(message as unknown as DraftMessage);
         break;
       case "ended":
         this.ended(message.subscription);

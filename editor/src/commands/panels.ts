@@ -8,6 +8,7 @@ import {
   Image,
   Images,
   type LucideIcon,
+  MessageSquare,
   Package,
   Puzzle,
   SkipBack,
@@ -122,6 +123,7 @@ export const commands: readonly Command[] = [
       showPanel(sideOfResult() === "bottom" ? "right" : "bottom", RESULT);
     },
   },
+  panel("comments", "right", ["alt+k"], MessageSquare),
   {
     ...panel("packs", "right", [], Puzzle),
     when: () => useCatalogue.getState().packPanels.length > 0,

@@ -7,7 +7,15 @@ import { nodesOf, type Scope, scopesOf } from "./scope";
 import type { NodeTypes } from "./spec";
 import type { NodeEntry, Workflow } from "./workflow";
 
-export type FoundIn = "name" | "label" | "type" | "value" | "note" | "group" | "parameter";
+export type FoundIn =
+  | "name"
+  | "label"
+  | "type"
+  | "value"
+  | "note"
+  | "group"
+  | "comment"
+  | "parameter";
 
 export interface Hit {
   readonly scope: Scope;
@@ -48,6 +56,7 @@ const RANK: Readonly<Record<FoundIn, number>> = {
   value: 3,
   note: 4,
   group: 4,
+  comment: 4,
 };
 
 function inNode(
@@ -69,6 +78,9 @@ function inNode(
   add("label", entry.label) || add("name", node);
   add("type", types?.byName.get(entry.type)?.label ?? "") || add("type", entry.type);
   add("note", entry.note);
+  for (const comment of layoutOf(workflow, scope).comments) {
+    if (comment.node === node) add("comment", comment.text);
+  }
   for (const [port, value] of entry.inputs) {
     if (!isLink(value)) add("value", textOf(literalOf(value)), port);
   }

@@ -46,6 +46,18 @@ export interface Note {
   readonly extra?: JsonObject;
 }
 
+/** What somebody says about a node. The comments of a node are its thread, the oldest first. */
+export interface NodeComment {
+  readonly id: string;
+  readonly node: string;
+  readonly author: string;
+  /** ISO 8601, in UTC. */
+  readonly at: string;
+  readonly text: string;
+  readonly resolved: boolean;
+  readonly extra?: JsonObject;
+}
+
 export interface Layout {
   readonly positions: ReadonlyMap<string, Point>;
   readonly sizes: ReadonlyMap<string, Size>;
@@ -55,6 +67,7 @@ export interface Layout {
   readonly locked: ReadonlySet<string>;
   readonly groups: readonly Group[];
   readonly notes: readonly Note[];
+  readonly comments: readonly NodeComment[];
   /** Points that a link runs through, by edge id; none for one that leads around cards by itself. */
   readonly reroutes: ReadonlyMap<string, readonly RoutePoint[]>;
   /** Inputs with a widget that are shown as ports, by node. */
@@ -73,6 +86,7 @@ export const EMPTY_LAYOUT: Layout = {
   locked: new Set(),
   groups: [],
   notes: [],
+  comments: [],
   reroutes: new Map(),
   shown: new Map(),
   seeds: new Map(),
@@ -230,6 +244,33 @@ const note: Form<Note> = {
     boxedJson({ id, text: says, color }, place, extra),
 };
 
+const comment: Form<NodeComment> = {
+  read: (json) => {
+    if (!isObject(json)) return undefined;
+    const [id, node, says] = ["id", "node", "text"].map((key) => json.get(key));
+    if (typeof id !== "string" || typeof node !== "string" || typeof says !== "string") {
+      return undefined;
+    }
+    const rest = new Map(json);
+    for (const key of ["id", "node", "author", "at", "text", "resolved"]) rest.delete(key);
+    return {
+      ...{ id, node, text: says, author: textOr(json.get("author")), at: textOr(json.get("at")) },
+      resolved: json.get("resolved") === true,
+      ...(rest.size > 0 ? { extra: rest } : {}),
+    };
+  },
+  write: ({ id, node, author, at, text: says, resolved, extra }) =>
+    new Map<string, Json>([
+      ["id", id],
+      ["node", node],
+      ...(author ? ([["author", author]] as const) : []),
+      ...(at ? ([["at", at]] as const) : []),
+      ["text", says],
+      ...(resolved ? ([["resolved", true]] as const) : []),
+      ...(extra ?? []),
+    ]),
+};
+
 function numbers(json: Json, least: number): readonly number[] | undefined {
   if (!isList(json) || json.length < least) return undefined;
   return allOf(json.map((item) => finite(numberOf(item))));
@@ -289,6 +330,7 @@ function readLayout(json: JsonObject): Layout {
     locked: new Set(readList(json.get("locked"), text)),
     groups: readList(json.get("groups"), group),
     notes: readList(json.get("notes"), note),
+    comments: readList(json.get("comments"), comment),
     reroutes: readMap(json.get("reroutes"), points),
     shown: readMap(json.get("shown"), names),
     seeds: readMap(json.get("seeds"), text),
@@ -328,6 +370,7 @@ function writeLayout(json: JsonObject, before: Layout, layout: Layout): JsonObje
   list("locked", before.locked, layout.locked, text);
   list("groups", before.groups, layout.groups, group);
   list("notes", before.notes, layout.notes, note);
+  list("comments", before.comments, layout.comments, comment);
   map("reroutes", before.reroutes, layout.reroutes, points);
   map("shown", before.shown, layout.shown, names);
   map("seeds", before.seeds, layout.seeds, text);

@@ -16,6 +16,7 @@ import { itemOf } from "@/model/items";
 import { layoutOf } from "@/model/layout";
 import { nodesOf, type Scope } from "@/model/scope";
 import { spreadImported } from "@/model/separate";
+import type { Shared } from "@/model/shared/rebase";
 import { emptyWorkflow, type Workflow } from "@/model/workflow";
 import { useCatalogue } from "./catalogue";
 
@@ -46,6 +47,8 @@ export interface Document {
   /** The oldest first; kept in the browser with the document, and not in its file. */
   readonly snapshots: readonly Snapshot[];
   readonly onChange: OnChange;
+  /** What is known of its draft on the server; null until it was joined. */
+  readonly shared: Shared | null;
 }
 
 /** A state of the workflow that somebody gave a name, to come back to. */
@@ -135,6 +138,8 @@ export interface DocumentsState {
       readonly entry?: number;
     },
   ): void;
+  /** Take in what the draft on the server says; `history` with it worked in. */
+  setShared(id: string, shared: Shared | null, history?: History<Workflow>): void;
   /** Give a document another id, as another window has one of this id too. */
   reidentify(id: string, next: string): void;
   /** Replace everything, as recovery does. */
@@ -157,6 +162,7 @@ export function newDocument(workflow: Workflow, options: OpenOptions = {}): Docu
     origin: options.origin ?? "new",
     snapshots: [],
     onChange: USUAL_ON_CHANGE,
+    shared: null,
   };
 }
 
@@ -353,14 +359,26 @@ export function createDocuments(): DocumentsStore {
           ...document,
           history: markSaved(document.history, entry ?? document.history.current),
           savedName: name === undefined ? document.savedName : name,
+          // Under another name it has another draft.
+          shared: name === undefined || name === document.savedName ? document.shared : null,
           savedEtag: etag === undefined ? document.savedEtag : etag,
           fileHandle: fileHandle === undefined ? document.fileHandle : fileHandle,
           origin: name ? "saved" : fileHandle ? "file" : document.origin,
         }));
       },
 
+      setShared(id, shared, history) {
+        update(id, (document) => {
+          const found = history ? withHistory(document, history) : document;
+          return found.shared === shared ? found : { ...found, shared };
+        });
+      },
+
       reidentify(id, next) {
-        update(id, (document) => ({ ...document, id: next }));
+        update(id, (document) => {
+          const shared = document.savedName === null ? null : document.shared;
+          return { ...document, id: next, shared };
+        });
         if (get().active === id) set({ active: next });
       },
 

@@ -71,9 +71,9 @@ function wholeDocument({ version, text, document }: Kept): Document | null {
     const isWhole =
       found.selection instanceof Set && found.viewports instanceof Map && Array.isArray(found.path);
     if (!isWhole || writeWorkflow(currentValue(found.history)) !== text) return null;
-    // An editor that knew neither may have kept it.
-    const { snapshots = [], onChange = USUAL_ON_CHANGE }: Partial<Document> = found;
-    return { ...found, snapshots, onChange };
+    // An editor that knew none of them may have kept it.
+    const { snapshots = [], onChange = USUAL_ON_CHANGE, shared = null }: Partial<Document> = found;
+    return { ...found, snapshots, onChange, shared };
   } catch {
     return null;
   }
@@ -96,6 +96,7 @@ function documentOfText({ text, document }: Kept): Document | null {
       origin: document.origin ?? "new",
       snapshots: [],
       onChange: document.onChange ?? USUAL_ON_CHANGE,
+      shared: null,
     };
   } catch {
     return null;

@@ -2,6 +2,7 @@
 import { startCatalogue } from "./catalogue";
 import { socket, startConnection } from "./connection";
 import { startDownloads } from "./downloads";
+import { startDrafts } from "./drafts";
 import { startGallery } from "./gallery";
 import { startJobNotices } from "./jobNotices";
 import { startJobs } from "./jobsFollowing";
@@ -26,6 +27,7 @@ export function startServerStores(): () => void {
     startOutbox(),
     startPlanning(),
     startForgettingViews(),
+    startDrafts({ socket: socket() }),
     // Last, so that all of them hear that it is open.
     startConnection(),
   ];

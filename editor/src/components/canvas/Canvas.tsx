@@ -24,6 +24,8 @@ import {
 } from "react";
 import { useShallow } from "zustand/react/shallow";
 import { draggedType, droppedType } from "@/components/panels/lib/dragged";
+import { CommentMarks } from "@/components/together/CommentMarks";
+import { RemoteRings } from "@/components/together/RemoteRings";
 import { ContextMenu } from "@/components/ui";
 import { t } from "@/i18n";
 import type { Point } from "@/model/layout";
@@ -286,6 +288,8 @@ function Graph({ document, path, frame }: GraphProps) {
         >
           {far && <FarEdges nodes={nodes} edges={edges} />}
           <CutLine />
+          <CommentMarks workflow={scene.workflow} scope={scope} nodes={nodes} />
+          <RemoteRings document={document} path={path} nodes={nodes} />
         </ReactFlow>
         <Breadcrumb />
         {scene.workflow.nodes.size === 0 && scope === null && <EmptyCanvas />}

@@ -1,5 +1,6 @@
 import { FileJson } from "lucide-react";
 import { useState } from "react";
+import { DraftList } from "@/components/together/DraftList";
 import { Button, Dialog, SearchField, Tabs } from "@/components/ui";
 import { t } from "@/i18n";
 import styles from "./OpenDialog.module.css";
@@ -12,11 +13,17 @@ interface Props {
   readonly tab?: "saved" | "templates";
 }
 
+const SAVED = { List: SavedList, search: "files.searchSaved" };
+const LISTS: Readonly<Record<string, typeof SAVED>> = {
+  templates: { List: TemplateGrid, search: "files.searchTemplates" },
+  drafts: { List: DraftList, search: "together.searchDrafts" },
+};
+
 /** Saved workflows and the gallery, to open one; files of one's own by a button. */
 export default function OpenDialog({ onClose, tab = "saved" }: Props) {
   const [active, setActive] = useState<string>(tab);
   const [query, setQuery] = useState("");
-  const List = active === "templates" ? TemplateGrid : SavedList;
+  const { List, search } = LISTS[active] ?? SAVED;
   const openFile = () => {
     // The picker needs the click, so it is asked for first.
     void openChosen();
@@ -34,6 +41,7 @@ export default function OpenDialog({ onClose, tab = "saved" }: Props) {
         label={t("files.openFrom")}
         tabs={[
           { id: "saved", label: t("files.savedTab") },
+          { id: "drafts", label: t("together.unsavedTab") },
           { id: "templates", label: t("files.templatesTab") },
         ]}
         active={active}
@@ -49,7 +57,7 @@ export default function OpenDialog({ onClose, tab = "saved" }: Props) {
           autoFocus
           value={query}
           onChange={setQuery}
-          label={t(active === "templates" ? "files.searchTemplates" : "files.searchSaved")}
+          label={t(search)}
           className={styles.search}
         />
         <div className={styles.list}>

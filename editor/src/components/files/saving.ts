@@ -1,12 +1,13 @@
 /** Saving a document: on the server under a name, or into a file. Nobody else's work is overwritten silently. */
 import { saveWorkflow } from "@/api/client";
-import { ApiProblem } from "@/api/http";
+import { ApiProblem, OfflineFault } from "@/api/http";
 import { download } from "@/components/shell/download";
 import { t } from "@/i18n";
 import { setMeta } from "@/model/edits";
 import { type Workflow, writeWorkflow } from "@/model/workflow";
 import { mayRun, useConnection } from "@/store/connection";
 import { currentWorkflow, documentById, useDocuments } from "@/store/documents";
+import { beginAnew, isLive, saveDraft } from "@/store/drafts";
 import { notify, notifyFault } from "@/store/notices";
 import { choose, useUi } from "@/store/ui";
 import { canWriteFiles, chooseTarget, fileName, writeTo } from "./fileTypes";
@@ -30,8 +31,34 @@ async function saveAgain(id: string): Promise<void> {
   if (!document) return;
   if (document.fileHandle) await saveIntoFile(id, document.fileHandle);
   else if (document.savedName && mayRun(useConnection.getState()))
-    await saveOnServer(id, document.savedName, document.savedEtag);
+    await saveAsBefore(id, document.savedName, document.savedEtag);
   else askWhere(id);
+}
+
+/** The draft, which all windows share, becomes a version; without one, what is here does. */
+async function saveAsBefore(id: string, name: string, etag: string | null): Promise<void> {
+  if (!isLive(id) || !(await saveShared(id, name))) await saveOnServer(id, name, etag);
+}
+
+/** Save a document's draft; false if the server has none, or not all of what is here. */
+async function saveShared(id: string, name: string, over = false): Promise<boolean> {
+  try {
+    const saved = await saveDraft(id, over);
+    if (saved === null) return false;
+    useDocuments.getState().markSaved(id, { name, etag: saved.etag, fileHandle: null });
+    tellSaved(id, name, saved.version);
+  } catch (fault) {
+    if (fault instanceof OfflineFault) return false;
+    if (fault instanceof ApiProblem && fault.status === 412)
+      await settle(id, name, null, undefined);
+    else notifyFault(fault, { title: t("files.saveFailed", { name }), key: `saved ${id}` });
+  }
+  return true;
+}
+
+function tellSaved(id: string, name: string, version: number): void {
+  const detail = version > 1 ? t("files.version", { version }) : undefined;
+  notify({ kind: "success", title: t("files.saved", { name }), detail, key: `saved ${id}` });
 }
 
 export function askWhere(id: string): void {
@@ -61,9 +88,9 @@ export async function saveOnServer(
   try {
     const { etag, version } = await saveWorkflow(name, writeWorkflow(workflow), over);
     const entry = retitled(id, before, title);
+    if (document.savedName !== name) beginAnew(id);
     useDocuments.getState().markSaved(id, { name, etag, fileHandle: null, entry });
-    const detail = version > 1 ? t("files.version", { version }) : undefined;
-    notify({ kind: "success", title: t("files.saved", { name }), detail, key: `saved ${id}` });
+    tellSaved(id, name, version);
     return "saved";
   } catch (fault) {
     if (fault instanceof ApiProblem && fault.status === 412) return settle(id, name, over, title);
@@ -104,7 +131,11 @@ async function settle(
       { id: "open", label: t("files.openTheirs") },
     ],
   });
-  if (answer === "confirm") return saveOnServer(id, name, null, title);
+  if (answer === "confirm") {
+    const isShared = title === undefined && documentById(id)?.savedName === name && isLive(id);
+    if (isShared && (await saveShared(id, name, true))) return "saved";
+    return saveOnServer(id, name, null, title);
+  }
   if (answer === "other") {
     askWhere(id);
     return "other";
@@ -113,10 +144,13 @@ async function settle(
   // Its tab keeps what the person did, under no name any more.
   useDocuments.setState(({ documents }) => ({
     documents: documents.map((document) =>
-      document.id === id ? { ...document, savedName: null, savedEtag: null } : document,
+      document.id === id
+        ? { ...document, savedName: null, savedEtag: null, shared: null }
+        : document,
     ),
   }));
-  await openSaved(name);
+  const opened = await openSaved(name);
+  if (opened !== null) beginAnew(opened);
   return "open";
 }
 

@@ -1,5 +1,5 @@
 /** Nodes, values and notes of the workflow that is shown, in its blocks too. */
-import { Box, Group, Hash, StickyNote, Tag } from "lucide-react";
+import { Box, Group, Hash, MessageSquare, StickyNote, Tag } from "lucide-react";
 import { t } from "@/i18n";
 import { type Hit as Found, type FoundIn, find } from "@/model/find";
 import type { NodeTypes } from "@/model/spec";
@@ -18,6 +18,7 @@ const ICONS = {
   value: Hash,
   note: StickyNote,
   group: Group,
+  comment: MessageSquare,
 } as const;
 
 /** A node is meant more often than what stands in one. */
@@ -29,6 +30,7 @@ const WORTH: Readonly<Record<FoundIn, number>> = {
   group: 0.8,
   value: 0.75,
   note: 0.7,
+  comment: 0.7,
 };
 
 export function graphHits(

@@ -1,5 +1,6 @@
 import { Menu as MenuIcon, Settings } from "lucide-react";
 import { run } from "@/commands";
+import { Members } from "@/components/together/Members";
 import { IconButton, MenuButton } from "@/components/ui";
 import { t } from "@/i18n";
 import { useUi } from "@/store/ui";
@@ -48,6 +49,7 @@ function GraphBar() {
       <Menus />
       <DocumentTabs />
       <div className={styles.end}>
+        <Members />
         <ViewSwitch />
         <QueueButton />
         <RunControls />

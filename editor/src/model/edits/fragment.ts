@@ -198,11 +198,19 @@ function joined(a: Layout, b: Layout): Layout {
     locked: b.locked.size > 0 ? new Set([...a.locked, ...b.locked]) : a.locked,
     groups: b.groups.length > 0 ? [...a.groups, ...b.groups] : a.groups,
     notes: b.notes.length > 0 ? [...a.notes, ...b.notes] : a.notes,
+    comments: joinedComments(a.comments, b.comments),
     reroutes: both(a.reroutes, b.reroutes),
     shown: both(a.shown, b.shown),
     seeds: both(a.seeds, b.seeds),
     ends: both(a.ends, b.ends),
   };
+}
+
+/** Comments move along with their node; a copy of it has none. */
+function joinedComments(a: Layout["comments"], b: Layout["comments"]): Layout["comments"] {
+  const known = new Set(a.map(({ id }) => id));
+  const added = b.filter(({ id }) => !known.has(id));
+  return added.length > 0 ? [...a, ...added] : a;
 }
 
 function both<V>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): ReadonlyMap<string, V> {

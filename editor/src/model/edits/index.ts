@@ -11,6 +11,7 @@ export {
   updateGroup,
   updateNote,
 } from "./boxes";
+export * from "./comments";
 export { type DuplicateOptions, duplicate } from "./duplicate";
 export { setInput } from "./inputs";
 export { connect, disconnect, moveLink, shortLink } from "./links";

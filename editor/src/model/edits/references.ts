@@ -149,11 +149,23 @@ export function mapLayout(
     colors: byNode(layout.colors),
     collapsed: among(layout.collapsed),
     locked: among(layout.locked),
+    comments: mapComments(layout.comments, node),
     shown: mapShown(byNode(layout.shown), node, target),
     reroutes: byTarget(layout.reroutes),
     seeds: byTarget(layout.seeds),
   };
   return sameLayout(layout, found) ? layout : found;
+}
+
+function mapComments(comments: Layout["comments"], node: ChangeName): Layout["comments"] {
+  const found = comments.flatMap((comment) => {
+    const changed = node(comment.node);
+    if (changed === comment.node) return [comment];
+    return changed === null ? [] : [{ ...comment, node: changed }];
+  });
+  return found.every((each, at) => each === comments[at]) && found.length === comments.length
+    ? comments
+    : found;
 }
 
 function mapShown(shown: Layout["shown"], node: ChangeName, target: ChangeTarget): Layout["shown"] {

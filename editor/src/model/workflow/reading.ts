@@ -50,6 +50,23 @@ function refuseFormat(json: JsonObject): void {
   throw new WorkflowFault(["the workflow's format is unknown"]);
 }
 
+/** One node, or one block, of its part of a file; throws a `WorkflowFault`. */
+export function nodeFromJson(json: Json): NodeEntry {
+  return partFromJson(json, readNode);
+}
+
+export function subgraphFromJson(json: Json): Subgraph {
+  return partFromJson(json, readSubgraph);
+}
+
+function partFromJson<T>(json: Json, read: (part: Part) => T): T {
+  if (!isObject(json)) throw new WorkflowFault(["a part of a workflow is a JSON object"]);
+  const form = new Form();
+  const found = read(new Part(json, "", form));
+  if (form.problems.length > 0) throw new WorkflowFault(form.problems);
+  return found;
+}
+
 class Form {
   readonly problems: string[] = [];
 }

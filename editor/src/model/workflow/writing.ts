@@ -20,14 +20,14 @@ export function workflowToJson(workflow: Workflow): JsonObject {
   if (workflow.title) found.set("title", workflow.title);
   if (workflow.description) found.set("description", workflow.description);
   putParts(found, "parameters", workflow.parameters, writeParameter);
-  found.set("nodes", mapValues(workflow.nodes, writeNode));
-  putParts(found, "subgraphs", workflow.subgraphs, writeSubgraph);
+  found.set("nodes", mapValues(workflow.nodes, nodeToJson));
+  putParts(found, "subgraphs", workflow.subgraphs, subgraphToJson);
   putParts(found, "requires", workflow.requires, (text) => text);
   if (workflow.ui.size > 0) found.set("ui", sorted(workflow.ui, 8));
   return withExtra(found, workflow.extra);
 }
 
-function writeNode(entry: NodeEntry): Json {
+export function nodeToJson(entry: NodeEntry): Json {
   const found = new Map<string, Json>([["type", entry.type]]);
   if (entry.version !== null) found.set("version", entry.version);
   if (entry.inputs.size > 0) found.set("inputs", entry.inputs);
@@ -54,11 +54,11 @@ function writeSubgraphInput(input: SubgraphInput): Json {
   return withExtra(found, input.extra);
 }
 
-function writeSubgraph(block: Subgraph): Json {
+export function subgraphToJson(block: Subgraph): Json {
   const found = new Map<string, Json>();
   putParts(found, "inputs", block.inputs, writeSubgraphInput);
   putParts(found, "outputs", block.outputs, (text) => text);
-  putParts(found, "nodes", block.nodes, writeNode);
+  putParts(found, "nodes", block.nodes, nodeToJson);
   return withExtra(found, block.extra);
 }
 

@@ -7,12 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import NodegraphError, Problem
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.events.sockets.codec import Codec, SocketRules
+from nodegraph.server.events.sockets.drafts import DraftRequest
+from nodegraph.server.events.sockets.requests import IdentifiedRequest, RequestId
 from nodegraph.server.http.dependencies import require_scope
 from nodegraph.server.http.errors import Conflict
 from nodegraph.server.http.problems import InvalidRequest, validation_problem
@@ -28,29 +30,18 @@ from nodegraph.server.workflows.job_requests import (
 )
 from nodegraph.session.settings_kinds import NUMBER
 
-RequestId = (
-    Annotated[str, StringConstraints(max_length=64)]
-    | Annotated[int, Field(ge=-(1 << 53), le=1 << 53)]
-)
-"""Whatever the client likes; the answer has the same."""
 JobId = Annotated[str, StringConstraints(max_length=64)]
 _LONGEST_KIND = 200
 _LARGE = 128 << 10
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    id: RequestId
-
-
-class Ping(_Request):
+class Ping(IdentifiedRequest):
     """Whether the server is there."""
 
     type: Literal["ping"]
 
 
-class Subscribe(_Request):
+class Subscribe(IdentifiedRequest):
     """Follow jobs.
 
     Attributes:
@@ -67,14 +58,14 @@ class Subscribe(_Request):
     previews: bool = True
 
 
-class Unsubscribe(_Request):
+class Unsubscribe(IdentifiedRequest):
     """Follow them no more."""
 
     type: Literal["unsubscribe"]
     subscription: Annotated[str, StringConstraints(max_length=64)]
 
 
-class JobAction(_Request):
+class JobAction(IdentifiedRequest):
     """Do something with a job; see the routes of the same names."""
 
     type: Literal["cancel", "retry", "hold", "unhold"]
@@ -96,7 +87,7 @@ class CheckOrPlan(WorkflowWish):
     id: RequestId
 
 
-SocketRequest = Ping | Subscribe | Unsubscribe | JobAction | Submit | CheckOrPlan
+SocketRequest = Ping | Subscribe | Unsubscribe | JobAction | Submit | CheckOrPlan | DraftRequest
 
 _KINDS: Mapping[str, type[SocketRequest]] = {
     kind: model

@@ -38,6 +38,7 @@ from nodegraph.server.events.sockets.commands import (
     is_large,
     parse_message,
 )
+from nodegraph.server.events.sockets.drafts import DraftRequest, OpenDrafts
 from nodegraph.server.events.sockets.protocol import abort
 from nodegraph.server.http.errors import NotFound, Unprocessable, status_of
 from nodegraph.server.http.problems import problem_response
@@ -158,6 +159,7 @@ class SocketConnection:
         self._rates = RateLimiter(rules.commands_per_second, rules.burst)
         self._free = asyncio.Semaphore(rules.commands)
         self._tasks = TaskGroup(self._failed)
+        self._drafts = OpenDrafts(services.drafts, caller, self._send, self._tasks.begin)
         self._last_received = self._loop.time()
         self._ending: asyncio.Future[Closing | None] = self._loop.create_future()
 
@@ -177,6 +179,7 @@ class SocketConnection:
         finally:
             end_notices()
             self._subscriptions.close()
+            self._drafts.close()
             await self._tasks.end()
         if closing is not None:
             await self._close(closing)
@@ -200,6 +203,7 @@ class SocketConnection:
             "caller": {"name": caller.name, "scopes": sorted(caller.scopes)},
             "last": self._services.hub.newest,
             "node_types": self._services.node_types.now.digest,
+            "drafts": self._services.drafts is not None,
             "heartbeat": rules.heartbeat,
             "silence": rules.silence,
             "limits": {
@@ -257,6 +261,8 @@ class SocketConnection:
             elif isinstance(request, Unsubscribe):
                 self._subscriptions.end(request.subscription)
                 await self._reply(request.id, {})
+            elif isinstance(request, DraftRequest):
+                await self._reply(request.id, await self._drafts.result(request))
             else:
                 await self._reply(request.id, await self._commands.result(request))
         except NodegraphError as error:

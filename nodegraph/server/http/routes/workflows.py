@@ -159,6 +159,8 @@ async def put_workflow(
         check_none_match(if_none_match, digest)
 
     saved, is_new = await services.run_in_thread(services.workflows.put, name, workflow, check)
+    if services.drafts is not None:
+        await services.drafts.refresh(name)
     response.headers["ETag"] = etag(saved.version.digest)
     if is_new:
         response.status_code = 201
@@ -179,6 +181,8 @@ async def delete_workflow(
     await services.run_in_thread(
         services.workflows.delete, name, lambda digest: check_match(if_match, digest)
     )
+    if services.drafts is not None:
+        await services.drafts.refresh(name)
 
 
 @router.get(

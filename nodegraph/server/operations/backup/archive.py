@@ -21,6 +21,8 @@ from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.server.access.tokens import TOKENS_FILE as TOKENS
 from nodegraph.server.content.artifacts.annotations import LIBRARY_FILE as LIBRARY
 from nodegraph.server.content.artifacts.annotations import library_format
+from nodegraph.server.content.drafts.store import DRAFTS_FILE as DRAFTS
+from nodegraph.server.content.drafts.store import drafts_format
 from nodegraph.server.content.prompt_lists import FOLDER as PROMPT_LISTS
 from nodegraph.server.content.uploads.index import uploads_format
 from nodegraph.server.content.user_files import FOLDER as USER_FILES
@@ -80,7 +82,18 @@ OUTPUTS = "outputs"
 MODELS = "models"
 
 ALWAYS = (
-    *(QUEUE, LIBRARY, UPLOADS, "workflows", PROMPT_LISTS, USER_FILES, "packs", "inputs", CONFIG),
+    *(
+        QUEUE,
+        LIBRARY,
+        UPLOADS,
+        DRAFTS,
+        "workflows",
+        PROMPT_LISTS,
+        USER_FILES,
+        "packs",
+        "inputs",
+        CONFIG,
+    ),
 )
 """Names in the home folder that are in every backup."""
 PARTS = (*ALWAYS, OUTPUTS, TOKENS, MODELS)
@@ -90,6 +103,7 @@ them, so that what it refers to is there."""
 DATABASES: Mapping[str, Callable[[], Format]] = {
     QUEUE: queue_format,
     LIBRARY: library_format,
+    DRAFTS: drafts_format,
     UPLOADS_INDEX: uploads_format,
 }
 """Copied as of one moment, however much is written meanwhile."""
@@ -97,10 +111,11 @@ DATABASES: Mapping[str, Callable[[], Format]] = {
 
 def replaced_files(parts: Sequence[str]) -> tuple[str, ...]:
     """What goes when databases are put back: journals of those before, and what is made again."""
-    names = [name for name in (QUEUE, LIBRARY) if name in parts]
+    names = [name for name in (QUEUE, LIBRARY, DRAFTS) if name in parts]
     journals = tuple(f"{name}{end}" for name in names for end in ("-wal", "-shm"))
     catalogue = tuple(f"artifacts.sqlite{end}" for end in ("", "-wal", "-shm"))
-    return journals + (catalogue if names else ())
+    # The catalogue is of the other two.
+    return journals + (catalogue if {QUEUE, LIBRARY}.intersection(names) else ())
 
 
 IGNORED = re.compile(r"cache|lost\+found|.*-lock|\.DS_Store|\.restore.*")

@@ -1,0 +1,282 @@
+/** Windows that edit one workflow, over connections that delay, drop and break. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { addGroup, addNode, removeItems, renameNode, setInput, setNote } from "../edits";
+import { begin, commit, currentValue, type History, undo } from "../history";
+import { changeLayout, layoutOf } from "../layout";
+import { readWorkflow, type Workflow, writeWorkflow } from "../workflow";
+import { applyPatch } from "./applying";
+import { difference } from "./difference";
+import { NameTaken, type Patch, readPatch, writePatch } from "./patch";
+import { confirmed, nextPatch, received, replaced, type Shared } from "./rebase";
+
+const START = readWorkflow(
+  JSON.stringify({
+    format: "nodegraph/1",
+    nodes: { a: { type: "Number", inputs: { value: 1 } }, b: { type: "Sum" } },
+    ui: { positions: { a: [0, 0], b: [100, 0] } },
+  }),
+);
+
+interface Message {
+  readonly revision: number;
+  readonly id: string;
+  readonly patch: string;
+}
+
+/** As nodegraph/server/content/drafts/rooms.py, with what it keeps in a file. */
+class Server {
+  value = START;
+  log: Message[] = [];
+
+  take(id: string, text: string): "taken" | "applied" {
+    if (this.log.some((each) => each.id === id)) return "applied";
+    try {
+      this.value = applyPatch(this.value, readPatch(text));
+    } catch (fault) {
+      if (fault instanceof NameTaken) return "taken";
+      throw fault;
+    }
+    this.log.push({ revision: this.log.length + 1, id, patch: text });
+    return "applied";
+  }
+}
+
+class Window {
+  history: History<Workflow> = begin(START, "opened", 0);
+  shared: Shared = { base: START, revision: 0, sent: null };
+  private count = 0;
+
+  constructor(
+    readonly name: string,
+    private readonly server: Server,
+  ) {}
+
+  get shown(): Workflow {
+    return currentValue(this.history);
+  }
+
+  edit(change: (workflow: Workflow) => Workflow): void {
+    this.history = commit(this.history, change(this.shown), "edit", { at: 0 });
+  }
+
+  undo(): void {
+    this.history = undo(this.history);
+  }
+
+  /** Put the next change on its way; `arrives`: whether it gets to the server before a break. */
+  send(arrives = true): void {
+    const patch = nextPatch(this.shared, this.shown);
+    if (patch !== null) {
+      this.count += 1;
+      this.shared = { ...this.shared, sent: { id: `${this.name}${this.count}`, patch } };
+    }
+    const { sent } = this.shared;
+    if (sent !== null && arrives) this.server.take(sent.id, writePatch(sent.patch));
+  }
+
+  /** Hear the next messages of the server. */
+  hear(count: number): void {
+    for (const message of this.server.log.slice(
+      this.shared.revision,
+      this.shared.revision + count,
+    )) {
+      if (message.id === this.shared.sent?.id) {
+        this.shared = confirmed(this.shared, message.revision);
+        continue;
+      }
+      const patch: Patch = readPatch(message.patch);
+      const found = received(this.shared, this.history, patch, message.revision);
+      this.shared = found.shared;
+      this.history = found.history;
+    }
+  }
+
+  /** The connection was lost, or the server was killed: join anew, and get the whole. */
+  rejoin(): void {
+    const { sent } = this.shared;
+    const isApplied = this.server.log.some(({ id }) => id === sent?.id);
+    if (isApplied) this.shared = confirmed(this.shared, this.shared.revision);
+    else this.shared = { ...this.shared, sent: null };
+    const base = readWorkflow(writeWorkflow(this.server.value));
+    const found = replaced(this.shared, this.history, base, this.server.log.length);
+    this.shared = found.shared;
+    this.history = found.history;
+  }
+
+  settle(): void {
+    for (let turn = 0; turn < 4; turn += 1) {
+      this.hear(Number.POSITIVE_INFINITY);
+      this.send();
+      this.hear(Number.POSITIVE_INFINITY);
+    }
+  }
+}
+
+const name = fc.constantFrom("a", "b", "n", "m");
+const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("value" as const), name, to: fc.nat(9) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("move" as const), name, to: fc.nat(9) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("add" as const), name, to: fc.nat(9) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("remove" as const), name, to: fc.nat(9) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("rename" as const), name, to: fc.nat(9) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("group" as const), name, to: fc.nat(9) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("undo" as const), name, to: fc.nat(9) }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("send" as const), name, to: fc.nat(9) }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("hear" as const), name, to: fc.nat(9) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("drop" as const), name, to: fc.nat(9) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("rejoin" as const), name, to: fc.nat(9) }) },
+);
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+function perform(window: Window, { do: action, name: node, to }: Step): void {
+  const has = window.shown.nodes.has(node);
+  if (action === "value" && has) window.edit((w) => setInput(w, null, node, "value", to));
+  else if (action === "move" && has) window.edit((w) => moved(w, node, to));
+  else if (action === "add")
+    window.edit(
+      (w) =>
+        addNode(w, null, { type: `T${window.name}`, at: { x: to, y: 0 }, name: node }).workflow,
+    );
+  else if (action === "remove" && has) window.edit((w) => removeItems(w, null, [node]));
+  else if (action === "rename" && has && !window.shown.nodes.has(`${node}${to}`))
+    window.edit((w) => renameNode(w, null, node, `${node}${to}`));
+  else if (action === "group")
+    window.edit(
+      (w) =>
+        addGroup(w, null, { title: window.name, box: { x: to, y: 0, width: 9, height: 9 } })
+          .workflow,
+    );
+  else if (action === "undo") window.undo();
+  else if (action === "send") window.send();
+  else if (action === "hear") window.hear(1 + (to % 3));
+  else if (action === "drop") window.send(false);
+  else if (action === "rejoin") window.rejoin();
+}
+
+function moved(workflow: Workflow, node: string, x: number): Workflow {
+  return changeLayout(workflow, null, (layout) => ({
+    ...layout,
+    positions: new Map(layout.positions).set(node, { x, y: 1 }),
+  }));
+}
+
+test("windows with delays, drops and breaks end with one workflow", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 4 }),
+      fc.array(fc.tuple(fc.nat(3), step), { maxLength: 60 }),
+      (count, steps) => {
+        const server = new Server();
+        const windows = ["A", "B", "C", "D"]
+          .slice(0, count)
+          .map((each) => new Window(each, server));
+        for (const [which, each] of steps) {
+          const window = windows[which % count];
+          if (window) perform(window, each);
+        }
+        for (const window of windows) window.rejoin();
+        for (let turn = 0; turn < 2; turn += 1) for (const window of windows) window.settle();
+        for (const window of windows) {
+          expect(nextPatch(window.shared, window.shown)).toBeNull();
+          expect(difference(window.shown, server.value)).toEqual([]);
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+const FIELDS = ["p", "q", "r", "s", "t"];
+
+test("no value is lost unless another window wrote the same field", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 4 }),
+      fc.array(
+        fc.tuple(fc.nat(3), fc.constantFrom(...FIELDS), fc.nat(99), fc.nat(7), fc.boolean()),
+        { maxLength: 40 },
+      ),
+      (count, steps) => {
+        const server = new Server();
+        const windows = ["A", "B", "C", "D"]
+          .slice(0, count)
+          .map((each) => new Window(each, server));
+        const writers = new Map<string, Set<string>>();
+        const last = new Map<string, number>();
+        for (const [which, field, value, talk, breaks] of steps) {
+          const window = windows[which % count];
+          if (!window) continue;
+          window.edit((w) => setInput(w, null, "a", field, value));
+          writers.set(field, (writers.get(field) ?? new Set()).add(window.name));
+          last.set(`${window.name}${field}`, value);
+          if (talk > 1) window.send(!breaks);
+          if (talk > 3) window.hear(2);
+          if (talk > 5) window.rejoin();
+        }
+        for (const window of windows) window.rejoin();
+        for (let turn = 0; turn < 2; turn += 1) for (const window of windows) window.settle();
+        for (const [field, names] of writers) {
+          const wanted = [...names].map((each) => last.get(`${each}${field}`));
+          expect(wanted).toContain(server.value.nodes.get("a")?.inputs.get(field));
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test("undo takes back one's own changes, and leaves what others wrote", () => {
+  const server = new Server();
+  const [mine, theirs] = [new Window("A", server), new Window("B", server)];
+  mine.edit((w) => setInput(w, null, "a", "value", 5));
+  mine.edit((w) => setNote(w, null, "b", "mine"));
+  mine.settle();
+  theirs.settle();
+  theirs.edit((w) => moved(w, "a", 77));
+  theirs.edit((w) => setInput(w, null, "a", "value", 6));
+  theirs.settle();
+  mine.settle();
+  mine.undo();
+  mine.settle();
+  theirs.settle();
+  expect(theirs.shown.nodes.get("b")?.note).toBe("");
+  expect(layoutOf(theirs.shown, null).positions.get("a")).toEqual({ x: 77, y: 1 });
+  mine.undo();
+  mine.settle();
+  // The field was written by the other window since: it is theirs.
+  expect(server.value.nodes.get("a")?.inputs.get("value")).toBe(6);
+  expect(mine.history.current).toBe(0);
+});
+
+test("two nodes that are added under one name stay two", () => {
+  const server = new Server();
+  const [mine, theirs] = [new Window("A", server), new Window("B", server)];
+  for (const window of [mine, theirs])
+    window.edit(
+      (w) => addNode(w, null, { type: `T${window.name}`, at: { x: 0, y: 0 }, name: "n" }).workflow,
+    );
+  mine.edit((w) => setInput(w, null, "b", "a", new Map([["from", "n.value"]])));
+  theirs.settle();
+  mine.send();
+  mine.settle();
+  theirs.settle();
+  expect([...server.value.nodes].map(([key, { type }]) => `${key} ${type}`).slice(2)).toEqual([
+    "n TB",
+    "n_2 TA",
+  ]);
+  expect(server.value.nodes.get("b")?.inputs.get("a")).toEqual(new Map([["from", "n_2.value"]]));
+  expect(difference(mine.shown, theirs.shown)).toEqual([]);
+});
+
+test("nodes that a patch doesn't touch stay the same objects", () => {
+  const patch = readPatch(
+    '[[["nodes", "a", "inputs", "value"], 2], [["ui", "positions", "a"], [1, 1]]]',
+  );
+  const after = applyPatch(START, patch);
+  expect(after.nodes.get("b")).toBe(START.nodes.get("b"));
+  expect(after.nodes.get("a")?.inputs.get("value")).toBe(2);
+  expect(applyPatch(START, readPatch('[[["ui", "positions", "a"], [1, 1]]]')).nodes).toBe(
+    START.nodes,
+  );
+});

@@ -1,0 +1,329 @@
+/** One document's tie to its draft on the server: joined, kept in step, and left. */
+import { ApiProblem } from "@/api/http";
+import type { DraftMember, DraftMessage, EventSocket } from "@/api/socket";
+import { currentEntry, currentValue, type History } from "@/model/history";
+import { spreadImported } from "@/model/separate";
+import { readPatch, writePatch } from "@/model/shared/patch";
+import {
+  confirmed,
+  nextPatch,
+  type Received,
+  received,
+  replaced,
+  type Shared,
+} from "@/model/shared/rebase";
+import { readWorkflow, type Workflow, writeWorkflow } from "@/model/workflow";
+import { useCatalogue } from "./catalogue";
+import { mayRun, useConnection } from "./connection";
+import { type Document, documentById, newId, useDocuments } from "./documents";
+import { setCompany } from "./members";
+
+/** Milliseconds from a change to its patch: typing makes few of many. */
+const SOON = 80;
+/** Milliseconds until what was too much is tried again. */
+const AGAIN = 1500;
+
+interface Joined {
+  readonly draft: string;
+  readonly member: string;
+  readonly revision: number;
+  readonly saved: number;
+  readonly etag: string | null;
+  readonly text: string;
+  readonly applied: boolean;
+  readonly members: readonly DraftMember[];
+}
+
+export class DraftLink {
+  private draft: string | null = null;
+  private member = "";
+  private joining: Promise<void> | null = null;
+  private isOpen = true;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private refused: Workflow | null = null;
+  private shown = "";
+  /** What came before the answer to joining, which may be overtaken. */
+  private readonly early: DraftMessage[] = [];
+  private readonly waiting = new Set<() => void>();
+
+  constructor(
+    private readonly socket: EventSocket,
+    private readonly id: string,
+    private readonly name: string | null,
+  ) {}
+
+  get key(): string | null {
+    return this.draft;
+  }
+
+  /** Whether a message is about this draft, which may not be joined yet. */
+  isMeant(draft: string): boolean {
+    if (this.joining === null) return draft === this.draft;
+    if (this.name !== null) return draft === `saved/${this.name}`;
+    return draft.startsWith("own/") && draft.endsWith(`/${this.id}`);
+  }
+
+  /** Get the draft, and work in what was done here meanwhile. `reset`: drop what isn't saved. */
+  join(reset = false): Promise<void> {
+    this.joining ??= this.joinNow(reset).finally(() => {
+      this.joining = null;
+      for (const message of this.early.splice(0)) this.hear(message);
+    });
+    return this.joining;
+  }
+
+  /** Drop what isn't saved, here and in all windows. */
+  async reset(): Promise<void> {
+    await this.joining;
+    await this.join(true);
+  }
+
+  private async joinNow(reset: boolean): Promise<void> {
+    const document = documentById(this.id);
+    if (document === null || !this.isOpen) return;
+    this.draft = null;
+    try {
+      const sent = document.shared?.sent?.id;
+      const found = await this.socket.request<Joined>("draft.join", {
+        ...(this.name === null
+          ? { document: this.id, text: writeWorkflow(currentValue(document.history)) }
+          : { name: this.name, reset }),
+        ...(sent === undefined ? {} : { sent }),
+      });
+      if (this.isOpen) this.joined(found);
+      else this.socket.request("draft.leave", { draft: found.draft }).catch(() => undefined);
+    } catch {
+      // Without a draft a document is what it was: kept in the browser, and saved from here.
+      this.lost();
+    }
+  }
+
+  private joined(found: Joined): void {
+    const document = documentById(this.id);
+    if (document === null) return;
+    const base = readWorkflow(found.text);
+    const first: Shared = { base: firstBase(document, base), revision: -1, sent: null };
+    const known = document.shared ?? first;
+    // Whether what was sent before the break has arrived.
+    const shared = found.applied ? confirmed(known, known.revision) : { ...known, sent: null };
+    this.draft = found.draft;
+    this.member = found.member;
+    this.shown = "";
+    const merged = replaced(shared, document.history, base, found.revision);
+    this.take(document.shared === null ? spread(merged) : merged, found.saved === found.revision);
+    if (this.name !== null && found.etag !== null) this.setEtag(found.etag);
+    setCompany(this.id, { state: "live", others: this.others(found.members), refusal: null });
+    this.tellSelection();
+    this.schedule(0);
+  }
+
+  /** The connection is gone; what is done until it is back is worked in then. */
+  lost(): void {
+    this.draft = null;
+    setCompany(this.id, { state: "alone", others: [] });
+    this.release();
+  }
+
+  leave(): void {
+    this.isOpen = false;
+    clearTimeout(this.timer);
+    if (this.draft !== null) {
+      this.socket.request("draft.leave", { draft: this.draft }).catch(() => undefined);
+    }
+    this.draft = null;
+    this.release();
+    setCompany(this.id, null);
+  }
+
+  /** The document was changed, or something else of it is selected. */
+  changed(): void {
+    if (this.draft === null) return;
+    this.schedule(SOON);
+    this.tellSelection();
+  }
+
+  hear(message: DraftMessage): void {
+    if (this.joining !== null) this.early.push(message);
+    else if (message.event === "members")
+      setCompany(this.id, { others: this.others(message.members) });
+    else if (message.event === "patch") this.hearPatch(message);
+    else if (message.event === "saved") this.hearSaved(message);
+    else if (message.event === "deleted") this.lost();
+    else void this.join();
+  }
+
+  private hearPatch(message: DraftMessage & { readonly event: "patch" }): void {
+    const document = documentById(this.id);
+    const shared = document?.shared;
+    if (!document || !shared || this.draft === null) return;
+    if (message.revision <= shared.revision) return;
+    const isOwn = message.patch === shared.sent?.id;
+    if (message.revision !== shared.revision + 1 || (!isOwn && message.operations === undefined)) {
+      void this.join();
+      return;
+    }
+    if (isOwn) {
+      this.confirm(document, shared, message.revision);
+      return;
+    }
+    let next: Received;
+    try {
+      const patch = readPatch(message.operations ?? "[]");
+      next = received(shared, document.history, patch, message.revision);
+    } catch {
+      // What can't be followed here, as by an older editor, is got as a whole.
+      void this.join();
+      return;
+    }
+    this.take(next, false);
+    this.schedule(0);
+  }
+
+  private confirm(document: Document, shared: Shared, revision: number): void {
+    let next = confirmed(shared, revision);
+    const shown = currentValue(document.history);
+    // What is the same need not be compared again.
+    if (nextPatch(next, shown) === null) next = { ...next, base: shown };
+    useDocuments.getState().setShared(this.id, next);
+    setCompany(this.id, { refusal: null });
+    this.schedule(0);
+    this.release();
+  }
+
+  private hearSaved({ revision, etag }: DraftMessage & { readonly event: "saved" }): void {
+    const document = documentById(this.id);
+    if (!document) return;
+    this.setEtag(etag);
+    if (this.isAt(document, revision)) {
+      useDocuments.getState().markSaved(this.id, { etag });
+    }
+  }
+
+  private isAt({ shared, history }: Document, revision: number): boolean {
+    if (shared === null || shared.revision !== revision || shared.sent !== null) return false;
+    return nextPatch(shared, currentValue(history)) === null;
+  }
+
+  private take({ shared, history }: Received, isSaved: boolean): void {
+    const before = documentById(this.id)?.history;
+    const isSame = before !== undefined && currentValue(before) === currentValue(history);
+    const isComplete = shared.sent === null && nextPatch(shared, currentValue(history)) === null;
+    let next: History<Workflow> = history;
+    if (isSaved && isComplete) next = { ...history, saved: history.current };
+    // What another window changed isn't saved, whatever this one has saved.
+    else if (!isSame) next = { ...history, saved: null };
+    useDocuments.getState().setShared(this.id, shared, next);
+    if (isComplete) this.release();
+  }
+
+  private setEtag(etag: string): void {
+    const document = documentById(this.id);
+    if (!document || document.savedEtag === etag) return;
+    const saved = document.history.saved ?? undefined;
+    if (saved === undefined) {
+      useDocuments.setState(({ documents }) => ({
+        documents: documents.map((each) =>
+          each.id === this.id ? { ...each, savedEtag: etag } : each,
+        ),
+      }));
+    } else useDocuments.getState().markSaved(this.id, { etag, entry: saved });
+  }
+
+  private others(members: readonly DraftMember[]): readonly DraftMember[] {
+    return members.filter(({ member }) => member !== this.member).sort((a, b) => a.since - b.since);
+  }
+
+  private tellSelection(): void {
+    const document = documentById(this.id);
+    if (!document || this.draft === null || !mayRun(useConnection.getState())) return;
+    const isActive = useDocuments.getState().active === this.id;
+    const selection = isActive ? [...document.selection].slice(0, 200) : [];
+    const fields = { path: [...document.path], selection };
+    const text = JSON.stringify(fields);
+    if (text === this.shown) return;
+    this.shown = text;
+    this.socket.request("draft.show", { draft: this.draft, ...fields }).catch(() => undefined);
+  }
+
+  private schedule(wait: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.send(), wait);
+  }
+
+  private async send(): Promise<void> {
+    const document = documentById(this.id);
+    const { draft } = this;
+    if (!document?.shared || draft === null || !mayRun(useConnection.getState())) return;
+    const shown = currentValue(document.history);
+    const patch = this.refused === shown ? null : nextPatch(document.shared, shown);
+    if (patch === null) return;
+    const sent = { id: newId(), patch };
+    useDocuments.getState().setShared(this.id, { ...document.shared, sent });
+    await this.post(draft, sent.id, writePatch(patch), shown);
+  }
+
+  private async post(
+    draft: string,
+    id: string,
+    operations: string,
+    shown: Workflow,
+  ): Promise<void> {
+    try {
+      await this.socket.request("draft.patch", { draft, patch: id, operations });
+      this.refused = null;
+    } catch (fault) {
+      if (!(fault instanceof ApiProblem) || this.draft !== draft) return; // it is joined anew
+      const shared = documentById(this.id)?.shared;
+      if (!shared || shared.sent?.id !== id) return; // sent again, under another name
+      if (fault.status === 429 || fault.status >= 500) {
+        setTimeout(() => {
+          if (this.draft === draft) void this.post(draft, id, operations, shown);
+        }, AGAIN);
+        return;
+      }
+      useDocuments.getState().setShared(this.id, { ...shared, sent: null });
+      if (fault.status === 404 || fault.status === 409) {
+        void this.join();
+        return;
+      }
+      // Until something else is changed, the server would say the same again.
+      this.refused = shown;
+      setCompany(this.id, { refusal: fault.message });
+      this.release();
+    }
+  }
+
+  /** Wait until the server has all that is shown; false if it hasn't got it. */
+  async flush(): Promise<boolean> {
+    this.schedule(0);
+    for (;;) {
+      const document = documentById(this.id);
+      if (!document?.shared || this.draft === null) return false;
+      if (this.isAt(document, document.shared.revision)) return true;
+      if (this.refused === currentValue(document.history)) return false;
+      await new Promise<void>((resolve) => this.waiting.add(resolve));
+    }
+  }
+
+  private release(): void {
+    for (const resolve of this.waiting) resolve();
+    this.waiting.clear();
+  }
+}
+
+/** Opened for the first time, other tools' workflows get room for the cards. */
+function spread(found: Received): Received {
+  const { history } = found;
+  const entry = currentEntry(history);
+  const value = spreadImported(entry.value, useCatalogue.getState().types);
+  if (value === entry.value) return found;
+  const entries = new Map(history.entries).set(entry.id, { ...entry, value });
+  return { ...found, history: { ...history, entries } };
+}
+
+/** What a document was like when it was read from, or saved on, the server. */
+function firstBase({ savedName, history }: Document, base: Workflow): Workflow {
+  if (savedName === null) return base;
+  const saved = history.saved === null ? undefined : history.entries.get(history.saved);
+  return saved?.value ?? base;
+}

@@ -1,0 +1,1 @@
+"""Drafts: the working copies of workflows that several windows edit at once."""

@@ -1,0 +1,392 @@
+"""Drafts that are open: who is there, and every patch in one order for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import time
+from typing import Any
+
+from nodegraph.core.json_text import read_json, write_json
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import NodegraphError
+from nodegraph.server.access.authentication import RateLimiter
+from nodegraph.server.content.drafts.patches import (
+    apply_patch,
+    changed_parts,
+    check_types,
+    parse_patch,
+)
+from nodegraph.server.content.drafts.store import COMPACT_EVERY, Draft, DraftEntry, DraftStore
+from nodegraph.server.content.saved import SavedWorkflow, SavedWorkflows
+from nodegraph.server.http.errors import NotFound, TooManyRequests
+from nodegraph.server.http.responses import check_match, etag
+from nodegraph.server.workflows.checks import check_size
+
+_LOG = logging.getLogger(__name__)
+MOST_MEMBERS = 100
+"""Windows in one draft."""
+_PATCHES_PER_SECOND, _PATCH_BURST = 40.0, 400
+_SAVED, _OWN = "saved", "own"
+
+Send = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(slots=True)
+class DraftMember:
+    """A window that has a draft open.
+
+    Attributes:
+        id: Of the window in this draft.
+        name: Of the caller.
+        may_write: Whether it may change the draft.
+        since: Unix time.
+        path: The blocks entered.
+        selection: Ids of what is selected.
+        is_gone: Whether its connection has ended.
+    """
+
+    name: str
+    may_write: bool
+    send: Send
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(6))
+    since: float = field(default_factory=time)
+    path: tuple[str, ...] = ()
+    selection: tuple[str, ...] = ()
+    is_gone: bool = False
+    rates: RateLimiter = field(
+        default_factory=lambda: RateLimiter(_PATCHES_PER_SECOND, _PATCH_BURST)
+    )
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the other windows are told."""
+        return {
+            "member": self.id,
+            "name": self.name,
+            "writes": self.may_write,
+            "since": self.since,
+            "path": self.path,
+            "selection": self.selection,
+        }
+
+
+@dataclass(slots=True)
+class _Room:
+    """A draft that is open.
+
+    Attributes:
+        draft: None until it was read.
+        written: The revision at which its text was written.
+        lock: Whoever changes it holds it.
+    """
+
+    draft: Draft | None = None
+    written: int = 0
+    members: dict[str, DraftMember] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSource:
+    """Which draft is meant, and what it begins with.
+
+    Attributes:
+        key: Of the draft.
+        name: Of the saved workflow; None for a document that was never saved.
+        client: Whose document it is; empty for a saved workflow.
+        text: What a document begins with; None if it must be there.
+        reset: Whether what isn't saved is dropped.
+    """
+
+    key: str
+    name: str | None
+    client: str
+    text: str | None = None
+    reset: bool = False
+
+    @classmethod
+    def saved(cls, name: str, *, reset: bool = False) -> DraftSource:
+        """The draft of a saved workflow."""
+        return cls(f"{_SAVED}/{name}", name, "", reset=reset)
+
+    @classmethod
+    def own(cls, client: str, document: str, text: str | None = None) -> DraftSource:
+        """The draft of a client's document that was never saved: nobody else can name it."""
+        return cls(f"{_OWN}/{client}/{document}", None, client, text)
+
+
+class DraftRooms:
+    """All drafts that windows have open; used on one event loop.
+
+    Args:
+        store: Keeps them.
+        workflows: The saved workflows that drafts come from.
+        most_nodes: Of a workflow.
+        in_thread: Calls what takes its time.
+    """
+
+    def __init__(
+        self,
+        store: DraftStore,
+        workflows: SavedWorkflows,
+        most_nodes: int,
+        in_thread: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._store = store
+        self._workflows = workflows
+        self._most_nodes = most_nodes
+        self._in_thread = in_thread
+        self._rooms: dict[str, _Room] = {}
+
+    async def join(
+        self, source: DraftSource, member: DraftMember, sent: str | None
+    ) -> dict[str, Any]:
+        """Open a draft for a window; what it is, and who is there.
+
+        Args:
+            sent: Id of a patch that the window has sent, and was not told of.
+        Raises:
+            NotFound: There is no such workflow or draft.
+            TooManyRequests: Too many windows have it open.
+        """
+        async with _Using(self._rooms, source.key) as room:
+            if len(room.members) >= MOST_MEMBERS:
+                raise TooManyRequests("too many windows have this workflow open", seconds=60)
+            draft = await self._in_thread(self._opened, source, room.draft)
+            if room.draft is not None and room.draft.revision != draft.revision:
+                self._tell(room, {"event": "replaced", "revision": draft.revision})
+            if room.draft is not draft:
+                room.draft, room.written = draft, draft.revision
+            known = None
+            if sent is not None:
+                known = await self._in_thread(self._store.revision_of, source.key, sent)
+            if not member.is_gone:
+                room.members[member.id] = member
+            self._tell_members(room, but=member)
+            return {
+                "draft": source.key,
+                "member": member.id,
+                "revision": draft.revision,
+                "saved": draft.saved,
+                "etag": etag(draft.digest) if draft.digest else None,
+                "text": await self._in_thread(write_json, draft.document),
+                "applied": known is not None,
+                "members": [each.as_dict() for each in room.members.values()],
+            }
+
+    def _opened(self, source: DraftSource, draft: Draft | None) -> Draft:
+        """The draft, made from what is saved if there is none, or it is behind."""
+        if draft is None:
+            draft = self._store.get(source.key)
+        if source.name is not None:
+            saved = self._workflows.get(source.name)
+            if draft is None:
+                draft = _draft_of(source, saved.document, 0, saved)
+            elif source.reset or (
+                draft.digest != saved.version.digest and draft.saved == draft.revision
+            ):
+                # It was changed outside, and nothing here waits to be saved.
+                draft = _draft_of(source, saved.document, draft.revision + 1, saved)
+            else:
+                return draft
+        elif draft is not None:
+            return draft
+        elif source.text is None:
+            raise NotFound("there is no such draft", given=ascii(source.key)[:200])
+        else:
+            document = read_json(source.text)
+            draft = Draft(source.key, source.client, document, 0, -1, "")
+        self._check(draft.document)
+        self._store.put(draft, write_json(draft.document))
+        return draft
+
+    def _check(self, document: Mapping[str, Any]) -> None:
+        check_size(Workflow.from_dict(document), self._most_nodes)
+        check_types(document)
+
+    def leave(self, key: str, member: DraftMember) -> None:
+        """A window has closed it, or is gone."""
+        member.is_gone = True
+        room = self._rooms.get(key)
+        if room is None or room.members.pop(member.id, None) is None:
+            return
+        self._tell_members(room)
+        if not room.members and not room.users:
+            del self._rooms[key]
+
+    async def patch(self, key: str, member: DraftMember, patch_id: str, text: str) -> int:
+        """Apply a window's patch, keep it and tell the other windows; its revision.
+
+        A patch that is known already is not applied again.
+
+        Raises:
+            TooManyRequests: The window sends too many.
+            NameTaken, Unprocessable, TooLarge, InvalidWorkflow: It can't be applied.
+        """
+        if wait := member.rates.acquire(""):
+            raise TooManyRequests("too many changes", seconds=wait)
+        async with _Using(self._rooms, key) as room:
+            draft = self._joined(room, key, member)
+            known = await self._in_thread(self._store.revision_of, key, patch_id)
+            if known is not None:
+                return int(known)
+            draft = room.draft = await self._in_thread(self._patched, draft, patch_id, text)
+            message = {
+                "event": "patch",
+                "revision": draft.revision,
+                "patch": patch_id,
+                "member": member.id,
+            }
+            for other in list(room.members.values()):
+                # The window's own comes in order with those of others, and it has what it says.
+                own = {} if other is member else {"operations": text}
+                other.send({"draft": key, **message, **own})
+            if draft.revision - room.written >= COMPACT_EVERY:
+                try:
+                    await self._in_thread(
+                        lambda: self._store.put(draft, write_json(draft.document))
+                    )
+                    room.written = draft.revision
+                except NodegraphError as error:
+                    _LOG.warning("the draft %s is not compacted: %s", key, error)
+            return int(draft.revision)
+
+    def _patched(self, draft: Draft, patch_id: str, text: str) -> Draft:
+        patch = parse_patch(text)
+        document = apply_patch(draft.document, patch)
+        # Reading 2,000 nodes takes 30 ms, and somebody who drags one sends ten patches a second.
+        self._check(changed_parts(document, patch))
+        self._store.add_patch(draft.key, draft.revision + 1, patch_id, text)
+        return replace(draft, document=document, revision=draft.revision + 1)
+
+    async def save(self, name: str, key: str, member: DraftMember, *, over: bool) -> dict[str, Any]:
+        """Save the draft as the next version of its workflow.
+
+        Args:
+            over: Whether a version that came from outside is replaced.
+        Raises:
+            PreconditionFailed: The saved workflow was changed outside of the draft.
+        """
+        async with _Using(self._rooms, key) as room:
+            draft = self._joined(room, key, member)
+
+            def check(digest: str | None) -> None:
+                if not over:
+                    check_match(etag(draft.digest), digest)
+
+            def write() -> SavedWorkflow:
+                workflow = Workflow.from_dict(draft.document)
+                saved, _ = self._workflows.put(name, workflow, check)
+                self._store.mark_saved(key, draft.revision, saved.version.digest)
+                return saved
+
+            saved = await self._in_thread(write)
+            room.draft = replace(draft, saved=draft.revision, digest=saved.version.digest)
+            outcome = {
+                "revision": draft.revision,
+                "etag": etag(saved.version.digest),
+                "version": saved.version.number,
+            }
+            self._tell(room, {"event": "saved", "member": member.id, **outcome})
+            return outcome
+
+    def show(
+        self, key: str, member: DraftMember, path: Sequence[str], selection: Sequence[str]
+    ) -> None:
+        """A window looks at, and has selected, something else."""
+        member.path, member.selection = tuple(path), tuple(selection)
+        room = self._rooms.get(key)
+        if room is not None and member.id in room.members:
+            self._tell_members(room, but=member)
+
+    async def of_client(self, client: str) -> Sequence[DraftEntry]:
+        """Return a client's drafts of documents that were never saved."""
+        entries: Sequence[DraftEntry] = await self._in_thread(self._store.of_client, client)
+        return entries
+
+    async def delete(self, key: str) -> None:
+        """Delete a draft; windows that have it open keep what they have.
+
+        Raises:
+            NotFound: There is none of this key.
+        """
+        async with _Using(self._rooms, key) as room:
+            await self._in_thread(self._store.delete, key)
+            self._tell(room, {"event": "deleted"})
+            room.draft = None
+            room.members.clear()
+
+    async def refresh(self, name: str) -> None:
+        """A saved workflow was changed or deleted outside of its draft."""
+        source = DraftSource.saved(name)
+        async with _Using(self._rooms, source.key) as room:
+            before = room.draft
+            try:
+                if before is None and not await self._in_thread(self._store.has, source.key):
+                    return
+                draft = await self._in_thread(self._opened, source, before)
+            except NotFound:
+                await self._in_thread(self._store.forget, source.key)
+                self._tell(room, {"event": "deleted"})
+                room.draft = None
+                room.members.clear()
+                return
+            room.draft = draft
+            if before is not None and before.revision != draft.revision:
+                room.written = draft.revision
+                self._tell(room, {"event": "replaced", "revision": draft.revision})
+
+    def _joined(self, room: _Room, key: str, member: DraftMember) -> Draft:
+        if room.draft is None or member.id not in room.members:
+            raise NotFound(
+                "this window has not joined the draft", given=ascii(key)[:200], hint="Join first."
+            )
+        return room.draft
+
+    def _tell_members(self, room: _Room, *, but: DraftMember | None = None) -> None:
+        members = [each.as_dict() for each in room.members.values()]
+        self._tell(room, {"event": "members", "members": members}, but=but)
+
+    def _tell(
+        self, room: _Room, message: Mapping[str, Any], *, but: DraftMember | None = None
+    ) -> None:
+        key = next((key for key, each in self._rooms.items() if each is room), "")
+        for member in list(room.members.values()):
+            if member is not but:
+                member.send({"draft": key, **message})
+
+
+def _draft_of(source: DraftSource, document: Any, revision: int, saved: SavedWorkflow) -> Draft:
+    digest = saved.version.digest
+    return Draft(source.key, source.client, document, revision, revision, digest)
+
+
+class _Using:
+    """Holds a room's lock, and keeps the room while somebody waits for it."""
+
+    def __init__(self, rooms: dict[str, _Room], key: str) -> None:
+        self._rooms = rooms
+        self._key = key
+        self._room = rooms.setdefault(key, _Room())
+
+    async def __aenter__(self) -> _Room:
+        self._room.users += 1
+        try:
+            await self._room.lock.acquire()
+        except BaseException:
+            self._left()
+            raise
+        return self._room
+
+    async def __aexit__(self, *_: object) -> None:
+        self._room.lock.release()
+        self._left()
+
+    def _left(self) -> None:
+        self._room.users -= 1
+        if not self._room.users and not self._room.members:
+            self._rooms.pop(self._key, None)

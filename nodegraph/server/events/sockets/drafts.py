@@ -1,0 +1,253 @@
+"""Drafts over a websocket: the requests, and what one client has open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, StringConstraints
+
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.content.drafts.patches import LARGEST_PATCH
+from nodegraph.server.content.drafts.rooms import DraftMember, DraftRooms, DraftSource
+from nodegraph.server.content.drafts.store import LARGEST_DRAFT
+from nodegraph.server.events.sockets.requests import IdentifiedRequest
+from nodegraph.server.http.dependencies import require_scope
+from nodegraph.server.http.errors import NotFound, Unavailable, Unprocessable
+
+T = TypeVar("T")
+_MOST_WAITING = 2_000
+"""Messages for a client that reads slowly; more, and it is told to join again."""
+_MOST_OPEN = 64
+_LONGEST_KEY = 1_000
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_KEY)]
+ShortId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Text = Annotated[str, StringConstraints(max_length=_LONGEST_KEY)]
+
+
+class JoinDraft(IdentifiedRequest):
+    """Open the draft of a saved workflow, or of a document that was never saved.
+
+    Attributes:
+        name: Of the saved workflow.
+        document: The client's own id of a document, if it has no name.
+        text: The workflow file that a document begins with; without it, it must be there.
+        sent: Id of a patch that was sent on another connection, and not confirmed.
+        reset: Drop what isn't saved.
+    """
+
+    type: Literal["draft.join"]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_KEY)] | None = None
+    document: ShortId | None = None
+    text: Annotated[str, StringConstraints(max_length=LARGEST_DRAFT)] | None = None
+    sent: ShortId | None = None
+    reset: bool = False
+
+
+class LeaveDraft(IdentifiedRequest):
+    """Close a draft."""
+
+    type: Literal["draft.leave"]
+    draft: Key
+
+
+class PatchDraft(IdentifiedRequest):
+    """Change a draft.
+
+    Attributes:
+        patch: Its id: sent again, it is not applied again.
+        operations: The patch, a JSON text.
+    """
+
+    type: Literal["draft.patch"]
+    draft: Key
+    patch: ShortId
+    operations: Annotated[str, StringConstraints(max_length=LARGEST_PATCH)]
+
+
+class ShowInDraft(IdentifiedRequest):
+    """Tell the other windows what is selected in this one.
+
+    Attributes:
+        path: The blocks entered, outermost first.
+    """
+
+    type: Literal["draft.show"]
+    draft: Key
+    path: Annotated[tuple[Text, ...], Field(max_length=32, strict=False)] = ()
+    selection: Annotated[tuple[Text, ...], Field(max_length=200, strict=False)] = ()
+
+
+class SaveDraft(IdentifiedRequest):
+    """Save the draft of a saved workflow as its next version.
+
+    Attributes:
+        over: Replace a version that came from outside.
+    """
+
+    type: Literal["draft.save"]
+    draft: Key
+    over: bool = False
+
+
+class ListDrafts(IdentifiedRequest):
+    """List the caller's drafts of documents that were never saved."""
+
+    type: Literal["draft.list"]
+
+
+class DeleteDraft(IdentifiedRequest):
+    """Delete the draft of a document that was never saved."""
+
+    type: Literal["draft.delete"]
+    document: ShortId
+
+
+DraftRequest = (
+    JoinDraft | LeaveDraft | PatchDraft | ShowInDraft | SaveDraft | ListDrafts | DeleteDraft
+)
+
+
+class OpenDrafts:
+    """The drafts that one client has open, and the messages about them in order.
+
+    Args:
+        rooms: All drafts; None where there are none.
+        send: Sends a message to the client.
+        begin: Starts a task of the connection.
+    """
+
+    def __init__(
+        self,
+        rooms: DraftRooms | None,
+        caller: Caller,
+        send: Callable[[Mapping[str, Any]], Coroutine[Any, Any, None]],
+        begin: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._rooms = rooms
+        self._caller = caller
+        self._send = send
+        self._begin = begin
+        self._members: dict[str, DraftMember] = {}
+        self._sources: dict[str, DraftSource] = {}
+        self._waiting: deque[Mapping[str, Any]] = deque()
+        self._is_sending = False
+
+    async def result(self, request: DraftRequest) -> Mapping[str, Any]:
+        """What comes of a request.
+
+        Raises:
+            NodegraphError: Why nothing does.
+        """
+        rooms = self._rooms
+        if rooms is None:
+            raise Unavailable(
+                "this server keeps no drafts", hint="Servers that share a queue keep none."
+            )
+        if isinstance(request, JoinDraft):
+            return await self._join(rooms, request)
+        if isinstance(request, ListDrafts):
+            entries = await rooms.of_client(self._caller.name)
+            return {
+                "items": [
+                    {"document": each.document, "title": each.title, "changed": each.changed}
+                    for each in entries
+                ]
+            }
+        if isinstance(request, DeleteDraft):
+            caller = require_scope(self._caller, "run")
+            await _whole(rooms.delete(DraftSource.own(caller.name, request.document).key))
+            return {}
+        key, member = request.draft, self._member(request.draft)
+        if isinstance(request, LeaveDraft):
+            self._forget(rooms, key)
+            return {}
+        require_scope(self._caller, "run")
+        if isinstance(request, ShowInDraft):
+            rooms.show(key, member, request.path, request.selection)
+            return {}
+        if isinstance(request, PatchDraft):
+            patched = rooms.patch(key, member, request.patch, request.operations)
+            return {"revision": await _whole(patched)}
+        name = self._sources[key].name
+        if name is None:
+            raise Unprocessable(
+                "this document was never saved", hint="Save it under a name by `PUT /workflows`."
+            )
+        return await _whole(rooms.save(name, key, member, over=request.over))
+
+    async def _join(self, rooms: DraftRooms, request: JoinDraft) -> Mapping[str, Any]:
+        caller = self._caller
+        if (request.name is None) is (request.document is None):
+            raise Unprocessable(
+                "which draft is wanted isn't clear", expected="either `name` or `document`"
+            )
+        if request.name is None:
+            assert request.document is not None
+            if request.text is not None:
+                require_scope(caller, "run")
+            source = DraftSource.own(caller.name, request.document, request.text)
+        else:
+            if request.reset:
+                require_scope(caller, "run")
+            source = DraftSource.saved(request.name, reset=request.reset)
+        if source.key in self._members:
+            self._forget(rooms, source.key)
+        if len(self._members) >= _MOST_OPEN:
+            raise Unprocessable("too many drafts are open", expected=f"at most {_MOST_OPEN}")
+        member = DraftMember(caller.name, caller.may("run"), self._put)
+        self._members[source.key], self._sources[source.key] = member, source
+        try:
+            return await _whole(rooms.join(source, member, request.sent))
+        except BaseException:
+            if self._members.get(source.key) is member:
+                self._forget(rooms, source.key)
+            raise
+
+    def close(self) -> None:
+        """Leave all."""
+        if self._rooms is not None:
+            for key in list(self._members):
+                self._forget(self._rooms, key)
+
+    def _forget(self, rooms: DraftRooms, key: str) -> None:
+        rooms.leave(key, self._members.pop(key))
+        self._sources.pop(key, None)
+
+    def _member(self, key: str) -> DraftMember:
+        member = self._members.get(key)
+        if member is None:
+            raise NotFound(
+                "this window has not joined the draft", given=ascii(key)[:200], hint="Join first."
+            )
+        return member
+
+    def _put(self, message: Mapping[str, Any]) -> None:
+        if len(self._waiting) >= _MOST_WAITING:
+            keys = {str(each["draft"]) for each in self._waiting} | {str(message["draft"])}
+            self._waiting.clear()
+            self._waiting.extend({"draft": key, "event": "behind"} for key in sorted(keys))
+        else:
+            self._waiting.append(message)
+        if not self._is_sending:
+            self._is_sending = True
+            self._begin(self._send_waiting())
+
+    async def _send_waiting(self) -> None:
+        try:
+            while self._waiting:
+                await self._send({"type": "draft", **self._waiting.popleft()})
+        finally:
+            self._is_sending = False
+
+
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """Finish what changes a draft even if the connection ends meanwhile.
+
+    Half of it would leave the file and the memory of the server with different drafts.
+    """
+    task: Awaitable[T] = asyncio.shield(asyncio.ensure_future(work))
+    return await task

@@ -1,0 +1,290 @@
+"""Drafts over a websocket: several windows, saving, access, limits, and a server that is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodegraph.server.content.drafts import rooms
+from nodegraph.server.content.drafts.store import COMPACT_EVERY
+from nodegraph.server.events.sockets import drafts as socket_drafts
+from tests.server.hosting import Hosted, Process, prepared_home, workflow
+from tests.server.talking import FORMS, Talk, talk
+
+NAME = "apple"
+
+
+def _saved(server: Hosted, **nodes: Any) -> dict[str, Any]:
+    document = workflow(**nodes) if nodes else workflow(a={"type": "Number"})
+    answer = server.client.put(f"/workflows/{NAME}", json=document)
+    assert answer.is_success, answer.text
+    return document
+
+
+def _patch(client: Talk, draft: str, id: str, *operations: Any) -> int:
+    found = client.ask("draft.patch", draft=draft, patch=id, operations=json.dumps(operations))
+    return int(found["revision"])
+
+
+def _value(number: int) -> list[Any]:
+    return [["nodes", "a", "inputs", "value"], number]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_change_arrives_in_the_other_window(own_server: Hosted, form: str) -> None:
+    _saved(own_server)
+    with talk(own_server, form) as mine, talk(own_server, form) as theirs:
+        draft = mine.ask("draft.join", name=NAME)
+        assert (draft["revision"], draft["saved"], draft["applied"]) == (0, 0, False)
+        joined = theirs.ask("draft.join", name=NAME)
+        assert len(joined["members"]) == 2
+        assert len(mine.of_draft("members")["members"]) == 2
+        assert _patch(mine, draft["draft"], "p1", _value(7)) == 1
+        found = theirs.of_draft("patch")
+        assert (found["revision"], found["patch"]) == (1, "p1")
+        assert json.loads(found["operations"]) == [_value(7)]
+        assert found["member"] == draft["member"]
+
+
+def test_a_window_is_told_of_its_own_patch_in_order(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine, talk(own_server) as theirs:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        theirs.ask("draft.join", name=NAME)
+        _patch(theirs, key, "t1", _value(1))
+        mine.send(
+            id=90, type="draft.patch", draft=key, patch="m1", operations=json.dumps([_value(2)])
+        )
+        order = [mine.of_draft("patch") for _ in range(2)]
+        assert [(each["revision"], each["patch"]) for each in order] == [(1, "t1"), (2, "m1")]
+        assert "operations" not in order[1]
+
+
+def test_who_is_there_since_when_and_what_is_selected(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        with talk(own_server) as theirs:
+            own = theirs.ask("draft.join", name=NAME)["member"]
+            theirs.ask("draft.show", draft=key, path=["Block"], selection=["a"])
+            mine.of_draft("members")
+            found = {each["member"]: each for each in mine.of_draft("members")["members"]}[own]
+            assert (found["name"], found["path"], found["selection"]) == ("local", ["Block"], ["a"])
+            assert found["since"] > 1e9
+        assert len(mine.of_draft("members")["members"]) == 1
+
+
+def test_two_windows_save_one_after_the_other_without_a_conflict(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine, talk(own_server) as theirs:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        theirs.ask("draft.join", name=NAME)
+        _patch(mine, key, "m1", _value(1))
+        assert mine.ask("draft.save", draft=key)["version"] == 2
+        _patch(theirs, key, "t1", [["title"], "Theirs"])
+        assert theirs.ask("draft.save", draft=key)["version"] == 3
+        assert theirs.of_draft("saved")["version"] == 2
+    saved = own_server.client.get(f"/workflows/{NAME}").json()
+    assert (saved["title"], saved["nodes"]["a"]["inputs"]) == ("Theirs", {"value": 1})
+
+
+def test_a_file_that_was_changed_outside_is_not_overwritten(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        _patch(mine, key, "m1", _value(1))
+        _saved(own_server, b={"type": "Number"})
+        assert mine.refused("draft.save", draft=key)["status"] == 412
+        assert mine.ask("draft.save", draft=key, over=True)["version"] == 3
+
+
+def test_a_draft_without_changes_follows_the_file(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        mine.ask("draft.join", name=NAME)
+        _saved(own_server, b={"type": "Number"})
+        assert mine.of_draft("replaced")["revision"] == 1
+        found = mine.ask("draft.join", name=NAME)
+        assert list(json.loads(found["text"])["nodes"])[-1] == "b"
+        own_server.client.delete(f"/workflows/{NAME}")
+        mine.of_draft("deleted")
+        assert mine.refused("draft.join", name=NAME)["status"] == 404
+
+
+def test_what_is_not_saved_is_dropped_on_request(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine, talk(own_server) as theirs:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        theirs.ask("draft.join", name=NAME)
+        _patch(mine, key, "m1", _value(1))
+        found = mine.ask("draft.join", name=NAME, reset=True)
+        assert "inputs" not in json.loads(found["text"])["nodes"]["a"]
+        assert theirs.of_draft("replaced")["revision"] == found["revision"]
+
+
+def test_a_patch_that_is_sent_again_is_applied_once(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        assert _patch(mine, key, "p1", _value(1)) == 1
+        assert _patch(mine, key, "p2", _value(2)) == 2
+        assert _patch(mine, key, "p1", _value(1)) == 1
+    with talk(own_server) as mine:
+        found = mine.ask("draft.join", name=NAME, sent="p1")
+        assert found["applied"] is True
+        assert json.loads(found["text"])["nodes"]["a"]["inputs"] == {"value": 2}
+        assert mine.ask("draft.join", name=NAME, sent="p9")["applied"] is False
+
+
+def test_a_name_that_is_taken_is_refused(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        add = json.dumps([[["nodes", "a"], {"type": "Number"}, True]])
+        found = mine.refused("draft.patch", draft=key, patch="p1", operations=add)
+        assert (found["status"], found["problems"][0]["code"]) == (409, "draft-name-taken")
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        "[]",
+        "nothing",
+        '[[["nodes", "a", "type"]]]',
+        '[[["nodes", "a"], 3]]',
+        '[[["nodes"]]]',
+        '[[["title"], 3]]',
+        '[[["ui"], 3]]',
+        '[[["subgraphs", "B"], {"nodes": []}]]',
+        '[[["nodes", "a/b"], {"type": "Number"}]]',
+    ],
+)
+def test_a_hostile_patch_changes_nothing(own_server: Hosted, operations: str) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        found = mine.refused("draft.patch", draft=key, patch="p1", operations=operations)
+        assert 400 <= found["status"] < 500, found
+        assert mine.ask("draft.join", name=NAME)["revision"] == 0
+
+
+def test_who_changes_too_often_is_slowed_down(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "_PATCH_BURST", 2)
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        for number in range(2):
+            _patch(mine, key, f"p{number}", _value(number))
+        text = json.dumps([_value(9)])
+        found = mine.refused("draft.patch", draft=key, patch="p9", operations=text)
+        assert found["status"] == 429
+
+
+def test_who_reads_too_slowly_is_told_to_join_again(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_drafts, "_MOST_WAITING", 0)
+    _saved(own_server)
+    with talk(own_server) as mine, talk(own_server) as theirs:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        theirs.ask("draft.join", name=NAME)
+        _patch(mine, key, "p1", _value(1))
+        assert theirs.of_draft("behind")["draft"] == key
+
+
+def test_readers_see_all_and_change_nothing(own_server: Hosted) -> None:
+    headers = own_server.token("writer", "run")
+    reader = own_server.token("reader", "read")
+    own_server.client.headers.update(headers)
+    _saved(own_server)
+    with talk(own_server, headers=headers) as mine, talk(own_server, headers=reader) as theirs:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        found = theirs.ask("draft.join", name=NAME)
+        members = {each["name"]: each["writes"] for each in found["members"]}
+        assert members == {"writer": True, "reader": False}
+        text = json.dumps([_value(1)])
+        for request in (
+            {"type": "draft.patch", "draft": key, "patch": "p1", "operations": text},
+            {"type": "draft.save", "draft": key},
+            {"type": "draft.show", "draft": key},
+            {"type": "draft.join", "name": NAME, "reset": True},
+            {"type": "draft.join", "document": "d", "text": "{}"},
+            {"type": "draft.delete", "document": "d"},
+        ):
+            assert theirs.refused(**request)["status"] == 403, request
+        theirs.ask("draft.join", name=NAME)
+        _patch(mine, key, "m1", _value(1))
+        assert theirs.of_draft("patch")["revision"] == 1
+
+
+def test_a_document_without_a_name_is_its_owners_alone(own_server: Hosted) -> None:
+    ada, bea = own_server.token("ada", "run"), own_server.token("bea", "run")
+    text = json.dumps({**workflow(a={"type": "Number"}), "title": "Mine"})
+    with talk(own_server, headers=ada) as mine, talk(own_server, headers=bea) as theirs:
+        key = mine.ask("draft.join", document="d1", text=text)["draft"]
+        _patch(mine, key, "p1", _value(3))
+        [item] = mine.ask("draft.list")["items"]
+        assert (item["document"], item["title"]) == ("d1", "Mine")
+        assert theirs.ask("draft.list") == {"items": []}
+        assert theirs.refused("draft.join", document="d1")["status"] == 404
+        problem = theirs.refused("draft.patch", draft=key, patch="p", operations="[]")
+        assert problem["status"] == 404
+        assert mine.refused("draft.save", draft=key)["status"] == 422
+    with talk(own_server, headers=ada) as mine:
+        found = mine.ask("draft.join", document="d1")
+        assert json.loads(found["text"])["nodes"]["a"]["inputs"] == {"value": 3}
+        mine.ask("draft.delete", document="d1")
+        assert mine.refused("draft.join", document="d1")["status"] == 404
+        assert mine.refused("draft.delete", document="d1")["status"] == 404
+
+
+def test_servers_that_share_a_queue_keep_no_drafts(own_server: Hosted) -> None:
+    own_server.services.drafts = None
+    with talk(own_server) as mine:
+        assert mine.welcome["drafts"] is False
+        assert mine.refused("draft.join", name=NAME)["status"] == 503
+
+
+@pytest.mark.slow
+def test_nothing_confirmed_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
+    """The kills come in the middle of patches; what wasn't confirmed is sent again."""
+    home = prepared_home(tmp_path / "home")
+    (home / "workflows").mkdir()
+    text = json.dumps({"format": "nodegraph/1", "nodes": {"a": {"type": "Number"}}})
+    (home / "workflows" / f"{NAME}.json").write_text(text)
+    number, sent = 0, None
+    for _ in range(3):
+        with Process(home) as server:
+            server.ready()
+            with talk(server) as mine:
+                found = mine.ask("draft.join", name=NAME, **({"sent": sent} if sent else {}))
+                values = json.loads(found["text"])["nodes"]["a"].get("inputs", {})
+                assert all(values[f"v{each}"] == each for each in range(number))
+                for _ in range(COMPACT_EVERY):
+                    value = [["nodes", "a", "inputs", f"v{number}"], number]
+                    _patch(mine, found["draft"], f"p{number}", value)
+                    number += 1
+                sent = f"p{number}"
+                value = [["nodes", "a", "inputs", f"v{number}"], number]
+                mine.send(
+                    id=999_999,
+                    type="draft.patch",
+                    draft=found["draft"],
+                    patch=sent,
+                    operations=json.dumps([value]),
+                )
+                server.stop(signal.SIGKILL)
+        with Process(home) as server:
+            server.ready()
+            with talk(server) as mine:
+                found = mine.ask("draft.join", name=NAME, sent=sent)
+                known = json.loads(found["text"])["nodes"]["a"]["inputs"]
+                assert (f"v{number}" in known) is found["applied"]
+                assert _patch(mine, found["draft"], sent, value) >= number
+                number += 1
