@@ -257,6 +257,17 @@ _SAME = {
 }
 
 
+_OF_AXES = {
+    torch.ops.aten.select.int,
+    torch.ops.aten.squeeze.default,
+    torch.ops.aten.squeeze.dim,
+    torch.ops.aten.squeeze.dims,
+    torch.ops.aten.unsqueeze.default,
+    torch.ops.aten.view.default,
+}
+"""Operations that may keep rows as they are."""
+
+
 class QuantizedTensor(torch.Tensor):
     """A tensor whose numbers are stored in a form; it has the type that they are computed in.
 
@@ -316,7 +327,7 @@ def _as_stored(func: Callable[..., Any], args: Sequence[Any], options: dict[str,
         return _slice(first, *args[1:])
     if func is aten.embedding.default:
         return _look_up(first, args[1])
-    return None
+    return _within_rows(first, func, args[1:]) if func in _OF_AXES else None
 
 
 def _cat(items: Sequence[Any]) -> QuantizedTensor | None:
@@ -359,6 +370,29 @@ def _slice(
         return None
     begin, stop, _ = slice(start, end).indices(len(tensor))
     return _rows(tensor, begin, max(begin, stop))
+
+
+def _within_rows(
+    tensor: QuantizedTensor, func: Callable[..., Any], args: Sequence[Any]
+) -> QuantizedTensor | None:
+    """The same rows with other axes, such as pointwise convolutions as matrices; of numbers that
+    are only multiplied by a factor, for each row or for all."""
+    packed, rows = tensor.packed, len(tensor)
+    scale = packed.parts.get("scale")
+    if not isinstance(packed.format, ScaledNarrow) or rows == 1:
+        return None
+    if scale is not None and scale.numel() not in (1, rows):
+        return None
+    stored = func(packed.stored, *args)
+    is_of_rows = func is torch.ops.aten.select.int and args[0] % tensor.dim() == 0
+    if len(stored) != rows or is_of_rows:
+        return None
+    parts = {"stored": stored.contiguous()}
+    if scale is not None:
+        is_by_row = scale.numel() == rows
+        parts["scale"] = scale.reshape(-1, *[1] * (stored.dim() - 1)) if is_by_row else scale
+    shape = tuple(stored.shape)
+    return QuantizedTensor(replace(packed, parts=parts, shape=shape), tensor.dtype)
 
 
 def _look_up(table: QuantizedTensor, numbers: Tensor) -> Tensor:
