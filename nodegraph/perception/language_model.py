@@ -210,6 +210,8 @@ def find_language_folder(
 _ROLE = "model"
 _VOCABULARIES = {QWEN35.class_name: "qwen3.5", QWEN35_TEXT.class_name: "qwen3.5"}
 """Of classes whose files hold no tokenizer, and whose tokenizer nodegraph has."""
+_PICTURES = {QWEN35.class_name: "qwen3-vl-pictures"}
+"""What makes images ready for them: Qwen 3.5 sees with the encoder of Qwen3-VL."""
 _EMBEDDED_TOKENIZERS = {"qwen3.5": "Qwen3_5Tokenizer"}
 """Classes of transformers."""
 
@@ -306,8 +308,12 @@ def open_language_model(
 
 
 def _processor_settings(folder: LanguageFolder) -> str:
-    """Those of newer folders, which name the parts of a processor, and of older ones."""
+    """Those of newer folders, which name the parts of a processor, and of older ones; of models of
+    one file the published ones."""
     settings: dict[str, Any] = {}
+    if folder.is_file and folder.class_name in _PICTURES:
+        (published,) = VOCABULARIES[_PICTURES[folder.class_name]].files
+        settings = {"image_processor": layout.read_config(published)}
     for path in reversed(folder.processor_files):
         read = layout.read_config(path)
         is_whole = path.name == _PROCESSORS[0]

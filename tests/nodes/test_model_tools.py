@@ -740,17 +740,11 @@ def test_a_vae_of_a_quantized_file_is_saved_as_its_numbers(models: Bench) -> Non
         [path] = (folder / name / "vae").glob("*.safetensors")
         save_file(packed(load_file(path), int8)[at], path, {"format": "pt"})
     save = {"type": "SaveVae", "inputs": {"vae": link("load.vae"), "dtype": "float32"}}
-    whole = {
-        "type": "SaveModel",
-        "inputs": {
-            **{part: link(f"load.{part}") for part in ("model", "text_encoder", "vae")},
-            "layout": "single file",
-        },
-    }
-    for node in (save, whole):
-        narrow, wide = (
-            load_file(models.run(load(name) | {"save": node}).files[0].path) for name in names
-        )
+    parts = {part: link(f"load.{part}") for part in ("model", "text_encoder", "vae")}
+    whole = {"type": "SaveModel", "inputs": {**parts, "layout": "folder", "dtype": "float32"}}
+    for node, end in ((save, ""), (whole, "vae/diffusion_pytorch_model.safetensors")):
+        paths = [Path(models.run(load(name) | {"save": node}).files[0].path) for name in names]
+        narrow, wide = (load_file(path.parent / end if end else path) for path in paths)
         assert narrow.keys() == wide.keys()
         assert all(torch.equal(narrow[key], item) for key, item in wide.items())
 
