@@ -36,7 +36,7 @@ from nodegraph.models.model_recipes import DTYPES
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.joined_files import header_of
-from nodegraph.weights.precision.storage import AUTO
+from nodegraph.weights.precision.storage import AUTO, STORAGE, bytes_in_memory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text
 from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
@@ -346,6 +346,22 @@ def language_stamp(
     return digest_value([*map(file_stamp, files), *kept])
 
 
-def language_bytes(folder: LanguageFolder) -> int:
-    """Bytes that its weights take on disk."""
-    return sum(whole_size(path, path.stat().st_size) for path in folder.files.weights)
+def language_bytes(folder: LanguageFolder, *, dtype: str = "auto", device: str = "cpu") -> int:
+    """Bytes that its weights take in memory, from the files' headers; of pickled ones on disk.
+
+    Args:
+        dtype, device: As for `open_language_model`.
+    Raises:
+        InvalidFile: A file is damaged.
+    """
+    weights = folder.files.weights
+    if any(file_suffix(path) != SAFETENSORS for path in weights):
+        return sum(whole_size(path, path.stat().st_size) for path in weights)
+    tensors = [
+        (name, shape, header.dtypes.get(name, ""))
+        for header in map(header_of, weights)
+        for name, shape in header.shapes.items()
+        if name != TOKENIZER_TENSOR
+    ]
+    kept = dict(port_storage(AUTO, [folder.files])).get(STORAGE, "")
+    return bytes_in_memory(tensors, port_precision(dtype, [folder.files], device), kept)

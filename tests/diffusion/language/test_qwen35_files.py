@@ -20,7 +20,11 @@ from nodegraph.families.components import Component
 from nodegraph.families.vocabulary import VOCABULARIES
 from nodegraph.interop.pipelines.assembly import load_part, part_bytes
 from nodegraph.models.language.chat_templates import CHATS
-from nodegraph.perception.language_model import open_language_model
+from nodegraph.perception.language_model import (
+    find_language_folder,
+    language_bytes,
+    open_language_model,
+)
 from nodegraph.residency import component_bytes
 from nodegraph.weights.precision.quantized_weights import quantized_shape
 from nodegraph.weights.single_files.qwen35 import QWEN35, QWEN35_TEXT
@@ -245,6 +249,8 @@ def test_packed_layers_and_words_stay_packed(
         recipe, component = loaded(tmp_path / f"{name}.safetensors")
         assert recipe.option("storage") == ("stored" if name == "narrow" else "")
         assert part_bytes(recipe) == pytest.approx(component_bytes(component), rel=0.1)
+        folder = find_language_folder(str(tmp_path / f"{name}.safetensors"), [])
+        assert language_bytes(folder, dtype="float32") == part_bytes(recipe)
         modules.append(component.module)
         answers.append(answer_of(component.module, words, "a red cat"))
 
