@@ -111,7 +111,7 @@ def _convert_video(tensors: Mapping[str, Tensor], config: Config) -> dict[str, T
             # Each head has its rows of all three, one after the other.
             head = config["decoder_attention_head_dim"]
             # Rows that are split and joined stay as they are stored.
-            blocks = tensor.split(head)
+            blocks = torch.split(tensor, head)
             for at, part in enumerate(("to_q", "to_k", "to_v")):
                 converted[name.replace(_QKV, f".attn.{part}.")] = torch.cat(blocks[at::3])
         elif _GATE in name:

@@ -37,8 +37,8 @@ _LINEAR = _LAYER + "linear_attn."
 _PATCHES = f"{_SIGHT}patch_embed.proj.weight"
 _POSITIONS = f"{_SIGHT}pos_embed.weight"
 _MERGER = _SIGHT + "merger.linear_fc{}.weight"
-_SEEN = f"{_SIGHT}blocks.0.mlp.linear_fc1.weight"
-_MOST_HEADS, _SEEN_HEAD = 16, 64
+_VISION_MLP = f"{_SIGHT}blocks.0.mlp.linear_fc1.weight"
+_VISION_HEADS, _VISION_HEAD = 16, 64
 """Attention heads of the vision encoder, and the width of each in the small ones: 0.8B has 12."""
 
 _LENGTH = 262144
@@ -123,8 +123,8 @@ def _config(shapes: Shapes) -> dict[str, Any]:
     sight = {
         "depth": count_of(shapes, rf"{re.escape(_SIGHT)}blocks\.(\d+)\."),
         "hidden_size": width,
-        "intermediate_size": shapes[_SEEN][0],
-        "num_heads": min(_MOST_HEADS, width // _SEEN_HEAD),
+        "intermediate_size": shapes[_VISION_MLP][0],
+        "num_heads": min(_VISION_HEADS, width // _VISION_HEAD),
         "out_hidden_size": shapes[_MERGER.format(2)][0],
         "patch_size": patch,
         "temporal_patch_size": frames,
