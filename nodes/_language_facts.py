@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Finding, HookInputs, NodegraphError
+from nodegraph.models.model_files import computed_dtype
 from nodegraph.perception.language_model import (
     DEFAULT_ADDRESSES,
     LanguageFolder,
@@ -49,13 +50,16 @@ def language_state(inputs: HookInputs) -> str:
 
 
 def language_weights(inputs: HookInputs) -> Estimate:
-    """Approximate memory of the loaded model: its size on disk."""
+    """Approximate memory of the loaded model."""
+    device = loading_device(inputs)
+    dtype = computed_dtype(inputs.literals.get("dtype") or "auto", device)
     try:
         folder = _find_folder(inputs)
+        size = None if folder is None else language_bytes(folder, dtype=dtype, device=device)
     except NodegraphError:
         # `check_language_model` reports it.
         return Estimate()
-    return Estimate(memory=0, weights={} if folder is None else {_PORT: language_bytes(folder)})
+    return Estimate(memory=0, weights={} if size is None else {_PORT: size})
 
 
 def check_connection(inputs: HookInputs) -> Iterator[Finding]:

@@ -56,7 +56,8 @@ def LoadLanguageModel(
 
     Args:
         model: Name in a models folder, for example language/qwen3-4b: a folder as transformers
-            saves it, or a file of Gemma 4 for ComfyUI. Custom code in the folder is not run.
+            saves it, or a file of Gemma 4 or Qwen 3.5 for ComfyUI. Custom code in the folder is not
+            run.
         dtype: Precision in memory, as for LoadModel.
     """
     from nodegraph.perception.language_model import open_language_model

@@ -83,6 +83,8 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/models/language/text_generation.py": "qwen",
         "nodegraph/models/prompt_preprocessing.py": "qwen",
         "nodegraph/weights/single_files/language.py": "qwen wan",
+        "nodegraph/weights/single_files/qwen35.py": "qwen",
+        "nodegraph/weights/tokenizer_files.py": "qwen",
     },
     "Names that other tools write into images": {
         "nodegraph/interop/image_metadata/invokeai.py": "cogview flux qwen sd3 zimage",

@@ -29,6 +29,7 @@ from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, select_prefix
 from nodegraph.weights.single_files.clip import CLIP_VISION_PROJECTED, REDUX, SIGLIP
 from nodegraph.weights.single_files.gemma4 import GEMMA4
+from nodegraph.weights.single_files.qwen35 import QWEN35, QWEN35_TEXT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +49,9 @@ REDUX_FAMILY = "flux"
 """Whose prompts it adds to."""
 UPSAMPLER_PART = Part("latent_upsampler", (LATENT_UPSAMPLER.class_name,), files=(LATENT_UPSAMPLER,))
 """Of latent upscale models."""
-LANGUAGE_FILES: Mapping[str, tuple[FileLayout, ...]] = {GEMMA4.class_name: (GEMMA4,)}
+LANGUAGE_FILES: Mapping[str, tuple[FileLayout, ...]] = {
+    item.class_name: (item,) for item in (GEMMA4, QWEN35, QWEN35_TEXT)
+}
 """Language models in one file that are no family's text encoder, by their class."""
 CHECKPOINT = "checkpoint"
 """Role of a file that holds several parts."""

@@ -110,10 +110,10 @@ def _convert_video(tensors: Mapping[str, Tensor], config: Config) -> dict[str, T
         if _QKV in name:
             # Each head has its rows of all three, one after the other.
             head = config["decoder_attention_head_dim"]
-            heads = tensor.reshape(-1, 3, head, *tensor.shape[1:])
+            # Rows that are split and joined stay as they are stored.
+            blocks = torch.split(tensor, head)
             for at, part in enumerate(("to_q", "to_k", "to_v")):
-                new = name.replace(_QKV, f".attn.{part}.")
-                converted[new] = heads[:, at].flatten(0, 1)
+                converted[name.replace(_QKV, f".attn.{part}.")] = torch.cat(blocks[at::3])
         elif _GATE in name:
             # diffusers has the gate behind the values.
             converted[_name(name)] = torch.cat(tensor.chunk(2)[::-1])

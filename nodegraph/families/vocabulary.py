@@ -85,6 +85,9 @@ VOCABULARIES = {
         _along("qwen2/merges.txt.gz", "qwen3-embedding/tokenizer_config.json"),
         151669,
     ),
+    "qwen3.5": Vocabulary(
+        "Qwen 3.5", _along("qwen3.5/pairs.txt.gz", "qwen3.5/tokenizer_config.json"), 248077
+    ),
     "mistral3": Vocabulary(
         "Mistral 3",
         _along(

@@ -20,9 +20,10 @@ from nodegraph.models.model_files import (
     model_settings,
     port_files,
     port_precision,
+    port_prefixes,
     port_storage,
-    prefixes_within,
     settings_of,
+    vae_storage,
 )
 from nodegraph.models.model_sources import ModelSource
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
@@ -182,7 +183,7 @@ def stored_weights(
     weights_by_port = {}
     ports = port_files(source, get_family(source.family), (), allow_pickle=allow_pickle)
     computed = model_dtype(dtype, ports[0], ports[1], device)
-    for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
+    for name, port, prefixes in zip(_PORTS, ports, port_prefixes(source), strict=True):
         # A file that holds all of them is named once for each.
         weights = list(dict.fromkeys(path for part in port for path in part.weights))
         if weights and all(file_suffix(path) == SAFETENSORS for path in weights):
@@ -193,9 +194,9 @@ def stored_weights(
                 if tensor.startswith(prefixes)
             ]
             is_vae = name == "vae"
-            kept = "" if is_vae else dict(port_storage(storage, port)).get(STORAGE, "")
+            kept = dict(vae_storage(source, port) if is_vae else port_storage(storage, port))
             precision = port_precision(dtype if is_vae else computed, port, str(device))
-            weights_by_port[name] = StoredWeights(tensors, precision, kept)
+            weights_by_port[name] = StoredWeights(tensors, precision, kept.get(STORAGE, ""))
     return weights_by_port
 
 
@@ -205,13 +206,6 @@ def missing_encoder(source: ModelSource) -> str:
     parts = get_family(source.family).encoders if source.is_folder else ()
     missing = (item for item in parts if item.apart and not (source.path / item.role).is_dir())
     return next((item.files[0].title for item in missing), "")
-
-
-def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
-    """What names of tensors begin with, by port; all do in a folder's files."""
-    if source.is_folder or file_suffix(source.path) != SAFETENSORS:
-        return ("",), ("",), ("",)
-    return prefixes_within(source)
 
 
 def family_facts(

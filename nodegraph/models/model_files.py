@@ -25,10 +25,10 @@ from nodegraph.families.scheduler_file import (
 )
 from nodegraph.families.vocabulary import find_tokenizer, is_in_file, pair_tokenizers
 from nodegraph.models.model_sources import ModelSource, find_path, locate_model
-from nodegraph.weights.file_kinds import HEADED, PartFiles, file_stamp, file_suffix
+from nodegraph.weights.file_kinds import HEADED, SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.numerics import cpu_has_float16
-from nodegraph.weights.precision.storage import QUANTIZED_BITS, storage_option
+from nodegraph.weights.precision.storage import AUTO, QUANTIZED_BITS, storage_option
 from nodegraph.weights.safetensors_header import Header, Shapes, read_header
 from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text
 
@@ -278,12 +278,31 @@ def port_precision(dtype: str, parts: Sequence[PartFiles], device: str) -> str:
     return stored_precision(dtype, [path for part in parts for path in part.weights], device)
 
 
-def port_storage(storage: str, parts: Sequence[PartFiles]) -> tuple[tuple[str, str], ...]:
+def port_storage(
+    storage: str, parts: Sequence[PartFiles], beginnings: tuple[str, ...] = ("",)
+) -> tuple[tuple[str, str], ...]:
     """What weights are kept in, as an option of recipes; nothing where that is what they are
-    computed in."""
+    computed in.
+
+    Args:
+        beginnings: Of the names of the tensors that count.
+    """
     weights = [path for part in parts for path in part.weights if file_suffix(path) in HEADED]
-    kinds = {kind for path in weights for kind in header_of(path).dtypes.values()}
+    kinds = {
+        kind
+        for path in weights
+        for name, kind in header_of(path).dtypes.items()
+        if name.startswith(beginnings)
+    }
     return storage_option(storage, kinds)
+
+
+def vae_storage(source: ModelSource, parts: Sequence[PartFiles]) -> Options:
+    """The storage of a model's VAE, as `port_storage` gives it: always that of its file.
+
+    Only its own tensors count, so that a VAE is the same beside a quantized denoiser.
+    """
+    return port_storage(AUTO, parts, port_prefixes(source)[2])
 
 
 def model_schedule(source: ModelSource) -> dict[str, Any]:
@@ -401,8 +420,10 @@ def configs_within(source: ModelSource) -> tuple[Config, Config | None]:
     return denoiser_config(shapes, family), autoencoder.config
 
 
-def prefixes_within(source: ModelSource) -> tuple[tuple[str, ...], ...]:
-    """What names of tensors begin with, by port."""
+def port_prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
+    """What names of tensors begin with, by port; all do in a folder's files."""
+    if source.is_folder or file_suffix(source.path) != SAFETENSORS:
+        return ("",), ("",), ("",)
     from nodegraph.families.checkpoint_parts import checkpoint_prefix, find_checkpoint_parts
 
     family = get_family(source.family)

@@ -42,6 +42,7 @@ from nodegraph.models.model_files import (
     port_storage,
     settings_of,
     vae_settings,
+    vae_storage,
 )
 from nodegraph.models.model_sources import ModelSource, locate_model
 from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_suffix
@@ -115,7 +116,15 @@ def open_model(
             family.latent.name,
             kept.files(vae),
             _vae_precision(source, family, dtype, vae, device),
-            tuple(sorted((*format_release(family.latent), *vae_settings(family)))),
+            tuple(
+                sorted(
+                    (
+                        *format_release(family.latent),
+                        *vae_settings(family),
+                        *vae_storage(source, vae),
+                    )
+                )
+            ),
         ),
     )
 

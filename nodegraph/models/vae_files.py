@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 from nodegraph.core.file_digests import FILE_DIGESTS
@@ -30,9 +29,14 @@ from nodegraph.models.facts import weight_bytes
 from nodegraph.models.model_files import files_stamp, model_stamp, stored_precision
 from nodegraph.models.model_recipes import open_model, vae_precision
 from nodegraph.models.model_sources import find_path, locate_model, model_files
-from nodegraph.weights.file_kinds import PICKLES, SAFETENSORS, file_suffix
-from nodegraph.weights.joined_files import header_of, joined_shapes
-from nodegraph.weights.precision.storage import ITEM_BYTES
+from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, file_suffix
+from nodegraph.weights.joined_files import header_of, joined_headers, joined_shapes
+from nodegraph.weights.precision.storage import (
+    STORAGE,
+    StoredTensor,
+    bytes_in_memory,
+    storage_option,
+)
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.autoencoders import HALVES, TINY, half_name
 from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text, select_prefix
@@ -182,7 +186,8 @@ def open_vae(
         for role in vae.layouts(chosen) or (_ROLE,)
         for file in vae.files
     )
-    return Vae(chosen.name, tuple(files), precision, format_release(chosen))
+    kept = tuple(sorted((*format_release(chosen), *_storage(vae, chosen))))
+    return Vae(chosen.name, tuple(files), precision, kept)
 
 
 def vae_bytes(
@@ -205,11 +210,29 @@ def vae_bytes(
     if any(file_suffix(file) in PICKLES for file in vae.files):
         return None
     chosen = _choose_format(name, vae, latents)
+    kept = dict(_storage(vae, chosen)).get(STORAGE, "")
+    precision = _precision(vae, chosen, dtype, device)
+    return bytes_in_memory(_own_tensors(vae, chosen), precision, kept)
+
+
+def _storage(vae: FoundVae, chosen: LatentFormat) -> tuple[tuple[str, str], ...]:
+    """What an autoencoder's weights are kept in, as an option of recipes."""
+    if any(file_suffix(file) not in HEADED for file in vae.weights):
+        return ()
+    return storage_option(AUTO, {kind for _, _, kind in _own_tensors(vae, chosen)})
+
+
+def _own_tensors(vae: FoundVae, chosen: LatentFormat) -> list[StoredTensor]:
+    """The tensors of an autoencoder, in files that may hold others, too."""
     shapes = joined_shapes(vae.weights)
     layouts = vae.layouts(chosen).values()
     prefixes = tuple(layout.prefix(shapes) or "" for layout in layouts) or ("",)
-    own = (prod(shape) for name, shape in shapes.items() if name.startswith(prefixes))
-    return ITEM_BYTES[_precision(vae, chosen, dtype, device)] * sum(own)
+    return [
+        (f"{before}{name}", shape, header.dtypes.get(name, ""))
+        for _, before, header in joined_headers(vae.weights)
+        for name, shape in header.shapes.items()
+        if f"{before}{name}".startswith(prefixes)
+    ]
 
 
 def _precision(vae: FoundVae, chosen: LatentFormat, dtype: str, device: str) -> str:

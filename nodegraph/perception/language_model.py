@@ -20,20 +20,27 @@ from nodegraph.core.values import PipelineComponent, RecipeFile
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.checkpoint_parts import LANGUAGE_FILES
+from nodegraph.families.vocabulary import VOCABULARIES, Vocabulary
 from nodegraph.interop.pipelines.pipeline_recipes import GENERATION, LIBRARY
 from nodegraph.models.model_files import (
+    Options,
     cpu_stamp,
     folder_part_files,
     lacks_float16,
     locate_transformers_model,
     port_precision,
+    port_storage,
     read_configuration,
 )
 from nodegraph.models.model_recipes import DTYPES
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.precision.storage import AUTO, STORAGE, bytes_in_memory
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text
 from nodegraph.weights.single_files.gemma4 import TOKENIZER_TENSOR
+from nodegraph.weights.single_files.qwen35 import QWEN35, QWEN35_TEXT
 
 HostedKind = Literal["openai", "ollama"]
 DEFAULT_ADDRESSES: Mapping[HostedKind, str] = MappingProxyType(
@@ -128,20 +135,35 @@ _WHERE = (
 
 @dataclass(frozen=True, slots=True)
 class LanguageFolder:
-    """A model's folder, or its one file."""
+    """A model's folder, or its one file.
+
+    Attributes:
+        vocabulary: Of the tokenizer that nodegraph has for a model of one file, a name in
+            `VOCABULARIES`; empty where the file or folder holds its tokenizer.
+    """
 
     path: Path
     class_name: str
     files: PartFiles
+    vocabulary: str = ""
 
     @property
     def is_file(self) -> bool:
-        """Whether it is one file, which holds its tokenizer, too."""
+        """Whether it is one file."""
         return self.path in self.files.weights
+
+    @property
+    def tokenizer_class(self) -> str:
+        """The class of its tokenizer in transformers."""
+        if self.vocabulary:
+            return _EMBEDDED_TOKENIZERS[self.vocabulary]
+        return "PreTrainedTokenizerFast" if self.is_file else "AutoTokenizer"
 
     @property
     def tokenizer_files(self) -> list[Path]:
         """Files of its tokenizer, and the configuration by which that is found."""
+        if self.vocabulary:
+            return list(VOCABULARIES[self.vocabulary].files)
         if self.is_file:
             return [self.path]
         files = [self.path / name for name in _WORDS if (self.path / name).is_file()]
@@ -186,24 +208,57 @@ def find_language_folder(
 
 
 _ROLE = "model"
+_VOCABULARIES = {QWEN35.class_name: "qwen3.5", QWEN35_TEXT.class_name: "qwen3.5"}
+"""Of classes whose files hold no tokenizer, and whose tokenizer nodegraph has."""
+_PICTURES = {QWEN35.class_name: "qwen3-vl-pictures"}
+"""What makes images ready for them: Qwen 3.5 sees with the encoder of Qwen3-VL."""
+_EMBEDDED_TOKENIZERS = {"qwen3.5": "Qwen3_5Tokenizer"}
+"""Classes of transformers."""
 
 
 def _single_file(path: Path) -> LanguageFolder:
     shapes = header_of(path).shapes if file_suffix(path) == SAFETENSORS else {}
     for class_name, part in LANGUAGE_FILES.items():
-        if any(item.prefix(shapes) is not None for item in part):
-            if TOKENIZER_TENSOR not in shapes:
+        layouts = [item for item in part if item.prefix(shapes) is not None]
+        if layouts:
+            vocabulary = _VOCABULARIES.get(class_name, "")
+            if vocabulary:
+                _check_words(path, layouts[0], shapes, VOCABULARIES[vocabulary])
+            elif TOKENIZER_TENSOR not in shapes:
                 raise InvalidFile(
                     f"{path} has no tokenizer",
                     expected=f"a tensor {TOKENIZER_TENSOR}, as ComfyUI's files have",
                     hint=_WHERE,
                 )
-            return LanguageFolder(path, class_name, PartFiles(_ROLE, [path], [path]))
+            return LanguageFolder(path, class_name, PartFiles(_ROLE, [path], [path]), vocabulary)
     raise InvalidFile(
         f"{path} is not a supported language model in one file",
-        expected=f"Gemma 4 (E2B, E4B or 31B) as ComfyUI names its tensors, or {_EXPECTED}",
+        expected="Gemma 4 (E2B, E4B or 31B) as ComfyUI names its tensors, Qwen 3.5 as transformers "
+        f"names them, or {_EXPECTED}",
         hint=_WHERE,
     )
+
+
+def _check_words(path: Path, file: FileLayout, shapes: Shapes, vocabulary: Vocabulary) -> None:
+    """Refuse a damaged file, and a model that has fewer words than the tokenizer.
+
+    Raises:
+        InvalidFile: So it is.
+    """
+    try:
+        config = file.config(shapes)
+    except DAMAGED as error:
+        raise InvalidFile(
+            f"{path} is {file.title}, but it is damaged: {fault_text(error)}",
+            hint="Copy the file again.",
+        ) from error
+    words = int((config.get("text_config") or config)["vocab_size"])
+    if not vocabulary.fits(words):
+        raise InvalidFile(
+            f"{path} has {words} words, fewer than the tokenizer of {vocabulary.title}",
+            expected=f"at least {vocabulary.words} words",
+            hint=_WHERE,
+        )
 
 
 _EXPECTED = f"a transformers folder whose class name ends with {' or '.join(_WRITING)}"
@@ -244,21 +299,21 @@ def open_language_model(
         raise InvalidValue(f"there is no precision {dtype!r}", expected=", ".join(DTYPES))
     folder = find_language_folder(name, folders, allow_pickle=allow_pickle)
     precision = port_precision(dtype, [folder.files], device)
+    kept = port_storage(AUTO, [folder.files])
     return LanguageModel(
-        _component(folder.class_name, _ROLE, folder.weight_files, precision),
-        _component(
-            "PreTrainedTokenizerFast" if folder.is_file else "AutoTokenizer",
-            "tokenizer",
-            folder.tokenizer_files,
-            "float32",
-        ),
+        _component(folder.class_name, _ROLE, folder.weight_files, precision, kept),
+        _component(folder.tokenizer_class, "tokenizer", folder.tokenizer_files, "float32"),
         _processor_settings(folder),
     )
 
 
 def _processor_settings(folder: LanguageFolder) -> str:
-    """Those of newer folders, which name the parts of a processor, and of older ones."""
+    """Those of newer folders, which name the parts of a processor, and of older ones; of models of
+    one file the published ones."""
     settings: dict[str, Any] = {}
+    if folder.is_file and folder.class_name in _PICTURES:
+        (published,) = VOCABULARIES[_PICTURES[folder.class_name]].files
+        settings = {"image_processor": layout.read_config(published)}
     for path in reversed(folder.processor_files):
         read = layout.read_config(path)
         is_whole = path.name == _PROCESSORS[0]
@@ -270,12 +325,14 @@ def _processor_settings(folder: LanguageFolder) -> str:
 _PREPARING = ("image_processor", "feature_extractor")
 
 
-def _component(class_name: str, role: str, files: Sequence[Path], dtype: str) -> PipelineComponent:
+def _component(
+    class_name: str, role: str, files: Sequence[Path], dtype: str, options: Options = ()
+) -> PipelineComponent:
     return PipelineComponent(
         class_name,
         tuple(RecipeFile(role, str(path), FILE_DIGESTS.digest(path)) for path in sorted(files)),
         dtype,
-        ((LIBRARY, "transformers"),),
+        tuple(sorted(((LIBRARY, "transformers"), *options))),
     )
 
 
@@ -289,6 +346,22 @@ def language_stamp(
     return digest_value([*map(file_stamp, files), *kept])
 
 
-def language_bytes(folder: LanguageFolder) -> int:
-    """Bytes that its weights take on disk."""
-    return sum(whole_size(path, path.stat().st_size) for path in folder.files.weights)
+def language_bytes(folder: LanguageFolder, *, dtype: str = "auto", device: str = "cpu") -> int:
+    """Bytes that its weights take in memory, from the files' headers; of pickled ones on disk.
+
+    Args:
+        dtype, device: As for `open_language_model`.
+    Raises:
+        InvalidFile: A file is damaged.
+    """
+    weights = folder.files.weights
+    if any(file_suffix(path) != SAFETENSORS for path in weights):
+        return sum(whole_size(path, path.stat().st_size) for path in weights)
+    tensors = [
+        (name, shape, header.dtypes.get(name, ""))
+        for header in map(header_of, weights)
+        for name, shape in header.shapes.items()
+        if name != TOKENIZER_TENSOR
+    ]
+    kept = dict(port_storage(AUTO, [folder.files])).get(STORAGE, "")
+    return bytes_in_memory(tensors, port_precision(dtype, [folder.files], device), kept)

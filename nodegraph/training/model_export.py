@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from tempfile import mkdtemp
@@ -44,6 +44,7 @@ from nodegraph.training.files import CONFIG, DIFFUSERS_WEIGHTS, TRANSFORMERS_WEI
 from nodegraph.training.model_merging import module_config, stored_precision
 from nodegraph.training.options import check_full_weights, check_same_model, without_speed
 from nodegraph.weights.lazy import diffusers
+from nodegraph.weights.precision.storage import STORAGE
 from nodegraph.weights.single_files.autoencoders import vae_to_original
 from nodegraph.weights.single_files.base import FileLayout
 from nodegraph.weights.single_files.clip import CLIP_H, CLIP_L, clip_to_open_clip, clip_to_original
@@ -81,7 +82,7 @@ class ModelParts:
         if self.text_encoder is not None:
             yield "text_encoder", self.text_encoder
         if self.vae is not None and self.family.latent.autoencoders:
-            yield "vae", self.vae
+            yield "vae", _with_full_weights(self.vae)
 
     def check(self) -> None:
         """Refuse parts of different models, quantized weights, and adapters that are no weights.
@@ -92,6 +93,13 @@ class ModelParts:
         check_same_model(self.model, self.text_encoder, self.vae)
         for port, recipe in self.recipes():
             _check_savable(recipe, port)
+
+
+def _with_full_weights(recipe: Recipe) -> Recipe:
+    """A VAE as it is saved: those of quantized files, which no node loads otherwise, in full."""
+    if not isinstance(recipe, Vae):
+        return recipe
+    return replace(recipe, options=tuple(item for item in recipe.options if item[0] != STORAGE))
 
 
 def _check_savable(recipe: Recipe, port: str) -> None:
@@ -186,6 +194,7 @@ def save_component(
         InvalidValue: The weights are quantized, or an adapter is not part of the weights.
         OutputError: A file cannot be written.
     """
+    recipe = _with_full_weights(recipe)
     _check_savable(recipe, port)
     precision = PRECISIONS[_precision(dtype, recipe)]
     saved = []

@@ -2,7 +2,7 @@
 
 Packed files: ``tokenizer.json.gz`` is that file; ``merges.txt.gz``, the pairs of a byte vocabulary
 with the most frequent first, gives it and ``vocab.json``; ``words.txt.gz``, the words of Mistral's
-Tekken by number, gives a ``tokenizer.json``.
+Tekken by number, gives a ``tokenizer.json``; so does ``pairs.txt.gz``, the pairs of Qwen 3.5.
 
 SentencePiece models are protocol buffers; some text encoder files hold one as a tensor of bytes.
 Source: https://github.com/google/sentencepiece, ``sentencepiece_model.proto``; the order of merges
@@ -29,6 +29,11 @@ _TEKKEN_SPLIT = (
     r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 """What Tekken takes for a word, as its ``tekken.json`` says it."""
+_QWEN35_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"
+    r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""What Qwen 3.5 takes for a word, as its ``tokenizer_config.json`` says it."""
 _TEKKEN_MARKS = 1000
 """Its first words, which stand for no text."""
 _TEKKEN_BEGIN = "<s>"
@@ -47,6 +52,8 @@ def unpack_tokenizer(file: Path) -> dict[str, str]:
         return {"merges.txt": text, "vocab.json": _json(byte_words(read_pairs(text)))}
     if file.name == "words.txt.gz":
         return {"tokenizer.json": _json(_tekken(text.splitlines()))}
+    if file.name == "pairs.txt.gz":
+        return {"tokenizer.json": _json(_qwen35(read_pairs(text)))}
     return {file.name.removesuffix(SUFFIX): text}
 
 
@@ -56,7 +63,8 @@ def read_packed(file: Path) -> str:
 
 
 def read_pairs(text: str) -> list[tuple[str, str]]:
-    """The pairs of a vocabulary, a line each."""
+    """The pairs of a vocabulary, a line each. The second is empty where a line has one word: that
+    has a number, but no pair makes it."""
     lines = (line.partition(" ") for line in text.splitlines())
     return [(first, second) for first, _, second in lines]
 
@@ -74,6 +82,29 @@ def byte_characters() -> list[str]:
     return [chr(byte) for byte in plain] + [chr(256 + number) for number in range(len(remaining))]
 
 
+def _split(pattern: str) -> dict[str, Any]:
+    """Split a text into words by a pattern, and those into bytes."""
+    words = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"}
+    return {"type": "Sequence", "pretokenizers": [{**words, "invert": False}, _BYTE_LEVEL]}
+
+
+def _qwen35(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "version": "1.0",
+        # Its configuration has its marks.
+        "added_tokens": [],
+        "normalizer": {"type": "NFC"},
+        "pre_tokenizer": _split(_QWEN35_SPLIT),
+        "post_processor": None,
+        "decoder": _BYTE_LEVEL,
+        "model": {
+            "type": "BPE",
+            "vocab": byte_words(pairs),
+            "merges": [[first, second] for first, second in pairs if second],
+        },
+    }
+
+
 def _tekken(words: Sequence[str]) -> dict[str, Any]:
     numbers = {word: number for number, word in enumerate(words)}
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
@@ -84,18 +115,7 @@ def _tekken(words: Sequence[str]) -> dict[str, Any]:
             for number, word in enumerate(words[:_TEKKEN_MARKS])
         ],
         "normalizer": None,
-        "pre_tokenizer": {
-            "type": "Sequence",
-            "pretokenizers": [
-                {
-                    "type": "Split",
-                    "pattern": {"Regex": _TEKKEN_SPLIT},
-                    "behavior": "Isolated",
-                    "invert": False,
-                },
-                _BYTE_LEVEL,
-            ],
-        },
+        "pre_tokenizer": _split(_TEKKEN_SPLIT),
         "post_processor": {
             "type": "TemplateProcessing",
             "single": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
@@ -35,6 +36,7 @@ from tests.diffusion.families.test_qwen_image_edit import PictureProcessor
 from tests.diffusion.families.test_single_files import BUILDS, Words, autoencoder, clip_text, unet
 from tests.diffusion.families.tiny_models import TINY, TINY_SOLIDS, TINY_SOUND
 from tests.diffusion.precision.packed_files import FORMS, pack_matrices
+from tests.diffusion.precision.test_packed_vaes import int8, packed
 
 from .conftest import Bench, link
 
@@ -728,6 +730,23 @@ def test_a_vae_is_saved_alone_under_its_original_names(bench: Bench) -> None:
     assert all(torch.equal(alone[key], item) for key, item in own.items())
     loaded_again = {"vae": {"type": "LoadVae", "inputs": {"vae": str(file.path), "latents": "sd"}}}
     assert bench.value(loaded_again, "vae.vae").family == "sd"
+
+
+def test_a_vae_of_a_quantized_file_is_saved_as_its_numbers(models: Bench) -> None:
+    folder = models.folder / "models"
+    names = ("narrow", "wide")
+    for at, name in enumerate(names):
+        shutil.copytree(folder / "one", folder / name)
+        [path] = (folder / name / "vae").glob("*.safetensors")
+        save_file(packed(load_file(path), int8)[at], path, {"format": "pt"})
+    save = {"type": "SaveVae", "inputs": {"vae": link("load.vae"), "dtype": "float32"}}
+    parts = {part: link(f"load.{part}") for part in ("model", "text_encoder", "vae")}
+    whole = {"type": "SaveModel", "inputs": {**parts, "layout": "folder", "dtype": "float32"}}
+    for node, end in ((save, ""), (whole, "vae/diffusion_pytorch_model.safetensors")):
+        paths = [Path(models.run(load(name) | {"save": node}).files[0].path) for name in names]
+        narrow, wide = (load_file(path.parent / end if end else path) for path in paths)
+        assert narrow.keys() == wide.keys()
+        assert all(torch.equal(narrow[key], item) for key, item in wide.items())
 
 
 @pytest.mark.parametrize("name", ["ace-step", "stable-audio"])

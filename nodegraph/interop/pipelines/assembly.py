@@ -23,7 +23,13 @@ from nodegraph.core.context import Context
 from nodegraph.core.values import DiffusionModel, PipelineComponent, Recipe, Vae
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.building import building_from, diffusers_module, quiet, transformers_module
+from nodegraph.families.building import (
+    build_tokenizer,
+    building_from,
+    diffusers_module,
+    quiet,
+    transformers_module,
+)
 from nodegraph.families.checkpoint_parts import recipe_parts
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.families.file_tokenizers import json_tokenizer
@@ -36,6 +42,7 @@ from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.precision.module_quantization import apply_storage
 from nodegraph.weights.precision.storage import recipe_storage
+from nodegraph.weights.tokenizer_files import SUFFIX
 from nodegraph.weights.weight_files import PRECISIONS, read_tensors
 
 
@@ -142,6 +149,9 @@ def _made(recipe: PipelineComponent) -> Any:
             return module
     if _name(recipe) == TOKENIZER and _weights(recipe):
         return json_tokenizer(kind, Path(recipe.files[0].path))
+    paths = [Path(file.path) for file in recipe.files]
+    if _name(recipe) == TOKENIZER and any(path.suffix == SUFFIX for path in paths):
+        return build_tokenizer((recipe.family,), paths)
     return _from_copies(kind, recipe)
 
 

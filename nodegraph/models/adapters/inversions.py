@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def with_trainable_token(
         learnt[role] = nn.Parameter(begun.to(device, torch.float32, copy=True))
         # Rows of other words stay as they are: they were learned before.
         before = layer.more[: len(layer.more) - len(begun)]
-        layer.__class__ = _LearningEmbedding
+        kind: Any = type(layer)
+        layer.__class__ = _embedding_class(_Learning, kind)
         layer.learnt = learnt[role]
         layer.more = before
         tokenizers[tokenizer_role] = _with_tokens(known, word, len(begun))
@@ -131,8 +133,8 @@ def _with_tokens(tokenizer: Any, word: str, count: int) -> InversionTokenizer:
     return InversionTokenizer(more, {**known, word: " ".join(tokens)})
 
 
-class _LongerEmbedding(nn.Embedding):
-    """An embedding with some rows more, which are kept apart.
+class _Longer:
+    """What makes an embedding's class one with some rows more, which are kept apart.
 
     Attributes:
         first: Token that the first of them is of.
@@ -144,24 +146,35 @@ class _LongerEmbedding(nn.Embedding):
 
     def forward(self, input: Tensor) -> Tensor:
         is_added = input >= self.first
-        embedded = functional.embedding(input.masked_fill(is_added, 0), self.weight)
+        embedded: Tensor = super().forward(  # type: ignore[misc]
+            input.masked_fill(is_added, 0)
+        )
         added = functional.embedding((input - self.first).clamp(min=0), self.more)
         # What is being learned may be in a wider type.
         return torch.where(is_added[..., None], added.to(embedded.dtype), embedded)
 
 
-class _LearningEmbedding(_LongerEmbedding):
-    """The same whose last rows learn."""
+class _Learning:
+    """What makes such a class one whose last rows learn."""
 
+    more: Tensor
     learnt: Tensor
+    _buffers: dict[str, Tensor]
 
     def forward(self, input: Tensor) -> Tensor:
         before, rows = self.more, torch.cat([self.more.to(self.learnt.dtype), self.learnt])
         self._buffers["more"] = rows
         try:
-            return super().forward(input)
+            embedded: Tensor = super().forward(input)  # type: ignore[misc]
+            return embedded
         finally:
             self._buffers["more"] = before
+
+
+@cache
+def _embedding_class(mixin: type[Any], kind: type[Any]) -> type[Any]:
+    # Of the embedding's own class, which may hold its rows in few bits.
+    return type(f"{mixin.__name__.strip('_')}{kind.__name__}", (mixin, kind), {})
 
 
 def _with_rows(module: nn.Module, rows: Tensor, first: int) -> nn.Module:
@@ -169,10 +182,11 @@ def _with_rows(module: nn.Module, rows: Tensor, first: int) -> nn.Module:
     twin: Any = structural_copy(module)
     layer = twin.get_input_embeddings()
     rows = rows.to(layer.weight.device, layer.weight.dtype)
-    if isinstance(layer, _LongerEmbedding):
+    if isinstance(layer, _Longer):
         layer.more = torch.cat([layer.more, rows])
         return twin  # type: ignore[no-any-return]
-    layer.__class__ = _LongerEmbedding
+    kind: Any = type(layer)
+    layer.__class__ = _embedding_class(_Longer, kind)
     layer.first = first
     layer.register_buffer("more", rows)
     return twin  # type: ignore[no-any-return]

@@ -23,7 +23,7 @@ from torch.nn import functional
 from nodegraph.errors import InvalidValue
 from nodegraph.models.adapters.layer_matching import ModuleLayers, Spans, widen
 from nodegraph.models.adapters.tensor_names import Shape
-from nodegraph.weights.precision.quantized_weights import quantized_shape
+from nodegraph.weights.precision.quantized_weights import quantized_shape, widen_layer
 from nodegraph.weights.precision.storage import fused_adapter_error
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -116,6 +116,9 @@ def _adapt(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
 
 @torch.no_grad()
 def _fuse(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
+    if isinstance(layer, nn.Embedding) and quantized_shape(layer) is not None:
+        # A change that is only some rows of a product would be worked out for each prompt.
+        widen_layer(layer)
     own = layer.get_parameter("weight")
     weight, bias = _changed(layer, changes)
     layer._parameters["weight"] = nn.Parameter(weight.to(own.dtype), requires_grad=False)

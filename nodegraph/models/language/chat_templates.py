@@ -28,6 +28,7 @@ class ChatTemplate:
         silent: What says that it isn't to think first, where it would.
         opening: What all begins with.
         thinking: What the system prompt begins with where the model is to think first.
+        thought_start: What opens the thoughts, where the model is to think first.
         thought_end: Token that ends the thoughts; empty where the text ``</think>`` does.
     """
 
@@ -37,6 +38,7 @@ class ChatTemplate:
     silent: str = ""
     opening: str = ""
     thinking: str = ""
+    thought_start: str = ""
     thought_end: str = ""
 
     def format(self, prompt: str, system: str = "", *, thinks: bool = False) -> str:
@@ -44,7 +46,7 @@ class ChatTemplate:
         system = f"{self.thinking}{system}" if thinks else system
         first = self.system.replace("{}", system) if system else ""
         last = self.question.replace("{}", prompt)
-        return f"{self.opening}{first}{last}{'' if thinks else self.silent}"
+        return f"{self.opening}{first}{last}{self.thought_start if thinks else self.silent}"
 
 
 _QWEN = ChatTemplate(
@@ -64,6 +66,14 @@ CHATS = {
     # Its Instruct models do not think.
     "qwen3_vl": _QWEN,
     "qwen3": ChatTemplate(_QWEN.system, _QWEN.question, _QWEN.stops, "<think>\n\n</think>\n\n"),
+    # Source: the published tokenizer of Qwen/Qwen3.5-9B.
+    "qwen3_5": ChatTemplate(
+        _QWEN.system,
+        _QWEN.question,
+        _QWEN.stops,
+        "<think>\n\n</think>\n\n",
+        thought_start="<think>\n",
+    ),
     "gemma2": _GEMMA,
     # Source: transformers, models/gemma3/convert_gemma3_weights.py
     "gemma3": _GEMMA,
@@ -91,8 +101,9 @@ CHATS = {
 """By the kind of model; see `kind_of`."""
 _KINDS = {
     "Qwen2_5_VL": "qwen2_5_vl",
-    # Before Qwen3, whose name its own begins with.
+    # Before Qwen3, whose name theirs begin with.
     "Qwen3VL": "qwen3_vl",
+    "Qwen3_5": "qwen3_5",
     "Qwen3": "qwen3",
     "Gemma2": "gemma2",
     "Gemma3": "gemma3",

@@ -36,6 +36,13 @@ from nodegraph.models.language.chat_templates import (
 from nodegraph.models.language.token_sampling import TokenSampling, generate_text
 from nodegraph.weights.file_kinds import HEADED, file_suffix
 from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.precision.quantized_weights import (
+    find_quantized,
+    quantized_shape,
+    share_quantized,
+    store_quantized,
+)
+from nodegraph.weights.precision.storage import recipe_storage
 from nodegraph.weights.weight_files import read_tensors
 
 _HEADS = ("lm_head.weight", "output.weight")
@@ -68,8 +75,8 @@ def with_lm_head(module: Any, recipe: TextEncoder, role: str) -> Any:
     """
     if hasattr(module, "lm_head"):
         return module
-    words = module.get_input_embeddings().weight
-    head = _read_head(recipe, role, tuple(words.shape))
+    embeddings = module.get_input_embeddings()
+    head = _read_head(recipe, role, tuple(embeddings.weight.shape))
     if head is None and not _has_tied_embeddings(module, recipe, role):
         raise InvalidFile(
             f"the {type(module).__name__} of {recipe.source} has no language-model head, "
@@ -79,9 +86,23 @@ def with_lm_head(module: Any, recipe: TextEncoder, role: str) -> Any:
             hint="Some files omit it, as image models do not need it: use a complete one.",
         )
     made = _headed(module)
-    weight = words if head is None else head.to(words.device, words.dtype)
-    made.lm_head.weight = nn.Parameter(weight, requires_grad=False)
+    _fill_head(made.lm_head, head, embeddings)
     return made.eval()
+
+
+def _fill_head(layer: Any, head: Tensor | None, embeddings: Any) -> None:
+    """Give a head its weight, or that of the words; in few bits where they are held so."""
+    if head is None and quantized_shape(embeddings) is not None:
+        share_quantized(layer, embeddings)
+        return
+    words = embeddings.weight
+    packed = find_quantized(head)
+    if packed is not None:
+        store_quantized(layer, packed, words.dtype)
+        layer.to(words.device)
+        return
+    weight = words if head is None else head.to(words.device, words.dtype)
+    layer.weight = nn.Parameter(weight, requires_grad=False)
 
 
 def _read_head(recipe: TextEncoder, role: str, shape: tuple[int, ...]) -> Tensor | None:
@@ -90,7 +111,8 @@ def _read_head(recipe: TextEncoder, role: str, shape: tuple[int, ...]) -> Tensor
             continue
         for name, head_shape in header_of(path).shapes.items():
             if name.endswith(_HEADS) and tuple(head_shape) == shape:
-                return read_tensors([path], recipe.dtype, prefix=name)[name]
+                kept = bool(recipe_storage(recipe))
+                return read_tensors([path], recipe.dtype, prefix=name, as_stored=kept)[name]
     return None
 
 

@@ -7349,7 +7349,7 @@ class BuiltinNodes:
     ) -> _LoadLanguageModel:
         """Load a language model for GenerateText: any model that transformers supports.
 
-        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers saves it, or a file of Gemma 4 for ComfyUI. Custom code in the folder is not run.
+        model: Name in a models folder, for example language/qwen3-4b: a folder as transformers saves it, or a file of Gemma 4 or Qwen 3.5 for ComfyUI. Custom code in the folder is not run.
         dtype: Precision in memory, as for LoadModel.
         """
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nodegraph.weights.lazy import diffusers
 from nodegraph.weights.precision.quantized_weights import FLOAT8 as FLOAT8_TYPES
 from nodegraph.weights.precision.quantized_weights import (
+    HOLDING_LAYERS,
     NF4_BLOCK,
     QUANTIZABLE_LAYERS,
     QuantizedWeight,
@@ -23,6 +24,7 @@ from nodegraph.weights.precision.quantized_weights import (
     quantize_int4,
     quantize_int8,
     set_compute_device,
+    share_quantized,
     store_quantized,
 )
 from nodegraph.weights.precision.storage import FLOAT8, INT4, INT8, STORED
@@ -54,9 +56,16 @@ def apply_storage(module: nn.Module, storage: str, dtype: torch.dtype) -> None:
     if storage in _PACK and not kept:
         kept = {path: _PACK[storage] for path, _ in iter_quantizable(module, storage)}
     widened: _Widened = {}
+    holders: dict[int, nn.Module] = {}
     for path, layer in module.named_modules():
         if path in kept:
-            _hold(layer, kept[path], storage)
+            # All weights exist before the first is replaced, so no two have one id.
+            key = id(layer._parameters["weight"])
+            if key in holders:
+                share_quantized(layer, holders[key])
+            else:
+                _hold(layer, kept[path], storage)
+                holders[key] = layer
         _unpack(layer, widened)
     if storage:
         # Libraries ask the first parameter that they find.
@@ -66,10 +75,22 @@ def apply_storage(module: nn.Module, storage: str, dtype: torch.dtype) -> None:
 def _kept(module: nn.Module, storage: str) -> dict[str, _Pack]:
     """Layers whose weights are in that form in the file."""
     types = _KEPT.get(storage, frozenset())
+    stored = {
+        path: layer
+        for path, layer in module.named_modules()
+        if (packed := find_quantized(layer._parameters.get("weight"))) is not None
+        and packed.stored.dtype in types
+    }
+    others = {
+        id(item)
+        for layer in module.modules()
+        for name, item in layer._parameters.items()
+        if name != "weight" or not isinstance(layer, HOLDING_LAYERS)
+    }
     return {
         path: _as_it_is
-        for path, layer in _holders(module)
-        if (packed := find_quantized(layer.weight)) is not None and packed.stored.dtype in types
+        for path, layer in stored.items()
+        if id(layer._parameters["weight"]) not in others
     }
 
 
@@ -79,8 +100,8 @@ def _as_it_is(weight: Tensor) -> QuantizedWeight:
     return packed
 
 
-def _holders(module: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
-    """Layers that could hold a weight in another form: no other has the same."""
+def _quantizable(module: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
+    """Layers whose weight could be brought into another form: no other has the same."""
     uses = Counter(id(item) for layer in module.modules() for item in layer._parameters.values())
     for path, layer in module.named_modules():
         if isinstance(layer, QUANTIZABLE_LAYERS) and uses[id(layer._parameters.get("weight"))] == 1:
@@ -95,7 +116,7 @@ def iter_quantizable(module: nn.Module, storage: str) -> Iterator[tuple[str, nn.
         storage: ``float8``, ``int8`` or ``int4``.
     """
     patterns = [re.compile(pattern) for pattern in sensitive_patterns(module)]
-    for path, layer in _holders(module):
+    for path, layer in _quantizable(module):
         # What is in a delicate part is delicate, too.
         parts = accumulate(path.split("."), lambda before, name: f"{before}.{name}")
         is_delicate = any(pattern.search(part) for part in parts for pattern in patterns)

@@ -126,15 +126,22 @@ class QuantizedWeight:
 
     def rows(self, begin: int, end: int) -> QuantizedWeight:
         """Some of its rows; of forms that lie row by row."""
+        return self._with_rows(end - begin, lambda part: part[begin:end])
+
+    def look_up(self, numbers: Tensor) -> QuantizedWeight:
+        """The rows of some numbers, shape (rows,); of forms that lie row by row."""
+        return self._with_rows(len(numbers), lambda part: part.index_select(0, numbers))
+
+    def _with_rows(self, count: int, select: Callable[[Tensor], Tensor]) -> QuantizedWeight:
         total = self.shape[0]
         parts = {
             # What all rows share is the same of each of them.
-            name: part[begin:end]
+            name: select(part)
             if name not in _OF_ALL_ROWS and part.dim() and len(part) == total
             else part
             for name, part in self.parts.items()
         }
-        return replace(self, parts=parts, shape=(end - begin, *self.shape[1:]))
+        return replace(self, parts=parts, shape=(count, *self.shape[1:]))
 
 
 def concatenate_rows(items: Sequence[QuantizedWeight]) -> QuantizedWeight | None:
@@ -250,6 +257,17 @@ _SAME = {
 }
 
 
+_OF_AXES = {
+    torch.ops.aten.select.int,
+    torch.ops.aten.squeeze.default,
+    torch.ops.aten.squeeze.dim,
+    torch.ops.aten.squeeze.dims,
+    torch.ops.aten.unsqueeze.default,
+    torch.ops.aten.view.default,
+}
+"""Operations that may keep rows as they are."""
+
+
 class QuantizedTensor(torch.Tensor):
     """A tensor whose numbers are stored in a form; it has the type that they are computed in.
 
@@ -293,7 +311,7 @@ def find_quantized(tensor: Any) -> QuantizedWeight | None:
 
 
 def _as_stored(func: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
-    """What an operation gives that needs no numbers; None where it does."""
+    """What an operation gives that needs no numbers, or only some; None where it needs all."""
     aten, first = torch.ops.aten, args[0]
     if func is aten.cat.default and (len(args) == 1 or args[1] == 0):
         return _cat(first)
@@ -307,7 +325,9 @@ def _as_stored(func: Callable[..., Any], args: Sequence[Any], options: dict[str,
         return _split(first, *args[1:])
     if func is aten.slice.Tensor:
         return _slice(first, *args[1:])
-    return None
+    if func is aten.embedding.default:
+        return _look_up(first, args[1])
+    return _within_rows(first, func, args[1:]) if func in _OF_AXES else None
 
 
 def _cat(items: Sequence[Any]) -> QuantizedTensor | None:
@@ -352,6 +372,37 @@ def _slice(
     return _rows(tensor, begin, max(begin, stop))
 
 
+def _within_rows(
+    tensor: QuantizedTensor, func: Callable[..., Any], args: Sequence[Any]
+) -> QuantizedTensor | None:
+    """The same rows with other axes, such as pointwise convolutions as matrices; of numbers that
+    are only multiplied by a factor, for each row or for all."""
+    packed, rows = tensor.packed, len(tensor)
+    scale = packed.parts.get("scale")
+    if not isinstance(packed.format, ScaledNarrow) or rows == 1:
+        return None
+    if scale is not None and scale.numel() not in (1, rows):
+        return None
+    stored = func(packed.stored, *args)
+    is_of_rows = func is torch.ops.aten.select.int and args[0] % tensor.dim() == 0
+    if len(stored) != rows or is_of_rows:
+        return None
+    parts = {"stored": stored.contiguous()}
+    if scale is not None:
+        is_by_row = scale.numel() == rows
+        parts["scale"] = scale.reshape(-1, *[1] * (stored.dim() - 1)) if is_by_row else scale
+    shape = tuple(stored.shape)
+    return QuantizedTensor(replace(packed, parts=parts, shape=shape), tensor.dtype)
+
+
+def _look_up(table: QuantizedTensor, numbers: Tensor) -> Tensor:
+    """Rows of a table by their numbers: no others are dequantized."""
+    shape = (*numbers.shape, *table.shape[1:])
+    if not numbers.numel():
+        return torch.empty(shape, dtype=table.dtype, device=table.device)
+    return table.packed.look_up(numbers.reshape(-1)).dequantize(table.dtype).view(shape)
+
+
 def _rows(tensor: QuantizedTensor, begin: int, end: int) -> QuantizedTensor:
     return QuantizedTensor(tensor.packed.rows(begin, end), tensor.dtype)
 
@@ -375,7 +426,9 @@ QUANTIZABLE_LAYERS = (
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
 )
-"""Layers that can hold their weights so."""
+"""Layers whose weights can be brought into another form."""
+HOLDING_LAYERS = (*QUANTIZABLE_LAYERS, nn.Embedding)
+"""Layers that can hold their weights as a file does."""
 
 
 _MARK = "_computes_here"
@@ -407,21 +460,35 @@ class _Held:
     @property
     def weight(self) -> Tensor:
         """The weight in the type that is computed in, made for whoever asks."""
+        return self._packed.dequantize(self.holding.dtype)
+
+    @property
+    def _packed(self) -> QuantizedWeight:
         holding = self.holding
         parts = {name: self._parameters[name].view(kind) for name, kind in holding.types.items()}
-        return holding.format.dequantize(parts, holding.shape, holding.dtype)
+        return QuantizedWeight(holding.format, parts, holding.shape)
+
+
+class _HeldTable(_Held):
+    """The same of a table, of which only the rows that are looked up are dequantized."""
+
+    @property
+    def weight(self) -> Tensor:
+        """The table. As a tensor it also has a type and a device without being dequantized."""
+        return QuantizedTensor(self._packed, self.holding.dtype)
 
 
 @cache
 def _held(kind: type[Any]) -> type[Any]:
-    return type(f"Held{kind.__name__}", (_Held, kind), {})
+    holder = _HeldTable if issubclass(kind, nn.Embedding) else _Held
+    return type(f"Held{kind.__name__}", (holder, kind), {})
 
 
 def store_quantized(layer: Any, packed: QuantizedWeight, dtype: torch.dtype) -> None:
     """Let a layer hold its weight as it is stored, and compute in a type.
 
     Args:
-        layer: One of `QUANTIZABLE_LAYERS`.
+        layer: One of `HOLDING_LAYERS`.
     """
     del layer._parameters["weight"]
     kind: Any = type(layer)
@@ -433,6 +500,34 @@ def store_quantized(layer: Any, packed: QuantizedWeight, dtype: torch.dtype) -> 
         layer.register_parameter(name, nn.Parameter(whole, requires_grad=False))
     types = {name: part.dtype for name, part in packed.parts.items()}
     layer.holding = StoredWeight(packed.format, types, packed.shape, dtype)
+
+
+def share_quantized(layer: Any, holder: Any) -> None:
+    """Let a layer hold the weight that another one holds as it is stored, in the same memory.
+
+    Args:
+        layer: One of `HOLDING_LAYERS`.
+        holder: After `store_quantized`.
+    """
+    del layer._parameters["weight"]
+    kind: Any = type(layer)
+    layer.__class__ = _held(kind)
+    for name in holder.holding.types:
+        layer.register_parameter(name, holder._parameters[name])
+    layer.holding = holder.holding
+
+
+def widen_layer(layer: Any) -> None:
+    """Let a layer that `store_quantized` changed hold its weight in the type that it computes in.
+
+    Layers that share the weight keep it as it is stored.
+    """
+    weight = dequantize(layer.weight)
+    for name in layer.holding.types:
+        del layer._parameters[name]
+    del layer.holding
+    layer.__class__ = type(layer).__bases__[-1]
+    layer.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
 
 
 def quantized_shape(layer: nn.Module) -> tuple[int, ...] | None:

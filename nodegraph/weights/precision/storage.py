@@ -74,7 +74,7 @@ _DELICATE = re.compile(
 """Names of layers that stay as they are, diffusers' and those of who made the models, as near as
 names tell: what is loaded goes by what the model's class says."""
 _TABLE = re.compile(r"(token|position)_embedding|embed_tokens|token_embd|\bshared\.|attention_bias")
-"""Names of embeddings of words and places, which aren't kept in few bits."""
+"""Names of embeddings of words and places, which are kept in few bits only as a file has them."""
 
 
 def resolve_storage(storage: str, kinds: Collection[str]) -> str:
@@ -143,11 +143,13 @@ def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -
     wide = 8.0 * ITEM_BYTES[dtype]
 
     def bits(name: str, shape: Sequence[int], kind: str) -> float:
-        if not storage or len(shape) < 2 or not name.endswith("weight") or _TABLE.search(name):
+        if not storage or len(shape) < 2 or not name.endswith("weight"):
             return wide
         if stays:
             return QUANTIZED_BITS[kind] if kind in kept else wide
-        is_wide = _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
+        is_wide = (
+            _TABLE.search(name) or _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
+        )
         return wide if is_wide else _BITS[storage]
 
     return int(sum(prod(shape) * bits(name, shape, kind) for name, shape, kind in stored) / 8)

@@ -64,9 +64,9 @@ def test_the_bits_of_the_file_are_kept(
         assert held
         assert {item.types["stored"] for item in held} <= FLOAT8
         assert component.dtype == torch.float32
-        assert component_bytes(component) == pytest.approx(estimate_bytes(recipe), rel=0.12)
-        # Of this tiny encoder the words, which stay as they are, are the most.
-        assert component_bytes(component) < 0.7 * estimate_bytes(full)
+        # An estimate leaves out factors, of which narrow rows have many for their size.
+        assert component_bytes(component) == pytest.approx(estimate_bytes(recipe), rel=0.13)
+        assert component_bytes(component) < 0.4 * estimate_bytes(full)
         assert compact_bytes(recipe) is None
     assert recipes.vae == open_model(str(recipes.vae.files[0].path).rsplit("/", 2)[0], []).vae
 
