@@ -51,7 +51,8 @@ REFINER_ATTENTION_SIGN = LoraSign(
     r"^(noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image or Bria FIBO 2"
 )
 CROSS_ATTENTION_SIGN = LoraSign(
-    r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana, PixArt, Cosmos, Anima, CogView 4, Stable Audio Open or Shap-E"
+    r"^transformer_blocks_\d+_attn1_",
+    "LTX, Mochi, Sana, PixArt, Cosmos, Anima, CogView 4, Stable Audio Open or Shap-E",
 )
 IMAGE_STREAM_SIGN = LoraSign(
     r"^transformer_blocks_\d+_img_(mlp|mod)_", "Qwen-Image or NucleusMoE-Image"

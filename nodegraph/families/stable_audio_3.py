@@ -29,7 +29,11 @@ from nodegraph.weights.single_files.base import (
     Tensors,
     count_of,
 )
-from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout, renamed_layout
+from nodegraph.weights.single_files.renamed_layouts import (
+    EULER_FLOW,
+    denoiser_layout,
+    renamed_layout,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,7 +151,11 @@ _TRANSFORMER = denoiser_layout(
     "the transformer of Stable Audio 3",
     "StableAudio3DiTModel",
     marks=tuple(
-        ("to_cond_embed.0.weight", f"{prefix}global_cond_embedder.0.weight", f"{prefix}memory_tokens")
+        (
+            "to_cond_embed.0.weight",
+            f"{prefix}global_cond_embedder.0.weight",
+            f"{prefix}memory_tokens",
+        )
         for prefix in ("transformer.", "")
     ),
     names=OriginalNames(
