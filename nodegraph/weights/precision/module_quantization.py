@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from nodegraph.weights.lazy import diffusers
 from nodegraph.weights.precision.quantized_weights import FLOAT8 as FLOAT8_TYPES
 from nodegraph.weights.precision.quantized_weights import (
-    NF4_BLOCK,
     QUANTIZABLE_LAYERS,
     QuantizedWeight,
     dequantize,
@@ -25,7 +24,7 @@ from nodegraph.weights.precision.quantized_weights import (
     set_compute_device,
     store_quantized,
 )
-from nodegraph.weights.precision.storage import FLOAT8, INT4, INT8, STORED
+from nodegraph.weights.precision.storage import FLOAT8, INT4, INT8, NF4_BLOCK, STORED
 
 _KEPT = {STORED: {*FLOAT8_TYPES, torch.int8, torch.uint8}, FLOAT8: FLOAT8_TYPES}
 """Types that are kept as a file has them."""
