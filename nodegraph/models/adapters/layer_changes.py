@@ -23,7 +23,7 @@ from torch.nn import functional
 from nodegraph.errors import InvalidValue
 from nodegraph.models.adapters.layer_matching import ModuleLayers, Spans, widen
 from nodegraph.models.adapters.tensor_names import Shape
-from nodegraph.weights.precision.quantized_weights import quantized_shape
+from nodegraph.weights.precision.quantized_weights import quantized_shape, restore_weight
 from nodegraph.weights.precision.storage import fused_adapter_error
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -62,6 +62,8 @@ def with_changes(module: Module, changes: Changes) -> Module:
         layer = _wide_enough(twin, path, of_layer)
         # What a norm and the like have are so few numbers that a copy costs nothing.
         is_large = isinstance(layer, (nn.Linear, *_CONVOLUTIONS))
+        if not is_large and quantized_shape(layer) is not None:
+            restore_weight(layer)
         fused = [change for change in of_layer if change.is_fused or not is_large]
         apart = [change for change in of_layer if change not in fused]
         if fused:

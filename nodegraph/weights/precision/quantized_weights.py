@@ -434,6 +434,16 @@ def store_quantized(layer: Any, packed: QuantizedWeight, dtype: torch.dtype) -> 
     layer.holding = StoredWeight(packed.format, types, packed.shape, dtype)
 
 
+def restore_weight(layer: Any) -> None:
+    """Let a layer that holds its weight as it is stored hold it in the type that it computes in."""
+    weight = layer.weight
+    for name in layer.holding.types:
+        del layer._parameters[name]
+    del layer.holding
+    layer.__class__ = type(layer).__bases__[1]
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+
+
 def quantized_shape(layer: nn.Module) -> tuple[int, ...] | None:
     """The shape of a weight that is held so; None of other layers."""
     holding = getattr(layer, "holding", None)

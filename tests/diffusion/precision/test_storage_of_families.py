@@ -85,7 +85,7 @@ def layers_to_round(module: Any, storage: str) -> Iterator[str]:
         for name, child in layer.named_children():
             yield from visit(child, f"{path}.{name}" if path else name)
 
-    yield from visit(module, path)
+    yield from visit(module, "")
 
 
 CONVOLUTIONS = (
@@ -166,7 +166,9 @@ def latents(model: Model, family: str) -> Tensor:
         width, height = 168, 128
         options["change"] = as_it_is if family == "stable-cascade" else following(SHOWN[:1])
     else:
-        options |= {"frames": tiny.frames, "change": conditioned(model)}
+        # The first frame of this one is the image that it sees.
+        frames = 5 if family == "hunyuan-video-i2v" else tiny.frames
+        options |= {"frames": frames, "change": conditioned(model)}
     return model.make(width, height, **options).latents
 
 
