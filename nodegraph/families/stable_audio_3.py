@@ -173,6 +173,7 @@ _WHOLE = replace(
         ((r"model\.model\.", ""), (re.escape(_PADDING), "prompt_padding_embedding")),
     ),
     beginnings=("model.model.", _PADDING),
+    marks=tuple(tuple(f"model.model.{name}" for name in group) for group in _TRANSFORMER.marks),
 )
 """Source: diffusers, ``scripts/convert_stable_audio_3_to_diffusers.py``."""
 
