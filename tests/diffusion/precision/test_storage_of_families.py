@@ -258,9 +258,9 @@ def test_plans_know_what_stays_at_the_widths_that_classes_have_by_default(name: 
     with torch.device("meta"):
         module = kind(kind.config_class()) if getattr(kind, "config_class", None) else kind()
     shapes = {path: tuple(item.shape) for path, item in module.named_parameters()}
-    told = [(path, shape, "BF16") for path, shape in shapes.items()]
+    stored = [(path, shape, "BF16") for path, shape in shapes.items()]
     for storage, size in (("float8", 1.0), ("int8", 1.0), ("int4", 4.5 / 8)):
         narrow = {f"{path}.weight" for path, _ in iter_quantizable(module, storage)}
         held = sum(prod(shape) * (size if path in narrow else 2) for path, shape in shapes.items())
-        planned = bytes_in_memory(told, "bfloat16", storage)
+        planned = bytes_in_memory(stored, "bfloat16", storage)
         assert planned == pytest.approx(held, rel=LOOSE.get(name, 0.05)), storage
