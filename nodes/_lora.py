@@ -94,8 +94,8 @@ def _wrong_family(inputs: HookInputs, port: str, file: AdapterFile) -> Iterator[
     if guessed is None or family is None:
         return
     classes = [name for part in family.denoisers for name in part.classes]
-    # The guess only knows image models.
-    makes_items = family.latent.only_size is not None
+    # The guess knows no models of items, except those with signs.
+    makes_items = family.latent.only_size is not None and not family.lora_signs
     if makes_items or not may_fit(guessed, family.name, classes):
         yield Finding(
             "lora",

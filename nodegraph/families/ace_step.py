@@ -458,6 +458,12 @@ ACE_STEP = AceStep(
     speedups=frozenset(),
     perturbs_attention=False,
     skips_blocks=False,
-    lora_signs=(LoraSign(r"^(decoder_)?layers_\d+_(self|cross)_attn_(?!norm\d)", "ACE-Step 1.5"),),
+    lora_signs=(
+        LoraSign(
+            # Stable Audio has these names, too.
+            r"^(decoder_)?layers_\d+_(self|cross)_attn_(?!norm\d|to_(q|kv|qkv|out)$)",
+            "ACE-Step 1.5",
+        ),
+    ),
     comfyui_type="ace",
 )

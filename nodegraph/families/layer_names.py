@@ -39,9 +39,9 @@ DIT_SIGN = LoraSign(
     "Sana, PixArt, MiniMax H3 or Hunyuan-DiT",
 )
 REFINED_SIGN = LoraSign(
-    # The names that it doesn't take are those of ACE-Step and ERNIE-Image.
+    # The names that it doesn't take are those of ACE-Step, ERNIE-Image and Stable Audio.
     r"^(layers|noise_refiner|context_refiner)_\d+_"
-    r"(?!self_attn_|self_attention_|adaLN_(sa|mlp)_ln|cross_attn_|mlp_)",
+    r"(?!self_attn_|self_attention_|adaLN_(sa|mlp)_ln|cross_attn_|mlp_|ff_ff_|to_local_embed_)",
     "Z-Image, Lumina 2, Ideogram 4 or Bria FIBO 2",
 )
 UNSPLIT_ATTENTION_SIGN = LoraSign(
@@ -51,7 +51,8 @@ REFINER_ATTENTION_SIGN = LoraSign(
     r"^(noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image or Bria FIBO 2"
 )
 CROSS_ATTENTION_SIGN = LoraSign(
-    r"^transformer_blocks_\d+_attn1_", "LTX, Mochi, Sana, PixArt, Cosmos, Anima or CogView 4"
+    r"^transformer_blocks_\d+_attn1_",
+    "LTX, Mochi, Sana, PixArt, Cosmos, Anima, CogView 4, Stable Audio Open or Shap-E",
 )
 IMAGE_STREAM_SIGN = LoraSign(
     r"^transformer_blocks_\d+_img_(mlp|mod)_", "Qwen-Image or NucleusMoE-Image"
@@ -59,6 +60,12 @@ IMAGE_STREAM_SIGN = LoraSign(
 BLOCK_ATTENTION_SIGN = LoraSign(r"^blocks_\d+_attn[12]_", "Wan or Hunyuan-DiT")
 SELF_AND_CROSS_SIGN = LoraSign(
     r"^blocks_\d+_(self|cross)_attn_to_", "LongCat-AudioDiT or Wan Animate 2"
+)
+STABLE_AUDIO_SIGN = LoraSign(
+    # Queries of cross-attention have the same name in ACE-Step.
+    r"^(transformer_)?layers_\d+_(self_attn_to_(qkv|out)|cross_attn_to_(kv|out)|ff_ff_[02]_?(proj)?)$"
+    r"|^transformer_layers_\d+_cross_attn_to_q$",
+    "Stable Audio Open or 3",
 )
 JOINT_ATTENTION_SIGN = LoraSign(
     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)", "Stable Diffusion 3 or Flux"

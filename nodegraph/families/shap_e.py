@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment
 from nodegraph.families.prompt_media import ImagePromptReader
 from nodegraph.families.shap_e_renderer import OnProgress, extract_mesh, render_views
@@ -194,6 +195,10 @@ _COMMON: dict[str, Any] = {
     "speedups": frozenset(),
     "perturbs_attention": False,
     "skips_blocks": False,
+    "lora_signs": (
+        LoraSign(r"^(embedding_proj|proj_to_clip_embeddings)$", "Shap-E"),
+        CROSS_ATTENTION_SIGN,
+    ),
 }
 
 SHAP_E = ShapE(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import SECONDS, Config, Family, Part, Warn, encoded
 from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN, STABLE_AUDIO_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.prompts import MusicPrompt
 from nodegraph.weights.lazy import torch
@@ -142,21 +143,38 @@ _HEAD = 64
 """Width of an attention head in the published model, which no tensor shows."""
 _NORMS = {"norm1": "pre_norm", "norm2": "cross_attend_norm", "norm3": "ff_norm"}
 _BLOCK, _LAYER = "transformer_blocks.*.", "transformer.layers.*."
+_LAYERS: Table = (
+    ("attn1.{to_q,to_k,to_v}", "self_attn.to_qkv"),
+    ("attn1.to_out.0", "self_attn.to_out"),
+    ("attn2.to_q", "cross_attn.to_q"),
+    ("attn2.{to_k,to_v}", "cross_attn.to_kv"),
+    ("attn2.to_out.0", "cross_attn.to_out"),
+    ("ff.net.0.proj", "ff.ff.0.proj"),
+    ("ff.net.2", "ff.ff.2"),
+)
+
+
+def layer_names(layers: Table) -> Table:
+    """Names of the layers of transformer blocks, also as files have them whose names begin with
+    ``transformer.`` alone, which is taken for a prefix."""
+    begins = (_LAYER, _LAYER.removeprefix("transformer."))
+    return tuple(
+        (f"{_BLOCK}{ours}", f"{begin}{theirs}") for begin in begins for ours, theirs in layers
+    )
+
+
 _NAMES: Table = (
-    (f"{_BLOCK}attn1.{{to_q,to_k,to_v}}", f"{_LAYER}self_attn.to_qkv"),
-    (f"{_BLOCK}attn1.to_out.0", f"{_LAYER}self_attn.to_out"),
-    (f"{_BLOCK}attn2.to_q", f"{_LAYER}cross_attn.to_q"),
-    (f"{_BLOCK}attn2.{{to_k,to_v}}", f"{_LAYER}cross_attn.to_kv"),
-    (f"{_BLOCK}attn2.to_out.0", f"{_LAYER}cross_attn.to_out"),
-    (f"{_BLOCK}ff.net.0.proj", f"{_LAYER}ff.ff.0.proj"),
-    (f"{_BLOCK}ff.net.2", f"{_LAYER}ff.ff.2"),
+    *layer_names(_LAYERS),
     *(
         (f"{_BLOCK}{ours}.{part}", f"{_LAYER}{theirs}.{letter}")
         for ours, theirs in _NORMS.items()
         for part, letter in (("weight", "gamma"), ("bias", "beta"))
     ),
-    ("proj_in", "transformer.project_in"),
-    ("proj_out", "transformer.project_out"),
+    *(
+        (f"proj_{end}", f"{prefix}project_{end}")
+        for end in ("in", "out")
+        for prefix in ("transformer.", "")
+    ),
     ("time_proj.weight", "timestep_features.weight"),
     *(
         (f"{ours}.{at}", f"{theirs}.{at}")
@@ -457,5 +475,10 @@ STABLE_AUDIO = StableAudio(
     speedups=frozenset(),
     perturbs_attention=False,
     skips_blocks=False,
+    lora_signs=(
+        LoraSign(r"^(timestep|global|cross_attention)_proj_[02]$", "Stable Audio Open"),
+        STABLE_AUDIO_SIGN,
+        CROSS_ATTENTION_SIGN,
+    ),
     comfyui_type="stable_audio",
 )

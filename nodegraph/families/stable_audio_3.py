@@ -9,17 +9,31 @@ Source: diffusers, ``pipelines/stable_audio_3``.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import SECONDS, Config, Family, Part, Warn, encoded
+from nodegraph.families.layer_names import STABLE_AUDIO_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.prompts import MusicPrompt
-from nodegraph.families.stable_audio import StableAudioFormat, check_tags_alone
+from nodegraph.families.stable_audio import StableAudioFormat, check_tags_alone, layer_names
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory
-from nodegraph.weights.single_files.base import FileLayout, Tensors
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import (
+    FileLayout,
+    OriginalNames,
+    Table,
+    Tensors,
+    count_of,
+)
+from nodegraph.weights.single_files.renamed_layouts import (
+    EULER_FLOW,
+    denoiser_layout,
+    renamed_layout,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,7 +95,87 @@ def sound_frames_3(seconds: float) -> int:
     return max(1, math.ceil(seconds * RATE / HOP))
 
 
-# The published file. Its transformer and VAE are not read, and T5Gemma has a folder.
+# The published file. Its VAE is not read, and T5Gemma has a folder.
+
+_BLOCK, _LAYER = "transformer_blocks.*.", "transformer.layers.*."
+_LAYERS: Table = (
+    *((name, name) for name in ("self_attn.to_qkv", "self_attn.to_out")),
+    *((name, name) for name in ("cross_attn.to_q", "cross_attn.to_kv", "cross_attn.to_out")),
+    *((name, name) for name in ("to_local_embed.0", "to_local_embed.2")),
+    ("ff.proj_in", "ff.ff.0.proj"),
+    ("ff.proj_out", "ff.ff.2"),
+)
+_TENSORS = (
+    *(f"{norm}.gamma" for norm in ("pre_norm", "cross_attend_norm", "ff_norm")),
+    *(f"{part}_attn.{norm}.gamma" for part in ("self", "cross") for norm in ("q_norm", "k_norm")),
+    "to_scale_shift_gate",
+)
+_NAMES: Table = (
+    *layer_names(_LAYERS),
+    *((f"{_BLOCK}{name}", f"{_LAYER}{name}") for name in _TENSORS),
+    *(
+        (f"proj_{end}", f"{prefix}project_{end}")
+        for end in ("in", "out")
+        for prefix in ("transformer.", "")
+    ),
+    *(
+        (name, f"transformer.{name}")
+        for name in ("global_cond_embedder.0", "global_cond_embedder.2", "memory_tokens")
+    ),
+    ("rotary_pos_emb.inv_freq", "transformer.rotary_pos_emb.inv_freq"),
+)
+_PADDING = "conditioner.conditioners.prompt.padding_embedding"
+"""What stands for padding of the text, which diffusers has in the transformer."""
+
+
+def _transformer_config(shapes: Shapes) -> dict[str, Any]:
+    width, features = shapes["to_timestep_embed.0.weight"]
+    block = "transformer_blocks.0."
+    return {
+        "io_channels": shapes["preprocess_conv.weight"][0],
+        "embed_dim": width,
+        "depth": count_of(shapes, r"transformer_blocks\.(\d+)\."),
+        "num_heads": width // shapes[f"{block}self_attn.q_norm.gamma"][0],
+        "cond_token_dim": shapes["to_cond_embed.0.weight"][1],
+        "global_cond_dim": shapes["to_global_embed.0.weight"][1],
+        "local_add_cond_dim": shapes[f"{block}to_local_embed.0.weight"][1],
+        "timestep_features_dim": features,
+        "ff_mult": shapes[f"{block}ff.proj_out.weight"][1] / width,
+        "num_memory_tokens": shapes["memory_tokens"][0],
+        "use_differential_attention": shapes[f"{block}self_attn.to_qkv.weight"][0] == 5 * width,
+    }
+
+
+_TRANSFORMER = denoiser_layout(
+    "stable-audio-3-transformer",
+    "the transformer of Stable Audio 3",
+    "StableAudio3DiTModel",
+    marks=tuple(
+        (
+            "to_cond_embed.0.weight",
+            f"{prefix}global_cond_embedder.0.weight",
+            f"{prefix}memory_tokens",
+        )
+        for prefix in ("transformer.", "")
+    ),
+    names=OriginalNames(
+        _NAMES,
+        # Queries, keys and values of the first attention stand before those of the second there.
+        reordered=(("self_attn.to_qkv", (0, 3, 1, 4, 2)),),
+    ),
+    config=_transformer_config,
+    scheduler={**EULER_FLOW, "num_train_timesteps": 1, "shift": 1.0},
+)
+_WHOLE = replace(
+    renamed_layout(
+        "stable-audio-3-file",
+        _TRANSFORMER,
+        ((r"model\.model\.", ""), (re.escape(_PADDING), "prompt_padding_embedding")),
+    ),
+    beginnings=("model.model.", _PADDING),
+    marks=tuple(tuple(f"model.model.{name}" for name in group) for group in _TRANSFORMER.marks),
+)
+"""Source: diffusers, ``scripts/convert_stable_audio_3_to_diffusers.py``."""
 
 _CONDITIONER = "conditioner.conditioners.seconds_total."
 _LINEAR = f"{_CONDITIONER}embedder.embedding.1."
@@ -230,7 +324,7 @@ STABLE_AUDIO_3 = StableAudio3(
         "StableAudio3AudioToAudioPipeline",
         "StableAudio3InpaintPipeline",
     ),
-    denoisers=(Part("transformer", ("StableAudio3DiTModel",)),),
+    denoisers=(Part("transformer", ("StableAudio3DiTModel",), files=(_WHOLE, _TRANSFORMER)),),
     encoders=(
         Part("text_encoder", ("T5GemmaEncoderModel",)),
         Part("duration_embedder", ("StableAudio3DurationEmbedder",), files=(_LENGTH_FILE,)),
@@ -246,5 +340,13 @@ STABLE_AUDIO_3 = StableAudio3(
     speedups=frozenset(),
     perturbs_attention=False,
     skips_blocks=False,
+    lora_signs=(
+        LoraSign(
+            r"^transformer_blocks_\d+_(self|cross)_attn_to_|^(transformer_)?global_cond_embedder_"
+            r"|^(transformer_blocks|(transformer_)?layers)_\d+_to_local_embed_",
+            "Stable Audio 3",
+        ),
+        STABLE_AUDIO_SIGN,
+    ),
     comfyui_type="stable_audio",
 )

@@ -49,7 +49,7 @@ from nodegraph.models.adapters.layer_changes import (
     structural_copy,
     with_changes,
 )
-from nodegraph.models.adapters.layer_matching import Spans, match
+from nodegraph.models.adapters.layer_matching import OriginalLocation, Spans, match
 from nodegraph.models.adapters.tensor_names import LayerParts
 from nodegraph.models.gligen import GLIGEN, attach_gligen
 from nodegraph.models.ip_adapters.image_prompt_files import IP_ADAPTER
@@ -82,6 +82,7 @@ class AdapterTensors:
     def __init__(self, path: Path, dtype: str, metadata: Mapping[str, str]) -> None:
         self._tensors = read_tensors([path], dtype)
         self._settings = _peft_settings(metadata)
+        self._trainer_settings = _trainer_settings(metadata)
 
     def change(self, stem: str, parts: LayerParts, spans: Spans | None) -> LayerChange:
         """The change of one layer; in DoRA without its lengths.
@@ -120,8 +121,12 @@ class AdapterTensors:
             None where there are none.
         """
         if "magnitude" in parts.tensors:
-            magnitudes = self._tensors[parts.tensors["magnitude"]].flatten()
-            return rows_of(magnitudes, spans), True
+            magnitudes = self._tensors[parts.tensors["magnitude"]]
+            of_columns = self._trainer_settings.get("adapter_type") == "dora-cols"
+            # The trainer's first files have a row of them, and do not name the kind.
+            if of_columns or (magnitudes.dim() == 2 and len(magnitudes) == 1 < magnitudes.numel()):
+                return magnitudes.flatten(), False
+            return rows_of(magnitudes.flatten(), spans), True
         if "dora_scale" not in parts.tensors:
             return None
         magnitudes = self._tensors[parts.tensors["dora_scale"]]
@@ -137,6 +142,8 @@ class AdapterTensors:
         return self._settings_scale(stem, rank)
 
     def _settings_scale(self, stem: str, rank: int) -> float:
+        if "alpha" in self._trainer_settings:
+            return float(self._trainer_settings["alpha"]) / rank
         module, _, path = stem.partition(".")
         settings = self._settings.get(module, {})
         alpha = settings.get("lora_alpha")
@@ -182,6 +189,16 @@ def _peft_settings(metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     except (ValueError, AttributeError):
         return {}
     return settings_by_module
+
+
+def _trainer_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Settings of the trainer of Stable Audio 3; see `tensor_names.TRAINER_MARK`."""
+    try:
+        settings = json.loads(metadata.get("lora_config", "{}"))
+        float(settings.get("alpha", 1))
+    except (ValueError, TypeError, AttributeError):
+        return {}
+    return dict(settings)
 
 
 def _rank(there: Mapping[str, Tensor], kind: str) -> int | None:
@@ -293,6 +310,12 @@ def adapt_modules(
     }
 
 
+def _is_whole(location: OriginalLocation) -> bool:
+    """Whether a layer has all rows of the original one."""
+    spans = location.spans
+    return spans is None or sum(end - begin for begin, end in spans) == location.rows
+
+
 def _collect(
     adapter: Adapter, modules: Mapping[str, nn.Module], dtype: str, changes: _Changes
 ) -> None:
@@ -323,7 +346,7 @@ def _collect_layers(
         lengths = tensors.magnitudes(parts, spans)
         if lengths is not None:
             values, of_rows = lengths
-            if spans is not None and not of_rows:
+            if not of_rows and not _is_whole(change.location):
                 raise InvalidFile(
                     f"{path} changes {change.stem} with DoRA along its inputs, and the model "
                     "splits that layer into several parts",

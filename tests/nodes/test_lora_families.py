@@ -15,11 +15,15 @@ from nodegraph.models.adapters.layer_changes import layers_of
 from tests.diffusion.adapters import files
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_stable_cascade import stable_cascade, stable_cascade_decoder
-from tests.diffusion.families.tiny_models import TINY, TINY_SOUND
+from tests.diffusion.families.tiny_models import TINY, TINY_SOLIDS, TINY_SOUND
 from tests.nodes.conftest import Bench, link
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")  # Chroma
-ALL = {**TINY, **TINY_SOUND}
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning"),  # Chroma
+    # Of a function of numpy that the scheduler of Shap-E uses.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+ALL = {**TINY, **TINY_SOUND, **TINY_SOLIDS}
 QUICK = ("sd1", "sdxl", "kolors", "flux", "chroma", "qwen-image", "qwen-image-edit", "wan")
 
 SIBLINGS = [

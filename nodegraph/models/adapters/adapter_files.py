@@ -363,6 +363,8 @@ def read_adapter(path: Path) -> AdapterFile:
         raise InvalidFile(f"{path} is not an adapter file", expected="a .safetensors file")
     header = read_header(path)
     parts, others = group_tensors(header.shapes)
+    if any(map(_BORA.search, others)):
+        _refuse_unread_kinds(path, header.shapes)
     if not parts:
         _refuse_unread_kinds(path, header.shapes)
         example = next(iter(sorted(header.shapes)), "nothing")
@@ -383,10 +385,14 @@ _UNREAD = {
         "GLoRA": r"[ab][12]\.weight",
         "IA3": r"on_input|ia3_l",
         "VeRA": r"vera_\w+",
+        "LoRA-XS": r"M_xs",
+        "BoRA": r"magnitude_[rc]",
     }.items()
 }
-"""By kind of adapter that isn't read here: what peft and LyCORIS call its tensors, behind the
-layer's name."""
+"""By kind of adapter that isn't read here: what peft, LyCORIS and the trainer of Stable Audio 3
+call its tensors, behind the layer's name."""
+_BORA = _UNREAD["BoRA"]
+"""Its matrices are those of a LoRA, which alone would be another change."""
 _OF_BUTTERFLIES = 4
 """Axes of LyCORIS' ``oft_blocks`` where it is BOFT; OFT has one less."""
 

@@ -62,6 +62,9 @@ def with_changes(module: Module, changes: Changes) -> Module:
         layer = _wide_enough(twin, path, of_layer)
         # What a norm and the like have are so few numbers that a copy costs nothing.
         is_large = isinstance(layer, (nn.Linear, *_CONVOLUTIONS))
+        if not is_large and quantized_shape(layer) is not None:
+            # A change of some rows of a table, too, would else be worked out for each prompt.
+            widen_layer(layer)
         fused = [change for change in of_layer if change.is_fused or not is_large]
         apart = [change for change in of_layer if change not in fused]
         if fused:
@@ -116,9 +119,6 @@ def _adapt(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
 
 @torch.no_grad()
 def _fuse(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
-    if isinstance(layer, nn.Embedding) and quantized_shape(layer) is not None:
-        # A change that is only some rows of a product would be worked out for each prompt.
-        widen_layer(layer)
     own = layer.get_parameter("weight")
     weight, bias = _changed(layer, changes)
     layer._parameters["weight"] = nn.Parameter(weight.to(own.dtype), requires_grad=False)

@@ -192,23 +192,25 @@ def _row_locations(
     total = sum(layers[path][0] for path in paths)
     begin = 0
     for path in paths:
-        end = begin + layers[path][0]
-        if _is_swapped(network, path, layers[path]):
-            yield OriginalLocation(path, total, ((end // 2, end), (0, end // 2)))
+        rows = layers[path][0]
+        order = _block_order(network, path, layers[path])
+        if order:
+            size = rows // len(order)
+            spans = tuple((begin + size * at, begin + size * (at + 1)) for at in order)
+            yield OriginalLocation(path, total, spans)
         else:
-            yield OriginalLocation(path, total, None if len(paths) == 1 else ((begin, end),))
-        begin = end
+            spans = ((begin, begin + rows),)
+            yield OriginalLocation(path, total, None if len(paths) == 1 else spans)
+        begin += rows
 
 
-def _is_swapped(network: OriginalNames, path: str, shape: Shape) -> bool:
-    """Whether diffusers has the two halves of this layer the other way round."""
-    if path == "norm_out.linear":
-        return network.swaps_output
-    if network.swaps(path):
-        return True
+def _block_order(network: OriginalNames, path: str, shape: Shape) -> tuple[int, ...]:
+    """Equal blocks of the original's rows in the order of this layer; empty if it is the same."""
     # In the last block the prompt goes no further: its modulation is that of an output.
     is_last = path.endswith("norm1_context.linear") and shape[0] == 2 * shape[1]
-    return network.swaps_context and is_last
+    if (network.swaps_output and path == "norm_out.linear") or (network.swaps_context and is_last):
+        return 1, 0
+    return network.block_order(path, shape)
 
 
 @cache

@@ -116,6 +116,11 @@ _IRREGULAR = tuple(
         (r"^(double_blocks\.\d+)\.processor\.(qkv|proj)_lora2$", r"\1.txt_attn.\2"),
         (r"^(single_blocks\.\d+)\.processor\.qkv_lora$", r"\1.qkv"),
         (r"^(single_blocks\.\d+)\.processor\.proj_lora$", r"\1.linear2"),
+        # Stable Audio's trainer, for the parts of its whole model
+        (
+            r"^(?:model\.){1,2}(?=transformer\.|to_\w+_embed\.|(?:pre|post)process_conv$)",
+            "",
+        ),
         # ACE-Step 1.5, whose transformer is called so in ComfyUI and in its own file
         (r"^decoder[._](layers[._]\d+[._](?:self_attn|cross_attn|mlp)[._])", r"\1"),
     )
@@ -126,6 +131,11 @@ Shape = tuple[int, ...]
 
 _NAME = r"(?:\.[^.]+)?"
 """peft writes the adapter's own name, such as ``default``, between a part and its ``weight``."""
+TRAINER_MARK = r"\.parametrizations\.weight"
+"""Pattern of what the trainer of Stable Audio 3 writes behind a layer's name.
+
+Source: https://github.com/Stability-AI/stable-audio-3, ``stable_audio_3/models/lora``.
+"""
 _SUFFIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern + "$"), part)
     for pattern, part in (
@@ -135,6 +145,11 @@ _SUFFIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\.lora_down\.weight", "down"),
         (r"\.lora_up\.weight", "up"),
         (r"\.lora_mid\.weight", "mid"),
+        # The trainer of Stable Audio 3, by torch's parametrizations.
+        (rf"{TRAINER_MARK}\.\d+\.lora_A", "down"),
+        (rf"{TRAINER_MARK}\.\d+\.lora_B", "up"),
+        (rf"{TRAINER_MARK}\.\d+\.magnitude", "magnitude"),
+        (rf"{TRAINER_MARK}\.\d+\.baked_vnorm_row", "norms"),
         (rf"\.lora_magnitude_vector{_NAME}(?:\.weight)?", "magnitude"),
         (r"\.dora_scale", "dora_scale"),
         (r"\.alpha", "alpha"),

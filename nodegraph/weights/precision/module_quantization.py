@@ -15,7 +15,6 @@ from nodegraph.weights.lazy import diffusers
 from nodegraph.weights.precision.quantized_weights import FLOAT8 as FLOAT8_TYPES
 from nodegraph.weights.precision.quantized_weights import (
     HOLDING_LAYERS,
-    NF4_BLOCK,
     QUANTIZABLE_LAYERS,
     QuantizedWeight,
     dequantize,
@@ -27,7 +26,7 @@ from nodegraph.weights.precision.quantized_weights import (
     share_quantized,
     store_quantized,
 )
-from nodegraph.weights.precision.storage import FLOAT8, INT4, INT8, STORED
+from nodegraph.weights.precision.storage import FLOAT8, INT4, INT8, NF4_BLOCK, STORED
 
 _KEPT = {STORED: {*FLOAT8_TYPES, torch.int8, torch.uint8}, FLOAT8: FLOAT8_TYPES}
 """Types that are kept as a file has them."""

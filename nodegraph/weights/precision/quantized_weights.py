@@ -21,19 +21,18 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.weights.gguf_files import BLOCKS
+from nodegraph.weights.precision.storage import NF4_BLOCK
 
 FLOAT8 = frozenset({torch.float8_e4m3fn, torch.float8_e5m2})
 """Numbers of 8 bits that files hold."""
 
-NF4_BLOCK = 64
-"""Numbers that share a factor. Source: Dettmers et al. 2023, arXiv:2305.14314."""
 NF4 = (
     *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453),
     *(-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0),
     *(0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224),
     *(0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0),
 )
-"""The levels. Source: appendix E there."""
+"""The levels of NF4. Source: Dettmers et al. 2023, arXiv:2305.14314, appendix E."""
 
 _PIECE = 2**17
 """Numbers that are read at once: few enough to stay near the processor."""

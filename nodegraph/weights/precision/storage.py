@@ -52,6 +52,9 @@ ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 STORED = "stored"
 """Of a recipe whose files hold weights in few bits, which are kept."""
 
+NF4_BLOCK = 64
+"""Numbers that share a factor. Source: Dettmers et al. 2023, arXiv:2305.14314."""
+
 _BITS = {FLOAT8: 8.0, INT8: 8.0, INT4: 4.5}
 """Of a number, with its share of the factors."""
 
@@ -69,11 +72,15 @@ _FLOAT8_KINDS = frozenset({"F8_E4M3", "F8_E5M2", "MXFP8"})
 _DELICATE = re.compile(
     r"norm|(pos|patch)_?embed|condition_embedder|context_embedder\.\w+\."
     r"|\btxt_in\.[a-z_]+\.|\b(time|text)_(embedding|projection)\.|\bimg_emb\."
-    r"|(img|txt)_mod\.lin|\.modulation\.lin|joint_blocks\..*adaLN|\bfinal_layer\.adaLN"
+    r"|(img|txt)_mod\.lin|\bsingle_blocks\..*\.modulation\.lin|joint_blocks\..*adaLN"
+    r"|\bfinal_layer\.adaLN|modulation\.out_layer|\btime_embeddings\.|^proj_(in|out)\."
 )
 """Names of layers that stay as they are, diffusers' and those of who made the models, as near as
 names tell: what is loaded goes by what the model's class says."""
-_TABLE = re.compile(r"(token|position)_embedding|embed_tokens|token_embd|\bshared\.|attention_bias")
+_TABLE = re.compile(
+    r"(token|position|token_type|word)_embedding|\baudio_embeddings\.|\bembed\.|embed_tokens"
+    r"|token_embd|\bshared\.|attention_bias"
+)
 """Names of embeddings of words and places, which are kept in few bits only as a file has them."""
 
 
@@ -143,12 +150,14 @@ def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -
     wide = 8.0 * ITEM_BYTES[dtype]
 
     def bits(name: str, shape: Sequence[int], kind: str) -> float:
-        if not storage or len(shape) < 2 or not name.endswith("weight"):
+        is_weight = f".{name}".endswith(".weight")
+        if not storage or len(shape) < 2 or not is_weight:
             return wide
         if stays:
             return QUANTIZED_BITS[kind] if kind in kept else wide
+        has_blocks = len(shape) == 2 and prod(shape) % NF4_BLOCK == 0
         is_wide = (
-            _TABLE.search(name) or _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
+            _TABLE.search(name) or _DELICATE.search(name) or (storage == INT4 and not has_blocks)
         )
         return wide if is_wide else _BITS[storage]
 

@@ -41,6 +41,9 @@ class OriginalNames(NamedTuple):
         swaps_context: The same of the prompt's modulation in the last block.
         swapped: Ends of the names of further layers whose two halves diffusers has the other way
             round, such as those of a gated MLP.
+        reordered: Ends of the names of layers whose rows are blocks, each as high as the layer is
+            wide, and the original's blocks in the order that diffusers has them. A layer with
+            another number of blocks keeps its order. They have no bias.
         equal_rows: Whether layers that were one have equally many rows. If not, queries are as wide
             as what they are made of.
         widened: The layer of which adapters may have half the columns, or twice as many; empty if
@@ -53,10 +56,23 @@ class OriginalNames(NamedTuple):
     widened: str = ""
     swapped: tuple[str, ...] = ()
     equal_rows: bool = False
+    reordered: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
-    def swaps(self, layer: str) -> bool:
-        """Whether a layer is one of `swapped`."""
-        return layer.endswith(tuple(f".{end}" for end in self.swapped))
+    def block_order(self, layer: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Equal blocks of the original's rows in the order that a layer here has them.
+
+        Args:
+            layer: Its name here.
+            shape: Of its weight.
+        Returns:
+            Empty if the order is that of the original.
+        """
+        if layer.endswith(tuple(f".{end}" for end in self.swapped)):
+            return 1, 0
+        for end, order in self.reordered:
+            if layer.endswith(f".{end}") and shape[0] == len(order) * shape[-1]:
+                return order
+        return ()
 
 
 SAME_NAMES = OriginalNames()

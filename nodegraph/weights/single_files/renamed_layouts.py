@@ -96,9 +96,8 @@ def rename_tensors(tensors: Mapping[str, Tensor], names: OriginalNames) -> dict[
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name, new, rows in _unique(_places(shapes, names)):
         tensor = tensors[name] if rows is None else tensors[name][rows]
-        converted[new] = (
-            swap_scale_shift(tensor) if _is_swapped(new, names) and new != name else tensor
-        )
+        order = _block_order(new, tuple(tensor.shape), names) if new != name else ()
+        converted[new] = reorder_blocks(tensor, order) if order else tensor
     return converted
 
 
@@ -189,17 +188,25 @@ def _rows(layers: Sequence[str], total: int, wide: int, names: OriginalNames) ->
         begin += size
 
 
-def _is_swapped(name: str, names: OriginalNames) -> bool:
-    """Whether diffusers has the two halves of that tensor the other way round."""
+def _block_order(name: str, shape: tuple[int, ...], names: OriginalNames) -> tuple[int, ...]:
+    """Equal blocks of a tensor's rows in diffusers' order; empty if that is the file's."""
     layer = name.rpartition(".")[0]
-    return (names.swaps_output and layer == "norm_out.linear") or names.swaps(layer)
+    if names.swaps_output and layer == "norm_out.linear":
+        return 1, 0
+    return names.block_order(layer, shape)
 
 
 def swap_scale_shift(tensor: Tensor) -> Tensor:
     """A modulation's tensor with its two halves, scale and shift, the other way round."""
+    return reorder_blocks(tensor, (1, 0))
+
+
+def reorder_blocks(tensor: Tensor, order: Sequence[int]) -> Tensor:
+    """A tensor with equal blocks of its rows in another order."""
     import torch
 
-    return torch.cat(tensor.chunk(2)[::-1])
+    blocks = tensor.chunk(len(order))
+    return torch.cat([blocks[index] for index in order])
 
 
 @cache

@@ -16,6 +16,17 @@ _LTX2: dict[str, Any] = {
     "caption_channels": 24,
     "rope_type": "split",
 }
+_STABLE_AUDIO_3: dict[str, Any] = {
+    "io_channels": 4,
+    "embed_dim": 32,
+    "depth": 2,
+    "num_heads": 2,
+    "cond_token_dim": 12,
+    "global_cond_dim": 20,
+    "local_add_cond_dim": 5,
+    "timestep_features_dim": 8,
+    "num_memory_tokens": 3,
+}
 
 LATER_DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "auraflow": (
@@ -97,6 +108,43 @@ LATER_DENOISERS: Mapping[str, tuple[str, dict[str, Any]]] = {
                 for stream in ("", "audio_")
                 for name in ("gated_attn", "cross_attn_mod")
             },
+        },
+    ),
+    "stable_audio": (
+        "StableAudioDiTModel",
+        {
+            **_HEADS,
+            "in_channels": 4,
+            "out_channels": 4,
+            "num_layers": 2,
+            "num_key_value_attention_heads": 1,
+            "cross_attention_dim": 24,
+            "cross_attention_input_dim": 12,
+            "time_proj_dim": 8,
+            "global_states_input_dim": 20,
+        },
+    ),
+    "stable_audio_3": ("StableAudio3DiTModel", _STABLE_AUDIO_3),
+    "stable_audio_3_small": (
+        "StableAudio3DiTModel",
+        {**_STABLE_AUDIO_3, "use_differential_attention": False},
+    ),
+    "shap_e": (
+        "PriorTransformer",
+        {
+            **_HEADS,
+            "num_layers": 2,
+            "embedding_dim": 24,
+            "num_embeddings": 16,
+            "additional_embeddings": 0,
+            "time_embed_act_fn": "gelu",
+            "norm_in_type": "layer",
+            "embedding_proj_norm_type": "layer",
+            "encoder_hid_proj_type": None,
+            "added_emb_type": None,
+            "time_embed_dim": 40,
+            "embedding_proj_dim": 12,
+            "clip_embed_dim": 48,
         },
     ),
     "minimax_h3_pruned": (

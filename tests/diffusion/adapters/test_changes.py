@@ -23,6 +23,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "linear": lambda: nn.Linear(6, 8),
     "bare": lambda: nn.Linear(6, 8, bias=False),
     "conv": lambda: nn.Conv2d(4, 8, 3, stride=2, padding=1),
+    "pointwise": lambda: nn.Conv1d(4, 8, 1),
     "depthwise": lambda: nn.Conv2d(8, 8, 3, padding=1, groups=8),
     "video": lambda: nn.Conv3d(4, 8, (1, 2, 2), stride=(1, 2, 2)),
 }
@@ -309,3 +310,26 @@ def test_half_precision_stays_half(module: nn.ModuleDict, tmp_path: Path) -> Non
             {"unet": half}, [files.adapter(path, kind=kind)], dtype="bfloat16"
         )
         assert found["unet"]["linear"](torch.randn(1, 6).bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora-rows", "dora-cols", "dora"])
+@pytest.mark.parametrize("name", ["linear", "pointwise"])
+def test_the_format_of_the_trainer_of_stable_audio(
+    module: nn.ModuleDict, name: str, kind: str, tmp_path: Path
+) -> None:
+    """Its first files name no axis of DoRA's lengths, which then lie along it."""
+    weight = module[name].get_parameter("weight")
+    flat = weight.flatten(1)
+    down, up = torch.randn(2, flat.shape[1]), torch.randn(8, 2)
+    stem = f"unet.{name}.parametrizations.weight.0."
+    tensors = {f"{stem}lora_A": down, f"{stem}lora_B": up}
+    changed = flat + up @ down * 1.5
+    if kind != "lora":
+        axis = 1 if kind == "dora-rows" else 0
+        lengths = torch.rand(flat.shape[1 - axis]) + 0.5
+        changed = changed / changed.norm(dim=axis, keepdim=True) * lengths.unsqueeze(axis)
+        tensors[f"{stem}magnitude"] = lengths[None] if kind == "dora" else lengths
+        tensors[f"{stem}baked_vnorm_row"] = torch.ones(8)
+    settings = {"lora_config": json.dumps({"rank": 2, "alpha": 3, "adapter_type": kind})}
+    change = (changed - flat).view_as(weight)
+    _check(module, name, tensors, change, tmp_path, metadata=settings)

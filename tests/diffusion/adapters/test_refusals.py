@@ -89,6 +89,7 @@ def test_what_is_no_adapter_is_no_adapter(content: str, tmp_path: Path) -> None:
         ("IA3", "on_input", ()),
         ("IA3", "ia3_l.default", (8, 1)),
         ("VeRA", "vera_lambda_b", (8,)),
+        ("LoRA-XS", "parametrizations.weight.0.M_xs", (4, 4)),
     ],
 )
 def test_an_adapter_of_a_kind_that_is_not_read_is_named(
@@ -97,6 +98,15 @@ def test_an_adapter_of_a_kind_that_is_not_read_is_named(
     name = f"lora_unet_mid_block_attentions_0_proj_in.{ending}"
     path = files.saved({name: torch.zeros(shape)}, tmp_path / "other.safetensors")
     with raises(InvalidFile, given=f"{kind}, with tensors such as {name}"):
+        read_adapter(path)
+
+
+def test_bora_is_not_taken_for_its_lora(tmp_path: Path) -> None:
+    stem = "transformer.layers.0.self_attn.to_out.parametrizations.weight.0."
+    shapes = {"lora_A": (2, 8), "lora_B": (8, 2), "magnitude_r": (8,), "magnitude_c": (8,)}
+    tensors = {f"{stem}{end}": torch.ones(shape) for end, shape in shapes.items()}
+    path = files.saved(tensors, tmp_path / "other.safetensors")
+    with raises(InvalidFile, given=f"BoRA, with tensors such as {stem}magnitude_c"):
         read_adapter(path)
 
 

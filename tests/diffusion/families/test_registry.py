@@ -762,9 +762,7 @@ def test_the_docs_say_of_each_family_what_it_lacks() -> None:
     assert generate_families.SPEED.read_text("utf-8") == generate_families.speed_text(), command
 
 
-_SOLIDS = frozenset(
-    ("single file", "LoRA", "ComfyUI", "attention guiders", "block guiders", "inpaint")
-)
+_SOLIDS = frozenset(("single file", "ComfyUI", "attention guiders", "block guiders", "inpaint"))
 _NUMBERS = {"LoRA", "ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint"}
 """What families of numbers, such as of molecules, do without: they have no images."""
 LACKS: dict[str, set[str]] = {
@@ -822,8 +820,8 @@ LACKS: dict[str, set[str]] = {
     "kandinsky5-edit": {"ComfyUI", "img2img", "inpaint"},
     "kandinsky5-video": {"img2img", "inpaint"},
     "ace-step": {"attention guiders", "block guiders", "img2img", "inpaint"},
-    "stable-audio": {"LoRA", "attention guiders", "block guiders", "img2img", "inpaint"},
-    "stable-audio-3": {"single file", "LoRA", "attention guiders", "block guiders", "img2img"},
+    "stable-audio": {"attention guiders", "block guiders", "img2img", "inpaint"},
+    "stable-audio-3": {"attention guiders", "block guiders", "img2img"},
     "longcat-audio": {
         *("single file", "ComfyUI", "attention guiders", "block guiders", "img2img", "inpaint")
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,17 +10,22 @@ from types import MappingProxyType
 from typing import Any
 
 import diffusers as d
+import pytest
 import torch
 import transformers as tf
 from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import Audio, Conditioning, Latent
-from nodegraph.diffusion import encode_prompt, load_component, sample
+from nodegraph.diffusion import encode_prompt, load_component, open_model, sample
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.identification import identify_tensors
 from nodegraph.families.prompts import MusicPrompt
-from nodegraph.families.stable_audio_3 import HOP, RATE, sound_frames_3
+from nodegraph.families.stable_audio_3 import HOP, RATE, STABLE_AUDIO_3, sound_frames_3
+from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.conditioning import encode_music
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+from nodegraph.models.derived_components import derive
 from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.models.vae import decode_sound, encode_sound
 from tests.messages import raises
@@ -36,6 +42,8 @@ OPTIONS: Mapping[str, Any] = MappingProxyType(
 )
 TEXT = "a red cat"
 HOP_HERE = 16
+WIDTH = 32
+"""Of the transformer."""
 
 
 def t5_gemma(words: Any) -> Any:
@@ -80,7 +88,7 @@ def stable_audio_3() -> Any:
         tokenizer=words,
         duration_embedder=d.StableAudio3DurationEmbedder(output_dim=16, fourier_dim=8),
         transformer=d.StableAudio3DiTModel(
-            embed_dim=32,
+            embed_dim=WIDTH,
             depth=2,
             num_heads=1,
             cond_token_dim=16,
@@ -223,6 +231,96 @@ def test_the_length_conditioner_is_read_from_the_published_file(
         assert torch.equal(own[name], item)
     with raises(InvalidFile, port="file_2"):
         open_text_encoder("stable-audio-3", {"file": names["file"]}, [])
+
+
+def original_transformer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The transformer of the published file, with the rows of the joined layer in its order."""
+    named = {}
+    for name, item in tensors.items():
+        top, *others = name.split(".")
+        if name == "prompt_padding_embedding":
+            named["conditioner.conditioners.prompt.padding_embedding"] = item
+            continue
+        if top == "transformer_blocks":
+            end = ".".join(others[1:])
+            end = end.replace("ff.proj_in", "ff.ff.0.proj").replace("ff.proj_out", "ff.ff.2")
+            inner = f"transformer.layers.{others[0]}.{end}"
+        elif top in ("proj_in", "proj_out"):
+            inner = f"transformer.project_{top[5:]}.weight"
+        elif top in ("global_cond_embedder", "memory_tokens", "rotary_pos_emb"):
+            inner = f"transformer.{name}"
+        else:
+            inner = name
+        named[f"model.model.{inner}"] = unordered(item) if "to_qkv" in name else item
+    return {name: item.clone().contiguous() for name, item in named.items()}
+
+
+def unordered(rows: Tensor) -> Tensor:
+    """Rows of the joined layer in the order of the published file."""
+    if len(rows) != 5 * WIDTH:
+        return rows
+    query, query_2, key, key_2, value = rows.chunk(5)
+    return torch.cat([query, key, value, query_2, key_2])
+
+
+def plain_attention() -> Any:
+    """As Stable Audio 3 small, which has no second attention."""
+    pipeline = stable_audio_3()
+    config = {**pipeline.transformer.config, "use_differential_attention": False}
+    pipeline.transformer = d.StableAudio3DiTModel.from_config(config)
+    return pipeline
+
+
+@pytest.mark.parametrize("build", [stable_audio_3, plain_attention])
+def test_the_transformer_is_read_from_the_published_file(
+    build: Callable[[], Any], model_of: ModelOf, tmp_path: Path
+) -> None:
+    pipeline, folder = model_of(build)
+    file = tmp_path / "stable_audio_3_medium.safetensors"
+    wanted = pipeline.transformer.state_dict()
+    save_file({**original_transformer(wanted), "pretransform.model.bias": torch.ones(1)}, file)
+    model: Any = load_component(open_denoiser(DenoiserRequest(str(file)), []), "cpu")
+    own = model.modules["transformer"].state_dict()
+    assert own.keys() == wanted.keys()
+    assert all(torch.equal(own[name], item) for name, item in wanted.items())
+    text = prompt(folder, seconds_of(8))
+    assert torch.equal(sampled(model, text), sampled(folder.part("model"), text))
+
+
+def test_published_widths_are_read_from_shapes() -> None:
+    with torch.device("meta"):
+        network = d.StableAudio3DiTModel()
+    names = original_transformer({**network.state_dict()})
+    shapes = {name: tuple(item.shape) for name, item in names.items()}
+    layout = STABLE_AUDIO_3.denoisers[0].files[0]
+    assert layout.prefix(shapes) == ""
+    config = layout.config(shapes)
+    assert config == {name: network.config[name] for name in config}
+    assert identify_tensors(shapes).title == "the transformer of Stable Audio 3"
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "model.model."])
+def test_a_lora_of_the_makers_changes_the_rows_that_it_was_trained_on(
+    prefix: str, model_of: ModelOf, tmp_path: Path
+) -> None:
+    pipeline, folder = model_of(stable_audio_3)
+    layer = pipeline.transformer.transformer_blocks[1].self_attn.to_qkv
+    generator = torch.Generator().manual_seed(4)
+    down = torch.randn(2, WIDTH, generator=generator)
+    up = torch.randn(5 * WIDTH, 2, generator=generator)
+    stem = f"{prefix}transformer.layers.1.self_attn.to_qkv.parametrizations.weight.0."
+    file = tmp_path / "lora.safetensors"
+    settings = {"lora_config": json.dumps({"rank": 2, "alpha": 1, "adapter_type": "lora"})}
+    save_file({f"{stem}lora_A": down, f"{stem}lora_B": up}, file, settings)
+    recipe = open_model(str(folder.folder), []).model
+
+    adapted = OpenedAdapter(file, fused=True).apply_to(recipe, 1.0)
+
+    assert adapted.matched is not None
+    assert adapted.matched.total == len(adapted.matched.applied) == 1
+    found = derive(folder.part("model"), adapted.recipe).module
+    found = found.transformer_blocks[1].self_attn.to_qkv.weight
+    torch.testing.assert_close(unordered(found), unordered(layer.weight) + up @ down / 2)
 
 
 def test_lengths_are_whole_latent_frames() -> None:

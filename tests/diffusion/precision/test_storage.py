@@ -393,3 +393,22 @@ def test_adapters_are_not_fused_with_what_is_stored(lora: Path, sd1_folder: Path
 
     with raises(InvalidValue, port="fused"):
         OpenedAdapter(lora, fused=True).apply_to(recipe, 1.0)
+
+
+@torch.inference_mode()
+def test_an_adapter_changes_a_transposed_convolution_over_what_is_stored(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    module: Any = nn.ModuleDict({"up": nn.ConvTranspose1d(4, 6, 2), "flat": nn.Linear(4, 4)})
+    apply_storage(module.requires_grad_(False), "int8", torch.float32)
+    stored, x = module["up"].weight, torch.randn(1, 4, 5)
+    down, up = torch.randn(2, 6, 2), torch.randn(4, 2, 1)
+    path = files.saved(files.peft_file({"up": (down, up)}, "unet."), tmp_path / "lora.safetensors")
+
+    adapted: Any = adapt_modules({"unet": module}, [files.adapter(path)], dtype="float32")["unet"]
+
+    change = (up.flatten(1) @ down.flatten(1)).view(4, 6, 2)
+    bias = module["up"].bias
+    expected = nn.functional.conv_transpose1d(x, stored + change, bias)
+    torch.testing.assert_close(adapted["up"](x), expected)
+    assert torch.equal(module["up"](x), nn.functional.conv_transpose1d(x, stored, bias))
+    assert quantized_shape(adapted["flat"]) is not None
