@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.weights.lazy import diffusers
+from nodegraph.weights.precision.groupwise_int4 import fits_groups, quantize_groupwise_int4
 from nodegraph.weights.precision.quantized_weights import FLOAT8 as FLOAT8_TYPES
 from nodegraph.weights.precision.quantized_weights import (
     NF4_BLOCK,
@@ -25,7 +26,7 @@ from nodegraph.weights.precision.quantized_weights import (
     set_compute_device,
     store_quantized,
 )
-from nodegraph.weights.precision.storage import FLOAT8, INT4, INT8, STORED
+from nodegraph.weights.precision.storage import FLOAT8, INT4, INT8, LINEAR_ONLY, STORED, UINT4
 
 _KEPT = {STORED: {*FLOAT8_TYPES, torch.int8, torch.uint8}, FLOAT8: FLOAT8_TYPES}
 """Types that are kept as a file has them."""
@@ -36,6 +37,7 @@ _PACK: dict[str, _Pack] = {
     FLOAT8: lambda weight: quantize_float8(dequantize(weight)),
     INT8: lambda weight: quantize_int8(dequantize(weight)),
     INT4: lambda weight: quantize_int4(dequantize(weight)),
+    UINT4: lambda weight: quantize_groupwise_int4(dequantize(weight)),
 }
 
 
@@ -92,20 +94,24 @@ def iter_quantizable(module: nn.Module, storage: str) -> Iterator[tuple[str, nn.
 
     Args:
         module: May be on the meta device.
-        storage: ``float8``, ``int8`` or ``int4``.
+        storage: ``float8``, ``int8``, ``int4`` or ``uint4``.
     """
     patterns = [re.compile(pattern) for pattern in sensitive_patterns(module)]
     for path, layer in _holders(module):
         # What is in a delicate part is delicate, too.
         parts = accumulate(path.split("."), lambda before, name: f"{before}.{name}")
         is_delicate = any(pattern.search(part) for part in parts for pattern in patterns)
-        if not is_delicate and (storage != INT4 or _fits_int4(layer)):
+        if not is_delicate and (storage not in LINEAR_ONLY or _fits_int4(layer, storage)):
             yield path, layer
 
 
-def _fits_int4(layer: nn.Module) -> bool:
+def _fits_int4(layer: nn.Module, storage: str) -> bool:
     # Of convolutions, which have few numbers, bitsandbytes leaves the weights as they are, too.
-    return isinstance(layer, nn.Linear) and layer.weight.numel() % NF4_BLOCK == 0
+    if not isinstance(layer, nn.Linear):
+        return False
+    if storage == UINT4:
+        return fits_groups(layer.weight.shape)
+    return layer.weight.numel() % NF4_BLOCK == 0
 
 
 def sensitive_patterns(module: nn.Module) -> tuple[str, ...]:

@@ -42,9 +42,16 @@ def with_storage(model: DiffusionModel, storage: str) -> DiffusionModel:
 STORAGE = "storage"
 """Option of a recipe whose weights are kept in fewer bits than they are computed in."""
 
-AUTO, FULL, FLOAT8, INT8, INT4 = "auto", "full", "float8", "int8", "int4"
-STORAGES = (AUTO, FULL, FLOAT8, INT8, INT4)
+AUTO, FULL, FLOAT8, INT8, INT4, UINT4 = "auto", "full", "float8", "int8", "int4", "uint4"
+STORAGES = (AUTO, FULL, FLOAT8, INT8, INT4, UINT4)
 """What may be asked for."""
+
+LINEAR_ONLY = frozenset({INT4, UINT4})
+"""Storages that leave the weights of convolutions as they are."""
+
+UINT4_GROUP = 64
+"""Numbers of a row that share a scale and a zero point in `UINT4`. With both in bfloat16, a number
+takes 4.5 bits, as in NF4. Rows that do not consist of whole groups stay as they are."""
 
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 """Of a number in the precisions of recipes."""
@@ -52,7 +59,7 @@ ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 STORED = "stored"
 """Of a recipe whose files hold weights in few bits, which are kept."""
 
-_BITS = {FLOAT8: 8.0, INT8: 8.0, INT4: 4.5}
+_BITS = {FLOAT8: 8.0, INT8: 8.0, INT4: 4.5, UINT4: 4.5}
 """Of a number, with its share of the factors."""
 
 QUANTIZED_BITS = {
@@ -147,7 +154,8 @@ def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -
             return wide
         if stays:
             return QUANTIZED_BITS[kind] if kind in kept else wide
-        is_wide = _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
+        is_wide = _DELICATE.search(name) or (storage in LINEAR_ONLY and len(shape) != 2)
+        is_wide = is_wide or (storage == UINT4 and shape[1] % UINT4_GROUP != 0)
         return wide if is_wide else _BITS[storage]
 
     return int(sum(prod(shape) * bits(name, shape, kind) for name, shape, kind in stored) / 8)
