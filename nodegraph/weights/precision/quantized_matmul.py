@@ -167,7 +167,7 @@ Int4Arrangement = Callable[[Tensor, Tensor, tuple[int, ...]], Tensor]
 (groups, rows, 2) in bfloat16, and of the shape of the weight."""
 
 _CUDA_COLUMNS = 1024
-"""Columns of a weight are filled up to a multiple of it, as torchao does with those of the input."""
+"""Columns of a weight are filled up to a multiple of it, as torchao fills those of the input."""
 _CUDA_TILES = 8
 """Of 16 columns that the kernel reads at once: what torchao uses."""
 

@@ -33,8 +33,8 @@ from nodegraph.models.loading import compact_bytes, estimate_bytes
 from nodegraph.models.model_sources import locate_model
 from nodegraph.models.offloading import offload_layers
 from nodegraph.residency import component_bytes
-from nodegraph.weights.precision.module_quantization import apply_storage, iter_quantizable
 from nodegraph.weights.precision.groupwise_int4 import quantize_groupwise_int4
+from nodegraph.weights.precision.module_quantization import apply_storage, iter_quantizable
 from nodegraph.weights.precision.quantized_weights import (
     NF4,
     concatenate_rows,
