@@ -209,7 +209,8 @@ class Family(ABC):
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
         image_inputs: What prompts of its models may have: ``references``, ``control``, ``driving``;
-            with ``paired``, a control image is seen beside the model's own, not by more channels.
+            with ``paired``, a control image is seen beside the model's own, not by more channels;
+            with ``same images``, the text encoder reads the images of the references, too.
         video_inputs: Of its videos: what a model takes by its configuration, of `VIDEO_MEDIA`.
         needs_media: Whether a prompt must have one of these `video_inputs`.
         wide: Whether latents stay in float32 between steps for models of every precision.
@@ -572,6 +573,10 @@ class Family(ABC):
             prompts: The positive ones, as returned by `fit`.
         """
         return None
+
+    def fills_masked_image(self, config: Config) -> bool:
+        """Return whether the model is an inpainting model, by the denoiser's configuration."""
+        return False
 
     def takes_scale(self, config: Config) -> bool:
         """Return whether the model has a guidance scale input, by the denoiser's configuration."""

@@ -11,6 +11,8 @@ from nodegraph.errors import InvalidValue
 
 STAGE_C_LATENT = "stage C latent"
 """What stage B of Stable Cascade follows."""
+MASKED_IMAGE = "masked image"
+"""What inpainting models fill. The latent may bring it, too: with a noise mask."""
 DRIVING_VIDEO = "driving video"
 """What Wan Animate 2 follows."""
 
@@ -44,6 +46,11 @@ LACKING: Mapping[str, tuple[str, str]] = {
     STAGE_C_LATENT: (
         "stage B of Stable Cascade needs the latent of stage C, and the conditioning has none",
         "Put a StageBConditioning between the prompt and the sampler.",
+    ),
+    MASKED_IMAGE: (
+        "the model fills masked images, and the conditioning has none",
+        "Put an InpaintConditioning between the prompts and the sampler, or sample an image's "
+        "latent with a noise mask.",
     ),
     "control image": (
         "the model needs a control image, and the conditioning has none",
