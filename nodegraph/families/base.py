@@ -574,6 +574,14 @@ class Family(ABC):
         """
         return None
 
+    def needs_video_input(self, config: Config) -> bool:
+        """Return whether prompts must have one of the `video_inputs` of the model.
+
+        Args:
+            config: The denoiser's configuration.
+        """
+        return self.needs_media
+
     def fills_masked_image(self, config: Config) -> bool:
         """Return whether the model is an inpainting model, by the denoiser's configuration."""
         return False

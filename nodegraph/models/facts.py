@@ -256,7 +256,7 @@ def family_facts(
         positions=tuple(family.position_limits(denoiser) or ()),
         sound_levels=schedule.get("_class_name") in SOUND_CLASSES,
         takes=tuple(sorted(taken)),
-        needs=_media_needed(family, taken),
+        needs=_media_needed(family, denoiser, taken),
     )
 
 
@@ -275,11 +275,12 @@ def _media_taken(family: Family, denoiser: Config) -> Iterator[str]:
     yield from VIDEO_MEDIA if family.video_inputs is None else family.video_inputs(denoiser)
 
 
-def _media_needed(family: Family, taken: frozenset[str]) -> str:
+def _media_needed(family: Family, denoiser: Config, taken: frozenset[str]) -> str:
     """The medium that prompts of a model must have; empty if a text is enough."""
     # A model that sees the control image beside its own makes images of text alone, too.
     by_channels = {"control image"} if "paired" not in family.image_inputs else set()
-    needed = taken if family.needs_media else taken & {*by_channels, MASKED_IMAGE}
+    needs_video = family.needs_video_input(denoiser)
+    needed = taken if needs_video else taken & {*by_channels, MASKED_IMAGE}
     return next((medium for medium in LACKING if medium in needed), "")
 
 

@@ -21,6 +21,9 @@ from tests.diffusion.families.test_stable_cascade import stable_cascade_decoder
 from tests.diffusion.families.test_wan_animate2 import wan_animate_2
 from tests.diffusion.families.test_z_image_omni import z_image_omni
 from tests.diffusion.families.video_models import (
+    wan22_5b,
+    wan22_5b_fun_control,
+    wan22_5b_inpaint,
     wan22_i2v,
     wan_animate,
     wan_control,
@@ -33,6 +36,8 @@ SLOW = pytest.mark.slow
 BUILDS = [
     (stable_cascade_decoder, "stage C latent"),
     (wan22_i2v, "first image"),
+    pytest.param(wan22_5b_inpaint, "first image", marks=SLOW),
+    pytest.param(wan22_5b_fun_control, "control video", marks=SLOW),
     pytest.param(wan_vace, "VACE context", marks=SLOW),
     pytest.param(wan_animate, "animation", marks=SLOW),
     pytest.param(wan_fun_camera, "camera path", marks=SLOW),
@@ -74,6 +79,16 @@ def test_a_prompt_without_what_the_model_follows_is_found(
         if problem.node == "sample"
     }
     assert ("positive", *LACKING[medium]) in found
+
+
+def test_the_model_of_text_and_images_needs_no_image(bench: Bench) -> None:
+    nodes = loaded(bench, wan22_5b)
+    nodes["latent"] = {
+        "type": "EmptyVideoLatent",
+        "inputs": {"width": 64, "height": 64, "frames": 9},
+    }
+    nodes["sample"] = sampled(link("prompt"), link("latent"))
+    assert found_at(bench, nodes, "sample") == []
 
 
 @pytest.mark.parametrize(
