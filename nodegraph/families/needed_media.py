@@ -6,6 +6,7 @@ Imports no torch. Nodes check it before a run, and families when they sample.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from nodegraph.errors import InvalidValue
 
@@ -58,6 +59,20 @@ LACKING: Mapping[str, tuple[str, str]] = {
     ),
 }
 """By what is added to a prompt: the message and the hint where a prompt lacks it."""
+
+
+class MediaNeeds:
+    """What prompts of a family's models must have, by the configuration of their denoiser."""
+
+    needs_media: bool
+
+    def needs_video_input(self, config: Mapping[str, Any]) -> bool:
+        """Return whether prompts must have one of the model's `video_inputs`."""
+        return self.needs_media
+
+    def fills_masked_image(self, config: Mapping[str, Any]) -> bool:
+        """Return whether the model is an inpainting model."""
+        return False
 
 
 def lacking_error(medium: str, port: str) -> InvalidValue:

@@ -45,17 +45,17 @@ def multiply_by_torchao(module: nn.Module) -> int:
     Raises:
         InvalidValue: The installed torchao lacks what is needed.
     """
-    bits: set[int] = set()
+    widths: set[int] = set()
     count = 0
     for layer in module.modules():
-        if found := _bits(layer):
+        if width := _bits(layer):
             kind: Any = type(layer)
-            layer.__class__ = _multiplying(kind, found)
-            bits.add(found)
+            layer.__class__ = _multiplying(kind, width)
+            widths.add(width)
             count += 1
-    if 8 in bits:
+    if 8 in widths:
         _kernels()
-    if 4 in bits:
+    if 4 in widths:
         _int4_tensors()
     return count
 
