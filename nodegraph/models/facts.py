@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Config, Family
-from nodegraph.families.checkpoint_parts import CHECKPOINT
 from nodegraph.families.image_conditioning import VIDEO_MEDIA
 from nodegraph.families.needed_media import LACKING, MASKED_IMAGE
 from nodegraph.families.registry import FAMILIES, get_family
@@ -136,6 +135,8 @@ def model_facts(
             facts["latent_channels"] = family.latent.latent_channels(vae)
             facts["held_decoding"], facts["held_encoding"] = coding_memory(family.latent, vae)
             if family.latent.sound_parts:
+                from nodegraph.families.checkpoint_parts import CHECKPOINT  # of few models alone
+
                 roles = {part.role for part in port_files(source, family, (), allow_pickle=True)[2]}
                 is_shared = CHECKPOINT in roles  # the parts of such a file are not told apart
                 sound = {part.role for part in family.latent.sound_parts}
