@@ -17,8 +17,8 @@ The part `precision` compares bfloat16 with float32 on a CPU, which decides what
 a network as large as Stable Diffusion 1.5's, of random weights, at 256 pixels, the embedded model,
 and its VAE.
 
-The part `quantized` needs the package torchao, which multiplies weights stored in 8 bits. It is
-compared with widened weights and with the unquantized model.
+The part `quantized` needs the package torchao, which multiplies weights stored in 8 bits or 4. It
+is compared with widened weights and with the unquantized model.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from nodegraph.models.speed.speed_support import compile_blocks
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.weights.numerics import bfloat16_speedup
 from nodegraph.weights.precision.module_quantization import apply_storage
-from nodegraph.weights.precision.storage import FLOAT8, INT8
+from nodegraph.weights.precision.storage import FLOAT8, INT8, UINT4
 
 MIB = 2**20
 PEAK_AIM = 50.0
@@ -139,10 +139,11 @@ def separate_prompts(rival: Rival, device: str, times: int) -> Iterator[Figure]:
 
 
 def quantized(rival: Rival, device: str, times: int) -> Iterator[Figure]:
-    """What products in 8 bits lose beside widened weights, and how many times as fast they are."""
+    """What products of torchao lose beside widened weights, and how many times as fast they are."""
     exact = rival.sample(rival.denoiser, 7)
     spread = 4 * exact.std()  # as an image's values, which span 1
-    for storage in (INT8, FLOAT8):
+    storages = (INT8, FLOAT8, UINT4) if rival.denoiser.dtype == torch.bfloat16 else (INT8, FLOAT8)
+    for storage in storages:
         module = copy.deepcopy(rival.denoiser.module)
         apply_storage(module, storage, rival.denoiser.dtype)
         module.to(device)

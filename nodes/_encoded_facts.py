@@ -32,6 +32,11 @@ def encoded_outputs(inputs: HookInputs) -> dict[str, Facts]:
     return {"latent": _known({**_sides(inputs), **batch, **made})}
 
 
+def unmasked_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """As `encoded_outputs`, of latents without a noise mask."""
+    return {"latent": {**encoded_outputs(inputs)["latent"], "masked": False}}
+
+
 def inpaint_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Facts of InpaintConditioning: those of the latent, and the family of the prompt."""
     family = {"family": inputs.fact("conditioning", "family")}

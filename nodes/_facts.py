@@ -11,6 +11,7 @@ from nodegraph.core.context import CpuDevice
 from nodegraph.families.family_checks import (
     Medium,
     check_decodes_images,
+    check_decodes_sound,
     check_is_image,
     check_vae_medium,
 )
@@ -57,9 +58,15 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
         "vae": {
             **_latent_facts(known),
             **{name: facts[name] for name in of_vae},
+            **sound_fact(known.get("decodes_sound")),
             **number_size_fact(inputs),
         },
     }
+
+
+def sound_fact(decodes_sound: bool | None) -> Facts:
+    """Whether a VAE has parts for the sound of videos; nothing of VAEs that are never asked."""
+    return {} if decodes_sound is None else {"decodes_sound": decodes_sound}
 
 
 def _missing_parts_fact(inputs: HookInputs) -> Facts:
@@ -246,6 +253,8 @@ def vae_findings(inputs: HookInputs, medium: Medium, node: str) -> Iterator[Find
     try:
         if form is not None:
             check_vae_medium(get_latent_format(form), medium, node)
+        if medium == "sound" and inputs.fact("vae", "decodes_sound") is False:
+            check_decodes_sound(has_parts=False)
     except InvalidValue as error:
         yield error_to_finding("vae", error)
 

@@ -214,8 +214,10 @@ def keyframe_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def first_image_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """A prompt with a first image."""
-    return _with_medium(inputs, "first image")
+    """A prompt with a first image, and the size of that."""
+    facts = _with_medium(inputs, "first image")["conditioning"]
+    size = inputs.fact("image", "width"), inputs.fact("image", "height")
+    return {"conditioning": facts if None in size else {**facts, "first_image_size": size}}
 
 
 def vace_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -250,7 +252,16 @@ def stage_b_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 def reference_facts(inputs: HookInputs) -> dict[str, Facts]:
     """A prompt with reference images, if a latent is linked."""
-    return _with_medium(inputs, "references" if is_linked(inputs, "latent") else None)
+    has_latent = is_linked(inputs, "latent")
+    facts = _with_medium(inputs, "references" if has_latent else None)["conditioning"]
+    before = inputs.fact("conditioning", "reference_images")
+    added = inputs.fact("latent", "batch") if has_latent else 0
+    counted = {
+        "prompt_images": inputs.fact("conditioning", "prompt_images"),
+        "reference_images": None if before is None or added is None else before + added,
+    }
+    known = {name: count for name, count in counted.items() if count is not None}
+    return {"conditioning": {**facts, **known}}
 
 
 def control_image_facts(inputs: HookInputs) -> dict[str, Facts]:

@@ -20,7 +20,14 @@ from ._facts import error_to_finding
 
 def text_facts(_: HookInputs) -> dict[str, Facts]:
     """A prompt to which no other node has added anything."""
-    return {"conditioning": {"media": ()}}
+    return {"conditioning": {"media": (), "prompt_images": 0, "reference_images": 0}}
+
+
+def edit_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """As `text_facts`, of a prompt that was encoded with images."""
+    facts: dict[str, object] = {"media": (), "reference_images": 0}
+    count = inputs.fact("images", "batch")
+    return {"conditioning": facts if count is None else {**facts, "prompt_images": count}}
 
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:

@@ -9,13 +9,20 @@ from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.families.family_checks import (
+    check_first_image_size,
     check_has_video,
+    check_same_images,
     check_samples_sound,
     check_takes_guides,
     check_takes_sound,
     check_untiled,
 )
-from nodegraph.families.needed_media import DRIVING_VIDEO, STAGE_C_LATENT, lacking_error
+from nodegraph.families.needed_media import (
+    DRIVING_VIDEO,
+    MASKED_IMAGE,
+    STAGE_C_LATENT,
+    lacking_error,
+)
 from nodegraph.families.position_limits import PositionLimits
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.sampler_names import (
@@ -204,6 +211,7 @@ _WITHOUT = {
     "first image": "Load the image-to-video model of this family.",
     "control video": "Remove ControlVideoConditioning, or load a Fun control model.",
     "camera path": "Remove CameraConditioning, or load a Fun camera model of Wan.",
+    MASKED_IMAGE: "Remove InpaintConditioning, or load an inpainting model.",
     "VACE context": "Remove VaceConditioning, or load a model of Wan VACE.",
     "animation": "Remove AnimationConditioning, or load a model of Wan Animate.",
     DRIVING_VIDEO: "Remove DrivingVideoConditioning, or load a model of Wan Animate 2.",
@@ -227,9 +235,34 @@ def _check_media(inputs: HookInputs, *, family_title: str) -> Iterator[Finding]:
                     hint=_WITHOUT[medium],
                     code="wrong-model",
                 )
+        needed = inputs.fact("model", "needs")
+        # A latent with a noise mask brings the masked image; only few nodes say that it has none.
+        is_elsewhere = needed == MASKED_IMAGE and inputs.fact("latent", "masked") is not False
         # A node that does not say what it adds leaves `media` unknown.
-        if inputs.fact(port, "media") == () and (needed := inputs.fact("model", "needs")):
+        if needed and not is_elsewhere and inputs.fact(port, "media") == ():
             yield error_to_finding(port, lacking_error(needed, port))
+        yield from _check_prompt_images(inputs, port)
+        yield from _check_first_image(inputs, port)
+
+
+def _check_prompt_images(inputs: HookInputs, port: str) -> Iterator[Finding]:
+    """Find prompts whose images are not those of their references, by their numbers."""
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    counts = inputs.fact(port, "prompt_images"), inputs.fact(port, "reference_images")
+    if family is not None and "same images" in family.image_inputs and None not in counts:
+        yield from check_findings(partial(check_same_images, port=port), port, *counts)
+
+
+def _check_first_image(inputs: HookInputs, port: str) -> Iterator[Finding]:
+    """Find first images of another size than that of the latent."""
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    image = inputs.fact(port, "first_image_size")
+    latent = inputs.fact("latent", "width"), inputs.fact("latent", "height")
+    # Keyframes are conditions beside the video, which the family compares itself.
+    if family is None or family.first_picture == "keyframes" or image is None or None in latent:
+        return
+    check = partial(check_first_image_size, port=port)
+    yield from check_findings(check, port, image, latent, family.latent.spatial, code="wrong-size")
 
 
 _ARTICLES = {"references": "reference images", "animation": "an animation"}
@@ -338,7 +371,7 @@ def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
         # The model rounds the size to its own cells.
         del facts["width"], facts["height"]
     known = {name: value for name, value in facts.items() if value}
-    return {"latent": {**known, "frames": 1}}
+    return {"latent": {**known, "frames": 1, "masked": False}}
 
 
 def empty_layers(inputs: HookInputs) -> dict[str, Facts]:

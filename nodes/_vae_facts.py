@@ -8,9 +8,9 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.models.facts import coding_memory
 from nodegraph.models.model_files import computed_dtype
-from nodegraph.models.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
+from nodegraph.models.vae_files import AUTO, vae_bytes, vae_format, vae_has_sound, vae_stamp
 
-from ._facts import error_to_finding, number_size_fact
+from ._facts import error_to_finding, number_size_fact, sound_fact
 
 
 def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -29,7 +29,7 @@ def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
         "downscale": latent_format.spatial,
         "temporal": latent_format.temporal,
     }
-    return {"vae": {**known, **held}}
+    return {"vae": {**known, **sound_fact(_has_sound(inputs)), **held}}
 
 
 def check_vae(inputs: HookInputs) -> Iterator[Finding]:
@@ -47,6 +47,14 @@ def _vae_format(inputs: HookInputs) -> LatentFormat | None:
         return None
     allow = environment.allow_pickle
     return vae_format(name, environment.models, latents=latents, allow_pickle=allow)
+
+
+def _has_sound(inputs: HookInputs) -> bool | None:
+    literals, environment = inputs.literals, inputs.environment
+    allow = environment.allow_pickle
+    return vae_has_sound(
+        literals["vae"], environment.models, latents=literals["latents"], allow_pickle=allow
+    )
 
 
 def vae_weights(inputs: HookInputs) -> Estimate:

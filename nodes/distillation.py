@@ -28,7 +28,7 @@ from nodegraph.training.options import (
     TrainingPlan,
     TrainingSamples,
 )
-from nodegraph.weights.precision.storage import FLOAT8, FULL, INT4, INT8
+from nodegraph.weights.precision.storage import FLOAT8, FULL, INT4, INT8, UINT4
 
 from ._distillation_facts import check_compared, check_distilling, stored_outputs
 from ._training_facts import trained_outputs, training_memory
@@ -135,11 +135,22 @@ class SmallerModel(NamedTuple):
     category="models",
     label="Quantize model",
     infer=stored_outputs,
-    tags=("quantization", "quantise", "fp8", "float8", "int8", "int4", "nf4", "bits", "memory"),
+    tags=(
+        "quantization",
+        "quantise",
+        "fp8",
+        "float8",
+        "int8",
+        "int4",
+        "uint4",
+        "nf4",
+        "bits",
+        "memory",
+    ),
 )
 def QuantizeModel(
     model: DiffusionModel,
-    storage: Annotated[str, Choices((FLOAT8, INT8, INT4, FULL))] = INT8,
+    storage: Annotated[str, Choices((FLOAT8, INT8, INT4, UINT4, FULL))] = INT8,
 ) -> SmallerModel:
     """Store a model's weights in fewer bits: it needs less memory, and results differ slightly.
 
@@ -149,9 +160,9 @@ def QuantizeModel(
     Args:
         model: The model to quantize. If other nodes use the unquantized model, both copies are in
             memory.
-        storage: float8 and int8 use one byte per weight, int4 about 4.5 bits. full is the compute
-            precision. Norms, embeddings and similar layers keep full precision; with int4,
-            convolutions too.
+        storage: float8 and int8 use one byte per weight, int4 and uint4 about 4.5 bits. full is
+            the compute precision. Norms, embeddings and similar layers keep full precision; with
+            int4 and uint4, convolutions too.
     """
     from nodegraph.weights.precision.storage import with_storage
 

@@ -88,8 +88,9 @@ def LoadModel(
             starts from pure noise. auto uses the value in the file.
         storage: Storage format of the weights of the diffusion model and text encoder. auto keeps
             low-bit weights as in the file, and all others in the compute precision. full keeps all
-            weights in the compute precision. float8, int8 and int4 take less memory and more time.
-            They change the image slightly, int4 more.
+            weights in the compute precision. float8, int8, int4 (NF4) and uint4 take less memory
+            and more time. They change the image slightly, int4 and uint4 more. SpeedUp can multiply
+            int8, float8 and uint4 without widening them.
     """
     environment = ctx.environment
     for line in storage_warnings(model, environment.models, allow_pickle=environment.allow_pickle):

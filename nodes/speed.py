@@ -86,7 +86,8 @@ def SpeedUp(
             size and device, and noted in the data folder. On a CPU, fastest is together.
         matmul: How quantized weights are multiplied. auto widens them to the precision of the
             model. torchao multiplies weights with storage int8 or float8 in 8 bits with the package
-            of this name. It quantizes the inputs of the layers, too, so results differ more.
+            of this name. It quantizes the inputs of the layers, too, so results differ more. It
+            multiplies weights with storage uint4 by inputs in bfloat16.
     """
     speed = SpeedOptions(compiled, fused_projections, channels_last, attention, prompts, matmul)
     return _checked(ctx, with_speed(model, speed))

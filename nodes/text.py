@@ -28,6 +28,7 @@ from ._prompt_facts import (
     check_prompt,
     check_prompt_apart,
     check_sizes,
+    edit_prompt_facts,
     shared_weights,
     text_facts,
 )
@@ -207,7 +208,7 @@ def SizeConditioning(
     lane="gpu",
     numerics=True,
     facts=_ENCODED,
-    infer=text_facts,
+    infer=edit_prompt_facts,
     validate=check_edit_encoder,
     estimate=prompt_estimate,
     tags=("prompt", "edit", "qwen"),

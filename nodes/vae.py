@@ -6,7 +6,7 @@ from typing import Annotated
 
 from nodegraph import Advanced, Context, Image, Latent, Range, Vae, node
 
-from ._encoded_facts import check_croppable, encoded_outputs
+from ._encoded_facts import check_croppable, unmasked_outputs
 from ._facts import check_decoded_size
 from ._memory import decode_estimate, encode_estimate
 
@@ -16,7 +16,7 @@ from ._memory import decode_estimate, encode_estimate
     label="VAE encode",
     lane="gpu",
     numerics=True,
-    infer=encoded_outputs,
+    infer=unmasked_outputs,
     validate=check_croppable,
     estimate=encode_estimate,
     tags=("img2img", "VAEEncodeTiled", "tiled"),

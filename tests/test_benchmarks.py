@@ -27,6 +27,7 @@ PARTS = {
     "parts.py",
     "published_models.py",
     "rivals.py",
+    "sage_attention.py",
     "serving.py",
 }
 """Modules that the scripts share, and processes that they start."""

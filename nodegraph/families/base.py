@@ -24,6 +24,7 @@ from nodegraph.families.image_conditioning import (
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, SoundPlacement
+from nodegraph.families.needed_media import MediaNeeds
 from nodegraph.families.position_limits import PositionLimits
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
@@ -168,7 +169,7 @@ class Resolutions:
 
 
 @dataclass(frozen=True)
-class Family(ABC):
+class Family(MediaNeeds, ABC):
     """Model architecture that can be loaded and sampled. Subclasses define how to call it.
 
     Attributes:
@@ -208,14 +209,13 @@ class Family(ABC):
             as a ``film`` that is gray after it, or as a ``keyframes`` condition. Empty for none.
         inpaint_models: Whether some models of a family with a first ``frame`` take a ``film``.
         control_videos: Whether some of its models take control videos, as Wan VACE.
-        image_inputs: What prompts of its models may have: ``references``, ``control``, ``driving``;
-            with ``paired``, a control image is seen beside the model's own, not by more channels.
+        image_inputs: What prompts may have: ``references`` (``same images``: encoders read them,
+            too), ``control`` (``paired``: beside the model's own, not by channels), ``driving``.
         video_inputs: Of its videos: what a model takes by its configuration, of `VIDEO_MEDIA`.
         needs_media: Whether a prompt must have one of these `video_inputs`.
         wide: Whether latents stay in float32 between steps for models of every precision.
             `predict` then receives float32 latents.
-        single_file: Its layout as a single file, if the layouts of its parts do not distinguish
-            it from other families.
+        single_file: Its layout as a single file, if the layouts of its parts do not tell it.
         held: Memory that its transformer needs during a step.
         control: Its control networks. None if there are none.
         controlled_by_positive: Whether a control network reads the positive prompt for both sides.

@@ -122,6 +122,45 @@ def check_takes_references(family: Family) -> None:
         )
 
 
+def check_same_images(prompt: int, references: int, *, port: str) -> None:
+    """Refuse a prompt that was encoded with another number of images than it has references.
+
+    Args:
+        prompt: Images that the text encoder read.
+        references: Reference latents.
+        port: The port of the prompt.
+    """
+    if prompt != references:
+        raise InvalidValue(
+            "the prompt and its references have different numbers of images",
+            port=port,
+            given=f"{prompt} in the prompt, {references} as latents",
+            expected="the same images in both",
+            hint="Link the images to EncodeEditPrompt, and their latents to ReferenceLatents.",
+        )
+
+
+def check_first_image_size(
+    size: tuple[int, int], latent: tuple[int, int], cell: int, *, port: str
+) -> None:
+    """Refuse a first image that was encoded for a video of another size.
+
+    Args:
+        size: Width and height of the image, in pixels.
+        latent: Those of the latent that is sampled.
+        cell: Pixels of a side of a latent cell. Within one, sizes are alike.
+        port: The port of the prompt.
+    """
+    if [side // cell for side in size] != [side // cell for side in latent]:
+        raise InvalidValue(
+            "the first image was encoded for a video of another size",
+            port=port,
+            given=f"an image of {size[0]} x {size[1]} pixels",
+            expected=f"{latent[0]} x {latent[1]} pixels, the size of the latent",
+            hint="Sample the latent output of ImageToVideoConditioning.",
+        )
+
+
 def check_takes_control_image(family: Family) -> None:
     """Refuse families without models that follow a control image; on port ``conditioning``."""
     if "control" not in family.image_inputs:
@@ -290,6 +329,17 @@ def check_vae_medium(latents: LatentFormat, medium: Medium, node: str) -> None:
             port="vae",
             given=f"one of format {latents.name}",
             hint="Use the VAE of a video model.",
+        )
+
+
+def check_decodes_sound(*, has_parts: bool) -> None:
+    """Refuse a VAE of videos whose parts for sound are missing; on port ``vae``."""
+    if not has_parts:
+        raise InvalidValue(
+            "this VAE decodes videos alone: the parts for sound are missing",
+            port="vae",
+            expected="the VAE of the model that generated the sound",
+            hint="Use the vae output of its LoadModel, or a file that holds them.",
         )
 
 

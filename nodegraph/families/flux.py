@@ -263,10 +263,14 @@ class Flux(Family):
         else:
             fitted.pop("guidance", None)
         fitted |= reference_tensors(entry.references, request.side)
-        fills = model.config["in_channels"] == FILL_CHANNELS
+        fills = self.fills_masked_image(model.config)
         fitted = with_masked_image(fitted, request, fills=fills)
         follows = model.config["in_channels"] == 2 * (model.config.get("out_channels") or 0)
         return with_control_image(fitted, entry, request, follows=follows)
+
+    def fills_masked_image(self, config: Config) -> bool:
+        """Flux.1 Fill: the noise, the masked image, and a channel for each pixel of a cell."""
+        return bool(config["in_channels"] == FILL_CHANNELS)
 
     def inpaint_mask(self, mask: Tensor) -> Tensor:
         """Each pixel of a cell is a channel."""

@@ -285,7 +285,7 @@ def _glyph_states(model: TextModel, text: str, warn: Warn | None) -> Tensor:
 GLM_IMAGE = GlmImage(
     "glm-image",
     "GLM-Image",
-    image_inputs=frozenset({"references"}),
+    image_inputs=frozenset({"references", "same images"}),
     latent=GLM_IMAGE_LATENTS,
     pipelines=("GlmImagePipeline",),
     denoisers=(

@@ -528,12 +528,7 @@ def with_masked_image(
             name: item for name, item in tensors.items() if name not in (MASKED_IMAGE, INPAINT_MASK)
         }
     if MASKED_IMAGE not in tensors and not request.masked_image:
-        raise InvalidValue(
-            "the model fills masked images, and the conditioning has none",
-            port=request.side,
-            hint="Put an InpaintConditioning between the prompts and the sampler, or sample an "
-            "image's latent with a noise mask.",
-        )
+        raise lacking_error("masked image", request.side)
     return {**request.masked_image, **tensors}
 
 

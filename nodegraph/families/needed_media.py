@@ -6,11 +6,14 @@ Imports no torch. Nodes check it before a run, and families when they sample.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from nodegraph.errors import InvalidValue
 
 STAGE_C_LATENT = "stage C latent"
 """What stage B of Stable Cascade follows."""
+MASKED_IMAGE = "masked image"
+"""What inpainting models fill. The latent may bring it, too: with a noise mask."""
 DRIVING_VIDEO = "driving video"
 """What Wan Animate 2 follows."""
 
@@ -45,12 +48,31 @@ LACKING: Mapping[str, tuple[str, str]] = {
         "stage B of Stable Cascade needs the latent of stage C, and the conditioning has none",
         "Put a StageBConditioning between the prompt and the sampler.",
     ),
+    MASKED_IMAGE: (
+        "the model fills masked images, and the conditioning has none",
+        "Put an InpaintConditioning between the prompts and the sampler, or sample an image's "
+        "latent with a noise mask.",
+    ),
     "control image": (
         "the model needs a control image, and the conditioning has none",
         "Put an ImageConditioning between the prompts and the sampler.",
     ),
 }
 """By what is added to a prompt: the message and the hint where a prompt lacks it."""
+
+
+class MediaNeeds:
+    """What prompts of a family's models must have, by the configuration of their denoiser."""
+
+    needs_media: bool
+
+    def needs_video_input(self, config: Mapping[str, Any]) -> bool:
+        """Return whether prompts must have one of the model's `video_inputs`."""
+        return self.needs_media
+
+    def fills_masked_image(self, config: Mapping[str, Any]) -> bool:
+        """Return whether the model is an inpainting model."""
+        return False
 
 
 def lacking_error(medium: str, port: str) -> InvalidValue:

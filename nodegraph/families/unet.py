@@ -126,6 +126,10 @@ class UNetFamily(Family):
     speedups: frozenset[str] = ATTENTION_CACHES | FUSED | CHANNELS_LAST
     lora_signs: tuple[LoraSign, ...] = (UNET_SIGN,)
 
+    def fills_masked_image(self, config: Config) -> bool:
+        """A model that sees the mask and the masked image in more channels."""
+        return _is_inpainting(config)
+
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels", 4))
 
@@ -162,7 +166,8 @@ class UNetFamily(Family):
         fitted = super().fit(model, entry, request)
         check_ip_adapter_images(fitted, count_ip_adapters(model.module), request.side)
         masks = masks_over(fitted, request.width, request.height)
-        fitted = with_masked_image({**fitted, **masks}, request, fills=_is_inpainting(model.config))
+        fills = self.fills_masked_image(model.config)
+        fitted = with_masked_image({**fitted, **masks}, request, fills=fills)
         fitted = with_control_image(
             fitted, entry, request, follows=_is_instruct_pix2pix(model.config)
         )

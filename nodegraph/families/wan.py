@@ -413,6 +413,11 @@ class WanFamily(Family):
     def context_width(self, config: Config) -> int | None:
         return int(config["text_dim"])
 
+    def needs_video_input(self, config: Config) -> bool:
+        # Of Wan 2.2 5B, those models that see a video beside the noise: its Fun models, and VACE.
+        has_more = config["in_channels"] != config["out_channels"] or "vace_layers" in config
+        return self.needs_media or has_more
+
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         from nodegraph.families.text_encoders import plain_text, t5_states, tokenize_padded
 

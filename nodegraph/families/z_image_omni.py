@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Part, Resolutions, Warn, encoded
+from nodegraph.families.family_checks import check_same_images
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_tensors
 from nodegraph.families.z_image import Z_IMAGE, Z_IMAGE_OMNI_FILE, ZImage, time_from_noise
@@ -84,15 +85,7 @@ class ZImageOmni(ZImage):
                 expected=f"{int(parts.sum())} tokens",
                 hint="Encode one prompt.",
             )
-        images = len(_features(fitted))
-        if len(entry.references) != images:
-            raise InvalidValue(
-                "the prompt and its references have different numbers of images",
-                port=request.side,
-                given=f"{images} in the prompt, {len(entry.references)} as latents",
-                expected="the same images in both",
-                hint="Link the images to EncodeEditPrompt, and their latents to ReferenceLatents.",
-            )
+        check_same_images(len(_features(fitted)), len(entry.references), port=request.side)
         for reference in entry.references:
             self._check_size(model, reference, request)
         return fitted | reference_tensors(entry.references, request.side)
@@ -218,7 +211,7 @@ def limit_area(image: Tensor) -> Any:
 Z_IMAGE_OMNI = ZImageOmni(
     "z-image-omni",
     "Z-Image Omni",
-    image_inputs=frozenset({"references"}),
+    image_inputs=frozenset({"references", "same images"}),
     latent=Z_IMAGE.latent,
     pipelines=("ZImageOmniPipeline",),
     denoisers=(replace(Z_IMAGE.denoisers[0], files=(Z_IMAGE_OMNI_FILE,)),),

@@ -522,7 +522,7 @@ def _multiplying(component: Denoiser) -> Denoiser:
             "no layer of this model is stored in a form that torchao multiplies",
             port="matmul",
             given="torchao",
-            expected="storage int8 or float8 in the node that loads the model",
+            expected="storage int8, float8 or uint4 in the node that loads the model",
         )
     return component.with_networks(networks)
 

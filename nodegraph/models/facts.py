@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.image_conditioning import VIDEO_MEDIA
-from nodegraph.families.needed_media import LACKING
+from nodegraph.families.needed_media import LACKING, MASKED_IMAGE
 from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.families.scheduler_file import SOUND_CLASSES, override_schedule
 from nodegraph.models.model_files import (
@@ -83,7 +83,8 @@ class ModelFacts(TypedDict):
     a negative one, `positions` the numbers of its `PositionLimits`, empty if any latent fits,
     `sound_levels` whether the sound of its videos has noise levels of its own, `takes` what its
     prompts may have besides text: ``references``, a ``control image``, and of `VIDEO_MEDIA`;
-    `needs` what they must have of these, a key of `needed_media.LACKING`, or nothing.
+    `needs` what they must have of these, a key of `needed_media.LACKING`, or nothing,
+    `decodes_sound` whether the VAE has parts for the sound of videos, if it may lack them.
 
     What its parts hold besides weights is told in numbers (`nodegraph.weights.memory`):
     `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
@@ -110,6 +111,7 @@ class ModelFacts(TypedDict):
     sound_levels: bool
     takes: tuple[str, ...]
     needs: str
+    decodes_sound: NotRequired[bool]
     held_decoding: NotRequired[Held]
     held_encoding: NotRequired[Held]
 
@@ -133,6 +135,14 @@ def model_facts(
         if vae is not None:
             facts["latent_channels"] = family.latent.latent_channels(vae)
             facts["held_decoding"], facts["held_encoding"] = coding_memory(family.latent, vae)
+            if family.latent.sound_parts:
+                from nodegraph.families.checkpoint_parts import CHECKPOINT  # of few models alone
+
+                roles = {part.role for part in port_files(source, family, (), allow_pickle=True)[2]}
+                is_shared = CHECKPOINT in roles  # the parts of such a file are not told apart
+                sound = {part.role for part in family.latent.sound_parts}
+                if not is_shared:
+                    facts["decodes_sound"] = not sound.isdisjoint(roles)
         return facts
     except DAMAGED as error:
         message = f"the configuration of {source.path} is damaged: {fault_text(error)}."
@@ -241,7 +251,7 @@ def family_facts(
         positions=tuple(family.position_limits(denoiser) or ()),
         sound_levels=schedule.get("_class_name") in SOUND_CLASSES,
         takes=tuple(sorted(taken)),
-        needs=_media_needed(family, taken),
+        needs=_media_needed(family, denoiser, taken),
     )
 
 
@@ -254,15 +264,18 @@ def _media_taken(family: Family, denoiser: Config) -> Iterator[str]:
     is_wide = channels[0] == channels[1] or "paired" in family.image_inputs
     if "control" in family.image_inputs and is_wide:
         yield "control image"
+    if family.fills_masked_image(denoiser):
+        yield MASKED_IMAGE
     # What a family does not take at all is found by the node that would add it.
     yield from VIDEO_MEDIA if family.video_inputs is None else family.video_inputs(denoiser)
 
 
-def _media_needed(family: Family, taken: frozenset[str]) -> str:
+def _media_needed(family: Family, denoiser: Config, taken: frozenset[str]) -> str:
     """The medium that prompts of a model must have; empty if a text is enough."""
     # A model that sees the control image beside its own makes images of text alone, too.
     by_channels = {"control image"} if "paired" not in family.image_inputs else set()
-    needed = taken if family.needs_media else taken & by_channels
+    needs_video = family.needs_video_input(denoiser)
+    needed = taken if needs_video else taken & {*by_channels, MASKED_IMAGE}
     return next((medium for medium in LACKING if medium in needed), "")
 
 

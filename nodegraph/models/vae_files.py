@@ -25,7 +25,7 @@ from nodegraph.families.registry import (
     get_family,
     get_latent_format,
 )
-from nodegraph.models.facts import weight_bytes
+from nodegraph.models.facts import model_facts, weight_bytes
 from nodegraph.models.model_files import files_stamp, model_stamp, stored_precision
 from nodegraph.models.model_recipes import open_model, vae_precision
 from nodegraph.models.model_sources import find_path, locate_model, model_files
@@ -250,6 +250,26 @@ def vae_format(
         own = get_family(source.family).latent
         return _choose_format(name, FoundVae((), (own,)), latents)
     return _choose_format(name, _find_vae(path, allow_pickle=allow_pickle), latents)
+
+
+def vae_has_sound(
+    name: str, folders: Sequence[Path], *, latents: str = AUTO, allow_pickle: bool = False
+) -> bool | None:
+    """Whether an autoencoder has parts for the sound of videos; None where its format has none, or
+    where that is not known.
+
+    Args and errors as of `open_vae`.
+    """
+    chosen = vae_format(name, folders, latents=latents, allow_pickle=allow_pickle)
+    if not chosen.sound_parts:
+        return None
+    path = find_path(name, folders)
+    roles = {part.role for part in chosen.sound_parts}
+    if _is_whole(path, allow_pickle=allow_pickle):
+        source = locate_model(name, folders, allow_pickle=allow_pickle)
+        return model_facts(source).get("decodes_sound")
+    # A folder of an autoencoder alone has that part, and none for sound.
+    return not roles.isdisjoint(_find_vae(path, allow_pickle=allow_pickle).layouts(chosen))
 
 
 def vae_stamp(

@@ -15,11 +15,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Request, expect
 
+from nodegraph.media.shapes.encoding import encode_mesh
 from tests.editor.editing import Editor, box_of, expect_picture
 from tests.editor.faults import bring_axe, check
 from tests.editor.gates import text_to_image
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
+from tests.shapes.making import square
 
 GIVEN = Path(__file__).parents[2] / "workflows"
 PLOT = {
@@ -62,6 +64,7 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
     "rolling": saved("LoadVideo", "rolling.mp4", "SaveVideo", "video", name="rolling"),
     "chime": saved("LoadAudio", "chime.flac", "SaveAudio", "audio", name="chime"),
     "ring": saved("LoadMesh", "ring.ply", "SaveMesh", "mesh", name="ring"),
+    "board": saved("LoadMesh", "board.glb", "SaveMesh", "mesh", name="board"),
     "cloud": saved("LoadPointCloud", "ring.ply", "SavePointCloud", "point_cloud", name="cloud"),
     "caffeine": saved("LoadMolecule", "caffeine.sdf", "SaveMolecule", "molecule", name="caffeine"),
     "moving": {
@@ -85,6 +88,7 @@ def server(server: Server) -> Server:
     (server.home / "inputs").mkdir()
     for name in ("rolling.mp4", "chime.flac", "ring.ply", "caffeine.sdf"):
         shutil.copy(GIVEN / name, server.home / "inputs")
+    (server.home / "inputs" / "board.glb").write_bytes(encode_mesh(square()))
     for job in [server.submit(workflow(name)) for name in WORKFLOWS]:
         server.outputs(job)
     return server
@@ -222,6 +226,29 @@ def test_shapes_are_turned_moved_and_drawn_otherwise(tab: Editor) -> None:
     expect(seen.get_by_role("img")).to_have_attribute("data-drawn", "true")
     expect(seen).to_contain_text("200 points")
     eventually(lambda: colors(seen.get_by_role("img")) > 50)
+
+
+def test_a_texture_is_seen_as_it_lies(tab: Editor) -> None:
+    """Red on the left, blue on the right, dark above."""
+    canvas = view(tab.open_link(text_to_image(), anew=True), "board.*glb").get_by_role("img")
+    expect(canvas).to_have_attribute("data-drawn", "true")
+
+    def reds_and_blues() -> list[tuple[int, int]]:
+        picture = Image.open(BytesIO(canvas.screenshot())).convert("RGB")
+        width, height = picture.size
+        near = width // 2 - height // 8, width // 2 + height // 8
+        places = [
+            (x, y) for y in (height // 2 - height // 8, height // 2 + height // 8) for x in near
+        ]
+        pixels = [picture.getpixel(place) for place in places]
+        return [(pixel[0], pixel[2]) for pixel in pixels if isinstance(pixel, tuple)]
+
+    eventually(lambda: colors(canvas) > 3)
+    (dark_red, dark_blue, red, blue) = reds_and_blues()
+    assert red[0] > 3 * red[1]
+    assert blue[1] > 3 * blue[0]
+    assert red[0] > 1.5 * dark_red[0] > 1.5 * dark_red[1]
+    assert blue[1] > 1.5 * dark_blue[1] > 1.5 * dark_blue[0]
 
 
 def _alike(one: bytes, other: bytes) -> bool:

@@ -69,7 +69,7 @@ def test_a_student_is_distilled_by_prompts_and_compared_before_and_after(desk: B
 @pytest.mark.slow
 def test_few_bits_cost_what_loading_with_them_costs(desk: Bench) -> None:
     nodes: dict[str, Any] = {"load": loaded(), "apart": loaded("int8"), "same": loaded()}
-    for storage in ("float8", "int8", "int4"):
+    for storage in ("float8", "int8", "int4", "uint4"):
         nodes[storage] = {
             "type": "QuantizeModel",
             "inputs": {"model": link("load.model"), "storage": storage},

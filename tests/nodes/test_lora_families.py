@@ -174,6 +174,25 @@ def test_a_lora_of_sdxl_or_kolors_is_doubted_on_kolors_alone(
     assert not doubts["sdxl"]
 
 
+def test_numbered_text_encoders_tell_sdxl_from_kolors(
+    bench: Bench, saved: Saved, tmp_path: Path
+) -> None:
+    """Trainers number CLIP encoders where a model has two; Kolors has one, a ChatGLM."""
+    stems = {
+        "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k": (640, 2048),
+        "lora_te1_text_model_encoder_layers_0_mlp_fc1": (3072, 768),
+    }
+    pairs = {
+        stem: (torch.zeros(2, width), torch.zeros(height, 2))
+        for stem, (height, width) in stems.items()
+    }
+    lora = files.saved(files.flat_file(pairs, ""), tmp_path / "lora.safetensors")
+    [finding] = findings(bench, {"lora": saved("kolors").folder}, lora)["lora"]
+    assert finding.message == (
+        "the LoRA seems to be for Stable Diffusion XL, but the model is Kolors"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "target"),
     [(stable_cascade, stable_cascade_decoder), (stable_cascade_decoder, stable_cascade)],

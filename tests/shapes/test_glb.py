@@ -9,6 +9,7 @@ import json
 import struct
 from dataclasses import dataclass, replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from nodegraph import Mesh, Voxels
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.media.shapes.encoding import encode_mesh
+from nodegraph.media.shapes.reading import read_mesh
 from nodegraph.media.shapes.voxel_surfaces import mesh_from_voxels
 from tests.messages import raises
 from tests.shapes.making import box, square
@@ -119,6 +121,43 @@ def test_a_texture_comes_back_byte_by_byte() -> None:
     # The standard counts from the upper left corner.
     uv = glb.table(part["attributes"]["TEXCOORD_0"])
     assert np.array_equal(uv, np.stack([mesh.uv[:, 0], 1 - mesh.uv[:, 1]], 1))
+
+
+def test_the_material_of_a_texture_is_the_plain_one_of_the_standard() -> None:
+    """Nothing of it changes the colors of the texture, which begins anew beyond its edges."""
+    glb = Glb.parse(encode_mesh(painted()))
+    [material] = glb.document["materials"]
+    look = material["pbrMetallicRoughness"]
+    assert (look["metallicFactor"], look["roughnessFactor"]) == (0, 1)
+    assert look.get("baseColorFactor", [1, 1, 1, 1]) == [1, 1, 1, 1]
+    assert look["baseColorTexture"].get("texCoord", 0) == 0
+    assert material.get("alphaMode", "OPAQUE") == "OPAQUE"
+    assert glb.document.get("samplers", [{}]) == [{}]
+    assert "COLOR_0" not in glb.part()["attributes"]
+
+
+@pytest.mark.parametrize("is_colored", [False, True])
+def test_coordinates_are_kept_without_a_texture(is_colored: bool, tmp_path: Path) -> None:
+    mesh = box(is_colored=is_colored)
+    mesh = replace(mesh, uv=torch.rand(8, 2, generator=torch.Generator().manual_seed(2)))
+    assert mesh.uv is not None
+    data = encode_mesh(mesh)
+
+    part = Glb.parse(data).part()
+    assert ("COLOR_0" in part["attributes"]) == is_colored
+    (tmp_path / "a.glb").write_bytes(data)
+    found = read_mesh(tmp_path / "a.glb")
+    assert found.uv is not None
+    torch.testing.assert_close(found.uv, mesh.uv)
+    assert found.texture is None
+    assert (found.colors is not None) == is_colored
+    if found.colors is not None:
+        torch.testing.assert_close(found.colors, mesh.colors, rtol=0, atol=1 / 255)
+
+
+def test_coordinates_of_other_vertices_are_refused() -> None:
+    with raises(InvalidValue, port="mesh", given="shape (7, 2)"):
+        encode_mesh(replace(box(), uv=torch.zeros(7, 2)))
 
 
 def test_vertex_colors_are_opaque_light() -> None:

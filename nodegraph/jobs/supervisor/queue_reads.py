@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -101,8 +100,7 @@ class EventTail:
                     _LOG.warning("%s: %s", problem, error)
                 except Exception:  # noqa: BLE001 - the next round is another one
                     _LOG.exception("%s", problem)
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(wake.wait(), wait)
+                await _wait_until(wake, wait)
                 await asyncio.sleep(_TOGETHER_SECONDS)
                 wake.clear()
         finally:
@@ -172,6 +170,16 @@ class EventTail:
             listener(events)
         except Exception:  # noqa: BLE001 - the others are told all the same
             _LOG.exception("a listener of the job queue's events failed")
+
+
+async def _wait_until(event: asyncio.Event, seconds: float) -> None:
+    # Not `asyncio.wait_for`: before Python 3.12 it returns the answer of a wait that just ended
+    # when it is cancelled, and the cancellation is lost. The server would then never stop.
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait([waiting], timeout=seconds)
+    finally:
+        waiting.cancel()
 
 
 P = ParamSpec("P")

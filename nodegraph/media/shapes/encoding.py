@@ -34,8 +34,8 @@ def encode_mesh(
     """A mesh as the bytes of a file; equal meshes give equal bytes.
 
     Vertices come back bit by bit, colors in 8 bits; in a GLB they are amounts of light, as its
-    standard says. Only GLB holds a texture: in PLY and OBJ each vertex gets the color that it has
-    there.
+    standard says. Only GLB holds a texture and its coordinates: in PLY and OBJ each vertex gets
+    the color that it has there.
 
     Args:
         metadata: Texts of one line each by name, such as ``workflow``.
@@ -95,6 +95,13 @@ def check_mesh(mesh: Mesh) -> None:
     _check_colors(mesh.colors, count, "mesh")
     if mesh.texture is not None and (mesh.uv is None or mesh.uv.shape != (count, 2)):
         raise InvalidValue("a texture needs a texture coordinate (uv) for each vertex", port="mesh")
+    if mesh.uv is not None and mesh.uv.shape != (count, 2):
+        raise InvalidValue(
+            "the number of texture coordinates differs from the number of vertices",
+            port="mesh",
+            given=f"shape {tuple(mesh.uv.shape)}",
+            expected=f"({count}, 2)",
+        )
     texture = mesh.texture
     if texture is not None and (texture.shape[2:] != (3,) or not texture.numel()):
         raise InvalidValue(
@@ -242,11 +249,12 @@ def _glb(mesh: Mesh, texts: Mapping[str, str]) -> bytes:
     indices = buffer.table(corners, _UINT, "SCALAR")
     material: dict[str, Any] = {"metallicFactor": 0, "roughnessFactor": 1}
     more: dict[str, Any] = {}
-    if mesh.texture is not None and mesh.uv is not None:
-        # Counted from above there.
+    if mesh.uv is not None:
+        # Without a texture, too: one may be painted for them. Counted from above there.
         places = _array(mesh.uv).copy()
         places[:, 1] = 1 - places[:, 1]
         attributes["TEXCOORD_0"] = buffer.table(places, _FLOAT, "VEC2")
+    if mesh.texture is not None:
         view = buffer.add(_png(mesh.texture))
         more = {"images": [{"bufferView": view, "mimeType": "image/png"}]}
         more |= {"textures": [{"source": 0}]}

@@ -87,9 +87,9 @@ def shape_arrays(path: Path, *, names: bool = True) -> ShapeArrays | None:
     if corners.min() < 0 or corners.max() >= len(vertices):
         raise InvalidFile(f"{path} is damaged: its triangles refer to vertices that do not exist")
     mesh = ShapeArrays(vertices, corners)
-    if len(parts) == 1 and (painted := _painted(mesh, parts[0].shape)) is not None:
-        return painted
-    return replace(mesh, colors=_colors_of(parts))
+    if len(parts) == 1:
+        mesh = _painted(mesh, parts[0].shape)
+    return mesh if mesh.texture is not None else replace(mesh, colors=_colors_of(parts))
 
 
 def read_point_cloud(path: Path, *, names: bool = True) -> PointCloud:
@@ -189,21 +189,20 @@ def _finite(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
     return points
 
 
-def _painted(mesh: ShapeArrays, shape: Any) -> ShapeArrays | None:
-    """A mesh with its texture; None if it has none."""
+def _painted(mesh: ShapeArrays, shape: Any) -> ShapeArrays:
+    """A mesh with its texture and the coordinates of it, as far as it has them."""
     import numpy as np
 
     uv = getattr(shape.visual, "uv", None)
     if uv is None or len(uv) != len(mesh.points):
-        return None
-    picture = _texture(shape)
-    if picture is None:
-        return None
-    pixels = np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
+        return mesh
     places = np.ascontiguousarray(uv, np.float32)
     if not np.isfinite(places).all():
-        return None
-    return replace(mesh, uv=places, texture=pixels)
+        return mesh
+    mesh, picture = replace(mesh, uv=places), _texture(shape)
+    if picture is None:
+        return mesh
+    return replace(mesh, texture=np.asarray(picture.convert("RGB"), np.float32) / np.float32(255))
 
 
 def _texture(shape: Any) -> Any:

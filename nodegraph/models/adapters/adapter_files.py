@@ -189,7 +189,9 @@ def _named_target(metadata: Mapping[str, str]) -> AdapterTarget | None:
 
 def _unet_target(parts: Mapping[str, LayerParts], families: _SignedFamilies) -> AdapterTarget:
     """Which of the families of one network a file is for, by the width of its text."""
-    has_second = any(name.startswith(("lora_te2_", "text_encoder_2.")) for name in parts)
+    # kohya numbers text encoders only where there are two, which Kolors has not.
+    encoders = ("lora_te1_", "lora_te2_", "text_encoder_2.")
+    has_second = any(name.startswith(encoders) for name in parts)
     width = _TWO_ENCODERS_WIDTH if has_second else context_width(parts) or 0
     name = family_of_text_width(width)
     classes = _classes(families.names)

@@ -43,7 +43,7 @@ from nodegraph.families.speed_options import (
     with_option,
 )
 from nodegraph.models.adapters.adapter_files import FUSED, INVERSION, MIXED_MODEL
-from nodegraph.weights.precision.storage import FLOAT8, INT8, STORED, recipe_storage
+from nodegraph.weights.precision.storage import FLOAT8, INT4, INT8, STORED, UINT4, recipe_storage
 
 _SHAPES = 64
 """Sizes that one kind of block may be compiled for in a process, before it computes as ever."""
@@ -223,21 +223,31 @@ def _check_matmul(speed: SpeedOptions, device: str) -> None:
         )
 
 
-_FLOAT8_CAPABILITY = (8, 9)
-"""Of a CUDA device that multiplies in float8."""
+_CAPABILITIES = {FLOAT8: (8, 9), UINT4: (8, 0)}
+"""Of a CUDA device that multiplies weights in a storage."""
 
 
 def _check_matmul_weights(recipe: DiffusionModel, device: str) -> None:
     """Refuse weights that torchao does not multiply on a device."""
     storage = recipe_storage(recipe)
-    if storage not in (FLOAT8, INT8, STORED):
+    if storage not in (FLOAT8, INT8, UINT4, STORED):
         raise InvalidValue(
-            "torchao multiplies weights that are stored in int8 or float8",
+            "torchao multiplies weights that are stored in int8, float8 or uint4",
             port="matmul",
             given=f"a model with storage {storage or 'full'}",
-            expected="storage int8 or float8 in the node that loads the model",
+            expected="storage int8, float8 or uint4 in the node that loads the model",
+            hint="Its int4 kernels need evenly spaced levels, which NF4 does not have: use uint4."
+            if storage == INT4
+            else None,
         )
-    if storage != FLOAT8 or not device.startswith("cuda"):
+    if storage == UINT4 and recipe.dtype != "bfloat16":
+        raise InvalidValue(
+            "torchao multiplies int4 weights by inputs in bfloat16 only",
+            port="matmul",
+            given=f"a model in {recipe.dtype}",
+            expected="dtype bfloat16, or storage int8",
+        )
+    if storage not in _CAPABILITIES or not device.startswith("cuda"):
         return
     import torch
 
@@ -248,12 +258,13 @@ def _check_matmul_weights(recipe: DiffusionModel, device: str) -> None:
             given=f"a model in {recipe.dtype}",
             expected="dtype bfloat16, or storage int8",
         )
-    if torch.cuda.get_device_capability(device) < _FLOAT8_CAPABILITY:
+    least = _CAPABILITIES[storage]
+    if torch.cuda.get_device_capability(device) < least:
         raise InvalidValue(
-            f"the device {device} does not multiply in float8",
+            f"the device {device} does not multiply in {storage}",
             port="matmul",
             given=torch.cuda.get_device_name(device),
-            expected="compute capability 8.9 or higher, or storage int8",
+            expected=f"compute capability {least[0]}.{least[1]} or higher, or storage int8",
         )
 
 

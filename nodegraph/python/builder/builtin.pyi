@@ -7129,7 +7129,7 @@ class BuiltinNodes:
         *,
         control_net: str | Link[str] = 'tiny/controlnet',
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
-        storage: Literal['auto', 'full', 'float8', 'int8', 'int4'] | Link[str] = 'auto',
+        storage: Literal['auto', 'full', 'float8', 'int8', 'int4', 'uint4'] | Link[str] = 'auto',
     ) -> _LoadControlNet:
         """Load a ControlNet or T2I adapter, to control a model by an image.
 
@@ -7181,7 +7181,7 @@ class BuiltinNodes:
         shift: float | Link[float] = 0.0,
         prediction_type: Literal['auto', 'epsilon', 'v_prediction', 'sample'] | Link[str] = 'auto',
         zero_terminal_snr: Literal['auto', 'on', 'off'] | Link[str] = 'auto',
-        storage: Literal['auto', 'full', 'float8', 'int8', 'int4'] | Link[str] = 'auto',
+        storage: Literal['auto', 'full', 'float8', 'int8', 'int4', 'uint4'] | Link[str] = 'auto',
     ) -> _LoadDiffusionModel:
         """Load a diffusion model alone: a UNet or transformer without text encoders and VAE.
 
@@ -7457,7 +7457,7 @@ class BuiltinNodes:
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
         prediction_type: Literal['auto', 'epsilon', 'v_prediction', 'sample'] | Link[str] = 'auto',
         zero_terminal_snr: Literal['auto', 'on', 'off'] | Link[str] = 'auto',
-        storage: Literal['auto', 'full', 'float8', 'int8', 'int4'] | Link[str] = 'auto',
+        storage: Literal['auto', 'full', 'float8', 'int8', 'int4', 'uint4'] | Link[str] = 'auto',
     ) -> _LoadModel:
         """Load a checkpoint: diffusion model, text encoder and VAE.
 
@@ -7467,7 +7467,7 @@ class BuiltinNodes:
         dtype: Precision in memory. auto is the precision of the file. On a CPU auto is float32, and bfloat16 for large models if this CPU is faster with it; the VAE stays float32. On a CPU without float16 arithmetic, float16 becomes float32. bfloat16 takes half the memory there, and is much slower on a CPU without bfloat16 arithmetic.
         prediction_type: What the model predicts, if its file does not say or is wrong: the noise (epsilon), v, or the clean sample. auto uses the value in the file.
         zero_terminal_snr: Whether the model was trained with zero terminal SNR. Sampling then starts from pure noise. auto uses the value in the file.
-        storage: Storage format of the weights of the diffusion model and text encoder. auto keeps low-bit weights as in the file, and all others in the compute precision. full keeps all weights in the compute precision. float8, int8 and int4 take less memory and more time. They change the image slightly, int4 more.
+        storage: Storage format of the weights of the diffusion model and text encoder. auto keeps low-bit weights as in the file, and all others in the compute precision. full keeps all weights in the compute precision. float8, int8, int4 (NF4) and uint4 take less memory and more time. They change the image slightly, int4 and uint4 more. SpeedUp can multiply int8, float8 and uint4 without widening them.
         """
 
     def LoadMolecule(
@@ -7547,7 +7547,7 @@ class BuiltinNodes:
         file_3: str | Link[str] = '',
         file_4: str | Link[str] = '',
         dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] | Link[str] = 'auto',
-        storage: Literal['auto', 'full', 'float8', 'int8', 'int4'] | Link[str] = 'auto',
+        storage: Literal['auto', 'full', 'float8', 'int8', 'int4', 'uint4'] | Link[str] = 'auto',
     ) -> _LoadTextEncoder:
         """Load the text encoder of a model from separate files, for example clip_l and t5xxl.
 
@@ -8782,7 +8782,7 @@ class BuiltinNodes:
         /,
         *,
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
-        storage: Literal['float8', 'int8', 'int4', 'full'] | Link[str] = 'int8',
+        storage: Literal['float8', 'int8', 'int4', 'uint4', 'full'] | Link[str] = 'int8',
     ) -> _QuantizeModel:
         """Store a model's weights in fewer bits: it needs less memory, and results differ slightly.
 
@@ -8790,7 +8790,7 @@ class BuiltinNodes:
         CompareSamplings.
 
         model: The model to quantize. If other nodes use the unquantized model, both copies are in memory.
-        storage: float8 and int8 use one byte per weight, int4 about 4.5 bits. full is the compute precision. Norms, embeddings and similar layers keep full precision; with int4, convolutions too.
+        storage: float8 and int8 use one byte per weight, int4 and uint4 about 4.5 bits. full is the compute precision. Norms, embeddings and similar layers keep full precision; with int4 and uint4, convolutions too.
         """
 
     def RandomNoise(
@@ -10889,7 +10889,7 @@ class BuiltinNodes:
         channels_last: Store convolution weights in channels-last format, which suits UNets in half precision on CUDA. It takes memory for copies of the weights.
         attention: Attention backend: auto is the choice of torch, math is the plain computation. sliced takes less memory. flash, efficient and cudnn are kernels of torch for CUDA. sage (SageAttention, which computes in int8), flash_attn and xformers are kernels of packages of these names for CUDA. torch computes what such a kernel does not support, such as masks, and everything if the package is missing.
         prompts: How the prompts of a step are evaluated: together in one batch if they fit, separate, or on an accelerator the fastest of both. It is measured once for each model, size and device, and noted in the data folder. On a CPU, fastest is together.
-        matmul: How quantized weights are multiplied. auto widens them to the precision of the model. torchao multiplies weights with storage int8 or float8 in 8 bits with the package of this name. It quantizes the inputs of the layers, too, so results differ more.
+        matmul: How quantized weights are multiplied. auto widens them to the precision of the model. torchao multiplies weights with storage int8 or float8 in 8 bits with the package of this name. It quantizes the inputs of the layers, too, so results differ more. It multiplies weights with storage uint4 by inputs in bfloat16.
         """
 
     def SplitChannels(

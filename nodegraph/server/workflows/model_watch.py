@@ -321,6 +321,8 @@ class ModelIndex:
             if self._stop.wait(_SETTLE_SECONDS):
                 return
             self._wake.clear()
+            if self._stop.is_set():
+                return  # `close` may have set both just before: nobody would set `_wake` again
             try:
                 self._update()
             except _Stopping:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.weights.lazy import diffusers
+from nodegraph.weights.precision.groupwise_int4 import quantize_groupwise_int4
 from nodegraph.weights.precision.quantized_weights import FLOAT8 as FLOAT8_TYPES
 from nodegraph.weights.precision.quantized_weights import (
     HOLDING_LAYERS,
@@ -26,7 +27,15 @@ from nodegraph.weights.precision.quantized_weights import (
     share_quantized,
     store_quantized,
 )
-from nodegraph.weights.precision.storage import FLOAT8, INT4, INT8, NF4_BLOCK, STORED
+from nodegraph.weights.precision.storage import (
+    FLOAT8,
+    INT4,
+    INT8,
+    LINEAR_ONLY,
+    STORED,
+    UINT4,
+    fits_blocks,
+)
 
 _KEPT = {STORED: {*FLOAT8_TYPES, torch.int8, torch.uint8}, FLOAT8: FLOAT8_TYPES}
 """Types that are kept as a file has them."""
@@ -37,6 +46,7 @@ _PACK: dict[str, _Pack] = {
     FLOAT8: lambda weight: quantize_float8(dequantize(weight)),
     INT8: lambda weight: quantize_int8(dequantize(weight)),
     INT4: lambda weight: quantize_int4(dequantize(weight)),
+    UINT4: lambda weight: quantize_groupwise_int4(dequantize(weight)),
 }
 
 
@@ -112,20 +122,21 @@ def iter_quantizable(module: nn.Module, storage: str) -> Iterator[tuple[str, nn.
 
     Args:
         module: May be on the meta device.
-        storage: ``float8``, ``int8`` or ``int4``.
+        storage: ``float8``, ``int8``, ``int4`` or ``uint4``.
     """
     patterns = [re.compile(pattern) for pattern in sensitive_patterns(module)]
     for path, layer in _quantizable(module):
         # What is in a delicate part is delicate, too.
         parts = accumulate(path.split("."), lambda before, name: f"{before}.{name}")
         is_delicate = any(pattern.search(part) for part in parts for pattern in patterns)
-        if not is_delicate and (storage != INT4 or _fits_int4(layer)):
+        if not is_delicate and _fits_storage(layer, storage):
             yield path, layer
 
 
-def _fits_int4(layer: nn.Module) -> bool:
+def _fits_storage(layer: Any, storage: str) -> bool:
     # Of convolutions, which have few numbers, bitsandbytes leaves the weights as they are, too.
-    return isinstance(layer, nn.Linear) and layer.weight.numel() % NF4_BLOCK == 0
+    is_kind = storage not in LINEAR_ONLY or isinstance(layer, nn.Linear)
+    return is_kind and fits_blocks(layer.weight.shape, storage)
 
 
 def sensitive_patterns(module: nn.Module) -> tuple[str, ...]:

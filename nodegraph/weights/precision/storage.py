@@ -42,9 +42,16 @@ def with_storage(model: DiffusionModel, storage: str) -> DiffusionModel:
 STORAGE = "storage"
 """Option of a recipe whose weights are kept in fewer bits than they are computed in."""
 
-AUTO, FULL, FLOAT8, INT8, INT4 = "auto", "full", "float8", "int8", "int4"
-STORAGES = (AUTO, FULL, FLOAT8, INT8, INT4)
+AUTO, FULL, FLOAT8, INT8, INT4, UINT4 = "auto", "full", "float8", "int8", "int4", "uint4"
+STORAGES = (AUTO, FULL, FLOAT8, INT8, INT4, UINT4)
 """What may be asked for."""
+
+LINEAR_ONLY = frozenset({INT4, UINT4})
+"""Storages that leave the weights of convolutions as they are."""
+
+UINT4_GROUP = 64
+"""Numbers of a row that share a scale and a zero point in `UINT4`. With both in bfloat16, a number
+takes 4.5 bits, as in NF4. Rows that do not consist of whole groups stay as they are."""
 
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 """Of a number in the precisions of recipes."""
@@ -55,7 +62,7 @@ STORED = "stored"
 NF4_BLOCK = 64
 """Numbers that share a factor. Source: Dettmers et al. 2023, arXiv:2305.14314."""
 
-_BITS = {FLOAT8: 8.0, INT8: 8.0, INT4: 4.5}
+_BITS = {FLOAT8: 8.0, INT8: 8.0, INT4: 4.5, UINT4: 4.5}
 """Of a number, with its share of the factors."""
 
 QUANTIZED_BITS = {
@@ -140,6 +147,14 @@ StoredTensor = tuple[str, Sequence[int], str]
 """Name, shape and type of a tensor in a file."""
 
 
+def fits_blocks(shape: Sequence[int], storage: str) -> bool:
+    """Whether a weight of a shape can be held so: in 4 bits, matrices of whole blocks."""
+    if storage not in LINEAR_ONLY:
+        return True
+    numbers = shape[1] if storage == UINT4 else prod(shape)
+    return len(shape) == 2 and numbers % (UINT4_GROUP if storage == UINT4 else NF4_BLOCK) == 0
+
+
 def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -> int:
     """About what tensors of files take, in a recipe's precision and storage."""
     stored = list(tensors)
@@ -155,10 +170,7 @@ def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -
             return wide
         if stays:
             return QUANTIZED_BITS[kind] if kind in kept else wide
-        has_blocks = len(shape) == 2 and prod(shape) % NF4_BLOCK == 0
-        is_wide = (
-            _TABLE.search(name) or _DELICATE.search(name) or (storage == INT4 and not has_blocks)
-        )
+        is_wide = _TABLE.search(name) or _DELICATE.search(name) or not fits_blocks(shape, storage)
         return wide if is_wide else _BITS[storage]
 
     return int(sum(prod(shape) * bits(name, shape, kind) for name, shape, kind in stored) / 8)
