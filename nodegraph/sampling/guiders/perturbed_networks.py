@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
+from nodegraph.families.key_values import has_fixed_references
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.sampling.guiders.checks import prefixes
@@ -111,8 +112,15 @@ def with_attention(model: Denoiser, layers: Sequence[str], attend: Attend) -> De
     Args:
         layers: As of `nodegraph.sampling.guiders.checks`.
     Raises:
-        InvalidValue: On port ``guider``: there are no such.
+        InvalidValue: On port ``guider``: there are no such, or they see reference images apart.
     """
+    if has_fixed_references(model):
+        raise InvalidValue(
+            "this model computes reference images apart from the image, and a guider that "
+            "replaces self-attention does not",
+            port="guider",
+            hint="Remove the guider, or remove KeyValueCache and load Flux.2 Klein.",
+        )
 
     def change(twin: nn.Module, prefix: str, switch: _Switch) -> int:
         attention_layers = [
