@@ -133,7 +133,7 @@ def _reason(ability: str) -> str:
     if ability == "fused":
         return "its class in diffusers does not fuse them"
     if ability == KEY_VALUES:
-        return "what attention reads of a prompt changes with each step"
+        return "its class in diffusers has none"
     return "the hooks of diffusers do not fit the blocks of its network"
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.key_values import has_fixed_references
 from nodegraph.families.registry import FAMILIES
+from nodegraph.families.speed_options import KeyValues
 from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.sampling.guiders.checks import prefixes
 
@@ -197,7 +199,8 @@ Change = Callable[[nn.Module, str, _Switch], int]
 
 
 def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser:
-    if model.is_own and model.caching is not None:
+    # What keeps keys and values changes no network.
+    if model.is_own and not isinstance(model.caching, (KeyValues, NoneType)):
         raise InvalidValue(
             "the model does not fit in memory as a whole, and a step cache does not work "
             "with partial loading and weakened-network guidance",

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import diffusers as d
 import pytest
 import torch
 from PIL import Image
 
-from nodegraph.core.values import Conditioning, Latent
+from nodegraph.core.values import Conditioning, DiffusionModel, Latent, RecipeFile
+from nodegraph.diffusion import open_model
+from nodegraph.errors import InvalidValue
 from nodegraph.families import qwen_image_21 as qwen_image_21_family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flux2 import FLUX2_LATENTS
-from nodegraph.families.speed_options import HOST, KeyValues
+from nodegraph.families.speed_options import (
+    HOST,
+    KeyValues,
+    SpeedOptions,
+    check_caching,
+    with_caching,
+)
+from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.derived_components import derive
+from nodegraph.models.speed.speed_support import check_recipe, missing_compiler
+from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders.added_guidance import PerturbedAttention, SkippedLayers
+from nodegraph.sampling.sampling_parts import (
+    GuiderChoice,
+    SamplerChoice,
+    SamplingNoise,
+    SamplingParts,
+)
+from tests.diffusion.adapters.files import own_pairs, peft_file, saved
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.equality import NEGATIVE, PROMPT, Model, picture, stock
 from tests.diffusion.families.language import qwen3_text
@@ -30,6 +51,7 @@ from tests.diffusion.families.test_qwen_image_21 import (
     unpack,
 )
 from tests.diffusion.families.words import qwen_words
+from tests.messages import raises
 
 from .speedy import sampling, sped_up, through_a_file, walked
 
@@ -280,3 +302,137 @@ def test_several_prompts_have_their_own(
     found = walked(begun(sped_up(model, KeyValues()), prompts))
     assert torch.equal(found, walked(begun(model.part("model"), prompts)))
     assert not torch.equal(found, walked(begun(model.part("model"), (positive, negative))))
+
+
+def modes(denoiser: Denoiser) -> list[str | None]:
+    """How each call of a network uses its cache, from now on."""
+    found: list[str | None] = []
+    denoiser.module.register_forward_pre_hook(
+        lambda _, __, options: found.append(options.get("kv_cache_mode")), with_kwargs=True
+    )
+    return found
+
+
+def own(model: Model, *options: KeyValues | SpeedOptions) -> Denoiser:
+    """A denoiser whose network is no one else's."""
+    return sped_up(Model(model.folder), *options)
+
+
+@pytest.mark.parametrize("build", KEPT)
+def test_a_resumed_sampling_fills_each_cache_once(
+    model_of: ModelOf,  # noqa: F811
+    build: Callable[[], Any],
+) -> None:
+    """By calls of their own: the output of a call that fills one may differ in the last bits."""
+    pipeline, model = model_of(build)
+    prompts, denoiser = prompts_of(pipeline, model), own(model, KeyValues())
+    calls = modes(denoiser)
+    denoising = begun(denoiser, prompts, steps=3)
+    denoising.advance()
+    state = denoising.state()
+    later = begun(denoiser, prompts, steps=3)
+    later.restore(state)
+    walked(later)
+    assert calls[:2] == ["extract", "extract"]
+    assert calls[2:] == ["extract", "cached", "extract", "cached", "cached", "cached"]
+
+
+@pytest.mark.parametrize("build", KEPT)
+def test_a_lora_works_with_them(
+    model_of: ModelOf,  # noqa: F811
+    build: Callable[[], Any],
+    tmp_path: Path,
+) -> None:
+    pipeline, model = model_of(build)
+    prompts = prompts_of(pipeline, model)
+    pairs = own_pairs(model.part("model").module)
+    path = saved(peft_file(pairs, "transformer."), tmp_path / "style.safetensors")
+    recipe = with_caching(open_model(str(model.folder), []).model, KeyValues())
+    adapted = OpenedAdapter(path).apply_to(recipe, 1.0).recipe
+    plain = replace(
+        adapted, options=tuple(item for item in adapted.options if "cache" not in item[0])
+    )
+    found, expected = (
+        walked(begun(cast("Denoiser", derive(model.part("model"), each)), prompts))
+        for each in (adapted, plain)
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(found, walked(begun(model.part("model"), prompts)), atol=1e-2)
+
+
+@pytest.mark.parametrize("build", KEPT)
+@pytest.mark.parametrize("is_own", [False, True])
+def test_a_guider_that_skips_blocks_works_with_them(
+    model_of: ModelOf,  # noqa: F811
+    build: Callable[[], Any],
+    is_own: bool,
+) -> None:
+    """Its worse network has none. Also if the model is in parts, as one use's own."""
+    pipeline, model = model_of(build)
+    prompts = prompts_of(pipeline, model)
+    guider = GuiderChoice(*prompts, 3.0, added=(SkippedLayers(2.0, 0.0, 1.0, ("0",)),))
+    parts = SamplingParts(
+        SamplingNoise(7), guider, SamplerChoice("euler"), named_schedule("normal", 4)
+    )
+    denoiser = replace(own(model, KeyValues()), is_own=is_own)
+    calls = modes(denoiser)
+    found = Denoising(denoiser, Latent(None, 64, 64), parts)
+    exact = Denoising(model.part("model"), Latent(None, 64, 64), parts)
+    torch.testing.assert_close(walked(found), walked(exact), rtol=1e-4, atol=1e-4)
+    assert calls.count("cached") == 3 * 2
+
+
+def test_a_guider_that_replaces_attention_is_refused(model_of: ModelOf) -> None:  # noqa: F811
+    """References and the image would attend to each other as always."""
+    pipeline, model = model_of(klein_kv)
+    guider = GuiderChoice(
+        *prompts_of(pipeline, model), 3.0, added=(PerturbedAttention(2.0, 0.0, 1.0),)
+    )
+    parts = SamplingParts(
+        SamplingNoise(7), guider, SamplerChoice("euler"), named_schedule("normal", 4)
+    )
+    with raises(InvalidValue, port="guider"):
+        walked(Denoising(sped_up(model, KeyValues()), Latent(None, 64, 64), parts))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(missing_compiler("cpu") is not None, reason="there is no C++ compiler")
+@pytest.mark.parametrize("build", KEPT)
+def test_compiled_blocks_keep_them(
+    model_of: ModelOf,  # noqa: F811
+    build: Callable[[], Any],
+) -> None:
+    pipeline, model = model_of(build)
+    prompts = prompts_of(pipeline, model)
+    denoiser = own(model, KeyValues(), SpeedOptions(compiled=True))
+    denoising = begun(denoiser, prompts)
+    expected = walked(begun(model.part("model"), prompts))
+    torch.testing.assert_close(walked(denoising), expected, rtol=1e-3, atol=1e-3)
+    assert denoising.reuse.startswith("8 of 10")
+
+
+@pytest.mark.parametrize("way", ["math", "sliced"])
+def test_other_attention_keeps_them(model_of: ModelOf, way: str) -> None:  # noqa: F811
+    pipeline, model = model_of(klein_kv)
+    prompts = prompts_of(pipeline, model)
+    found = walked(begun(sped_up(model, KeyValues(), SpeedOptions(attention=way)), prompts))
+    expected = walked(begun(model.part("model"), prompts))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_klein_kv_with_fused_projections(model_of: ModelOf) -> None:  # noqa: F811
+    pipeline, model = model_of(klein_kv)
+    prompts = prompts_of(pipeline, model)
+    found = walked(begun(sped_up(model, KeyValues(), SpeedOptions(fused=True)), prompts))
+    expected = walked(begun(model.part("model"), prompts))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_other_families_refuse_them() -> None:
+    for family in ("sd1", "flux", "flux2", "qwen-image"):
+        recipe = DiffusionModel(family, (RecipeFile("unet", "nowhere", "0" * 64),))
+        with raises(InvalidValue, port="model") as caught:
+            check_recipe(with_caching(recipe, KeyValues()), "cpu")
+        assert "does not support a key-value cache" in str(caught.value)
+    with raises(InvalidValue, port="memory", given="disk"):
+        check_caching(KeyValues("disk"))
