@@ -133,7 +133,8 @@ def _reason(ability: str) -> str:
     if ability == "fused":
         return "its class in diffusers does not fuse them"
     if ability == KEY_VALUES:
-        return "its class in diffusers has none"
+        able = [family.title for family in FAMILIES.values() if KEY_VALUES in family.speedups]
+        return f"only {' and '.join(able)} do"
     return "the hooks of diffusers do not fit the blocks of its network"
 
 

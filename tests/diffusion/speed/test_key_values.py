@@ -397,6 +397,9 @@ def test_a_guider_that_replaces_attention_is_refused(model_of: ModelOf) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(missing_compiler("cpu") is not None, reason="there is no C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*complex operators:UserWarning")
 @pytest.mark.parametrize("build", KEPT)
 def test_compiled_blocks_keep_them(
     model_of: ModelOf,  # noqa: F811
