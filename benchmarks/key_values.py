@@ -5,7 +5,7 @@
 
 Networks of random weights with 0, 1 and 3 reference images as large as the image, and one prompt.
 On a CPU they are small, in float32; on CUDA as large as the published ones, in bfloat16. The ways
-are measured by turns, and each figure is their ratio.
+are measured by turns, and each figure is their ratio, of times and of operations.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import diffusers
 import torch
 from common import Figure, by_turns, options, show
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from nodegraph import Conditioning, ConditioningEntry, DiffusionModel, Latent, RecipeFile
 from nodegraph.families.components import Denoiser
@@ -119,14 +120,25 @@ def figures(given: argparse.Namespace) -> Iterator[Figure]:
                 name: partial(sampled, way, positive, size, steps) for name, way in ways.items()
             }
             exact, *latents = (action() for action in actions.values())
+            counts = [_operations(action) for action in actions.values()]
             seconds = by_turns(actions, times)
             base = statistics.median(seconds["in each step"])
-            for (name, taken), found in zip(list(seconds.items())[1:], latents, strict=True):
+            kept = list(seconds.items())[1:]
+            for (name, taken), found, count in zip(kept, latents, counts[1:], strict=True):
                 what = f"{title}, {references} references, {name}"
                 ratio = base / statistics.median(taken)
                 yield Figure(f"{what}: speed", ratio, "×", more_is_better=True)
+                fewer = counts[0] / count
+                yield Figure(f"{what}: fewer operations", fewer, "×", more_is_better=True)
                 apart = float((found - exact).abs().max())
                 yield Figure(f"{what}: largest difference of latents", apart, "")
+
+
+def _operations(action: Callable[[], object]) -> int:
+    """Multiplications and additions, as far as torch counts them; no other work disturbs them."""
+    with FlopCounterMode(display=False) as counter:
+        action()
+    return int(counter.get_total_flops())
 
 
 def _kept(plain: Denoiser, device: str) -> dict[str, Denoiser]:
