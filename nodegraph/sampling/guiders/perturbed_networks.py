@@ -121,7 +121,7 @@ def with_attention(model: Denoiser, layers: Sequence[str], attend: Attend) -> De
             "this model computes reference images apart from the image, and a guider that "
             "replaces self-attention does not",
             port="guider",
-            hint="Remove the guider, or remove KeyValueCache and load Flux.2 Klein.",
+            hint="Remove the guider, or KeyValueCache if the model was trained without it.",
         )
 
     def change(twin: nn.Module, prefix: str, switch: _Switch) -> int:
