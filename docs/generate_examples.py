@@ -98,6 +98,7 @@ NEED_MODELS = frozenset(
         "CombineSoundLatent",
         "InterpolateFrames",
         "InterpolateVideo",
+        "KeyValueCache",
         "LoadFrameInterpolationModel",
         "LoadLatentUpscaleModel",
         "RemoveFrameGuides",

@@ -164,6 +164,7 @@ _SPEEDUPS = {
     "taylorseer": "TaylorSeer",
     "lite": "lite",
     "broadcast": "broadcast",
+    "key_values": "key-value",
     "fused": "fused projections",
     "channels_last": "channels last",
 }

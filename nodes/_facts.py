@@ -95,13 +95,13 @@ def model_port(known: ModelFacts) -> Facts:
     facts: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
     guidance_facts = ("guides_itself", "takes_scale", "needs_negative")
-    more = ("positions", "sound_levels", "takes", "needs")
+    more = ("positions", "sound_levels", "takes", "needs", "key_value_numbers")
     alike = FAMILIES[known["family"]].accepts_prompts_of
     return {
         "family": known["family"],
         **({"family_also": alike} if alike else {}),
         **_latent_facts(known),
-        **{name: facts[name] for name in (*size, *guidance_facts, *more)},
+        **{name: facts[name] for name in (*size, *guidance_facts, *more) if name in facts},
     }
 
 

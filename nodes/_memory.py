@@ -79,7 +79,10 @@ def _denoising_estimate(
     alike = ""
     if family.row_names:
         alike = f"{width} x {height} x {_latent_frames(inputs)}, {batch} of {sides} sides"
-    memory = int(least * at_once)
+    # A key-value cache keeps what all prompts have, while they are evaluated in sequence.
+    kept = (inputs.fact("model", "kept_numbers") or 0) * _bytes_per_number(inputs, "model")
+    memory = int(least * at_once) + kept * batch * sides
+    least += kept * sides
     return Estimate(memory=memory, work=work, least=int(least), passes=passes, alike=alike)
 
 

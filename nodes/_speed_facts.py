@@ -10,10 +10,12 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.speed_options import (
     AUTO,
+    HOST,
     KERNEL_PACKAGES,
     TOGETHER,
     Broadcast,
     FirstBlock,
+    KeyValues,
     Magnitude,
     SpeedOptions,
     StepCaching,
@@ -65,6 +67,14 @@ def taylorseer_outputs(inputs: HookInputs) -> dict[str, Facts]:
 def broadcast_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Facts of the model with its step cache."""
     return _step_cache_facts(inputs, "attention broadcast")
+
+
+def key_value_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Facts of the model with its step cache, and what that holds on the device."""
+    facts = _step_cache_facts(inputs, "key-value cache")
+    is_on_device = inputs.literals.get("memory") != HOST
+    kept = facts["model"].get("key_value_numbers", 0) if is_on_device else 0
+    return {"model": {**facts["model"], "kept_numbers": kept}}
 
 
 def freeu_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -181,6 +191,11 @@ def check_taylorseer(inputs: HookInputs) -> Iterator[Finding]:
 def check_broadcast(inputs: HookInputs) -> Iterator[Finding]:
     """Find numbers out of range."""
     yield from _findings(inputs, Broadcast)
+
+
+def check_key_values(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models whose prompts have no keys and values to keep."""
+    yield from _findings(inputs, KeyValues)
 
 
 def _findings(inputs: HookInputs, kind: type[StepCaching]) -> Iterator[Finding]:

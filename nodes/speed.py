@@ -8,11 +8,14 @@ from nodegraph import Advanced, Choices, Context, DiffusionModel, Range, node
 from nodegraph.families.speed_options import (
     ATTENTIONS,
     AUTO,
+    DEVICE,
     MATMULS,
+    MEMORIES,
     PROMPTS,
     TOGETHER,
     Broadcast,
     FirstBlock,
+    KeyValues,
     Magnitude,
     SpeedOptions,
     StepCaching,
@@ -28,11 +31,13 @@ from ._speed_facts import (
     broadcast_outputs,
     check_broadcast,
     check_first_block,
+    check_key_values,
     check_mag_cache,
     check_sped_up,
     check_taylorseer,
     first_block_outputs,
     kernel_packages,
+    key_value_outputs,
     mag_cache_outputs,
     sped_up_outputs,
     taylorseer_outputs,
@@ -215,6 +220,35 @@ def AttentionBroadcast(
         cleanest: Where reuse ends, as a share of the training timesteps.
     """
     return _cached(ctx, model, Broadcast(own, cross, noisiest, cleanest))
+
+
+@node(
+    category="speed",
+    label="Key-value cache",
+    infer=key_value_outputs,
+    validate=check_key_values,
+    estimate=added_weights,
+    tags=("kv cache", "keys and values", "prefix cache", "reference images", "fast"),
+)
+def KeyValueCache(
+    ctx: Context,
+    model: DiffusionModel,
+    *,
+    memory: Annotated[str, Choices(MEMORIES), Advanced()] = DEVICE,
+) -> FastModel:
+    """Compute keys and values of prompts and reference images once, and reuse them in each step.
+
+    It works for Qwen-Image 2.1, where results differ by rounding at most, and for Flux.2 Klein KV.
+    The more reference images there are, the more time it saves.
+
+    Args:
+        model: Model to change. A Flux.2 Klein that was not trained as KV gives other images with
+            references.
+        memory: Which memory holds keys and values. device is the fastest. host takes no memory of
+            an accelerator, and copies them in each step: Qwen-Image 2.1 has 2 GiB for each
+            reference image of a megapixel and prompt in half precision.
+    """
+    return _cached(ctx, model, KeyValues(memory))
 
 
 def _cached(ctx: Context, model: DiffusionModel, caching: StepCaching) -> FastModel:

@@ -26,6 +26,14 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.flow_shift import flux2_mu
+from nodegraph.families.key_values import (
+    KEY_VALUES,
+    PIPELINE_CLASS,
+    KeyValueStore,
+    has_fixed_references,
+    move_layers,
+    store_in,
+)
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.layer_names import (
     DOUBLE_STREAM,
@@ -389,7 +397,11 @@ class Flux2(Family):
 
 @dataclass(frozen=True)
 class Flux2Klein(Flux2):
-    """Led by Qwen 3, and away from an empty prompt unless it was distilled."""
+    """Led by Qwen 3, and away from an empty prompt unless it was distilled.
+
+    With fixed references, as Klein KV was trained, these have timestep 0, attend to themselves
+    alone, and lie before the latent.
+    """
 
     layers: tuple[int, ...] = (9, 18, 27)
 
@@ -404,6 +416,62 @@ class Flux2Klein(Flux2):
 
     def guides_itself(self, config: Config, settings: Config) -> bool:
         return bool(settings.get("is_distilled"))
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        references = reference_latents(batch)
+        if not (references and has_fixed_references(model)):
+            return super().predict(model, x, moment, batch)
+        _attend_to_kept(model.module)
+        store = store_in(batch) or KeyValueStore()
+        options: dict[str, Any] = {
+            "timestep": moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+            "encoder_hidden_states": batch["embeddings"],
+            "txt_ids": _grid(0, 1, 1, batch["embeddings"].shape[1], x.device),
+            "return_dict": False,
+        }
+        if store.cache is None:
+            places = [_token_positions(item, _APART * at) for at, item in enumerate(references, 1)]
+            tokens = torch.cat([_tokens(item) for item in references], 1)
+            output, store.cache = model.module(
+                hidden_states=torch.cat([tokens, _tokens(x)], 1),
+                img_ids=torch.cat([*places, _token_positions(x, 0)]),
+                kv_cache_mode="extract",
+                num_ref_tokens=tokens.shape[1],
+                **options,
+            )
+            if store.on_host:
+                move_layers(store.cache.double_block_caches)
+                move_layers(store.cache.single_block_caches)
+        else:
+            (output,) = model.module(
+                hidden_states=_tokens(x),
+                img_ids=_token_positions(x, 0),
+                kv_cache=store.cache,
+                kv_cache_mode="cached",
+                **options,
+            )
+        prediction: Tensor = output.transpose(1, 2).reshape(x.shape)
+        return prediction
+
+
+def _attend_to_kept(network: Any) -> None:
+    """Let a network's attention keep keys and values where it is asked to.
+
+    What it computes otherwise stays the same. So others may call it at the same time.
+    """
+    from diffusers.models.transformers import transformer_flux2 as source
+
+    for blocks, usual, other in (
+        (network.transformer_blocks, source.Flux2AttnProcessor, source.Flux2KVAttnProcessor),
+        (
+            network.single_transformer_blocks,
+            source.Flux2ParallelSelfAttnProcessor,
+            source.Flux2KVParallelSelfAttnProcessor,
+        ),
+    ):
+        for block in blocks:
+            if type(block.attn.processor) is usual:
+                block.attn.set_processor(other())
 
 
 def check_references(references: Sequence[Tensor], channels: int, side: Lead) -> None:
@@ -478,12 +546,12 @@ FLUX2 = Flux2(
 FLUX2_KLEIN = Flux2Klein(
     "flux2-klein",
     "Flux.2 Klein",
-    pipelines=("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
+    pipelines=("Flux2KleinPipeline", "Flux2KleinInpaintPipeline", "Flux2KleinKVPipeline"),
     denoisers=_denoisers(FLUX2_KLEIN_FILE),
     encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
-    settings={"is_distilled": False},
-    speedups=ATTENTION_CACHES | LITE | FUSED | {"mag"},
+    settings={"is_distilled": False, PIPELINE_CLASS: "Flux2KleinPipeline"},
+    speedups=ATTENTION_CACHES | LITE | FUSED | {"mag", KEY_VALUES},
     lora_signs=FLUX2.lora_signs,
     comfyui_type="flux2",
     **_COMMON,

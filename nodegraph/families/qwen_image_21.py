@@ -12,8 +12,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.key_values import KEY_VALUES, HostLayer, KeyValueStore, store_in
 from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_tensors
@@ -102,7 +111,8 @@ class QwenImage21(Family):
     The encoder sees the reference images beside the prompt. The transformer finds their latents in
     the places that the encoder's tokens of images have.
 
-    Each step computes the prompt anew, as the pipeline does with ``use_kv_cache=False``.
+    Each step computes the prompt anew, as the pipeline does with ``use_kv_cache=False``, unless the
+    recipe keeps its keys and values.
     """
 
     def context_width(self, config: Config) -> int | None:
@@ -169,6 +179,8 @@ class QwenImage21(Family):
         pictures = [*reference_latents(batch), x]
         slots = batch[_SLOTS]
         own = slots.new_ones(len(slots), height * width // _SLOT**2)
+        store = store_in(batch)
+        cache, mode = _cache(model, store)
         output: Tensor = model.module(
             hidden_states=torch.cat([_pack(item) for item in pictures], 1),
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
@@ -176,10 +188,31 @@ class QwenImage21(Family):
             encoder_hidden_states_mask=None,
             img_shapes=[[(1, *item.shape[-2:]) for item in pictures]] * len(x),
             img_mask=torch.cat([slots, own], 1),
+            kv_cache=cache,
+            kv_cache_mode=mode,
             return_dict=False,
         )[0]
+        if store is not None:
+            store.cache = cache
         own_tokens = output[:, -height * width :].transpose(1, 2)
         return own_tokens.view(len(x), -1, height, width)
+
+
+def _cache(model: Denoiser, store: KeyValueStore | None) -> tuple[Any, str | None]:
+    """Return the network's cache and how a call uses it.
+
+    Source: diffusers' pipeline, whose first step fills the cache.
+    """
+    if store is None:
+        return None, None
+    if store.cache is not None:
+        return store.cache, "cached"
+    from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21KVCache
+
+    cache = QwenImage21KVCache(int(model.config["num_layers"]))
+    if store.on_host:
+        cache.layer_caches = [HostLayer() for _ in cache.layer_caches]
+    return cache, "extract"
 
 
 def _check_length(count: int, port: str) -> None:
@@ -291,6 +324,7 @@ QWEN_IMAGE_21 = QwenImage21(
     held=TokenMemory(16, 4096 + 512, 1),
     needs_negative=False,
     joint=False,
+    speedups=ATTENTION_CACHES | {KEY_VALUES},
     # Attention runs apart for each part of the sequence, which guiders cannot replace.
     perturbs_attention=False,
     block_stacks=("transformer_blocks",),

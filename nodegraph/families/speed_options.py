@@ -128,12 +128,29 @@ class Broadcast:
     cleanest: float = 0.1
 
 
-StepCaching = FirstBlock | Magnitude | Taylor | Broadcast
+DEVICE, HOST = "device", "host"
+MEMORIES = (DEVICE, HOST)
+"""Which memory keeps keys and values between the steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValues:
+    """Keys and values of prompts and reference images are computed once for a sampling.
+
+    Attributes:
+        memory: One of `MEMORIES`.
+    """
+
+    memory: str = DEVICE
+
+
+StepCaching = FirstBlock | Magnitude | Taylor | Broadcast | KeyValues
 _KINDS: dict[str, type[StepCaching]] = {
     "first_block": FirstBlock,
     "mag": Magnitude,
     "taylorseer": Taylor,
     "broadcast": Broadcast,
+    "key_values": KeyValues,
 }
 _RANGES: dict[str, tuple[float, float]] = {
     "FirstBlock.threshold": (0, 10),
@@ -171,6 +188,13 @@ def check_caching(caching: StepCaching) -> None:
     if isinstance(caching, Broadcast) and caching.cleanest >= caching.noisiest:
         raise InvalidValue(
             "cleanest must be below noisiest", port="cleanest", given=str(caching.cleanest)
+        )
+    if isinstance(caching, KeyValues) and caching.memory not in MEMORIES:
+        raise InvalidValue(
+            "there is no such memory",
+            port="memory",
+            given=caching.memory,
+            expected=", ".join(MEMORIES),
         )
     if isinstance(caching, Magnitude) and not all(
         math.isfinite(item) and item > 0 for item in caching.ratios
@@ -306,6 +330,8 @@ def speed_text(recipe: Recipe) -> str:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return _ON if value else ""
+    if isinstance(value, str):
+        return value
     return " ".join(map(repr, value)) if isinstance(value, tuple) else repr(value)
 
 

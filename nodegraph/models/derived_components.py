@@ -20,9 +20,11 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import Adapter, DiffusionModel, ModelAdapter, Recipe
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.components import Component, Denoiser, TextModel
+from nodegraph.families.key_values import KEY_VALUES
 from nodegraph.families.scheduler_file import SAMPLED_ON, scheduler_config
 from nodegraph.families.speed_options import (
     TORCHAO,
+    KeyValues,
     SpeedOptions,
     find_step_cache,
     read_speed_options,
@@ -500,10 +502,14 @@ def derive(component: Component, recipe: Recipe) -> Component:
         role: _with_speed_options(_with_scaled_attention(module, factors), speed, freeu)
         for role, module in derived.networks.items()
     }
+    caching = find_step_cache(recipe)
+    # The setting stays where the cache is left out, as for prompts with LoRAs of their own.
+    fixed = {KEY_VALUES: True} if isinstance(caching, KeyValues) else {}
     return replace(
         derived.with_networks(networks),
         scheduler_config=config,
-        caching=find_step_cache(recipe),
+        settings={**derived.settings, **fixed},
+        caching=caching,
         attention=usable_attention(speed.attention),
         compiled=speed.compiled,
         prompts=speed.prompts,

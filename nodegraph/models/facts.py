@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.image_conditioning import VIDEO_MEDIA
+from nodegraph.families.key_values import KEY_VALUES, prompt_numbers
 from nodegraph.families.needed_media import LACKING, MASKED_IMAGE
 from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.families.scheduler_file import SOUND_CLASSES, override_schedule
@@ -89,7 +90,8 @@ class ModelFacts(TypedDict):
     What its parts hold besides weights is told in numbers (`nodegraph.weights.memory`):
     `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
     and `held_encoding` for each pixel of an image, of a video, and besides of each frame of one.
-    Those of the autoencoder aren't there where it isn't known.
+    Those of the autoencoder aren't there where it isn't known. `key_value_numbers` are those that a
+    key-value cache keeps of a prompt, for models that can have one.
     """
 
     family: str
@@ -114,6 +116,7 @@ class ModelFacts(TypedDict):
     decodes_sound: NotRequired[bool]
     held_decoding: NotRequired[Held]
     held_encoding: NotRequired[Held]
+    key_value_numbers: NotRequired[int]
 
 
 def model_facts(
@@ -232,7 +235,7 @@ def family_facts(
     step = family.step_memory(denoiser)
     is_flow = family.noise == "flow"
     taken = frozenset(_media_taken(family, denoiser))
-    return ModelFacts(
+    facts = ModelFacts(
         family=family.name,
         format=family.latent.name,
         latent_channels=family.channels(denoiser),
@@ -253,6 +256,9 @@ def family_facts(
         takes=tuple(sorted(taken)),
         needs=_media_needed(family, denoiser, taken),
     )
+    if KEY_VALUES in family.speedups:
+        facts["key_value_numbers"] = prompt_numbers(denoiser)
+    return facts
 
 
 def _media_taken(family: Family, denoiser: Config) -> Iterator[str]:

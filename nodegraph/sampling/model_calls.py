@@ -14,9 +14,10 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.family_plugins import check_prediction
 from nodegraph.families.image_conditioning import OVER_CELLS, mask_names
+from nodegraph.families.key_values import store_in
 from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import get_family
-from nodegraph.families.speed_options import FASTEST, SEPARATE, TOGETHER
+from nodegraph.families.speed_options import FASTEST, SEPARATE, TOGETHER, KeyValues
 from nodegraph.models.attention import SlicedAttention, using_attention
 from nodegraph.sampling.controls.control_residuals import ActiveControls
 from nodegraph.sampling.prompt_adapters import AdapterSet, active_adapters
@@ -25,7 +26,9 @@ from nodegraph.sampling.prompts import Prompt, Prompts, mean_of
 from nodegraph.sampling.regions import Window
 
 if TYPE_CHECKING:
+    from nodegraph.families.model_step import Batch
     from nodegraph.families.speed_options import StepCaching
+    from nodegraph.models.speed.key_values import KeyValueSteps
     from nodegraph.models.speed.step_caches import CachedSteps
 
 
@@ -158,9 +161,7 @@ class ModelEvaluator:
         # Guidance asks for several prompts in one batch: this halves what layers hold, at least.
         with SlicedAttention():
             singles = [
-                self._forward(
-                    model, item[None], moment, [prompt], f"{prompt.name} of {index}", index
-                )
+                self._forward(model, item[None], moment, [prompt], index)
                 for prompt in prompts
                 for index, item in enumerate(x)
             ]
@@ -170,8 +171,7 @@ class ModelEvaluator:
         self, model: Denoiser, x: Tensor, moment: Moment, prompts: Sequence[Prompt]
     ) -> Tensor:
         xs = torch.cat([x] * len(prompts))
-        name = "+".join(item.name for item in prompts)
-        return self._forward(model, xs, moment, prompts, name)
+        return self._forward(model, xs, moment, prompts)
 
     def _is_separate(
         self, model: Denoiser, x: Tensor, moment: Moment, prompts: Sequence[Prompt]
@@ -199,27 +199,38 @@ class ModelEvaluator:
         xs: Tensor,
         moment: Moment,
         prompts: Sequence[Prompt],
-        name: str,
         item: int | None = None,
     ) -> Tensor:
         """The network's output.
 
         Args:
-            name: Of the prompts and items, alike at each step.
             item: Place of the only item that is asked for; None for all.
         """
         tensors = [prompt.tensors for prompt in prompts]
         batch = self.family.join(tensors, len(xs) // len(prompts))
-        keeping: AbstractContextManager[object] = nullcontext()
+        keeping: AbstractContextManager[Mapping[str, object]] = nullcontext({})
         if self._steps is not None and model is self.model:
-            keeping = self._steps.call(name, moment)
+            name = "+".join(prompt.name for prompt in prompts)
+            keeping = self._steps.call(name, moment, tensors, item)
         with using_attention(model.attention):
             batch = self.controls.with_residuals(batch, xs, moment, prompts, item)
-        with using_attention(model.attention), keeping:
+        with using_attention(model.attention), keeping as kept:
+            batch = {**batch, **kept}
+            self._fill_store(model, xs, moment, batch)
             if model.seat is not None:
                 return model.seat.ask(model, xs, moment, batch)
             output = self.family.predict(model, xs, moment, batch)
         return check_prediction(self.family, output, xs)
+
+    def _fill_store(self, model: Denoiser, xs: Tensor, moment: Moment, batch: Batch) -> None:
+        """Compute keys and values that a sampling had before it was resumed.
+
+        The output of such a call may differ in the last bits from that of one that reads them.
+        """
+        store = store_in(batch)
+        if store is not None and store.is_due:
+            self.family.predict(model, xs, moment, batch)
+            store.is_due = False
 
 
 def _cropped(prompt: Prompt, window: Window, x: Tensor) -> Prompt:
@@ -248,8 +259,12 @@ def evaluate_mean(evaluator: ModelEvaluator, prompts: Prompts, x: Tensor, moment
     return mean_of(evaluator.evaluate(x, moment, now), now)
 
 
-def cached_steps(model: Denoiser, caching: StepCaching) -> CachedSteps:
+def cached_steps(model: Denoiser, caching: StepCaching) -> CachedSteps | KeyValueSteps:
     """The model with a step cache of its own."""
+    if isinstance(caching, KeyValues):
+        from nodegraph.models.speed.key_values import KeyValueSteps
+
+        return KeyValueSteps(model, caching)
     # Its hooks take a while to import, which only those wait for who use them.
     from nodegraph.models.speed.step_caches import CachedSteps
 

@@ -12,7 +12,8 @@ import pytest
 
 from nodegraph.core.context import Environment
 from nodegraph.core.hooks import HookInputs
-from nodegraph.models.facts import weight_bytes
+from nodegraph.families.registry import FAMILIES
+from nodegraph.models.facts import family_facts, weight_bytes
 from nodegraph.models.model_recipes import open_model
 from nodegraph.models.model_sources import locate_model
 from nodes._facts import model_weights
@@ -22,6 +23,7 @@ from nodes._memory import (
     sampling_estimate,
     sampling_parts_estimate,
 )
+from nodes._speed_facts import key_value_outputs
 
 HERE = Path()
 PLACE = Environment((), HERE, HERE, HERE)
@@ -61,6 +63,36 @@ def test_a_sampling_by_parts_takes_what_ksampler_takes(
     }
     assert sampling_parts_estimate(HookInputs({}, facts, PLACE)) == sampling_estimate(
         given("latent", SIZE, **options)
+    )
+
+
+@pytest.mark.parametrize(("memory", "kept"), [("device", 50), ("host", 0), (None, 50)])
+def test_a_key_value_cache_counts_for_each_prompt_and_item(memory: Any, kept: int) -> None:
+    model = {"family": "qwen-image-21", "held_step": (1.0, 1.0, 1.0), "key_value_numbers": 50}
+    literals = {} if memory is None else {"memory": memory}
+    fast = key_value_outputs(HookInputs(literals, {"model": model}, PLACE))["model"]
+    latent = {**SIZE, "batch": 3}
+    plain, cached = (
+        sampling_estimate(
+            HookInputs({"cfg": 4.0}, {"latent": latent, "model": each, "negative": {}}, PLACE)
+        )
+        for each in (model, fast)
+    )
+    assert plain.memory is not None
+    assert plain.least is not None
+    assert cached.memory == plain.memory + 4 * kept * 3 * 2
+    # Items that are evaluated one by one share it.
+    assert cached.least == plain.least + 4 * kept * 2
+
+
+def test_models_with_kept_keys_and_values_say_how_many() -> None:
+    config = {"num_layers": 32, "num_attention_heads": 32, "attention_head_dim": 128}
+    config |= {"context_in_dim": 4096}
+    known = family_facts(FAMILIES["qwen-image-21"], config, {}, ())
+    # In half precision an image of a megapixel takes 2 GiB, and the text beside it an eighth.
+    assert 2 * known["key_value_numbers"] == 2.25 * 2**30
+    assert "key_value_numbers" not in family_facts(
+        FAMILIES["sd1"], {"in_channels": 4, "cross_attention_dim": 768}, {}, ()
     )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
+from tests.diffusion.families.test_qwen_image_21 import qwen_image_21
 from tests.nodes.conftest import Bench, link
 
+ModelOf = Callable[[Callable[[], Any]], Pair]
 LOAD = {"load": {"type": "LoadModel", "inputs": {"model": "tiny"}}}
 
 
@@ -45,6 +49,7 @@ def sampled(model: str, **inputs: Any) -> dict[str, Any]:
         ),
         (fast("FirstBlockCache"), "Stable Diffusion 1.x does not support first-block caching"),
         (fast("MagCache"), "does not support MagCache"),
+        (fast("KeyValueCache"), "only Flux.2 Klein and Qwen-Image 2.1 do"),
         (fast("MagCache", ratios="one, two"), "are not numbers"),
         (fast("TaylorSeerCache", lite=True), "TaylorSeer's lite mode"),
         (fast("AttentionBroadcast", noisiest=0.2, cleanest=0.4), "cleanest must be below"),
@@ -129,6 +134,33 @@ def test_a_sampling_with_a_step_cache_goes_on_from_where_it_stopped(bench: Bench
     finally:
         other.session.close()
     assert (later.samples == plain["sample.latent"].samples).all()
+
+
+@pytest.mark.slow
+def test_a_sampling_with_kept_keys_and_values_goes_on_from_where_it_stopped(
+    bench: Bench,
+    model_of: ModelOf,  # noqa: F811 - the fixture
+) -> None:
+    """Also after another image of the same model."""
+    folder = str(model_of(qwen_image_21)[1].folder)
+    nodes = {
+        "load": {"type": "LoadModel", "inputs": {"model": folder}},
+        "fast": fast("KeyValueCache", memory="host"),
+    }
+    options = {"steps": 6, "sampler": "euler", "schedule": "simple", "cfg": 3.0}
+    exact = bench.value({**nodes, **sampled("load.model", **options)}, "sample.latent")
+    bench.value({**nodes, **sampled("fast", **options, seed=3)}, "sample.latent")
+    (bench.folder / "other").mkdir()
+    other = Bench(bench.folder / "other")
+    try:
+        other.value({**nodes, **sampled("fast", **options, end_step=4)}, "sample.latent")
+        later = other.value({**nodes, **sampled("fast", **options)}, "sample.latent")
+        assert [event.data["step"] for event in other.told("node.restored")] == [4]
+    finally:
+        other.session.close()
+    assert (later.samples == exact.samples).all()
+    lines = [event.data["message"] for event in bench.told("log") if event.node == "sample"]
+    assert any("5 of 6 calls of the network reused keys and values" in line for line in lines)
 
 
 def test_freeu_is_part_of_the_model(bench: Bench) -> None:

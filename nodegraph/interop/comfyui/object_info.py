@@ -91,6 +91,7 @@ _CATEGORIES: Mapping[str, str] = {
     "edit_prompts": "conditioning/edit",
     "control": "conditioning/controlnet",
     "patches": "model_patches",
+    "speed": "model_patches",
     "context_windows": "model_patches",
     "samplers_schedules": "sampling/custom_sampling",
     "sampling": "sampling",

@@ -138,6 +138,8 @@ CHOICES: Mapping[str, str] = {
     "system_prompt": "superior|alignment",
     "SetUnionControlNetType.type": "auto|openpose|depth|hed/pidi/scribble/ted"
     "|canny/lineart/anime_lineart/mlsd|normal|segment|tile|repaint",
+    "QwenImage21Cache.device": "auto|gpu|cpu|off",
+    "QwenImage21Cache.dtype": "default|int8|int4",
     "weight_dtype": "default|fp8_e4m3fn|fp8_e4m3fn_fast|fp8_e5m2",
     "LoadDA3Model.weight_dtype": "default|fp16|bf16|fp32",
     "weight_type": "linear|ease in|ease out|ease in-out|style transfer|composition",

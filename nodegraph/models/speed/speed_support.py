@@ -21,6 +21,7 @@ from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
+from nodegraph.families.key_values import KEY_VALUES
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.speed_options import (
     ATTENTIONS,
@@ -103,6 +104,7 @@ CACHE_TITLES = {
     "taylorseer": "TaylorSeer",
     "lite": "TaylorSeer's lite mode",
     "broadcast": "attention broadcast",
+    "key_values": "a key-value cache",
     "fused": "fused projections",
     "channels_last": "channels-last weights",
 }
@@ -130,6 +132,9 @@ def _reason(ability: str) -> str:
         return "it has almost no convolutions"
     if ability == "fused":
         return "its class in diffusers does not fuse them"
+    if ability == KEY_VALUES:
+        able = [family.title for family in FAMILIES.values() if KEY_VALUES in family.speedups]
+        return f"only {' and '.join(able)} do"
     return "the hooks of diffusers do not fit the blocks of its network"
 
 

@@ -8,7 +8,7 @@ a sampling, prompts don't see each other's, and it can be saved.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -158,17 +158,28 @@ class CachedSteps:
         self.calls = self.reused = 0
 
     @contextmanager
-    def call(self, prompts: str, moment: Moment) -> Iterator[None]:
+    def call(
+        self,
+        prompts: str,
+        moment: Moment,
+        tensors: Sequence[Mapping[str, Tensor]] = (),
+        item: int | None = None,
+    ) -> Iterator[Mapping[str, Any]]:
         """Inside, the network is asked about some prompts, and remembers what it was asked of them.
 
         Args:
             prompts: Names those of the call, alike at each step.
+            tensors: Those of the prompts, which hooks see anyway.
+            item: The only item of the batch that is asked about. None: all.
+        Yields:
+            What the batch has besides: nothing.
         """
+        prompts = prompts if item is None else f"{prompts} of {item}"
         before: list[HookStates] = self._kept.pop(prompts, [[] for _ in self._cached])
         for module, kept in zip(self._cached, before, strict=True):
             module.put(kept, moment)
         try:
-            yield
+            yield {}
         finally:
             # Whatever happened, nothing of this sampling stays in modules.
             after = [module.take() for module in self._cached]

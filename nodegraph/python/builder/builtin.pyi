@@ -1214,6 +1214,10 @@ class _KeepMaskParts(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
 
+class _KeyValueCache(OneOutput[DiffusionModel]):
+    @property
+    def model(self) -> Out[DiffusionModel]: ...
+
 class _KeyframeConditioning(OneOutput[Conditioning]):
     @property
     def conditioning(self) -> Out[Conditioning]: ...
@@ -6791,6 +6795,23 @@ class BuiltinNodes:
         mask: Adjacent pixels above 0 form one part.
         least: Size of the smallest part to keep, in pixels.
         most: Maximum number of parts to keep, the largest first. 0 keeps all parts that are large enough.
+        """
+
+    def KeyValueCache(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        memory: Literal['device', 'host'] | Link[str] = 'device',
+    ) -> _KeyValueCache:
+        """Compute keys and values of prompts and reference images once, and reuse them in each step.
+
+        It works for Qwen-Image 2.1, where results differ by rounding at most, and for Flux.2 Klein KV.
+        The more reference images there are, the more time it saves.
+
+        model: Model to change. A Flux.2 Klein that was not trained as KV gives other images with references.
+        memory: Which memory holds keys and values. device is the fastest. host takes no memory of an accelerator, and copies them in each step: Qwen-Image 2.1 has 2 GiB for each reference image of a megapixel and prompt in half precision.
         """
 
     def KeyframeConditioning(

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any
 
 import torch
@@ -25,7 +26,9 @@ from torch.overrides import TorchFunctionMode
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
+from nodegraph.families.key_values import has_fixed_references
 from nodegraph.families.registry import FAMILIES
+from nodegraph.families.speed_options import KeyValues
 from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.sampling.guiders.checks import prefixes
 
@@ -111,8 +114,15 @@ def with_attention(model: Denoiser, layers: Sequence[str], attend: Attend) -> De
     Args:
         layers: As of `nodegraph.sampling.guiders.checks`.
     Raises:
-        InvalidValue: On port ``guider``: there are no such.
+        InvalidValue: On port ``guider``: there are no such, or they see reference images apart.
     """
+    if has_fixed_references(model):
+        raise InvalidValue(
+            "this model computes reference images apart from the image, and a guider that "
+            "replaces self-attention does not",
+            port="guider",
+            hint="Remove the guider, or KeyValueCache if the model was trained without it.",
+        )
 
     def change(twin: nn.Module, prefix: str, switch: _Switch) -> int:
         attention_layers = [
@@ -189,7 +199,8 @@ Change = Callable[[nn.Module, str, _Switch], int]
 
 
 def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser:
-    if model.is_own and model.caching is not None:
+    # What keeps keys and values changes no network.
+    if model.is_own and not isinstance(model.caching, (KeyValues, NoneType)):
         raise InvalidValue(
             "the model does not fit in memory as a whole, and a step cache does not work "
             "with partial loading and weakened-network guidance",

@@ -211,27 +211,6 @@ def _adapter(node: Passage) -> None:
     put_on_model(node, values)
 
 
-def _easy_cache(node: Passage) -> None:
-    node.tell("FirstBlockCache replaces it, which chooses the skipped steps by another rule")
-    name = node.add("FirstBlockCache", model=node.inputs["model"])
-    node.give("MODEL", MadeOutput(name, "model"))
-
-
-def _compiled(node: Passage) -> None:
-    name = node.add("SpeedUp", model=node.inputs["model"], compiled=True)
-    node.keep(backend=node.inputs["backend"].content)
-    node.give("MODEL", MadeOutput(name, "model"))
-
-
-def _compiled_back(node: Passage) -> None:
-    refuse_unsupported(node, "model", "compiled")
-    if not node.literal("compiled"):
-        raise Untranslatable("it changes nothing")
-    backend = node.kept.get("backend", "inductor")
-    name = node.add("TorchCompileModel", model=node.inputs["model"], backend=backend)
-    node.give("model", MadeOutput(name, "MODEL"))
-
-
 _MODEL = "model: MODEL"
 _SPAN = "start_percent: FLOAT = {}, end_percent: FLOAT = {}"
 _LAYERS = 'double_layers: STRING = "7, 8, 9", single_layers: STRING = "7, 8, 9"'
@@ -260,22 +239,6 @@ _NODES = (
         " -> MODEL",
         "FreeU",
         fixed={"version": "v1"},
-    ),
-    entry(
-        f'TorchCompileModel({_MODEL}, backend: COMBO = "inductor") -> MODEL',
-        _compiled,
-        "SpeedUp",
-        _compiled_back,
-    ),
-    entry(
-        f"LazyCache({_MODEL}, reuse_threshold: FLOAT = 0.2, start_percent: FLOAT = 0.15, "
-        "end_percent: FLOAT = 0.95, verbose: BOOLEAN = false) -> MODEL",
-        _easy_cache,
-    ),
-    entry(
-        f"EasyCache({_MODEL}, reuse_threshold: FLOAT = 0.2, start_percent: FLOAT = 0.15, "
-        "end_percent: FLOAT = 0.95, verbose: BOOLEAN = false) -> MODEL",
-        _easy_cache,
     ),
 )
 
@@ -449,14 +412,6 @@ _PASSED = (
             ("attention", "pytorch attention"),
             output="model",
         ),
-    ),
-    entry(
-        f"FluxKVCache({_MODEL}) -> MODEL",
-        _passed("nodegraph computes reference images in each step: it is slower"),
-    ),
-    entry(
-        f'QwenImage21Cache({_MODEL}, device: COMBO = "auto", dtype: COMBO = "default") -> MODEL',
-        _passed("nodegraph computes the prompt and its images in each step: it is slower"),
     ),
     entry(
         f"ChromaRadianceOptions({_MODEL}, preserve_wrapper: BOOLEAN = true, "
