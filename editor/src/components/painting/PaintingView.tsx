@@ -24,6 +24,7 @@ import { fitted } from "./stage/pixels/stageView";
 import { Stage } from "./stage/Stage";
 import type { StageHandle, StageView } from "./stage/stageProps";
 import { useStageSize } from "./stage/useStageSize";
+import { findObject } from "./stageActions";
 import { paint, undoStep } from "./strokes";
 import { ToolBar } from "./ToolBar";
 import { ToolSettings } from "./ToolSettings";
@@ -48,12 +49,12 @@ export default function PaintingView() {
 function Board({ canvas }: { readonly canvas: PaintCanvas }) {
   const stage = useRef<StageHandle>(null);
   const document = useDocuments((state) => state.active);
-  const { tool, setTool, choose, look } = useCanvasUi();
+  const { tool, setTool, choose, look, peek } = useCanvasUi();
   const [hasSelection, setHasSelection] = useState(false);
   const active = useActiveLayer(canvas);
   const place = useRef<HTMLDivElement>(null);
   const view = useView(canvas, useStageSize(place));
-  const candidate = useCandidates((candidates) => candidates.shown(document));
+  const candidate = useShownCandidate(document);
   const progress = useJobs(useShallow((jobs) => progressOf(jobs, document)));
   useUndoKeys();
   useEffect(startCandidates, []);
@@ -79,12 +80,16 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
             onPlacement={(node, placement, done) => change(node, placement, ofDrag(done))}
             onBox={changeBox}
             onColor={(color) => setTool({ color })}
+            onObject={findObject}
+            onAlphaLock={(node, alphaLocked) => change(node, { alphaLocked })}
+            onPeek={peek}
+            onPaint={hideCandidate}
             onActive={choose}
             onTool={setTool}
             onSelection={setHasSelection}
           />
+          <CandidateStrip />
         </div>
-        <CandidateStrip />
       </div>
       <aside className={styles.side} aria-label={t("painting.side")}>
         <PromptBar canvas={canvas} />
@@ -104,6 +109,23 @@ function useActiveLayer({ entries }: PaintCanvas): string | null {
     if (found !== active) choose(found);
   }, [found, active, choose]);
   return found;
+}
+
+/** The candidate as it lies on the canvas: faded, or not there while what is below it is looked at. */
+function useShownCandidate(document: string) {
+  const shown = useCandidates((candidates) => candidates.shown(document));
+  const opacity = useCanvasUi((ui) => ui.candidateOpacity);
+  const isHidden = useCanvasUi((ui) => ui.isPeeking || ui.hidden === shown);
+  return useMemo(
+    () => (shown === null || isHidden ? null : { ...shown, opacity }),
+    [shown, isHidden, opacity],
+  );
+}
+
+/** Who paints sees what is painted: the candidate comes back with the next one, or by its button. */
+function hideCandidate(): void {
+  const shown = useCandidates.getState().shown(useDocuments.getState().active);
+  if (shown !== null) useCanvasUi.getState().hide(shown);
 }
 
 /** What was seen of this graph last; at first its box, and from then on what somebody looks at. */

@@ -1,6 +1,7 @@
 /** What is chosen on the canvas: the layer, the tool and its settings, and what is seen of it. */
 import { create } from "zustand";
 import { currentScope, type DocumentsState, useDocuments } from "@/store/documents";
+import type { Candidate } from "@/store/painting";
 import { overlay, readStored, writeStored } from "@/store/persisted";
 import type { StageView } from "./stage/stageProps";
 import { DEFAULT_TOOL, type ToolState } from "./stage/tools";
@@ -9,11 +10,20 @@ interface CanvasUi {
   /** The node of the layer that tools work on; null for none. */
   readonly active: string | null;
   readonly tool: ToolState;
+  /** 0 to 1: how much of what lies below a shown candidate is covered. */
+  readonly candidateOpacity: number;
+  /** A key is held to look below the candidate. */
+  readonly isPeeking: boolean;
+  /** The candidate that is not shown, as what lies below it is painted on; null for none. */
+  readonly hidden: Candidate | null;
   /** What is seen, by graph; without one the box is fitted to the window. */
   readonly views: ReadonlyMap<string, StageView>;
   readonly choose: (node: string | null) => void;
   readonly setTool: (changes: Partial<ToolState>) => void;
   readonly look: (view: StageView) => void;
+  readonly fade: (opacity: number) => void;
+  readonly peek: (isHeld: boolean) => void;
+  readonly hide: (candidate: Candidate | null) => void;
 }
 
 const KEY = "nodegraph.painting";
@@ -21,6 +31,9 @@ const KEY = "nodegraph.painting";
 export const useCanvasUi = create<CanvasUi>()((set, get) => ({
   active: null,
   tool: overlay(DEFAULT_TOOL, readStored(KEY)),
+  candidateOpacity: 1,
+  isPeeking: false,
+  hidden: null,
   views: new Map(),
   choose: (active) => set({ active }),
   setTool: (changes) => {
@@ -28,6 +41,9 @@ export const useCanvasUi = create<CanvasUi>()((set, get) => ({
     set({ tool });
     writeStored(KEY, tool);
   },
+  fade: (candidateOpacity) => set({ candidateOpacity }),
+  peek: (isPeeking) => set({ isPeeking }),
+  hide: (hidden) => set({ hidden }),
   look: (view) =>
     set(({ views }) => ({
       views: new Map(views).set(shownCanvas(useDocuments.getState()), view),

@@ -77,13 +77,14 @@ export function editOf(
   { document, scope }: { readonly document: string; readonly scope: Scope },
   label: string,
   make: (at: Here) => Workflow,
+  merge?: string,
 ): void {
   const found = documentById(document);
   const { types } = useCatalogue.getState();
   if (found === null || types === null) return;
   const ground = { workflow: currentWorkflow(found), scope, types, sizeOf: knownSize };
   const at = canvasOn(ground);
-  if (at) useDocuments.getState().change(label, () => make(at), { document });
+  if (at) useDocuments.getState().change(label, () => make(at), { document, merge });
 }
 
 /** Where a layer is that has its own size and begins at the corner of the box. */
@@ -102,7 +103,7 @@ export function add(kind: LayerKind, layer: Omit<NewLayer, "placement" | "above"
 }
 
 /** Changes that are called by their own name; all others are of the place. */
-const LOOKS = { title: 0, opacity: 0, mode: 0, visible: 0, locked: 0 } as const;
+const LOOKS = { title: 0, opacity: 0, mode: 0, visible: 0, locked: 0, alphaLocked: 0 } as const;
 
 export function change(node: string, changes: LayerChanges, merge?: string): void {
   const [first = "title"] = Object.keys(changes);

@@ -9,7 +9,7 @@ import type { PaintedPicture } from "./stage/stageProps";
 /** A layer has another picture now; gives the value of its file. */
 export function paint(
   layer: PaintLayer,
-  { blob, placement, label }: PaintedPicture,
+  { blob, placement, label, merge }: PaintedPicture,
 ): Promise<string> {
   const { active: document } = useDocuments.getState();
   const drawn = documentById(document);
@@ -17,8 +17,11 @@ export function paint(
   return whileDrawn(async () => {
     const value = await keepPicture(await blob, nameOf(layer));
     // Where it was drawn, even if another workflow or a block of this one is shown by now.
-    editOf({ document, scope }, label, ({ ground, canvas }) =>
-      setPicture(ground, canvas, layer.node, value, placement),
+    editOf(
+      { document, scope },
+      label,
+      ({ ground, canvas }) => setPicture(ground, canvas, layer.node, value, placement),
+      merge,
     );
     return value;
   });

@@ -149,6 +149,7 @@ export function mapLayout(
     colors: byNode(layout.colors),
     collapsed: among(layout.collapsed),
     locked: among(layout.locked),
+    alphaLocked: among(layout.alphaLocked),
     shown: mapShown(byNode(layout.shown), node, target),
     reroutes: byTarget(layout.reroutes),
     seeds: byTarget(layout.seeds),

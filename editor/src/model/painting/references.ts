@@ -45,6 +45,7 @@ export function referencesOf(
         mode: "normal",
         visible: apply.mode === null && entry.mode === null,
         locked: locked.has(node),
+        alphaLocked: false,
         parent: null,
         control: { apply: reached.node, preprocessor: null, strength, start: 0, end: 1 },
       },

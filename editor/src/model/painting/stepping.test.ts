@@ -15,6 +15,7 @@ function layer(node: string, parent: string | null = null): PaintEntry {
     source: null,
     placement,
     locked: false,
+    alphaLocked: false,
   };
 }
 

@@ -6,6 +6,8 @@ import {
   Eye,
   EyeOff,
   Folder,
+  Grid2x2,
+  Grid2x2Check,
   Lock,
   LockOpen,
   Plus,
@@ -168,6 +170,15 @@ function Row({ entry, depth }: { readonly entry: PaintEntry; readonly depth: num
           onKeyDown={(event) => {
             if (event.key === "Escape") setDraft(null);
           }}
+        />
+      )}
+      {isLayer(entry) && entry.picture !== null && entry.kind !== "reference" && (
+        <IconButton
+          size="s"
+          icon={entry.alphaLocked ? Grid2x2Check : Grid2x2}
+          label={t(entry.alphaLocked ? "painting.unlockAlpha" : "painting.lockAlpha", { name })}
+          className={cx(!entry.alphaLocked && styles.quiet)}
+          onClick={() => change(node, { alphaLocked: !entry.alphaLocked })}
         />
       )}
       {isLayer(entry) && entry.picture !== null && (

@@ -9,6 +9,8 @@ export type StageKey =
   | {
       readonly kind:
         | "swap"
+        | "lockAlpha"
+        | "peek"
         | "pen"
         | "hold"
         | "cancel"
@@ -40,6 +42,8 @@ const PLAIN: Readonly<Record<string, StageKey>> = {
   Escape: { kind: "cancel" },
   x: { kind: "swap" },
   f: { kind: "fill" },
+  p: { kind: "peek" },
+  "/": { kind: "lockAlpha" },
   Delete: { kind: "erase" },
   Backspace: { kind: "erase" },
   "[": { kind: "size", by: -1 },
