@@ -6,9 +6,10 @@ import { storeServices } from "@/components/widgets/storeServices";
 import { t } from "@/i18n";
 import { isPaintable, type PaintCanvas, readCanvas } from "@/model/painting";
 import { useCatalogue } from "@/store/catalogue";
-import { useActive, useDocuments } from "@/store/documents";
+import { currentScope, documentById, useActive, useDocuments } from "@/store/documents";
 import { useJobs } from "@/store/jobs";
 import { startCandidates, useCandidates } from "@/store/painting";
+import { openJournal } from "@/store/strokeJournal";
 import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
 import { shownCanvas, useCanvasUi } from "./canvasUi";
@@ -25,7 +26,7 @@ import { Stage } from "./stage/Stage";
 import type { StageHandle, StageView } from "./stage/stageProps";
 import { useStageSize } from "./stage/useStageSize";
 import { findObject } from "./stageActions";
-import { paint, undoStep } from "./strokes";
+import { drawLost, type PaintedGraph, paint, undoStep } from "./strokes";
 import { ToolBar } from "./ToolBar";
 import { ToolSettings } from "./ToolSettings";
 
@@ -57,6 +58,12 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
   const candidate = useShownCandidate(document);
   const progress = useJobs(useShallow((jobs) => progressOf(jobs, document)));
   useUndoKeys();
+  // A board shows one graph for as long as it is there.
+  const graph = useState(graphNow)[0];
+  useEffect(() => {
+    openJournal();
+    void drawLost(graph, () => stage.current);
+  }, [graph]);
   useEffect(startCandidates, []);
   return (
     <div className={styles.view} data-painting>
@@ -76,7 +83,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
             progress={progress}
             view={view}
             onView={look}
-            onPicture={paint}
+            onPicture={(layer, picture) => paint(graph, layer, picture)}
             onPlacement={(node, placement, done) => change(node, placement, ofDrag(done))}
             onBox={changeBox}
             onColor={(color) => setTool({ color })}
@@ -97,6 +104,12 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
       </aside>
     </div>
   );
+}
+
+function graphNow(): PaintedGraph {
+  const { active } = useDocuments.getState();
+  const document = documentById(active);
+  return { document: active, scope: document && currentScope(document) };
 }
 
 /** What was chosen, as long as it is there; else the uppermost layer that can be painted on. */

@@ -2,7 +2,7 @@
 import { create } from "zustand";
 import { currentScope, type DocumentsState, useDocuments } from "@/store/documents";
 import type { Candidate } from "@/store/painting";
-import { overlay, readStored, writeStored } from "@/store/persisted";
+import { overlay, readOfWindow, readStored, writeOfWindow, writeStored } from "@/store/persisted";
 import type { StageView } from "./stage/stageProps";
 import { DEFAULT_TOOL, type ToolState } from "./stage/tools";
 
@@ -27,14 +27,18 @@ interface CanvasUi {
 }
 
 const KEY = "nodegraph.painting";
+const LOOK_KEY = "nodegraph.canvasLook";
+/** Milliseconds after which what is seen is kept for a reload. */
+const SOON = 250;
+const MOST_VIEWS = 20;
 
 export const useCanvasUi = create<CanvasUi>()((set, get) => ({
-  active: null,
+  active: keptLook().active,
   tool: overlay(DEFAULT_TOOL, readStored(KEY)),
   candidateOpacity: 1,
   isPeeking: false,
   hidden: null,
-  views: new Map(),
+  views: new Map(keptLook().views),
   choose: (active) => set({ active }),
   setTool: (changes) => {
     const tool = { ...get().tool, ...changes };
@@ -49,6 +53,35 @@ export const useCanvasUi = create<CanvasUi>()((set, get) => ({
       views: new Map(views).set(shownCanvas(useDocuments.getState()), view),
     })),
 }));
+
+interface Look {
+  readonly active: string | null;
+  readonly views: readonly (readonly [string, StageView])[];
+}
+
+function keptLook(): Look {
+  const found = readOfWindow(LOOK_KEY) as Partial<Look> | null;
+  const { active, views } = found ?? {};
+  const isView = (entry: unknown) =>
+    Array.isArray(entry) && ["x", "y", "zoom"].every((key) => Number.isFinite(entry[1]?.[key]));
+  return {
+    active: typeof active === "string" ? active : null,
+    views: Array.isArray(views) ? views.filter(isView) : [],
+  };
+}
+
+let keeping: ReturnType<typeof setTimeout> | null = null;
+
+// A reload shows the same part of the canvas, with the same layer chosen.
+useCanvasUi.subscribe(({ active, views }, before) => {
+  if ((active === before.active && views === before.views) || keeping !== null) return;
+  keeping = setTimeout(() => {
+    keeping = null;
+    const now = useCanvasUi.getState();
+    const look: Look = { active: now.active, views: [...now.views].slice(-MOST_VIEWS) };
+    writeOfWindow(LOOK_KEY, look);
+  }, SOON);
+});
 
 /** The graph that is shown, by its document and its block. */
 export function shownCanvas({ documents, active }: DocumentsState): string {

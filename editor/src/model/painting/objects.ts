@@ -99,8 +99,10 @@ function maskNode(prompt: ObjectPrompt, { kind }: Segmenter): NodeJson | null {
   }
   if (box !== null)
     return { type: "SelectByBox", inputs: { image, box: boxText(box), unit: "pixels" } };
-  const inputs = { image, points: pointsText(points), excluded: pointsText(excluded) };
-  return { type: "SelectByPoints", inputs: { ...inputs, unit: "pixels" } };
+  const inputs = { image, points: pointsText(points), unit: "pixels" };
+  // A wand is quick and ends at edges. Only what is to be left out needs the slow way.
+  if (excluded.length === 0) return { type: "MagicWand", inputs };
+  return { type: "SelectByPoints", inputs: { ...inputs, excluded: pointsText(excluded) } };
 }
 
 function pointsText(points: readonly Point[]): string {

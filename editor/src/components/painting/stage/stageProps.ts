@@ -2,6 +2,7 @@
 import type { Ref } from "react";
 import type { ObjectPrompt } from "@/model/painting/objects";
 import type { CanvasBox, PaintCanvas, PaintLayer, Placement } from "@/model/painting/types";
+import type { Edit } from "./pixels/surface";
 import type { ToolState } from "./tools";
 
 /** Which part of the canvas is seen: the canvas point at the stage's top left corner, and its scale. */
@@ -20,6 +21,8 @@ export interface PaintedPicture {
   readonly placement: Placement;
   /** What was done, for the history; translated. */
   readonly label: string;
+  /** What was drawn: its file takes longer to be made. */
+  readonly edit: Edit;
   /** Edits with the same text are one step to undo. */
   readonly merge?: string | undefined;
 }
@@ -89,6 +92,12 @@ export interface StageHandle {
   eraseSelection(merge?: string): void;
   /** Select what words name, as far as what selects objects takes words. */
   selectObject(words: string): void;
+  /**
+   * Draw an edit on a layer as a tool would; false while that layer cannot be painted on.
+   *
+   * @param label What it did, for the history; translated.
+   */
+  draw(node: string, edit: Edit, label: string): boolean;
   /** Put selected pixels down that are being moved; they would count where they were. */
   applyMove(): void;
   /** What is selected of the active layer, or of all if that has no picture; null if nothing is. */

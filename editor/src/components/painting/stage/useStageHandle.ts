@@ -87,6 +87,10 @@ function handleOf({
     selectObject(words) {
       ground()?.object.words(words);
     },
+    draw(node, edit, label) {
+      const painter = ground()?.painter;
+      return painter?.paintable(node) ? painter.commit(node, edit, label) : false;
+    },
     applyMove() {
       ground()?.floating.apply();
     },

@@ -117,7 +117,7 @@ export class Painter {
     if (painted === null) return false;
     const { picture, placement } = painted;
     this.input
-      .onPicture(layer, { blob: encoded(picture), placement, label, merge })
+      .onPicture(layer, { blob: encoded(picture), placement, label, edit, merge })
       .then(painted.named, painted.failed);
     return true;
   }
