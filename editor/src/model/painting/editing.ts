@@ -148,7 +148,7 @@ export interface ControlChanges {
   readonly end?: number;
 }
 
-/** How strongly, and in which steps, a control layer or a reference leads. */
+/** The strength of a control layer or a reference, and the steps in which it is applied. */
 export function setControl(
   ground: PaintGround,
   canvas: PaintCanvas,

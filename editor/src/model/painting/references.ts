@@ -1,4 +1,4 @@
-/** Pictures that lead a sampler as they are: by an IP-adapter, Redux, or as latents beside its own. */
+/** Reference pictures of a sampler: for an IP-Adapter, for Redux, or as reference latents. */
 import { layoutOf } from "../layout";
 import { isSampler } from "../recipes/origin";
 import { LOAD, numberAt, valueAt } from "./nodes";

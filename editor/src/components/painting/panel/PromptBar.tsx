@@ -11,6 +11,7 @@ import { sampleCanvas } from "@/store/painting";
 import { cancel, useRunning } from "@/store/running";
 import { useUi } from "@/store/ui";
 import { BoxFields } from "./BoxFields";
+import { LackingModels } from "./LayerModel";
 import { NodeField } from "./NodeField";
 import styles from "./PromptBar.module.css";
 
@@ -49,6 +50,7 @@ function RunRow({ canvas }: { readonly canvas: PaintCanvas }) {
           label={t("painting.progress")}
         />
       )}
+      <LackingModels canvas={canvas} />
       <div className={styles.buttons}>
         <IconButton
           icon={Zap}
