@@ -16,7 +16,13 @@ import styles from "./ToolSettings.module.css";
 /** A small one that takes points and boxes. */
 const OFFERED = "facebook/sam2.1-hiera-tiny";
 
-export function ObjectFields({ stage }: { readonly stage: RefObject<StageHandle | null> }) {
+interface Props {
+  readonly stage: RefObject<StageHandle | null>;
+  /** The bar has other buttons then. */
+  readonly hasSelection: boolean;
+}
+
+export function ObjectFields({ stage, hasSelection }: Props) {
   const setting = useCanvasUi((ui) => ui.tool.segmenter);
   const { setTool } = useCanvasUi.getState();
   const models = useCatalogue((catalogue) => catalogue.models);
@@ -38,7 +44,7 @@ export function ObjectFields({ stage }: { readonly stage: RefObject<StageHandle 
       {chosen.kind === "words" ? (
         <Words onSelect={(words) => stage.current?.selectObject(words)} />
       ) : (
-        <span className={styles.hint}>{t("painting.toolHint.object")}</span>
+        !hasSelection && <span className={styles.hint}>{t("painting.toolHint.object")}</span>
       )}
       {all.length === 1 && <GetModel />}
     </>

@@ -50,7 +50,13 @@ export function ToolSettings({ stage, hasSelection }: Props) {
     <div className={styles.bar}>
       <UndoButtons />
       {SETTINGS[tool.name].map((setting) => (
-        <SettingFields key={setting} setting={setting} tool={tool} stage={stage} />
+        <SettingFields
+          key={setting}
+          setting={setting}
+          tool={tool}
+          stage={stage}
+          hasSelection={hasSelection}
+        />
       ))}
       {SETTINGS[tool.name].length === 0 && (
         <span className={styles.hint}>{t(`painting.toolHint.${tool.name}`)}</span>
@@ -96,9 +102,10 @@ interface FieldsProps {
   readonly setting: Setting;
   readonly tool: ToolState;
   readonly stage: Props["stage"];
+  readonly hasSelection: boolean;
 }
 
-function SettingFields({ setting, tool, stage }: FieldsProps) {
+function SettingFields({ setting, tool, stage, hasSelection }: FieldsProps) {
   const { setTool } = useCanvasUi.getState();
   switch (setting) {
     case "size":
@@ -132,7 +139,7 @@ function SettingFields({ setting, tool, stage }: FieldsProps) {
     case "gradient":
       return <GradientFields tool={tool} />;
     case "object":
-      return <ObjectFields stage={stage} />;
+      return <ObjectFields stage={stage} hasSelection={hasSelection} />;
     case "selecting":
       return (
         <Select

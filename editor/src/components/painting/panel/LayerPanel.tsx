@@ -222,7 +222,7 @@ function Thumbnail({ entry }: { readonly entry: PaintEntry }) {
   if (!isLayer(entry)) return <Folder aria-hidden size={18} className={styles.folder} />;
   const url = entry.picture && thumbnailOf(entry.picture.value);
   return (
-    <span className={styles.thumbnail} aria-hidden>
+    <span className={styles.thumbnail} data-kind={entry.kind} aria-hidden>
       {url !== null && url !== "" && <img src={url} alt="" draggable={false} />}
     </span>
   );

@@ -24,6 +24,7 @@ export function PromptBar({ canvas }: { readonly canvas: PaintCanvas }) {
         {sampler && (
           <>
             <NodeField node={sampler.node} port="denoise" />
+            {sampler.steps !== null && <NodeField node={sampler.node} port="steps" />}
             <NodeField node={sampler.node} port="seed" />
           </>
         )}
