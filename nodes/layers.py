@@ -268,8 +268,8 @@ def SaveLayers(
         picture: Also save the flattened image as PNG.
     """
     from nodegraph.media.images.embedded_texts import workflow_metadata
-    from nodegraph.media.images.layer_files import encode_layers
     from nodegraph.media.images.layer_compositing import flatten_layers
+    from nodegraph.media.images.layer_files import encode_layers
 
     with at_port("layers"):
         texts = workflow_metadata(ctx.workflow)
