@@ -10,6 +10,7 @@ import { currentScope, documentById, useActive, useDocuments } from "@/store/doc
 import { useJobs } from "@/store/jobs";
 import { startCandidates, useCandidates } from "@/store/painting";
 import { openJournal } from "@/store/strokeJournal";
+import { finishBefore } from "@/store/strokes";
 import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
 import { shownCanvas, useCanvasUi } from "./canvasUi";
@@ -63,6 +64,8 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
   useEffect(() => {
     openJournal();
     void drawLost(graph, () => stage.current);
+    // Pixels that are being moved count where they are seen.
+    return finishBefore(() => stage.current?.applyMove());
   }, [graph]);
   useEffect(startCandidates, []);
   return (
