@@ -71,7 +71,7 @@ def box_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_box(inputs: HookInputs) -> Iterator[Finding]:
     """Find boxes that are too large or too far away, or do not fit in memory."""
-    from nodegraph.media.images.layer_rendering import check_flattening
+    from nodegraph.media.images.layer_compositing import check_flattening
 
     values = _values(inputs, *_BOX)
     if values is not None:
@@ -168,7 +168,7 @@ def flattened_layers(inputs: HookInputs) -> dict[str, Facts]:
 
 def flattening_memory(inputs: HookInputs) -> Estimate:
     """Memory for the image and its layers, if the size is known."""
-    from nodegraph.media.images.layer_rendering import flattening_bytes
+    from nodegraph.media.images.layer_compositing import flattening_bytes
 
     try:
         box = _flattened_box(inputs)
@@ -180,7 +180,7 @@ def flattening_memory(inputs: HookInputs) -> Estimate:
 
 def check_flattened(inputs: HookInputs) -> Iterator[Finding]:
     """Find invalid colors, unknown sizes, and images that do not fit in memory."""
-    from nodegraph.media.images.layer_rendering import check_flattening
+    from nodegraph.media.images.layer_compositing import check_flattening
 
     yield from check_colors(inputs)
     try:
@@ -227,7 +227,7 @@ def check_layer_file(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_saved(inputs: HookInputs) -> Iterator[Finding]:
     """Find invalid names, a missing package, formats without 16 bits, and layers too far apart."""
-    from nodegraph.media.images.layer_rendering import check_flattening
+    from nodegraph.media.images.layer_compositing import check_flattening
     from nodegraph.media.images.photoshop import check_psd_installed
 
     yield from check_result_name(inputs)

@@ -111,7 +111,7 @@ def AddLayer(
         visible: Hidden layers are kept, but not shown.
         name: Name of the layer.
     """
-    from nodegraph.media.images.layer_rendering import build_picture
+    from nodegraph.media.images.layer_compositing import build_picture
     from nodegraph.media.images.layers import Layer, append_item, layer_rectangle
 
     picture = build_picture(image, mask)
@@ -180,7 +180,7 @@ def FlattenLayers(
         color: Color behind the layers. If empty, the image keeps its transparency.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.layer_rendering import flatten_layers
+    from nodegraph.media.images.layer_compositing import flatten_layers
 
     paper = parse_color(color) if color.strip() else None
     return FlattenedLayers(*flatten_layers(layers, box, paper))
@@ -204,7 +204,7 @@ def LayersFromImages(
             origin of the canvas.
         name: Name of the layers, before their number.
     """
-    from nodegraph.media.images.layer_rendering import layers_from_batch
+    from nodegraph.media.images.layer_compositing import layers_from_batch
 
     return layers_from_batch(images, box, name)
 
@@ -268,8 +268,8 @@ def SaveLayers(
         picture: Also save the flattened image as PNG.
     """
     from nodegraph.media.images.embedded_texts import workflow_metadata
+    from nodegraph.media.images.layer_compositing import flatten_layers
     from nodegraph.media.images.layer_files import encode_layers
-    from nodegraph.media.images.layer_rendering import flatten_layers
 
     with at_port("layers"):
         texts = workflow_metadata(ctx.workflow)

@@ -302,7 +302,7 @@ class Editor:
 
     @property
     def canvas(self) -> Locator:
-        return self.page.get_by_role("main", name="Canvas", exact=True)
+        return self.page.get_by_role("main", name="Graph", exact=True)
 
     @property
     def tabs(self) -> Locator:

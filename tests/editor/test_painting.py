@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
@@ -15,8 +16,9 @@ from tests.editor.editing import Editor, box_of
 from tests.editor.faults import bring_axe, check
 from tests.editor.gates import prompted
 from tests.editor.graphs import go_to, written
-from tests.editor.serving import Server
+from tests.editor.serving import DOT, Server
 from tests.editor.watching import UNREACHED
+from tests.server.hosting import eventually
 
 ACTIONS = 60
 ENDS = (9, 20, 31, 42, 53)
@@ -41,6 +43,29 @@ class Painter:
     def rows(self) -> Locator:
         layers = self.editor.page.get_by_role("region", name="Layers", exact=True)
         return layers.locator("li").get_by_role("button", name=re.compile("^Layer"))
+
+    @property
+    def layers(self) -> Locator:
+        return self.editor.page.get_by_role("region", name="Layers", exact=True)
+
+    def rows_of(self, name: str) -> Locator:
+        return self.layers.locator("li").get_by_role("button", name=name, exact=True)
+
+    def names(self) -> list[str]:
+        """Of all layers, the uppermost first."""
+        return self.layers.locator("li button[aria-pressed]").all_inner_texts()
+
+    def rename(self, row: Locator, name: str) -> None:
+        row.dblclick()
+        field = self.editor.page.get_by_label("Name of the layer")
+        field.fill(name)
+        field.press("Enter")
+
+    def click(self, at: tuple[float, float]) -> None:
+        """On a point, in parts of the stage's size."""
+        box = box_of(self.stage)
+        x, y = box["x"] + box["width"] * at[0], box["y"] + box["height"] * at[1]
+        self.editor.page.mouse.click(x, y)
 
     def open(self) -> None:
         self.editor.page.keyboard.press("Alt+c")
@@ -199,6 +224,178 @@ def test_a_stroke_counts_in_the_run_that_follows_at_once(painter: Painter) -> No
     expect(painter.rows().first).to_have_attribute("aria-pressed", "true")
 
 
+def test_an_object_is_selected_and_cut_to_a_layer_in_one_step(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    editor.page.get_by_label("Color", exact=True).fill("#cc2200")
+    painter.stroke((0.4, 0.5), (0.6, 0.5))
+    painter.button("Select an object").click()
+    # No segmentation model is installed: that is said, with a way to get one.
+    expect(painter.button("Get models")).to_be_visible()
+    painter.click((0.5, 0.5))
+    painter.button("Cut to a new layer").click()
+    eventually(lambda: painter.names() == ["Selected", "Layer"])
+    bring_axe(editor)
+    check(editor, "a selected object")
+    upper, lower = (node["inputs"] for node in reversed(typed(editor, "AddLayer")))
+    # The object is what was painted, but for its soft edge, which stays.
+    assert upper["width"] > 4
+    assert lower["width"] >= upper["width"]
+    editor.page.keyboard.press("ControlOrMeta+z")
+    eventually(lambda: painter.names() == ["Layer"])
+    assert len(typed(editor, "AddLayer")) == 1
+
+
+def test_what_is_selected_is_moved_put_back_by_escape_and_put_down_by_enter(
+    painter: Painter,
+) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.stroke((0.4, 0.5), (0.6, 0.5))
+    painter.button("Select a rectangle").click()
+    painter.stroke((0.5, 0.4), (0.7, 0.6))
+    painter.button("Move and transform").click()
+    before = written(editor)["nodes"]
+    [placed] = typed(editor, "AddLayer")
+    painter.stroke((0.55, 0.5), (0.55, 0.65))
+    painter.stage.press("Escape")
+    assert written(editor)["nodes"] == before
+    painter.stroke((0.55, 0.5), (0.55, 0.65))
+    painter.stage.press("Enter")
+    expect(painter.button("Redo")).to_be_disabled()
+    eventually(lambda: written(editor)["nodes"] != before)
+    [moved] = typed(editor, "AddLayer")
+    # One half stays where it was, the other is further down.
+    assert moved["inputs"]["y"] == placed["inputs"]["y"]
+    assert moved["inputs"]["height"] > placed["inputs"]["height"]
+    editor.page.keyboard.press("ControlOrMeta+z")
+    eventually(lambda: written(editor)["nodes"] == before)
+
+
+def test_a_layer_whose_transparency_is_locked_is_painted_only_where_it_has_paint(
+    painter: Painter,
+) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.stroke((0.4, 0.5), (0.6, 0.5))
+    [before] = typed(editor, "AddLayer")
+    painter.button("Lock the transparency of Layer").click()
+    editor.page.get_by_label("Color", exact=True).fill("#00cc00")
+    picture = typed(editor, "LoadImage")[0]["inputs"]["path"]
+    painter.stroke((0.5, 0.3), (0.5, 0.7))
+    eventually(lambda: typed(editor, "LoadImage")[0]["inputs"]["path"] != picture)
+    [after] = typed(editor, "AddLayer")
+    assert after == before
+    painter.button("Eraser").click()
+    painter.stroke((0.4, 0.5), (0.6, 0.5))
+    expect(
+        painter.editor.page.get_by_text("The transparency of this layer is locked.")
+    ).to_be_visible()
+
+
+def test_a_layer_is_dragged_below_another_in_one_step(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.add("Empty layer")
+    painter.rename(painter.rows().first, "Upper")
+    names = painter.names()
+    assert names == ["Upper", "Layer"]
+    rows = painter.layers.locator("li")
+    rows.first.drag_to(rows.last, target_position={"x": 60, "y": box_of(rows.last)["height"] - 4})
+    eventually(lambda: painter.names() == ["Layer", "Upper"])
+    editor.page.keyboard.press("ControlOrMeta+z")
+    eventually(lambda: painter.names() == names)
+
+
+def test_a_stroke_right_before_a_reload_is_there_after_it_and_so_is_the_canvas(
+    painter: Painter,
+) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.stroke((0.4, 0.4), (0.6, 0.4))
+    before = [node["inputs"] for node in typed(editor, "AddLayer")]
+    painter.button("Move the view").click()
+    painter.stroke((0.5, 0.5), (0.55, 0.45))
+    painter.button("Brush").click()
+    frame = box_of(editor.page.locator("[data-box]"))
+    editor.page.wait_for_timeout(400)
+    painter.stroke((0.4, 0.6), (0.6, 0.6))
+    editor.page.reload()
+    expect(painter.stage).to_be_visible()
+    expect(painter.button("Brush")).to_have_attribute("aria-pressed", "true")
+    assert box_of(editor.page.locator("[data-box]")) == frame
+    # It is drawn anew once its layer is loaded.
+    eventually(lambda: [node["inputs"] for node in typed(editor, "AddLayer")] != before)
+    [painted] = typed(editor, "AddLayer")
+    assert painted["inputs"]["height"] > before[0]["height"]
+
+
+def test_a_stroke_hides_the_candidate_that_lies_on_it_until_it_is_wanted_again(
+    painter: Painter,
+) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.stroke((0.4, 0.4), (0.6, 0.6))
+    stage = box_of(painter.stage)
+    painter.button("Generate").click()
+    candidate = editor.page.locator("[data-candidate]")
+    expect(candidate).to_be_visible()
+    # What is offered lies on the canvas, which keeps its size.
+    assert box_of(painter.stage) == stage
+    painter.stroke((0.4, 0.5), (0.6, 0.5))
+    expect(candidate).to_have_count(0)
+    painter.button("Show the candidate").click()
+    expect(candidate).to_be_visible()
+    editor.page.get_by_label("Opacity of the candidate").fill("40")
+    expect(candidate).to_have_css("opacity", "0.4")
+    painter.stage.focus()
+    editor.page.keyboard.down("p")
+    expect(candidate).to_have_count(0)
+    editor.page.keyboard.up("p")
+    expect(candidate).to_be_visible()
+
+
+def test_layers_that_have_no_box_are_made_a_canvas(tab: Editor) -> None:
+    graph = prompted("a brass kettle", name="kettle")
+    empty = {"type": "EmptyImage", "inputs": {"width": 64, "height": 64}}
+    layer = {"type": "AddLayer", "inputs": {"image": {"from": "blank"}, "width": 64, "height": 64}}
+    graph["nodes"] |= {"blank": empty, "layer": layer}
+    painter = Painter(tab.open_link(graph))
+    painter.open()
+    painter.editor.page.get_by_role("button", name="Make it a canvas").click()
+    expect(painter.stage).to_be_visible()
+    [box] = typed(painter.editor, "BoundingBox")
+    assert (box["inputs"]["width"], box["inputs"]["height"]) == (64, 64)
+
+
+def test_a_control_layer_without_a_model_says_so_before_a_run(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    with editor.page.expect_file_chooser() as chooser:
+        painter.add("Image as a control layer…")
+    chooser.value.set_files(
+        {"name": "edges.png", "mimeType": "image/png", "buffer": b64decode(DOT)}
+    )
+    expect(painter.rows_of("edges")).to_be_visible()
+    expect(editor.page.get_by_text("needs a model")).to_have_count(0)
+    [name] = [name for name, node in nodes(editor).items() if node["type"] == "LoadControlNet"]
+    graph = written(editor)
+    del graph["nodes"][name]["inputs"]["control_net"]
+    again = Painter(editor.open_link(graph))
+    again.open()
+    lacking = again.editor.page.get_by_role("alert").filter(has_text="“edges” needs a model")
+    lacking.get_by_role("button", name="Choose a model").click()
+    expect(again.editor.page.get_by_label("Control net", exact=False).first).to_be_visible()
+    expect(again.editor.page.get_by_role("button", name="Get models", exact=True)).to_be_visible()
+
+
 # -- a sitting
 
 
@@ -260,8 +457,6 @@ def sit(painter: Painter, server: Server, seed: int, *, dying: bool) -> list[dic
         if number % 2:
             editor.page.reload()
             expect(editor.status.get_by_text("Connected", exact=True)).to_be_visible()
-            editor.drawn()
-            painter.open()
         else:
             with editor.watch.allowing(*UNREACHED):
                 server.kill()

@@ -20,8 +20,8 @@ from torch import Tensor
 from nodegraph.core.digests import digest_value
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.editing.compositing import BlendMode
+from nodegraph.media.images.layer_compositing import flatten_layers
 from nodegraph.media.images.layer_files import encode_layers, layers_extent, read_layers
-from nodegraph.media.images.layer_rendering import flatten_layers
 from nodegraph.media.images.layers import (
     MAX_DEPTH,
     CanvasBox,

@@ -16,7 +16,7 @@ from nodegraph.core.digests import digest_value
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.colors import parse_color
 from nodegraph.media.images.editing.compositing import BlendMode
-from nodegraph.media.images.layer_rendering import (
+from nodegraph.media.images.layer_compositing import (
     build_picture,
     flatten_layers,
     layers_from_batch,

@@ -65,6 +65,8 @@ export interface Layout {
   readonly collapsed: ReadonlySet<string>;
   /** Nodes that are layers of the painting canvas, and that nobody is to paint on. */
   readonly locked: ReadonlySet<string>;
+  /** Layers of the painting canvas whose transparency strokes leave as it is. */
+  readonly alphaLocked: ReadonlySet<string>;
   readonly groups: readonly Group[];
   readonly notes: readonly Note[];
   readonly comments: readonly NodeComment[];
@@ -84,6 +86,7 @@ export const EMPTY_LAYOUT: Layout = {
   colors: new Map(),
   collapsed: new Set(),
   locked: new Set(),
+  alphaLocked: new Set(),
   groups: [],
   notes: [],
   comments: [],
@@ -328,6 +331,7 @@ function readLayout(json: JsonObject): Layout {
     colors: readMap(json.get("colors"), text),
     collapsed: new Set(readList(json.get("collapsed"), text)),
     locked: new Set(readList(json.get("locked"), text)),
+    alphaLocked: new Set(readList(json.get("alpha_locked"), text)),
     groups: readList(json.get("groups"), group),
     notes: readList(json.get("notes"), note),
     comments: readList(json.get("comments"), comment),
@@ -368,6 +372,7 @@ function writeLayout(json: JsonObject, before: Layout, layout: Layout): JsonObje
   map("colors", before.colors, layout.colors, text);
   list("collapsed", before.collapsed, layout.collapsed, text);
   list("locked", before.locked, layout.locked, text);
+  list("alpha_locked", before.alphaLocked, layout.alphaLocked, text);
   list("groups", before.groups, layout.groups, group);
   list("notes", before.notes, layout.notes, note);
   list("comments", before.comments, layout.comments, comment);

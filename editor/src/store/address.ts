@@ -1,6 +1,6 @@
 /** The page's address and its view: `/generate` for those who want no graph, `/` for the graph. */
 import { rootPath } from "@/api/rootPath";
-import { readStored, writeStored } from "./persisted";
+import { readOfWindow, readStored, writeOfWindow, writeStored } from "./persisted";
 import { useSettings } from "./settings";
 import { useUi, type View } from "./ui";
 
@@ -27,6 +27,9 @@ export function followAddress(): void {
   const isKept = startPage() === "generate" && location.hash === "";
   const isGenerate = isGenerateAddress();
   if (isGenerate || isKept) useUi.getState().setView("generate");
+  // Who painted when the page was loaded anew goes on; a link opens what it holds as a graph.
+  else if (location.hash === "" && readOfWindow(KEY) === "canvas")
+    useUi.getState().setView("canvas");
   if (isKept && !isGenerate) history.replaceState(null, "", rootPath() + GENERATE);
   useUi.subscribe(({ view }, before) => {
     if (view !== before.view) show(view);
@@ -40,6 +43,7 @@ export function followAddress(): void {
 
 function show(view: View): void {
   const isGenerate = view === "generate";
+  writeOfWindow(KEY, view);
   // What was used last is what is opened next.
   writeStored(KEY, isGenerate ? "generate" : "graph");
   if (isGenerate === isGenerateAddress()) return;

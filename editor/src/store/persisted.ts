@@ -17,6 +17,23 @@ export function writeStored(key: string, value: unknown): void {
   }
 }
 
+/** As `readStored`, of this window alone: a reload finds it, and no other window does. */
+export function readOfWindow(key: string): unknown {
+  try {
+    return JSON.parse(sessionStorage.getItem(ownName(key)) ?? "null");
+  } catch {
+    return null;
+  }
+}
+
+export function writeOfWindow(key: string, value: unknown): void {
+  try {
+    sessionStorage.setItem(ownName(key), JSON.stringify(value));
+  } catch {
+    // As with what is kept for all windows.
+  }
+}
+
 /** What is stored laid over the defaults, leaving out whatever has another shape than the default. */
 export function overlay<T extends object>(defaults: T, stored: unknown): T {
   if (!isRecord(stored)) return defaults;

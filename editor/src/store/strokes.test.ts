@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { strokesDrawn, whileDrawn } from "./strokes";
+import { describe, expect, it, vi } from "vitest";
+import { finishBefore, strokesDrawn, whileDrawn } from "./strokes";
 
 describe("strokes on their way into a workflow", () => {
   it("are written in the order in which they were drawn", async () => {
@@ -30,4 +30,14 @@ describe("strokes on their way into a workflow", () => {
     expect(isWritten).toBe(true);
     expect(strokesDrawn()).toBeNull();
   });
+});
+
+it("an edit that is still being made is ended by whatever reads the workflow", () => {
+  const end = vi.fn<() => void>();
+  const forget = finishBefore(end);
+  expect(strokesDrawn()).toBeNull();
+  expect(end).toHaveBeenCalledOnce();
+  forget();
+  strokesDrawn();
+  expect(end).toHaveBeenCalledOnce();
 });

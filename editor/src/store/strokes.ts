@@ -14,7 +14,18 @@ export function whileDrawn<T>(write: () => Promise<T>): Promise<T> {
   return written;
 }
 
+let finish: (() => void) | null = null;
+
+/** What ends an edit that is still being made, such as pixels that are moved; gives what forgets it. */
+export function finishBefore(end: () => void): () => void {
+  finish = end;
+  return () => {
+    if (finish === end) finish = null;
+  };
+}
+
 /** Resolves once all strokes are in their workflows; null if they are: whatever reads one waits. */
 export function strokesDrawn(): Promise<unknown> | null {
+  finish?.();
   return last;
 }

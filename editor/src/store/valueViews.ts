@@ -40,7 +40,7 @@ export async function valueFiles(
     priority: PRIORITY,
   });
   forgetLast(job.id);
-  const ended = await end(job.id);
+  const ended = await endOfJob(job.id);
   if (last !== job.id) {
     // While it ran it couldn't be.
     forget(job.id);
@@ -77,7 +77,8 @@ export function startForgettingViews(): () => void {
   return () => removeEventListener("pagehide", leave);
 }
 
-async function end(id: string): Promise<JobDetail> {
+/** A job once it is through, be it finished, failed or cancelled. */
+export async function endOfJob(id: string): Promise<JobDetail> {
   for (;;) {
     const job = await getJob(id);
     if (job.state !== "queued" && job.state !== "running") return job;

@@ -111,7 +111,7 @@ def encode_openraster(
         InvalidValue: There are no layers, or they are too far apart.
     """
     from nodegraph.media.images.images import encode_image_file
-    from nodegraph.media.images.layer_rendering import flatten_layers, rasterize
+    from nodegraph.media.images.layer_compositing import flatten_layers, rasterize
     from nodegraph.media.images.resizing import resize_image
 
     box = extent_box(layers.extent)

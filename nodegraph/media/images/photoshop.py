@@ -99,7 +99,7 @@ def encode_photoshop(layers: Layers) -> bytes:
     from psd_tools.psd import PSD
 
     from nodegraph.media.images.images import to_pil
-    from nodegraph.media.images.layer_rendering import flatten_layers, rasterize
+    from nodegraph.media.images.layer_compositing import flatten_layers, rasterize
 
     # A document that keeps its flattened image: that of psd-tools needs more packages.
     kind: Any = type("Document", (PSDImage,), {"is_updated": lambda self: False})

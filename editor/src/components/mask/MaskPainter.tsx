@@ -6,10 +6,11 @@ import {
   useState,
 } from "react";
 import { t } from "@/i18n";
+import { nextBrushSize } from "@/model/painting/brushKeys";
 import styles from "./MaskPainter.module.css";
 import { MaskTools } from "./MaskTools";
 import type { Brush } from "./maskLayer";
-import { painterKey, resized } from "./painterKeys";
+import { painterKey } from "./painterKeys";
 import type { Pixels } from "./png";
 import type { Spot } from "./spots";
 import { type MaskCanvases, type OpenPicture, useMaskCanvases } from "./useMaskLayer";
@@ -85,9 +86,9 @@ export function MaskPainter({ open, name, disabled, onPaint }: Props) {
     if (key === null || disabled || (!onCanvas && isOfControls(key.kind))) return;
     event.preventDefault();
     event.stopPropagation();
-    if (key.kind === "move") pen.moveBy(key.x, key.y, key.fine);
-    else if (key.kind === "resize")
-      setBrush({ ...brush, size: resized(brush.size, key.by, largest) });
+    if (key.kind === "move") pen.moveBy(key.x, key.y, key.shift);
+    else if (key.kind === "size")
+      setBrush({ ...brush, size: nextBrushSize(brush.size, key.by, largest) });
     else if (key.kind === "zoom") zoomBy(key.by);
     else if (key.kind === "hold") pen.drop();
     else if (key.kind === "pen") pen.isDown ? pen.lift() : pen.drop();

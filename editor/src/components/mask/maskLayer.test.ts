@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { nextBrushSize } from "@/model/painting/brushKeys";
 import { type Brush, MaskLayer } from "./maskLayer";
-import { painterKey, resized } from "./painterKeys";
+import { painterKey } from "./painterKeys";
 
 const HARD: Brush = { size: 4, feather: 0, erases: false };
 const SOFT: Brush = { size: 8, feather: 1, erases: false };
@@ -107,7 +108,7 @@ describe("the painter's keys", () => {
       kind: "move",
       x: -1,
       y: 0,
-      fine: true,
+      shift: true,
     });
     expect(press(" ")?.kind).toBe("hold");
     expect(press("z", { ctrlKey: true })?.kind).toBe("undo");
@@ -120,9 +121,9 @@ describe("the painter's keys", () => {
   });
 
   it("change the size by steps that fit it", () => {
-    expect(resized(3, 1, 100)).toBe(4);
-    expect(resized(60, -1, 100)).toBe(54);
-    expect(resized(1, -1, 100)).toBe(1);
-    expect(resized(99, 1, 100)).toBe(100);
+    expect(nextBrushSize(3, 1, 100)).toBe(4);
+    expect(nextBrushSize(60, -1, 100)).toBe(54);
+    expect(nextBrushSize(1, -1, 100)).toBe(1);
+    expect(nextBrushSize(99, 1, 100)).toBe(100);
   });
 });

@@ -1,6 +1,6 @@
 /** What the model made of the box: flip through it, and take what is good as a layer. */
-import { Check, ChevronLeft, ChevronRight, Layers2, Trash2, X } from "lucide-react";
-import { Button, cx, IconButton } from "@/components/ui";
+import { Check, ChevronLeft, ChevronRight, Eye, EyeOff, Layers2, Trash2, X } from "lucide-react";
+import { Button, cx, IconButton, Slider } from "@/components/ui";
 import { t } from "@/i18n";
 import { useDocuments } from "@/store/documents";
 import {
@@ -41,7 +41,10 @@ export function CandidateStrip() {
               className={cx(styles.thumbnail, candidate === shown && styles.shown)}
               aria-pressed={candidate === shown}
               aria-label={t("painting.candidate", { index: index + 1, count: list.length })}
-              onClick={() => choose(document, candidate)}
+              onClick={() => {
+                useCanvasUi.getState().hide(null);
+                choose(document, candidate);
+              }}
             >
               <img src={candidate.url} alt="" draggable={false} />
             </button>
@@ -57,6 +60,7 @@ export function CandidateStrip() {
       <span className={styles.count} aria-live="polite">
         {t("painting.candidate", place)}
       </span>
+      <Peek shown={shown} />
       <span className={styles.gap} />
       <IconButton icon={X} label={t("painting.discard")} onClick={() => discard(document)} />
       <IconButton
@@ -77,6 +81,30 @@ export function CandidateStrip() {
         {t("painting.accept")}
       </Button>
     </section>
+  );
+}
+
+/** To see what lies below the candidate: it is faded, or not shown. */
+function Peek({ shown }: { readonly shown: Candidate }) {
+  const { candidateOpacity, hidden, hide, fade } = useCanvasUi();
+  const isHidden = hidden === shown;
+  return (
+    <>
+      <IconButton
+        icon={isHidden ? EyeOff : Eye}
+        label={t(isHidden ? "painting.showCandidate" : "painting.hideCandidate")}
+        onClick={() => hide(isHidden ? null : shown)}
+      />
+      <Slider
+        label={t("painting.candidateOpacity")}
+        min={10}
+        max={100}
+        step={5}
+        value={Math.round(candidateOpacity * 100)}
+        className={styles.fade}
+        onChange={(percent) => fade(percent / 100)}
+      />
+    </>
   );
 }
 

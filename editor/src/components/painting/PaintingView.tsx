@@ -6,9 +6,11 @@ import { storeServices } from "@/components/widgets/storeServices";
 import { t } from "@/i18n";
 import { isPaintable, type PaintCanvas, readCanvas } from "@/model/painting";
 import { useCatalogue } from "@/store/catalogue";
-import { useActive, useDocuments } from "@/store/documents";
+import { currentScope, documentById, useActive, useDocuments } from "@/store/documents";
 import { useJobs } from "@/store/jobs";
 import { startCandidates, useCandidates } from "@/store/painting";
+import { openJournal } from "@/store/strokeJournal";
+import { finishBefore } from "@/store/strokes";
 import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
 import { shownCanvas, useCanvasUi } from "./canvasUi";
@@ -24,7 +26,8 @@ import { fitted } from "./stage/pixels/stageView";
 import { Stage } from "./stage/Stage";
 import type { StageHandle, StageView } from "./stage/stageProps";
 import { useStageSize } from "./stage/useStageSize";
-import { paint, undoStep } from "./strokes";
+import { findObject } from "./stageActions";
+import { drawLost, type PaintedGraph, paint, undoStep } from "./strokes";
 import { ToolBar } from "./ToolBar";
 import { ToolSettings } from "./ToolSettings";
 
@@ -48,14 +51,22 @@ export default function PaintingView() {
 function Board({ canvas }: { readonly canvas: PaintCanvas }) {
   const stage = useRef<StageHandle>(null);
   const document = useDocuments((state) => state.active);
-  const { tool, setTool, choose, look } = useCanvasUi();
+  const { tool, setTool, choose, look, peek } = useCanvasUi();
   const [hasSelection, setHasSelection] = useState(false);
   const active = useActiveLayer(canvas);
   const place = useRef<HTMLDivElement>(null);
   const view = useView(canvas, useStageSize(place));
-  const candidate = useCandidates((candidates) => candidates.shown(document));
+  const candidate = useShownCandidate(document);
   const progress = useJobs(useShallow((jobs) => progressOf(jobs, document)));
   useUndoKeys();
+  // A board shows one graph for as long as it is there.
+  const graph = useState(graphNow)[0];
+  useEffect(() => {
+    openJournal();
+    void drawLost(graph, () => stage.current);
+    // Pixels that are being moved count where they are seen.
+    return finishBefore(() => stage.current?.applyMove());
+  }, [graph]);
   useEffect(startCandidates, []);
   return (
     <div className={styles.view} data-painting>
@@ -75,16 +86,20 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
             progress={progress}
             view={view}
             onView={look}
-            onPicture={paint}
+            onPicture={(layer, picture) => paint(graph, layer, picture)}
             onPlacement={(node, placement, done) => change(node, placement, ofDrag(done))}
             onBox={changeBox}
             onColor={(color) => setTool({ color })}
+            onObject={findObject}
+            onAlphaLock={(node, alphaLocked) => change(node, { alphaLocked })}
+            onPeek={peek}
+            onPaint={hideCandidate}
             onActive={choose}
             onTool={setTool}
             onSelection={setHasSelection}
           />
+          <CandidateStrip />
         </div>
-        <CandidateStrip />
       </div>
       <aside className={styles.side} aria-label={t("painting.side")}>
         <PromptBar canvas={canvas} />
@@ -92,6 +107,12 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
       </aside>
     </div>
   );
+}
+
+function graphNow(): PaintedGraph {
+  const { active } = useDocuments.getState();
+  const document = documentById(active);
+  return { document: active, scope: document && currentScope(document) };
 }
 
 /** What was chosen, as long as it is there; else the uppermost layer that can be painted on. */
@@ -104,6 +125,23 @@ function useActiveLayer({ entries }: PaintCanvas): string | null {
     if (found !== active) choose(found);
   }, [found, active, choose]);
   return found;
+}
+
+/** The candidate as it lies on the canvas: faded, or not there while what is below it is looked at. */
+function useShownCandidate(document: string) {
+  const shown = useCandidates((candidates) => candidates.shown(document));
+  const opacity = useCanvasUi((ui) => ui.candidateOpacity);
+  const isHidden = useCanvasUi((ui) => ui.isPeeking || ui.hidden === shown);
+  return useMemo(
+    () => (shown === null || isHidden ? null : { ...shown, opacity }),
+    [shown, isHidden, opacity],
+  );
+}
+
+/** Who paints sees what is painted: the candidate comes back with the next one, or by its button. */
+function hideCandidate(): void {
+  const shown = useCandidates.getState().shown(useDocuments.getState().active);
+  if (shown !== null) useCanvasUi.getState().hide(shown);
 }
 
 /** What was seen of this graph last; at first its box, and from then on what somebody looks at. */

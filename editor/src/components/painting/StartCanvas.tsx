@@ -7,6 +7,7 @@ import { chooseFile } from "@/components/generate/chooseFile";
 import { Button, EmptyState, NumberField } from "@/components/ui";
 import { t } from "@/i18n";
 import { knowsSizes, sizeFor } from "@/model/generate/sizes";
+import { canAdoptLayers } from "@/model/painting";
 import { nodesOf } from "@/model/scope";
 import { familyAt } from "@/model/search";
 import { modelFamilies, useCatalogue } from "@/store/catalogue";
@@ -15,7 +16,7 @@ import { lastOutputs, useJobs } from "@/store/jobs";
 import { told } from "./adding";
 import { isPicture } from "./pictures";
 import styles from "./StartCanvas.module.css";
-import { begin, beginWith, type Size } from "./starting";
+import { adopt, begin, beginWith, type Size } from "./starting";
 
 const USUAL: Size = { width: 512, height: 512 };
 const SIDE = { min: 64, max: 8192, step: 8, integer: true } as const;
@@ -31,6 +32,7 @@ export function StartCanvas() {
       <EmptyState icon={Brush} title={t("painting.start")}>
         {t("painting.startHint")}
       </EmptyState>
+      <Adopt />
       <div className={styles.sizes}>
         <NumberField
           {...SIDE}
@@ -59,6 +61,23 @@ export function StartCanvas() {
           </Button>
         )}
       </div>
+    </div>
+  );
+}
+
+/** Layers without a box are no canvas yet. */
+function Adopt() {
+  const types = useCatalogue((catalogue) => catalogue.types);
+  const isOffered = useActive(
+    (_document, workflow, scope) => types !== null && canAdoptLayers({ workflow, scope, types }),
+  );
+  if (!isOffered) return null;
+  return (
+    <div className={styles.adopt}>
+      <p>{t("painting.adoptHint")}</p>
+      <Button variant="primary" icon={Brush} onClick={adopt}>
+        {t("painting.adopt")}
+      </Button>
     </div>
   );
 }

@@ -13,6 +13,7 @@ import {
   Move,
   PaintBucket,
   Pipette,
+  ScanSearch,
 } from "lucide-react";
 import { IconButton, tip } from "@/components/ui";
 import { t } from "@/i18n";
@@ -28,6 +29,7 @@ const ICONS: Readonly<Record<ToolName, LucideIcon>> = {
   rectangle: BoxSelect,
   ellipse: Circle,
   lasso: Lasso,
+  object: ScanSearch,
   picker: Pipette,
   move: Move,
   box: Crop,

@@ -1,23 +1,15 @@
 /** The settings of the chosen tool, above the canvas. */
-import {
-  Contrast,
-  Eraser,
-  Maximize,
-  PaintBucket,
-  Redo2,
-  SquareDashed,
-  Undo2,
-  X,
-} from "lucide-react";
+import { Maximize, Redo2, Undo2 } from "lucide-react";
 import { type RefObject, useId } from "react";
 import { IconButton, Select, Slider, Toggle } from "@/components/ui";
 import { t } from "@/i18n";
 import { canRedo, canUndo } from "@/model/history";
 import { useActive, useDocuments } from "@/store/documents";
 import { useCanvasUi } from "./canvasUi";
+import { ObjectFields } from "./ObjectFields";
+import { SelectionButtons } from "./SelectionButtons";
 import type { StageHandle } from "./stage/stageProps";
 import { LARGEST_SIZE, type ToolName, type ToolState } from "./stage/tools";
-import { maskFromSelection } from "./stageActions";
 import { undoStep } from "./strokes";
 import styles from "./ToolSettings.module.css";
 
@@ -34,7 +26,8 @@ type Setting =
   | "pressure"
   | "fill"
   | "gradient"
-  | "selecting";
+  | "selecting"
+  | "object";
 
 const SETTINGS: Readonly<Record<ToolName, readonly Setting[]>> = {
   brush: ["size", "hardness", "opacity", "flow", "pressure"],
@@ -44,6 +37,7 @@ const SETTINGS: Readonly<Record<ToolName, readonly Setting[]>> = {
   rectangle: ["selecting"],
   ellipse: ["selecting"],
   lasso: ["selecting"],
+  object: ["selecting", "object"],
   picker: [],
   move: [],
   box: [],
@@ -56,7 +50,13 @@ export function ToolSettings({ stage, hasSelection }: Props) {
     <div className={styles.bar}>
       <UndoButtons />
       {SETTINGS[tool.name].map((setting) => (
-        <SettingFields key={setting} setting={setting} tool={tool} />
+        <SettingFields
+          key={setting}
+          setting={setting}
+          tool={tool}
+          stage={stage}
+          hasSelection={hasSelection}
+        />
       ))}
       {SETTINGS[tool.name].length === 0 && (
         <span className={styles.hint}>{t(`painting.toolHint.${tool.name}`)}</span>
@@ -98,45 +98,14 @@ function UndoButtons() {
   );
 }
 
-function SelectionButtons({ stage }: { readonly stage: RefObject<StageHandle | null> }) {
-  const handle = stage.current;
-  return (
-    <div className={styles.group}>
-      <IconButton
-        icon={PaintBucket}
-        label={t("painting.selection.fill")}
-        onClick={() => handle?.fillSelection()}
-      />
-      <IconButton
-        icon={Eraser}
-        label={t("painting.selection.erase")}
-        onClick={() => handle?.eraseSelection()}
-      />
-      <IconButton
-        icon={Contrast}
-        label={t("painting.selection.invert")}
-        onClick={() => handle?.invertSelection()}
-      />
-      <IconButton
-        icon={SquareDashed}
-        label={t("painting.selection.mask")}
-        onClick={() => void (handle && maskFromSelection(handle))}
-      />
-      <IconButton
-        icon={X}
-        label={t("painting.selection.clear")}
-        onClick={() => handle?.clearSelection()}
-      />
-    </div>
-  );
-}
-
 interface FieldsProps {
   readonly setting: Setting;
   readonly tool: ToolState;
+  readonly stage: Props["stage"];
+  readonly hasSelection: boolean;
 }
 
-function SettingFields({ setting, tool }: FieldsProps) {
+function SettingFields({ setting, tool, stage, hasSelection }: FieldsProps) {
   const { setTool } = useCanvasUi.getState();
   switch (setting) {
     case "size":
@@ -169,6 +138,8 @@ function SettingFields({ setting, tool }: FieldsProps) {
       return <FillFields tool={tool} />;
     case "gradient":
       return <GradientFields tool={tool} />;
+    case "object":
+      return <ObjectFields stage={stage} hasSelection={hasSelection} />;
     case "selecting":
       return (
         <Select

@@ -59,7 +59,7 @@ export async function addFile(kind: LayerKind, file: File): Promise<void> {
   const { value, width, height } = await upload(file);
   if (width !== null && height !== null) rememberSize(value, { width, height });
   const title = file.name.replace(/\.[^.]*$/, "");
-  add(kind, { title, value, ...leading(kind) });
+  add(kind, { title, value, ...modelsFor(kind) });
 }
 
 export async function told(act: () => Promise<void>): Promise<void> {
@@ -70,8 +70,8 @@ export async function told(act: () => Promise<void>): Promise<void> {
   }
 }
 
-/** What a new layer leads by: the first model of its kind that the server has. */
-function leading(kind: LayerKind): Pick<NewLayer, "control" | "reference"> {
+/** The model that a new layer is applied by: the first of its kind that the server has. */
+function modelsFor(kind: LayerKind): Pick<NewLayer, "control" | "reference"> {
   if (kind === "control") {
     const net = modelFor("LoadControlNet");
     return { control: { preprocessor: "canny edges", ...(net === null ? {} : { net }) } };

@@ -1,16 +1,21 @@
 /** What is done to the layers of the canvas: each is one edit of the open workflow, one step to undo. */
+import { t } from "@/i18n";
 import {
   addLayer,
+  type Beside,
   duplicateLayer,
   type Edited,
   groupLayers,
+  isLayer,
   type LayerChanges,
   type LayerKind,
   moveLayer,
   type NewLayer,
   type PaintCanvas,
+  type PaintEntry,
   type PaintGround,
   type Placement,
+  placeBeside,
   readCanvas,
   removeLayer,
   setLayer,
@@ -77,13 +82,14 @@ export function editOf(
   { document, scope }: { readonly document: string; readonly scope: Scope },
   label: string,
   make: (at: Here) => Workflow,
+  merge?: string,
 ): void {
   const found = documentById(document);
   const { types } = useCatalogue.getState();
   if (found === null || types === null) return;
   const ground = { workflow: currentWorkflow(found), scope, types, sizeOf: knownSize };
   const at = canvasOn(ground);
-  if (at) useDocuments.getState().change(label, () => make(at), { document });
+  if (at) useDocuments.getState().change(label, () => make(at), { document, merge });
 }
 
 /** Where a layer is that has its own size and begins at the corner of the box. */
@@ -101,8 +107,13 @@ export function add(kind: LayerKind, layer: Omit<NewLayer, "placement" | "above"
   });
 }
 
+/** What people call a layer: its name, or else its kind. */
+export function titleOf(entry: PaintEntry): string {
+  return entry.title || t(isLayer(entry) ? `painting.kind.${entry.kind}` : "painting.groupName");
+}
+
 /** Changes that are called by their own name; all others are of the place. */
-const LOOKS = { title: 0, opacity: 0, mode: 0, visible: 0, locked: 0 } as const;
+const LOOKS = { title: 0, opacity: 0, mode: 0, visible: 0, locked: 0, alphaLocked: 0 } as const;
 
 export function change(node: string, changes: LayerChanges, merge?: string): void {
   const [first = "title"] = Object.keys(changes);
@@ -139,6 +150,14 @@ function neighbour(node: string): string | null {
 export function move(node: string, by: 1 | -1): void {
   edit("painting.edit.move", ({ ground, canvas }) => {
     const place = stepOf(canvas, node, by);
+    return place && moveLayer(ground, canvas, node, place);
+  });
+}
+
+/** As `move`, to where another layer or group is. */
+export function moveBeside(node: string, other: string, where: Beside): void {
+  edit("painting.edit.move", ({ ground, canvas }) => {
+    const place = placeBeside(canvas, node, other, where);
     return place && moveLayer(ground, canvas, node, place);
   });
 }

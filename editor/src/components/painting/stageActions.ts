@@ -1,9 +1,13 @@
 /** What is done with pixels of the stage, besides strokes: they become layers. */
 import { t } from "@/i18n";
 import { addLayer, type LayerKind, type PaintCanvas, type Placement } from "@/model/painting";
+import type { ObjectPrompt } from "@/model/painting/objects";
+import { notify, notifyFault } from "@/store/notices";
+import { objectMask, segmenterOf } from "@/store/objectSelection";
 import { keepPicture } from "@/store/outbox";
 import { whileDrawn } from "@/store/strokes";
 import { told } from "./adding";
+import { useCanvasUi } from "./canvasUi";
 import { edit } from "./layerActions";
 import type { StageHandle } from "./stage/stageProps";
 
@@ -14,6 +18,24 @@ export async function maskFromSelection(stage: StageHandle): Promise<void> {
   const picture = stage.selectionPicture();
   if (picture) await asLayer(stage, "mask", picture, t("painting.kind.mask"));
 }
+
+/**
+ * What is selected of the chosen layer becomes a layer of its own; cut, it is gone from the chosen
+ * one, in the same step to undo.
+ */
+export async function layerFromSelection(stage: StageHandle, isCut: boolean): Promise<void> {
+  stage.applyMove();
+  const picture = stage.selectedPicture();
+  if (picture === null) {
+    notify({ kind: "info", title: t("painting.nothingSelected"), key: "nothing-selected" });
+    return;
+  }
+  const merge = isCut ? `cut#${++cuts}` : undefined;
+  if (merge) stage.eraseSelection(merge);
+  await asLayer(stage, "raster", picture, t("painting.selected"), merge);
+}
+
+let cuts = 0;
 
 /** Layers as one new layer; those that it is made of stay. */
 export async function mergeVisible(stage: StageHandle, canvas: PaintCanvas): Promise<void> {
@@ -49,12 +71,37 @@ async function asLayer(
   kind: LayerKind,
   { blob, placement }: Picture,
   title: string,
+  merge?: string,
 ): Promise<void> {
-  await told(async () => {
-    const value = await keepPicture(await blob, `${kind}.png`);
-    stage.keep(value, blob);
-    edit("painting.edit.add", ({ ground, canvas }) =>
-      addLayer(ground, canvas, kind, { value, placement, title }),
-    );
-  });
+  const { active } = useCanvasUi.getState();
+  // After strokes that are on their way, such as what erases the pixels that this one gets.
+  await told(() =>
+    whileDrawn(async () => {
+      const value = await keepPicture(await blob, `${kind}.png`);
+      stage.keep(value, blob);
+      edit(
+        merge ? "painting.edit.cut" : "painting.edit.add",
+        ({ ground, canvas }) => {
+          const chosen = canvas.entries.find(({ node }) => node === active);
+          const above = kind === "raster" && chosen?.kind === kind ? chosen.node : null;
+          return addLayer(ground, canvas, kind, { value, placement, title, above });
+        },
+        merge,
+      );
+    }),
+  );
+}
+
+/** An object that somebody points at; what went wrong is told. */
+export async function findObject(
+  picture: Promise<Blob>,
+  prompt: ObjectPrompt,
+): Promise<string | null> {
+  try {
+    const segmenter = segmenterOf(useCanvasUi.getState().tool.segmenter);
+    return await objectMask(await picture, prompt, segmenter);
+  } catch (fault) {
+    notifyFault(fault, { title: t("painting.objectFailed"), key: "select-object" });
+    return null;
+  }
 }

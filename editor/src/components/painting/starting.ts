@@ -2,7 +2,7 @@
 import { uploadArtifact } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { t } from "@/i18n";
-import { canStartCanvas, readCanvas, startCanvas } from "@/model/painting";
+import { adoptLayers, canStartCanvas, readCanvas, startCanvas } from "@/model/painting";
 import type { Picture } from "@/model/recipes";
 import { drawSeed } from "@/model/seeds";
 import { useDocuments } from "@/store/documents";
@@ -36,6 +36,13 @@ export function begin(from: Picture | null, size: Size): void {
   const canvas = readCanvas(workflow, ground.scope, ground.types);
   useCanvasUi.getState().choose(canvas?.entries.at(-1)?.node ?? null);
   useUi.getState().setView("canvas");
+}
+
+/** The layers of the graph that is shown get a box; one step to undo. */
+export function adopt(): void {
+  const ground = groundNow();
+  if (ground === null) return;
+  useDocuments.getState().change("painting.edit.adopt", () => adoptLayers(ground).workflow);
 }
 
 /** With what a workflow made: its model and prompts paint on. */

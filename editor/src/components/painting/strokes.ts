@@ -1,27 +1,82 @@
 /** Strokes on their way into the workflow: one after the other, so that history has them in order. */
-import { type PaintLayer, setPicture } from "@/model/painting";
-import { currentScope, documentById, useDocuments } from "@/store/documents";
+import { isLayer, type PaintLayer, setPicture } from "@/model/painting";
+import type { Scope } from "@/model/scope";
+import { useDocuments } from "@/store/documents";
 import { keepPicture } from "@/store/outbox";
+import { forgetStroke, lostStrokes, writeAhead } from "@/store/strokeJournal";
 import { strokesDrawn, whileDrawn } from "@/store/strokes";
-import { editOf } from "./layerActions";
-import type { PaintedPicture } from "./stage/stageProps";
+import { editOf, here } from "./layerActions";
+import { outward } from "./stage/pixels/geometry";
+import { KeptEdit } from "./stage/pixels/keptEdit";
+import type { Edit } from "./stage/pixels/surface";
+import type { PaintedPicture, StageHandle } from "./stage/stageProps";
+
+/** The graph that a canvas shows: strokes on it go nowhere else, whatever is shown by then. */
+export interface PaintedGraph {
+  readonly document: string;
+  readonly scope: Scope;
+}
+
+/** Milliseconds between looks whether a layer is loaded, and how many. */
+const RETRY = 100;
+const MOST_TRIES = 300;
 
 /** A layer has another picture now; gives the value of its file. */
 export function paint(
+  { document, scope }: PaintedGraph,
   layer: PaintLayer,
-  { blob, placement, label }: PaintedPicture,
+  { blob, placement, label, edit, merge }: PaintedPicture,
 ): Promise<string> {
-  const { active: document } = useDocuments.getState();
-  const drawn = documentById(document);
-  const scope = drawn && currentScope(drawn);
+  // What is one step with another edit is lost with it, and not half done.
+  const written =
+    merge === undefined && layer.picture !== null
+      ? writeAhead({
+          ...drawnBy(edit),
+          document,
+          scope,
+          node: layer.node,
+          before: layer.picture.value,
+          label,
+        })
+      : null;
   return whileDrawn(async () => {
-    const value = await keepPicture(await blob, nameOf(layer));
+    const value = await keepPicture(await blob, nameOf(layer)).catch((fault: unknown) => {
+      void written?.(null);
+      throw fault;
+    });
     // Where it was drawn, even if another workflow or a block of this one is shown by now.
-    editOf({ document, scope }, label, ({ ground, canvas }) =>
-      setPicture(ground, canvas, layer.node, value, placement),
+    editOf(
+      { document, scope },
+      label,
+      ({ ground, canvas }) => setPicture(ground, canvas, layer.node, value, placement),
+      merge,
     );
+    void written?.(value);
     return value;
   });
+}
+
+function drawnBy(edit: Edit) {
+  const rect = outward(edit.bounds);
+  const { operation, opacity } = edit;
+  return { operation, opacity, rect, bytes: edit.pixels(rect) };
+}
+
+/** Draw what an earlier page has lost, once the layers are there to be drawn on. */
+export async function drawLost({ document, scope }: PaintedGraph, stage: () => StageHandle | null) {
+  const entries = here()?.canvas.entries.filter(isLayer) ?? [];
+  const pictureOf = (node: string) =>
+    entries.find((each) => each.node === node)?.picture?.value ?? null;
+  const lost = await lostStrokes(document, scope, pictureOf);
+  for (const { key, node, operation, opacity, rect, bytes, label } of lost) {
+    const edit = new KeptEdit(operation, opacity, rect, bytes);
+    for (let tries = 0; stage()?.draw(node, edit, label) !== true; tries++) {
+      // A layer that is hidden or gone by now keeps what it has.
+      if (tries >= MOST_TRIES) return;
+      await new Promise((done) => setTimeout(done, RETRY));
+    }
+    await forgetStroke(key);
+  }
 }
 
 /** Take back the last stroke, be it written already or not. */

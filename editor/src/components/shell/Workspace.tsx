@@ -39,7 +39,7 @@ function GenerateView() {
 
 function CanvasView() {
   return (
-    <main data-region="" className={styles.app}>
+    <main data-region="" className={styles.app} aria-label={t("shell.view.canvas")}>
       <ErrorBoundary area="painting">
         <Suspense fallback={<Loading />}>
           <PaintingView />

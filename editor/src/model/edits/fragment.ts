@@ -196,6 +196,8 @@ function joined(a: Layout, b: Layout): Layout {
     colors: both(a.colors, b.colors),
     collapsed: b.collapsed.size > 0 ? new Set([...a.collapsed, ...b.collapsed]) : a.collapsed,
     locked: b.locked.size > 0 ? new Set([...a.locked, ...b.locked]) : a.locked,
+    alphaLocked:
+      b.alphaLocked.size > 0 ? new Set([...a.alphaLocked, ...b.alphaLocked]) : a.alphaLocked,
     groups: b.groups.length > 0 ? [...a.groups, ...b.groups] : a.groups,
     notes: b.notes.length > 0 ? [...a.notes, ...b.notes] : a.notes,
     comments: joinedComments(a.comments, b.comments),

@@ -114,10 +114,20 @@ export function setLocked(
   return setAmong(workflow, scope, "locked", names, locked);
 }
 
+/** Say that strokes on layers of the painting canvas leave their transparency as it is. */
+export function setAlphaLocked(
+  workflow: Workflow,
+  scope: Scope,
+  names: Iterable<string>,
+  locked: boolean,
+): Workflow {
+  return setAmong(workflow, scope, "alphaLocked", names, locked);
+}
+
 function setAmong(
   workflow: Workflow,
   scope: Scope,
-  kind: "collapsed" | "locked",
+  kind: "collapsed" | "locked" | "alphaLocked",
   names: Iterable<string>,
   isIn: boolean,
 ): Workflow {

@@ -150,6 +150,7 @@ export function mapLayout(
     collapsed: among(layout.collapsed),
     locked: among(layout.locked),
     comments: mapComments(layout.comments, node),
+    alphaLocked: among(layout.alphaLocked),
     shown: mapShown(byNode(layout.shown), node, target),
     reroutes: byTarget(layout.reroutes),
     seeds: byTarget(layout.seeds),

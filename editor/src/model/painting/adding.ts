@@ -1,4 +1,4 @@
-/** Layers added to a canvas, of all kinds, with the nodes that lead them to the sampler. */
+/** Layers added to a canvas, of all kinds, with the nodes that connect them with the sampler. */
 import { hasTypes, of, type Step } from "../recipes/chain";
 import { originOf } from "../recipes/origin";
 import type { NodeTypes } from "../spec";
@@ -50,7 +50,7 @@ const NEEDED: Readonly<Record<Exclude<LayerKind, "reference">, readonly string[]
   region: ["EncodePrompt", "MaskConditioning", "CombineConditioning"],
 };
 
-/** Whether a layer of a kind can be added: its node types are there, and a sampler to lead. */
+/** Whether a layer of a kind can be added: its node types are there, and a sampler. */
 export function canAddLayer(
   { types }: Pick<PaintGround, "types">,
   canvas: PaintCanvas,

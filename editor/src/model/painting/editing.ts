@@ -1,5 +1,5 @@
 /** Values of a canvas changed: looks and places of layers, their pictures, prompts, and the box. */
-import { setInput, setLabel, setLocked, setMode } from "../edits";
+import { setAlphaLocked, setInput, setLabel, setLocked, setMode } from "../edits";
 import { literalJson } from "../links";
 import type { Workflow } from "../workflow";
 import { settled } from "./encoding";
@@ -18,7 +18,7 @@ import {
 } from "./types";
 
 export type LayerChanges = Partial<
-  Pick<PaintLayer, "title" | "opacity" | "mode" | "visible" | "locked"> & Placement
+  Pick<PaintLayer, "title" | "opacity" | "mode" | "visible" | "locked" | "alphaLocked"> & Placement
 >;
 
 const PLACES = ["x", "y", "width", "height", "rotation"] as const;
@@ -35,11 +35,13 @@ export function setLayer(
   if (entry.kind === "reference") return ofReference(ground, entry, changes);
   if (!isOwn(ground, canvas, node)) return ground.workflow;
   let found = ground;
-  const { title, opacity, mode, visible, locked } = changes;
+  const { title, opacity, mode, visible, locked, alphaLocked } = changes;
   found = on(found, withValues(found, node, { name: title, opacity, mode }));
   if (visible !== undefined) found = shown(found, canvas, node, visible);
   if (locked !== undefined)
     found = on(found, setLocked(found.workflow, found.scope, [node], locked));
+  if (alphaLocked !== undefined)
+    found = on(found, setAlphaLocked(found.workflow, found.scope, [node], alphaLocked));
   const isMoved = PLACES.some((port) => changes[port] !== undefined);
   if (isMoved && isLayer(entry)) found = placed(found, entry, { ...entry.placement, ...changes });
   const isElsewhere = isMoved || visible !== undefined;
@@ -146,7 +148,7 @@ export interface ControlChanges {
   readonly end?: number;
 }
 
-/** How strongly, and in which steps, a control layer or a reference leads. */
+/** The strength of a control layer or a reference, and the steps in which it is applied. */
 export function setControl(
   ground: PaintGround,
   canvas: PaintCanvas,

@@ -9,7 +9,7 @@ import { on, type PaintGround } from "./ground";
 const MARGIN = 24;
 const HEAD = 36;
 const APART = 64;
-/** How far left of the node that they lead to new ones begin. */
+/** How far left of the node that takes their outputs new ones begin. */
 const BEFORE = 640;
 
 export interface AddedNodes {

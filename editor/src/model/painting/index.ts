@@ -7,6 +7,7 @@ export {
   type NewLayer,
   type NewReference,
 } from "./adding";
+export { adoptLayers, canAdoptLayers } from "./adopting";
 export {
   duplicateLayer,
   groupLayers,
@@ -33,7 +34,8 @@ export {
 } from "./editing";
 export { exportLayers, type LayerFormat } from "./exporting";
 export type { Edited, Extent, PaintGround } from "./ground";
+export { lackingModels, type ModelPort, modelPortOf } from "./lacking";
 export { readCanvas } from "./reading";
 export { canStartCanvas, type StartOptions, startCanvas } from "./starting";
-export { stepOf } from "./stepping";
+export { type Beside, placeBeside, stepOf } from "./stepping";
 export * from "./types";

@@ -58,7 +58,7 @@ export function joined(ground: PaintGround, sampler: string, mask: Link): PaintG
   const before = masked === null ? null : own.source({ node: masked, port: "mask" });
   if (masked === null || before === null) return withNoiseMask(ground, sampler, masked, mask);
   if (!hasTypes(ground.types, [COMBINE])) return ground;
-  const users = own.targets(before).filter(({ node, port }) => leadsToSampler(own, node, port));
+  const users = own.targets(before).filter(({ node, port }) => reachesSampler(own, node, port));
   const { ground: found, names } = added(
     ground,
     [
@@ -75,7 +75,7 @@ export function joined(ground: PaintGround, sampler: string, mask: Link): PaintG
 }
 
 /** Whether a mask that comes to an input takes part in what is sampled or composed. */
-function leadsToSampler(wiring: Wiring, node: string, port: string): boolean {
+function reachesSampler(wiring: Wiring, node: string, port: string): boolean {
   const type = wiring.entry(node)?.type ?? "";
   if (port === "mask" && (JOINS.has(type) || type === COMPOSITE)) return true;
   const outputs = wiring.spec(node)?.outputs.filter((output) => output.type === "Mask") ?? [];

@@ -287,7 +287,14 @@ describe("a layer's picture", () => {
 describe("a layer's look", () => {
   it("is what its node says", () => {
     const { workflow, node } = withLayer(started(), "raster");
-    const changes = { title: "Sky", opacity: 0.5, mode: "multiply", visible: false, locked: true };
+    const changes = {
+      title: "Sky",
+      opacity: 0.5,
+      mode: "multiply",
+      visible: false,
+      locked: true,
+      alphaLocked: true,
+    };
     const changed = setLayer(ground(workflow), canvasOf(workflow), node, changes);
     expectSound(changed);
     expect(canvasOf(changed).entries.find((each) => each.node === node)).toMatchObject(changes);

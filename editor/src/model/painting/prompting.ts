@@ -1,4 +1,4 @@
-/** Prompts, control nets and references put into what leads a sampler, and taken out again. */
+/** Prompts, control nets and references added to a sampler's conditioning, and removed again. */
 import type { Json } from "../json";
 import type { Link } from "../links";
 import { of, type Step } from "../recipes/chain";
@@ -53,7 +53,7 @@ export function samplerLinks(
   );
 }
 
-/** The conditioning of the prompt that leads a sampler everywhere, with the encoder's link. */
+/** The conditioning of the prompt that counts for the whole image, with the encoder's link. */
 function mainPrompt(
   ground: PaintGround,
   sampler: string,
@@ -146,7 +146,7 @@ function closedUp(ground: PaintGround, node: string, free: string): PaintGround 
   );
 }
 
-/** With a node that leads a sampler by a picture gone, and those that only it needed. */
+/** Without a node that guides a sampler by a picture, and without those that only it needed. */
 export function withoutLead(ground: PaintGround, apply: string): PaintGround {
   const own = wiring(ground);
   const spec = own.spec(apply);

@@ -79,8 +79,9 @@ function entriesOf(wiring: Wiring, chain: Chain): readonly PaintEntry[] {
     const look = { node, kind, ...lookOf(wiring, node, chain), parent };
     if (members !== null) return [...ofStack(members, node), look];
     const { placement, ...picture } = pictureOf(wiring, node);
-    const locked = layoutOf(wiring.workflow, wiring.scope).locked.has(node);
-    return [{ ...look, ...picture, placement, locked, ...settings }];
+    const layout = layoutOf(wiring.workflow, wiring.scope);
+    const locks = { locked: layout.locked.has(node), alphaLocked: layout.alphaLocked.has(node) };
+    return [{ ...look, ...picture, placement, ...locks, ...settings }];
   };
   return ofStack(chain.stack, null);
 }
@@ -95,9 +96,10 @@ function baseOf(
   const entry = base && wiring.entry(base.node);
   // A chain that others share is shown once.
   if (!base || !entry || entry.type === LAYER || entry.type === "GroupLayers") return [];
-  const look = { opacity: 1, mode: "normal", visible: entry.mode === null, locked: true };
+  const look = { opacity: 1, mode: "normal", visible: entry.mode === null };
+  const locks = { locked: true, alphaLocked: false };
   const shown = { title: entry.label, picture: null, source: base.node, placement: AT_ORIGIN };
-  return [{ node: base.node, kind, parent, ...look, ...shown }];
+  return [{ node: base.node, kind, parent, ...look, ...locks, ...shown }];
 }
 
 function lookOf(wiring: Wiring, node: string, { kind, apply }: Chain) {

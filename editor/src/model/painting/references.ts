@@ -1,4 +1,4 @@
-/** Pictures that lead a sampler as they are: by an IP-adapter, Redux, or as latents beside its own. */
+/** Reference pictures of a sampler: for an IP-Adapter, for Redux, or as reference latents. */
 import { layoutOf } from "../layout";
 import { isSampler } from "../recipes/origin";
 import { LOAD, numberAt, valueAt } from "./nodes";
@@ -45,6 +45,7 @@ export function referencesOf(
         mode: "normal",
         visible: apply.mode === null && entry.mode === null,
         locked: locked.has(node),
+        alphaLocked: false,
         parent: null,
         control: { apply: reached.node, preprocessor: null, strength, start: 0, end: 1 },
       },

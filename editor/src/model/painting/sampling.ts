@@ -1,4 +1,4 @@
-/** What samples a canvas: its sampler, the prompt that leads it, and the node that shows results. */
+/** What samples a canvas: its sampler, the sampler's prompt, and the node that shows results. */
 import { upstream } from "../graph";
 import { numberOf } from "../json";
 import { isLink, type Link, literalOf } from "../links";
@@ -51,7 +51,7 @@ function settingsOf(wiring: Wiring, node: string): CanvasSampler | null {
 /** Ports through which a prompt goes on; of several prompts that are combined the first one. */
 const POSITIVE = ["positive", "conditioning", "first"];
 
-/** The text that leads a sampler everywhere: prompts of regions are passed by. */
+/** The sampler's prompt for the whole image; prompts of regions are skipped. */
 export function promptOf(wiring: Wiring, sampler: string): CanvasPrompt | null {
   return textBehind(wiring, { node: sampler, port: "positive" });
 }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { stepOf } from "./stepping";
+import { placeBeside, stepOf } from "./stepping";
 import type { PaintCanvas, PaintEntry } from "./types";
 
 const look = { kind: "raster", opacity: 1, mode: "normal", visible: true } as const;
@@ -15,6 +15,7 @@ function layer(node: string, parent: string | null = null): PaintEntry {
     source: null,
     placement,
     locked: false,
+    alphaLocked: false,
   };
 }
 
@@ -47,4 +48,17 @@ it.each([
   ["other", 1, null],
 ] as const)("%s goes by %i to %o", (node, by, place) => {
   expect(stepOf(CANVAS, node, by)).toEqual(place);
+});
+
+it.each([
+  ["a", "group", "above", { parent: null, index: 1 }],
+  ["a", "group", "below", { parent: null, index: 0 }],
+  ["a", "group", "inside", { parent: "group", index: 2 }],
+  ["b", "a", "below", { parent: null, index: 0 }],
+  ["b", "c", "above", { parent: "group", index: 1 }],
+  ["d", "other", "inside", { parent: "other", index: 0 }],
+  ["b", "b", "above", null],
+  ["b", "a", "inside", null],
+] as const)("%s dropped onto %s, %s, goes to %o", (node, other, where, place) => {
+  expect(placeBeside(CANVAS, node, other, where)).toEqual(place);
 });

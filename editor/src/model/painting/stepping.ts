@@ -23,3 +23,25 @@ export function stepOf({ entries }: PaintCanvas, node: string, by: 1 | -1): Laye
   const above = by > 0 ? 1 : 0;
   return { parent: group.parent, index: beside(group.parent).indexOf(group) + above };
 }
+
+export type Beside = "above" | "below" | "inside";
+
+/** The place above or below another layer or group, or on top of what a group holds; null for none. */
+export function placeBeside(
+  { entries }: PaintCanvas,
+  node: string,
+  other: string,
+  where: Beside,
+): LayerPlace | null {
+  const own = entries.find((entry) => entry.node === node);
+  const target = entries.find((entry) => entry.node === other);
+  if (!own || !target || own === target || own.kind !== target.kind) return null;
+  if (where === "inside" && isLayer(target)) return null;
+  const parent = where === "inside" ? target.node : target.parent;
+  // Places are counted without the layer that is moved.
+  const siblings = entries.filter(
+    (entry) => entry.kind === own.kind && entry.parent === parent && entry !== own,
+  );
+  if (where === "inside") return { parent, index: siblings.length };
+  return { parent, index: siblings.indexOf(target) + (where === "above" ? 1 : 0) };
+}

@@ -62,6 +62,8 @@ export interface PaintLayer extends EntryLook {
   readonly source: string | null;
   readonly placement: Placement;
   readonly locked: boolean;
+  /** Strokes leave its transparency as it is. */
+  readonly alphaLocked: boolean;
   /** Of references, too: the node that applies them, and their weight as the strength. */
   readonly control?: ControlSettings;
   readonly region?: RegionSettings;

@@ -1,4 +1,4 @@
-/** What the chosen layer is blended with, and what leads the sampler by it. */
+/** What the chosen layer is blended with, and what applies it. */
 import { useId, useMemo, useRef } from "react";
 import { Select, Slider } from "@/components/ui";
 import { t } from "@/i18n";
@@ -14,6 +14,7 @@ import { useJobs } from "@/store/jobs";
 import { change } from "../layerActions";
 import { pictureMadeBy } from "../pictures";
 import styles from "./LayerDetails.module.css";
+import { LayerModel } from "./LayerModel";
 import { NodeField } from "./NodeField";
 
 const NOTHING: Partial<Pick<PaintLayer, "control" | "region">> = {};
@@ -37,6 +38,7 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
           onChange={(mode) => change(entry.node, { mode })}
         />
       )}
+      {isLayer(entry) && control && <LayerModel layer={entry} />}
       {control && (
         <div className={styles.fields}>
           {control.preprocessor !== null && <Preprocessor node={control.preprocessor} />}

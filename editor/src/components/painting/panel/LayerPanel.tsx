@@ -6,6 +6,8 @@ import {
   Eye,
   EyeOff,
   Folder,
+  Grid2x2,
+  Grid2x2Check,
   Lock,
   LockOpen,
   Plus,
@@ -18,14 +20,15 @@ import { t } from "@/i18n";
 import { isLayer, type PaintCanvas, type PaintEntry } from "@/model/painting";
 import { addItems } from "../adding";
 import { useCanvasUi } from "../canvasUi";
-import { change, dissolve, duplicate, group, move, remove } from "../layerActions";
+import { change, dissolve, duplicate, group, move, remove, titleOf } from "../layerActions";
 import { thumbnailOf } from "../pictures";
 import type { StageHandle } from "../stage/stageProps";
 import { LayerDetails } from "./LayerDetails";
 import { LayerMenu } from "./LayerMenu";
 import styles from "./LayerPanel.module.css";
+import { useRowDrag } from "./useRowDrag";
 
-/** From what leads the sampler down to what is seen. */
+/** What guides the sampler first, then what is painted. */
 const KINDS = ["region", "control", "reference", "mask", "raster"] as const;
 
 interface PanelProps {
@@ -130,7 +133,8 @@ function Row({ entry, depth }: { readonly entry: PaintEntry; readonly depth: num
   const { node, title, visible } = entry;
   const isActive = useCanvasUi((ui) => ui.active === node);
   const [draft, setDraft] = useState<string | null>(null);
-  const name = title || t(isLayer(entry) ? `painting.kind.${entry.kind}` : "painting.groupName");
+  const drag = useRowDrag(entry);
+  const name = titleOf(entry);
   const rename = (text: string) => {
     if (draft !== null && text.trim() !== title) change(node, { title: text.trim() });
     setDraft(null);
@@ -139,6 +143,8 @@ function Row({ entry, depth }: { readonly entry: PaintEntry; readonly depth: num
     <li
       className={cx(styles.row, isActive && styles.active, !visible && styles.hidden)}
       style={{ paddingInlineStart: `${8 + depth * 14}px` }}
+      data-drop={drag.where ?? undefined}
+      {...(draft === null ? drag.handlers : {})}
     >
       <IconButton
         size="s"
@@ -168,6 +174,15 @@ function Row({ entry, depth }: { readonly entry: PaintEntry; readonly depth: num
           onKeyDown={(event) => {
             if (event.key === "Escape") setDraft(null);
           }}
+        />
+      )}
+      {isLayer(entry) && entry.picture !== null && entry.kind !== "reference" && (
+        <IconButton
+          size="s"
+          icon={entry.alphaLocked ? Grid2x2Check : Grid2x2}
+          label={t(entry.alphaLocked ? "painting.unlockAlpha" : "painting.lockAlpha", { name })}
+          className={cx(!entry.alphaLocked && styles.quiet)}
+          onClick={() => change(node, { alphaLocked: !entry.alphaLocked })}
         />
       )}
       {isLayer(entry) && entry.picture !== null && (
@@ -207,7 +222,7 @@ function Thumbnail({ entry }: { readonly entry: PaintEntry }) {
   if (!isLayer(entry)) return <Folder aria-hidden size={18} className={styles.folder} />;
   const url = entry.picture && thumbnailOf(entry.picture.value);
   return (
-    <span className={styles.thumbnail} aria-hidden>
+    <span className={styles.thumbnail} data-kind={entry.kind} aria-hidden>
       {url !== null && url !== "" && <img src={url} alt="" draggable={false} />}
     </span>
   );

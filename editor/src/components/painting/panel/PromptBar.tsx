@@ -12,6 +12,7 @@ import { sampleCanvas } from "@/store/painting";
 import { cancel, useRunning } from "@/store/running";
 import { useUi } from "@/store/ui";
 import { BoxFields } from "./BoxFields";
+import { LackingModels } from "./LayerModel";
 import { NodeField } from "./NodeField";
 import styles from "./PromptBar.module.css";
 
@@ -24,6 +25,7 @@ export function PromptBar({ canvas }: { readonly canvas: PaintCanvas }) {
         {sampler && (
           <>
             <NodeField node={sampler.node} port="denoise" />
+            {sampler.steps !== null && <NodeField node={sampler.node} port="steps" />}
             <NodeField node={sampler.node} port="seed" />
           </>
         )}
@@ -50,6 +52,7 @@ function RunRow({ canvas }: { readonly canvas: PaintCanvas }) {
           label={t("painting.progress")}
         />
       )}
+      <LackingModels canvas={canvas} />
       <div className={styles.buttons}>
         <IconButton
           icon={Zap}

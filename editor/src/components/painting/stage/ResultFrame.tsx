@@ -17,7 +17,7 @@ export function ResultFrame({ candidate, progress, box }: Props) {
       {candidate !== null && (
         <img
           className={styles.result}
-          style={laid(candidate.placement)}
+          style={{ ...laid(candidate.placement), opacity: candidate.opacity ?? 1 }}
           src={candidate.url}
           alt={t("stage.candidate")}
           draggable={false}

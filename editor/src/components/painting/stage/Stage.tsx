@@ -22,6 +22,8 @@ import { StageOverlay } from "./StageOverlay";
 import type { StageProps } from "./stageProps";
 import { TransformFrame } from "./TransformFrame";
 import { useBrushCursor } from "./useBrushCursor";
+import { useFloating } from "./useFloating";
+import { type ObjectSelecting, useObjectPrompt } from "./useObjectPrompt";
 import { useStageHandle } from "./useStageHandle";
 import { useStageKeyboard } from "./useStageKeyboard";
 import { useStagePointer } from "./useStagePointer";
@@ -32,6 +34,12 @@ import { useStageWheel } from "./useStageWheel";
 const GRID_ZOOM = 8;
 /** Milliseconds for which it is said why a tool did nothing. */
 const NOTE_TIME = 5000;
+
+const NO_OBJECTS: ObjectSelecting = {
+  point: () => undefined,
+  frame: () => undefined,
+  words: () => undefined,
+};
 
 /** The painting canvas: shows all layers, and is painted on with the tool that is chosen. */
 export function Stage(props: StageProps) {
@@ -46,8 +54,11 @@ export function Stage(props: StageProps) {
   const [shape, setShape] = useState<string | null>(null);
   const [note, setNote] = useState<string | null>(null);
   const lastStroke = useRef<Point | null>(null);
+  const pointing = useRef<ObjectSelecting>(NO_OBJECTS);
   const keysId = useId();
-  const selecting = useSelection(props.onSelection);
+  const [selecting, outline] = useSelection(props.onSelection);
+  const floating = useFloating(painter, latest, selecting);
+  const lifted = floating.current();
 
   useLayoutEffect(() => {
     // Without it, as in tests, everything but the pixels is shown.
@@ -81,16 +92,22 @@ export function Stage(props: StageProps) {
       stroked: (end) => {
         lastStroke.current = end;
       },
+      painting: () => latest.current.onPaint?.(),
       select: selecting.select,
       outline: setShape,
+      floating,
+      object: pointing.current,
       onPlacement: now.onPlacement,
       onBox: now.onBox,
       onColor: now.onColor,
       onActive: now.onActive,
       label: (what) => t(`stage.did.${what}`),
-      onRefused: () => setNote(refusal(now, painter)),
+      onRefused: (why) =>
+        setNote(why === undefined ? refusal(now, painter) : t(`stage.refused.${why}`)),
     };
-  }, [painter, selecting]);
+  }, [painter, selecting, floating]);
+  const object = useObjectPrompt(latest, ground, selecting, setNote);
+  pointing.current = object;
 
   const begin = useCallback(
     (start: Sample, keys: HeldKeys, erases = false) => {
@@ -134,6 +151,7 @@ export function Stage(props: StageProps) {
     handle,
     spot: cursor.spot,
     onSpot: cursor.show,
+    floating,
     begin,
     cancelPointer: pointer.cancel,
   });
@@ -142,6 +160,10 @@ export function Stage(props: StageProps) {
 
   const layer = canvas.entries.filter(isLayer).find(({ node }) => node === active) ?? null;
   const name = layer?.title ?? "";
+  // With a selection its pixels are moved, and else the whole layer.
+  const isWhole = layer !== null && !layer.locked && outline === null;
+  const own = isWhole ? (painter?.pixels.placement(layer.node) ?? null) : null;
+  const frame = lifted?.placement ?? own;
   const variables = {
     "--zoom": view.zoom,
     "--x": `${-view.x * view.zoom}px`,
@@ -170,20 +192,24 @@ export function Stage(props: StageProps) {
           box={canvas.box}
           view={view}
           size={size}
-          selection={selecting.path}
+          selection={lifted?.isMoved ? null : outline}
           shape={shape}
+          pointing={tool.name === "object" ? object.pointing : null}
         />
         <div ref={cursor.ref} className={styles.cursor} data-down={keyboard.isDown || undefined} />
       </div>
       <BoxFrame canvas={canvas} view={view} tool={tool} onBox={props.onBox} />
-      {tool.name === "move" && layer !== null && !layer.locked && (
+      {tool.name === "move" && frame !== null && (
         <TransformFrame
-          layer={layer}
-          placement={painter?.pixels.placement(layer.node) ?? null}
+          placement={frame}
           view={view}
-          onPlacement={props.onPlacement}
+          onChange={(placement, done) => {
+            if (lifted !== null) floating.place(placement);
+            else if (layer !== null) props.onPlacement(layer.node, placement, done);
+          }}
         />
       )}
+      {object.isBusy && <p className={styles.busy}>{t("stage.finding")}</p>}
       <p role="status" className={styles.note}>
         {note}
       </p>
@@ -210,9 +236,8 @@ function useSelection(onSelection: ((hasSelection: boolean) => void) | undefined
   const [path, setPath] = useState<string | null>(null);
   const told = useRef(onSelection);
   told.current = onSelection;
-  return useMemo(
+  const actions = useMemo(
     () => ({
-      path,
       current: () => selection.current,
       select(next: Selection) {
         selection.current = next;
@@ -220,8 +245,9 @@ function useSelection(onSelection: ((hasSelection: boolean) => void) | undefined
         told.current?.(!isNone(next));
       },
     }),
-    [path],
+    [],
   );
+  return [actions, path] as const;
 }
 
 function pathOf(lines: readonly (readonly Point[])[]): string {

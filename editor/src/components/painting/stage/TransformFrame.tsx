@@ -1,27 +1,26 @@
 import { type CSSProperties, useRef } from "react";
 import { t } from "@/i18n";
-import type { PaintLayer, Placement } from "@/model/painting/types";
+import type { Placement } from "@/model/painting/types";
+import { FrameHandles, onArrows } from "./FrameHandles";
 import { toCanvas } from "./pixels/stageView";
-import { HANDLES, type Handle, rotated, scaled } from "./pixels/transform";
+import { rotated, scaled } from "./pixels/transform";
 import styles from "./Stage.module.css";
-import type { StageProps, StageView } from "./stageProps";
-import { arrowOf, useHandleDrag } from "./useHandleDrag";
+import type { StageView } from "./stageProps";
+import { useHandleDrag } from "./useHandleDrag";
 
 interface Props {
-  readonly layer: PaintLayer;
-  /** With its size in numbers; null while its picture loads. */
-  readonly placement: Placement | null;
+  /** With its size in numbers. */
+  readonly placement: Placement;
   readonly view: StageView;
-  readonly onPlacement: StageProps["onPlacement"];
+  onChange(placement: Placement, done: boolean): void;
 }
 
 /** Degrees by which an arrow key turns. */
 const TURN = 1;
 
-/** Handles around the active layer: its sides scale it, the one above turns it. */
-export function TransformFrame({ layer, placement, view, onPlacement }: Props) {
+/** Handles around a layer, or selected pixels: the sides scale them, the one above turns them. */
+export function TransformFrame({ placement, view, onChange }: Props) {
   const frame = useRef<HTMLDivElement>(null);
-  if (placement === null) return null;
   const laid = {
     "--left": placement.x,
     "--top": placement.y,
@@ -29,55 +28,23 @@ export function TransformFrame({ layer, placement, view, onPlacement }: Props) {
     "--height": placement.height,
     "--turn": `${placement.rotation}deg`,
   } as CSSProperties;
-  const change = (next: Placement, done: boolean) => onPlacement(layer.node, next, done);
   return (
     <div ref={frame} className={styles.transform} style={laid}>
-      {HANDLES.map((handle) => (
-        <ScaleHandle
-          key={handle.name}
-          handle={handle}
-          placement={placement}
-          view={view}
-          onChange={change}
-        />
-      ))}
+      <FrameHandles
+        label="stage.scale"
+        frame={placement}
+        zoom={view.zoom}
+        step={1}
+        resized={scaled}
+        onChange={onChange}
+      />
       <TurnHandle
         placement={placement}
         view={view}
         stage={() => frame.current?.parentElement ?? null}
-        onChange={change}
+        onChange={onChange}
       />
     </div>
-  );
-}
-
-interface HandleProps {
-  readonly placement: Placement;
-  readonly view: StageView;
-  readonly onChange: (placement: Placement, done: boolean) => void;
-}
-
-function ScaleHandle({ handle, placement, view, onChange }: HandleProps & { handle: Handle }) {
-  const drag = useHandleDrag(
-    view.zoom,
-    () => placement,
-    (start, { by, shift }, done) => onChange(scaled(start, handle, by, shift), done),
-  );
-  return (
-    <button
-      type="button"
-      className={styles.handle}
-      data-handle={handle.name}
-      aria-label={t("stage.scale", { side: t(`stage.side.${handle.name}`) })}
-      {...drag}
-      onKeyDown={(event) => {
-        const arrow = arrowOf(event.key);
-        if (arrow === null) return;
-        event.preventDefault();
-        event.stopPropagation();
-        onChange(scaled(placement, handle, arrow, event.shiftKey), true);
-      }}
-    />
   );
 }
 
@@ -86,7 +53,7 @@ function TurnHandle({
   view,
   stage,
   onChange,
-}: HandleProps & { stage: () => Element | null }) {
+}: Props & { readonly stage: () => Element | null }) {
   const drag = useHandleDrag(
     view.zoom,
     () => placement,
@@ -103,14 +70,9 @@ function TurnHandle({
       className={styles.turn}
       aria-label={t("stage.turn")}
       {...drag}
-      onKeyDown={(event) => {
-        const arrow = arrowOf(event.key);
-        if (arrow === null) return;
-        event.preventDefault();
-        event.stopPropagation();
-        const rotation = placement.rotation + TURN * (arrow.x + arrow.y);
-        onChange({ ...placement, rotation }, true);
-      }}
+      onKeyDown={onArrows(({ x, y }) =>
+        onChange({ ...placement, rotation: placement.rotation + TURN * (x + y) }, true),
+      )}
     />
   );
 }

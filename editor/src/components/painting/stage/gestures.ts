@@ -29,6 +29,8 @@ import type { Brush, Sample } from "./pixels/strokePath";
 import { contextOf, isTooLarge } from "./pixels/surface";
 import { moved, movedBox, snapped } from "./pixels/transform";
 import type { SelectionMode, ToolState } from "./tools";
+import type { FloatingPixels } from "./useFloating";
+import type { ObjectSelecting } from "./useObjectPrompt";
 
 export interface HeldKeys {
   readonly shift: boolean;
@@ -51,16 +53,21 @@ export interface Ground {
   /** Where the last stroke ended: Shift draws a line from there. */
   readonly last: Point | null;
   stroked(end: Point): void;
+  /** Something is painted on a layer now. */
+  painting(): void;
   select(selection: Selection): void;
   /** An SVG path in pixels of the canvas, over everything; null for none. */
   outline(path: string | null): void;
+  /** Selected pixels that are moved instead of their layer. */
+  readonly floating: FloatingPixels;
+  readonly object: ObjectSelecting;
   onPlacement(node: string, placement: Placement, done: boolean): void;
   onBox(box: CanvasBox, done: boolean): void;
   onColor(color: string): void;
   onActive(node: string): void;
   label(what: "brush" | "eraser" | "fill" | "gradient" | "erase"): string;
-  /** The active layer cannot be painted on, or would get too large. */
-  onRefused(): void;
+  /** The active layer cannot be painted on so, or would get too large. */
+  onRefused(why?: "alpha" | "unselected"): void;
 }
 
 /** The drag that begins with a tool at a point; null if it does nothing, or all of it at once. */
@@ -78,6 +85,8 @@ export function beginGesture(ground: Ground, start: Sample, keys: HeldKeys): Ges
     case "ellipse":
     case "lasso":
       return selecting(ground, ground.tool.name, start, keys);
+    case "object":
+      return objecting(ground, start, keys);
     case "picker":
       return pick(ground, start);
     case "move":
@@ -100,18 +109,24 @@ export function optionsFor(ground: Ground, layer: PaintLayer, erases: boolean): 
     color: isMask ? "#ffffff" : ground.tool.color,
     opacity: ground.tool.opacity,
     erases,
+    keepsAlpha: layer.alphaLocked,
     selection: ground.selection,
   };
 }
 
-function paintable(ground: Ground): PaintLayer | null {
+function paintable(ground: Ground, erases = false): PaintLayer | null {
   const layer = ground.painter.paintable(ground.active);
   if (layer === null) ground.onRefused();
+  else if (erases && layer.alphaLocked) {
+    ground.onRefused("alpha");
+    return null;
+  }
+  if (layer !== null) ground.painting();
   return layer;
 }
 
 function stroke(ground: Ground, start: Sample, keys: HeldKeys, erases: boolean): Gesture | null {
-  const layer = paintable(ground);
+  const layer = paintable(ground, erases);
   if (layer === null) return null;
   const edit = new StrokeEdit(optionsFor(ground, layer, erases), brushOf(ground.tool));
   const { node } = layer;
@@ -251,6 +266,31 @@ function selecting(
   };
 }
 
+/** Pixels of the canvas that a click may shake. */
+const SHAKE = 3;
+
+/** A click is a point of the object, a drag a box around it. */
+function objecting(ground: Ground, start: Sample, keys: HeldKeys): Gesture {
+  let rect: Rect | null = null;
+  return {
+    move(samples) {
+      const to = samples.at(-1) ?? start;
+      rect = Math.hypot(to.x - start.x, to.y - start.y) > SHAKE ? between(start, to) : null;
+      ground.outline(rect && rectanglePath(rect));
+    },
+    end() {
+      ground.outline(null);
+      if (rect !== null) ground.object.frame(rect);
+      else ground.object.point({ x: start.x, y: start.y }, { isOut: keys.alt, isMore: keys.shift });
+    },
+    cancel: () => ground.outline(null),
+  };
+}
+
+function rectanglePath({ x, y, width, height }: Rect): string {
+  return `M${x} ${y}H${x + width}V${y + height}H${x}Z`;
+}
+
 function pick(ground: Ground, start: Point): Gesture {
   const layer = ground.painter.layers.find(({ node }) => node === ground.active) ?? null;
   const at = ({ x, y }: Point) => {
@@ -292,6 +332,17 @@ function layerAt(ground: Ground, point: Point): PaintLayer | null {
 }
 
 function moving(ground: Ground, start: Sample): Gesture | null {
+  const floating = ground.floating.current();
+  if (floating !== null) {
+    const { placement } = floating;
+    ground.painting();
+    return dragging(start, (dx, dy) => ground.floating.place(moved(placement, dx, dy)));
+  }
+  if (!isNone(ground.selection)) {
+    // Only what is selected would move, and nothing of this layer is.
+    ground.onRefused("unselected");
+    return null;
+  }
   const layer = layerAt(ground, start);
   if (layer === null) return null;
   if (layer.node !== ground.active) ground.onActive(layer.node);

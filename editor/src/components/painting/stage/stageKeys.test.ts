@@ -12,7 +12,7 @@ describe("keys of the stage", () => {
   });
 
   it("are one for each tool, and no other's", () => {
-    const keys = [...Object.values(TOOL_KEYS), "x", "f"];
+    const keys = [...Object.values(TOOL_KEYS), "x", "f", "p", "/"];
     expect(new Set(keys).size).toBe(keys.length);
   });
 

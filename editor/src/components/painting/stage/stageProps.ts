@@ -1,6 +1,8 @@
 /** What the stage takes and offers: the contract between it and the view around it. */
 import type { Ref } from "react";
+import type { ObjectPrompt } from "@/model/painting/objects";
 import type { CanvasBox, PaintCanvas, PaintLayer, Placement } from "@/model/painting/types";
+import type { Edit } from "./pixels/surface";
 import type { ToolState } from "./tools";
 
 /** Which part of the canvas is seen: the canvas point at the stage's top left corner, and its scale. */
@@ -19,6 +21,10 @@ export interface PaintedPicture {
   readonly placement: Placement;
   /** What was done, for the history; translated. */
   readonly label: string;
+  /** What was drawn: its file takes longer to be made. */
+  readonly edit: Edit;
+  /** Edits with the same text are one step to undo. */
+  readonly merge?: string | undefined;
 }
 
 export interface StageProps {
@@ -31,7 +37,12 @@ export interface StageProps {
   /** The URL of a picture that a node computed; null if there is none yet. */
   sourceOf(node: string): string | null;
   /** The result that is shown on the canvas. */
-  readonly candidate: { readonly url: string; readonly placement: Placement } | null;
+  readonly candidate: {
+    readonly url: string;
+    readonly placement: Placement;
+    /** 0 to 1; 1 if it is left out. */
+    readonly opacity?: number;
+  } | null;
   /** Of the running job, shown in the box; `share` from 0 to 1. */
   readonly progress: { readonly preview: string | null; readonly share: number } | null;
   readonly view: StageView;
@@ -44,10 +55,21 @@ export interface StageProps {
   /** The layer is moved, scaled or rotated; `done` once the pointer is up. */
   onPlacement(node: string, placement: Placement, done: boolean): void;
   onBox(box: CanvasBox, done: boolean): void;
+  /**
+   * Find an object in a picture of the box: the address of its mask, white where it is. Null if
+   * nothing was found, and the page has said why.
+   */
+  onObject?(picture: Promise<Blob>, prompt: ObjectPrompt): Promise<string | null>;
   /** The color picker picked "#rrggbb". */
   onColor(color: string): void;
   /** The move tool chose the layer under the pointer. */
   onActive(node: string): void;
+  /** Strokes on a layer leave its transparency as it is from now on, or no more. */
+  onAlphaLock?(node: string, locked: boolean): void;
+  /** A key is held to look below the result that is shown. */
+  onPeek?(isHeld: boolean): void;
+  /** Something is being painted on a layer, which a result that is shown would cover. */
+  onPaint?(): void;
   /** Keys on the stage changed the tool or its settings. */
   onTool(changes: Partial<ToolState>): void;
   /** Whether something is selected now. */
@@ -66,7 +88,20 @@ export interface StageHandle {
   clearSelection(): void;
   /** Fill what is selected, or the box, with the tool's color on the active layer. */
   fillSelection(): void;
-  eraseSelection(): void;
+  /** @param merge Of the step to undo. */
+  eraseSelection(merge?: string): void;
+  /** Select what words name, as far as what selects objects takes words. */
+  selectObject(words: string): void;
+  /**
+   * Draw an edit on a layer as a tool would; false while that layer cannot be painted on.
+   *
+   * @param label What it did, for the history; translated.
+   */
+  draw(node: string, edit: Edit, label: string): boolean;
+  /** Put selected pixels down that are being moved; they would count where they were. */
+  applyMove(): void;
+  /** What is selected of the active layer, or of all if that has no picture; null if nothing is. */
+  selectedPicture(): { readonly blob: Promise<Blob>; readonly placement: Placement } | null;
   /** White where something is selected, else transparent, for a new mask layer; null without one. */
   selectionPicture(): { readonly blob: Promise<Blob>; readonly placement: Placement } | null;
   /** One layer, or several merged with their opacity and modes, as one picture; null if empty. */

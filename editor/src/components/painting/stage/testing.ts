@@ -24,6 +24,7 @@ export function testLayer(node: string, more: Partial<PaintLayer> = {}): PaintLa
     mode: "normal",
     visible: true,
     locked: false,
+    alphaLocked: false,
     parent: null,
     ...more,
   };

@@ -8,6 +8,7 @@ export const TOOLS = [
   "rectangle",
   "ellipse",
   "lasso",
+  "object",
   "picker",
   "move",
   "box",
@@ -52,6 +53,8 @@ export interface ToolState {
   readonly toTransparent: boolean;
   /** What a new selection does to the one that is there. Shift adds and Alt subtracts meanwhile. */
   readonly selecting: SelectionMode;
+  /** What selects objects: the name of a model; "edges" for none, "" for the best there is. */
+  readonly segmenter: string;
   /** Pixels to which the box snaps: the model's step, 8 if it is not known. */
   readonly snap: number;
 }
@@ -73,6 +76,7 @@ export const DEFAULT_TOOL: ToolState = {
   gradient: "linear",
   toTransparent: false,
   selecting: "replace",
+  segmenter: "",
   snap: 8,
 };
 
@@ -85,6 +89,7 @@ export const TOOL_KEYS: Readonly<Record<ToolName, string>> = {
   rectangle: "m",
   ellipse: "o",
   lasso: "l",
+  object: "w",
   picker: "i",
   move: "v",
   box: "c",

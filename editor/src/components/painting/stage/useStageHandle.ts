@@ -2,19 +2,19 @@ import type { Ref } from "react";
 import { useImperativeHandle, useMemo } from "react";
 import { type Ground, optionsFor, targetArea } from "./gestures";
 import { FillEdit } from "./pixels/edits";
-import { isEmpty, outward, type Rect, type Size, union } from "./pixels/geometry";
+import { maskPicture } from "./pixels/floating";
+import { intersection, isEmpty, outward, type Rect, type Size, union } from "./pixels/geometry";
 import { itemsFor, itemsOf, layersOf } from "./pixels/layerTree";
 import {
   inverted,
   isNone,
-  masked,
   NO_SELECTION,
   type Selection,
   selectRectangle,
 } from "./pixels/selection";
 import { shelf } from "./pixels/shelf";
 import { fitted } from "./pixels/stageView";
-import { encoded, isTooLarge, type Picture, pictureOf, Surface } from "./pixels/surface";
+import { encoded, isTooLarge, type Picture, Surface } from "./pixels/surface";
 import type { StageHandle, StageProps } from "./stageProps";
 
 interface Options {
@@ -47,21 +47,23 @@ function handleOf({
   cancel,
   props,
 }: Options): StageHandle {
-  function fillWith(erases: boolean) {
+  function fillWith(erases: boolean, merge?: string) {
     const now = ground();
     if (now === null) return;
     const layer = now.painter.paintable(now.active);
     if (layer === null) return now.onRefused();
+    if (erases && layer.alphaLocked) return now.onRefused("alpha");
     const area = erases
       ? outward(union(now.painter.extentOf([layer]), now.selection.rect))
       : targetArea(now.selection, now.canvas.box);
     if (isTooLarge(area)) return now.onRefused();
+    now.painting();
     const mask = new Uint8Array(area.width * area.height).fill(255);
     const options = optionsFor(now, layer, erases);
     // The opacity is that of paint: what is erased by a key is gone.
     const edit = new FillEdit(erases ? { ...options, opacity: 1 } : options, area, mask);
     const label = now.label(erases ? "erase" : "fill");
-    if (!now.painter.commit(layer.node, edit, label)) now.onRefused();
+    if (!now.painter.commit(layer.node, edit, label, merge)) now.onRefused();
   }
 
   function handedPicture(picture: Picture, rect: Rect) {
@@ -81,15 +83,42 @@ function handleOf({
     },
     clearSelection: () => select(NO_SELECTION),
     fillSelection: () => fillWith(false),
-    eraseSelection: () => fillWith(true),
+    eraseSelection: (merge) => fillWith(true, merge),
+    selectObject(words) {
+      ground()?.object.words(words);
+    },
+    draw(node, edit, label) {
+      const painter = ground()?.painter;
+      return painter?.paintable(node) ? painter.commit(node, edit, label) : false;
+    },
+    applyMove() {
+      ground()?.floating.apply();
+    },
+    selectedPicture() {
+      const now = ground();
+      if (now === null || isNone(now.selection)) return null;
+      const own = itemsFor(now.canvas, now.active === null ? [] : [now.active]);
+      const isOwn = layersOf(own).some(({ kind }) => kind === "raster");
+      const items = isOwn ? own : itemsOf(now.canvas, "raster", null);
+      const extent = outward(now.painter.extentOf(layersOf(items)));
+      const area = intersection(targetArea(now.selection, now.canvas.box), extent);
+      if (isEmpty(area) || isTooLarge(area)) return null;
+      const surface = new Surface(area);
+      // The layer's own look is the new layer's, and not drawn into its pixels.
+      const plain = items.map((item) => (isOwn ? { ...item, opacity: 1, mode: "normal" } : item));
+      surface.draw((context) => {
+        context.drawImage(now.painter.composited(plain, area), area.x, area.y);
+        context.globalCompositeOperation = "destination-in";
+        context.drawImage(maskPicture(now.selection, area), area.x, area.y);
+      });
+      const { picture, rect, isBlank } = surface.cropped();
+      return isBlank ? null : handedPicture(picture, rect);
+    },
     selectionPicture() {
       const now = selection();
       if (isNone(now)) return null;
       const area = targetArea(now, props().canvas.box);
-      const mask = masked(now, area);
-      const bytes = new Uint8ClampedArray(mask.length * 4).fill(255);
-      for (let at = 0; at < mask.length; at++) bytes[at * 4 + 3] = mask[at] ?? 0;
-      return handedPicture({ ...area, image: pictureOf(bytes, area) }, area);
+      return handedPicture({ ...area, image: maskPicture(now, area) }, area);
     },
     mergedPicture(nodes) {
       const now = ground();

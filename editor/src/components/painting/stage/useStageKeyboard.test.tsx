@@ -23,6 +23,12 @@ function Drawn() {
     } as unknown as StageProps,
     size: { width: 400, height: 200 },
     handle: {} as StageHandle,
+    floating: {
+      current: () => null,
+      place: () => undefined,
+      apply: () => false,
+      drop: () => false,
+    },
     spot: () => spot,
     onSpot: (next) => {
       spot = next;

@@ -1,4 +1,5 @@
 import { type KeyboardEvent as ReactKeyboardEvent, useRef, useState } from "react";
+import { isLayer } from "@/model/painting/types";
 import type { Gesture, HeldKeys } from "./gestures";
 import { middleOf, type Point, type Size } from "./pixels/geometry";
 import { fitted, seenRect, toScreen, zoomedAbout } from "./pixels/stageView";
@@ -6,6 +7,7 @@ import type { Sample } from "./pixels/strokePath";
 import { moved } from "./pixels/transform";
 import { hardened, resizedBrush, type StageKey, stageKey } from "./stageKeys";
 import type { StageHandle, StageProps, StageView } from "./stageProps";
+import type { FloatingPixels } from "./useFloating";
 
 interface Options {
   readonly props: StageProps;
@@ -14,6 +16,7 @@ interface Options {
   /** Where the brush is shown now. */
   spot(): Point | null;
   onSpot(spot: Point): void;
+  readonly floating: FloatingPixels;
   begin(start: Sample, keys: HeldKeys): Gesture | null;
   /** Take back the drag of a pointer; false if there is none. */
   cancelPointer(): boolean;
@@ -48,14 +51,17 @@ export function useStageKeyboard(options: Options) {
     return gesture !== null;
   }
 
-  const cancel = (): boolean => {
+  const stopDrag = (): boolean => {
     const hadPen = lift((gesture) => gesture.cancel());
     return options.cancelPointer() || hadPen;
   };
 
+  const cancel = (): boolean => stopDrag() || options.floating.drop();
+
   const here = (): Point => options.spot() ?? middleOf(seenRect(view, size));
 
   function togglePen() {
+    if (options.floating.apply()) return;
     if (lift((gesture) => gesture.end())) return;
     const at = here();
     options.onSpot(at);
@@ -79,6 +85,12 @@ export function useStageKeyboard(options: Options) {
   }
 
   function nudgeLayer(key: Extract<StageKey, { kind: "move" }>) {
+    const lifted = options.floating.current();
+    if (lifted !== null) {
+      const by = key.shift ? 10 : 1;
+      options.floating.place(moved(lifted.placement, key.x * by, key.y * by));
+      return;
+    }
     const layer = canvas.entries.find(({ node }) => node === props.active);
     if (layer === undefined || !("placement" in layer) || layer.locked) return;
     const step = key.shift ? 10 : 1;
@@ -99,11 +111,18 @@ export function useStageKeyboard(options: Options) {
     return zoomedAbout(view, middle, factors[by]);
   }
 
+  function lockAlpha(): boolean {
+    const layer = canvas.entries.filter(isLayer).find(({ node }) => node === props.active);
+    if (layer === undefined || layer.picture === null || layer.kind === "reference") return false;
+    props.onAlphaLock?.(layer.node, !layer.alphaLocked);
+    return true;
+  }
+
   /** Whether the key was for the stage. */
   function act(key: StageKey): boolean {
     switch (key.kind) {
       case "tool":
-        cancel();
+        stopDrag();
         props.onTool({ name: key.name });
         return true;
       case "size":
@@ -129,6 +148,11 @@ export function useStageKeyboard(options: Options) {
         return true;
       case "cancel":
         return cancel();
+      case "peek":
+        props.onPeek?.(true);
+        return true;
+      case "lockAlpha":
+        return lockAlpha();
       case "fill":
         handle.fillSelection();
         return true;
@@ -164,9 +188,11 @@ export function useStageKeyboard(options: Options) {
       },
       onKeyUp(event: ReactKeyboardEvent<HTMLElement>) {
         if (event.key === " ") hold(false);
+        if (event.key.toLowerCase() === "p") props.onPeek?.(false);
       },
       onBlur() {
         hold(false);
+        props.onPeek?.(false);
         lift((gesture) => gesture.end());
       },
     },

@@ -6,7 +6,7 @@ import { blendPixels, operationOf } from "./blending";
 import { expanded, intersection, isEmpty, outward, type Rect, type Size } from "./geometry";
 import type { LayerPixels } from "./layerPixels";
 import { type GroupItem, holds, type LayerItem, type TreeItem } from "./layerTree";
-import { type Context, contextOf, type Edit, newCanvas, pictureOf } from "./surface";
+import { type Context, contextOf, drawEdit, type Edit, newCanvas, pictureOf } from "./surface";
 
 /** Where the canvas lies on what is drawn on: pixel = canvas point × scale + (x, y). */
 export interface Projection {
@@ -214,11 +214,7 @@ export class Compositor {
     const part = intersection(outward(expanded(seen, 2)), edit.bounds);
     if (isEmpty(part)) return;
     const picture = pictureOf(edit.pixels(part), part);
-    this.onCanvas(target, projection, rect, (context) => {
-      context.globalAlpha = edit.opacity;
-      context.globalCompositeOperation = edit.operation;
-      context.drawImage(picture, part.x, part.y);
-    });
+    this.onCanvas(target, projection, rect, (context) => drawEdit(context, edit, picture, part));
   }
 
   /** Draw in coordinates of the canvas, on a rectangle of the target only. */

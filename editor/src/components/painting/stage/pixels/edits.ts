@@ -13,6 +13,8 @@ export interface EditOptions {
   /** 0 to 1. */
   readonly opacity: number;
   readonly erases: boolean;
+  /** Only where something is painted already, which stays as transparent as it is. */
+  readonly keepsAlpha: boolean;
   readonly selection: Selection;
 }
 
@@ -22,10 +24,10 @@ abstract class SelectedEdit implements Edit {
   protected readonly color: Color;
   private readonly selection: Selection | null;
 
-  constructor({ color, opacity, erases, selection }: EditOptions) {
+  constructor({ color, opacity, erases, keepsAlpha, selection }: EditOptions) {
     this.color = parseColor(color);
     this.opacity = opacity;
-    this.operation = erases ? "destination-out" : "source-over";
+    this.operation = erases ? "destination-out" : keepsAlpha ? "source-atop" : "source-over";
     this.selection = isNone(selection) ? null : selection;
   }
 

@@ -19,7 +19,7 @@ it("puts the mask over regions, control layers and pictures", () => {
     testLayer("reference", { kind: "reference" }),
   );
   expect(drawn(layerTree(canvas, ({ kind }) => kind))).toBe(
-    "bottom top control region(region) mask(mask)",
+    "bottom top (control) region(region) mask(mask)",
   );
 });
 

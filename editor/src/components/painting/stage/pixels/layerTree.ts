@@ -32,6 +32,8 @@ export type TreeItem = LayerItem | GroupItem;
 /** Masks and regions let the picture below be seen. */
 const TINT_OPACITY = 0.5;
 const MASK_TINT = "#e5484d";
+/** Control layers are shown over the picture that they guide, which is seen through them. */
+const CONTROL_OPACITY = 0.5;
 const REGION_TINTS = ["#3e8ef7", "#30a46c", "#f5a524", "#a855f7", "#14b8c4", "#ec4899"];
 
 /** Visible items, bottom first: pictures, then control layers, regions and the mask over them. */
@@ -49,7 +51,7 @@ export function layerTree(
   const maskTint = mask && tintOf?.(mask);
   return [
     ...of("raster"),
-    ...of("control"),
+    ...shownThrough(of("control")),
     ...regions,
     ...tinted(of("mask"), maskTint ?? MASK_TINT),
   ];
@@ -93,6 +95,12 @@ export function holds(item: TreeItem, node: string | null): boolean {
 function tinted(items: readonly TreeItem[], tint: string): readonly TreeItem[] {
   if (items.length === 0) return [];
   return [{ kind: "group", node: null, items, opacity: TINT_OPACITY, mode: "normal", tint }];
+}
+
+function shownThrough(items: readonly TreeItem[]): readonly TreeItem[] {
+  if (items.length === 0) return [];
+  const look = { opacity: CONTROL_OPACITY, mode: "normal", tint: null };
+  return [{ kind: "group", node: null, items, ...look }];
 }
 
 /** The first layer of each region's prompt. */

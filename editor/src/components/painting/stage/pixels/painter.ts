@@ -107,7 +107,7 @@ export class Painter {
   }
 
   /** Draw an edit on its layer for good; false if that isn't possible, as it would get too large. */
-  commit(node: string, edit: Edit, label: string): boolean {
+  commit(node: string, edit: Edit, label: string, merge?: string): boolean {
     this.cancel();
     const layer = this.paintable(node);
     if (layer === null || this.input === null || isEmpty(edit.bounds)) return layer !== null;
@@ -117,7 +117,7 @@ export class Painter {
     if (painted === null) return false;
     const { picture, placement } = painted;
     this.input
-      .onPicture(layer, { blob: encoded(picture), placement, label })
+      .onPicture(layer, { blob: encoded(picture), placement, label, edit, merge })
       .then(painted.named, painted.failed);
     return true;
   }

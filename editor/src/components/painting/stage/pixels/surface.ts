@@ -11,9 +11,10 @@ export interface Picture {
   readonly height: number;
 }
 
-/** What is drawn on a layer: a stroke, a fill, a gradient. */
+/** What is drawn on a layer: a stroke, a fill, a gradient, pixels that were moved. */
 export interface Edit {
-  readonly operation: "source-over" | "destination-out";
+  /** How it is drawn on what is there: "replace" takes that away within the bounds. */
+  readonly operation: "source-over" | "source-atop" | "destination-out" | "replace";
   /** 0 to 1. */
   readonly opacity: number;
   /** Pixels that it may change. */
@@ -64,26 +65,24 @@ export class Surface {
 
   /** Draw a stroke on it; false if the surface would get too large. */
   apply(edit: Edit): boolean {
-    const erases = edit.operation === "destination-out";
-    const rect = erases ? intersection(edit.bounds, this.rect) : outward(edit.bounds);
+    // Where nothing is painted, erasing and painting within the transparency change nothing.
+    const stays = edit.operation === "destination-out" || edit.operation === "source-atop";
+    const rect = stays ? intersection(edit.bounds, this.rect) : outward(edit.bounds);
     if (isEmpty(rect)) return true;
-    if (!erases && !this.grow(rect)) return false;
+    if (!stays && !this.grow(rect)) return false;
     const pixels = pictureOf(edit.pixels(rect), rect);
-    this.draw((context) => {
-      context.globalCompositeOperation = edit.operation;
-      context.globalAlpha = edit.opacity;
-      context.drawImage(pixels, rect.x, rect.y);
-    });
+    this.draw((context) => drawEdit(context, edit, pixels, rect));
     return true;
   }
 
   /** What is painted on it, cropped; one transparent pixel if nothing is. */
-  cropped(): { readonly picture: Picture; readonly rect: Rect } {
+  cropped(): { readonly picture: Picture; readonly rect: Rect; readonly isBlank: boolean } {
     const painted = this.painted();
-    const rect = isEmpty(painted) ? { ...this.rect, width: 1, height: 1 } : painted;
+    const isBlank = isEmpty(painted);
+    const rect = isBlank ? { ...this.rect, width: 1, height: 1 } : painted;
     const image = newCanvas(rect.width, rect.height);
     contextOf(image, true).drawImage(this.canvas, this.rect.x - rect.x, this.rect.y - rect.y);
-    return { picture: { image, width: rect.width, height: rect.height }, rect };
+    return { picture: { image, width: rect.width, height: rect.height }, rect, isBlank };
   }
 
   /** Bounds of the pixels that aren't transparent. */
@@ -142,6 +141,19 @@ export class Surface {
     this.context.drawImage(old, before.x - grown.x, before.y - grown.y);
     return true;
   }
+}
+
+/** Draw a part of an edit, in coordinates of the canvas. */
+export function drawEdit(
+  context: Context | CanvasRenderingContext2D,
+  { operation, opacity }: Edit,
+  pixels: OffscreenCanvas,
+  { x, y, width, height }: Rect,
+): void {
+  if (operation === "replace") context.clearRect(x, y, width, height);
+  else context.globalCompositeOperation = operation;
+  context.globalAlpha = opacity;
+  context.drawImage(pixels, x, y);
 }
 
 /** The first row, or column, that has a pixel other than transparent black; from either end. */
