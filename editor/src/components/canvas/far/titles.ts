@@ -4,7 +4,7 @@
 export type Measure = (text: string) => number;
 
 /** Letters on the screen, in pixels: smaller ones can't be read, larger ones tell no more. */
-const LEAST = 9.5;
+const LEAST = 8.5;
 const MOST = 16;
 /** Of a block that is that wide on the screen, a title would be two letters. */
 const NARROWEST = 34;
