@@ -39,12 +39,29 @@ export function withRoutes(
   standing: ReadonlyMap<string, Standing>,
   style: LinkStyle,
 ): Workflow {
+  return finished(routing(workflow, scope, standing, style));
+}
+
+/** The same link by link, for those that have more to do meanwhile. */
+export function* routing(
+  workflow: Workflow,
+  scope: Scope,
+  standing: ReadonlyMap<string, Standing>,
+  style: LinkStyle,
+): Generator<void, Workflow> {
   const known = layoutOf(workflow, scope).reroutes;
   const edges = edgesOf(nodesOf(workflow, scope)).filter(({ id }) => !known.has(id));
-  const found = routesAround(edges, boxesOf(standing), (edge) => endsAt(edge, standing), style);
+  const ends = (edge: Edge) => endsAt(edge, standing);
+  const found = yield* ways(edges, boxesOf(standing), ends, style, new Set());
   // Where none needs points yet, this tells that they are led by themselves.
   const none = edges.map(({ id }) => [id, [] as readonly RoutePoint[]] as const);
   return withPoints(workflow, scope, found.size > 0 || known.size > 0 ? found : new Map(none));
+}
+
+function finished<T>(work: Iterator<void, T>): T {
+  let step = work.next();
+  while (!step.done) step = work.next();
+  return step.value;
 }
 
 /**
@@ -118,9 +135,20 @@ export function routesAround(
   style: LinkStyle,
   taken: Set<number> = new Set(),
 ): ReadonlyMap<string, readonly RoutePoint[]> {
+  return finished(ways(edges, boxes, endsOf, style, taken));
+}
+
+function* ways(
+  edges: readonly Edge[],
+  boxes: ReadonlyMap<string, Box>,
+  endsOf: (edge: Edge) => Ends | null,
+  style: LinkStyle,
+  taken: Set<number>,
+): Generator<void, ReadonlyMap<string, readonly RoutePoint[]>> {
   const found = new Map<string, readonly RoutePoint[]>();
   const index = new BoxIndex(boxes);
   for (const edge of edges) {
+    yield;
     const ends = endsOf(edge);
     if (ends === null) continue;
     const othersIn: Others = (span) => {
@@ -221,17 +249,27 @@ function wayAround(
   const between = near.filter(({ x, width }) => x < to.x && x + width > from.x);
   const turns = turnsBetween(between, from, to);
   for (const y of apart(levelsAround(between, from, to), taken)) {
-    const at = turns.map((x) => ({ x, y }));
-    const starts = at.slice(0, TURNS).filter((point) => isClear(from, point));
+    const isFree = freeAt(y, between);
+    const first = turns.slice(0, TURNS).filter((x) => isFree(x, x));
+    const last = turns.slice(-TURNS).filter((x) => isFree(x, x));
+    // Told by numbers alone, where most levels are no way; curves take long.
+    if (!first.some((a) => last.some((b) => b >= a && isFree(a, b)))) continue;
+    const starts = first.map((x) => ({ x, y })).filter((point) => isClear(from, point));
     if (starts.length === 0) continue;
-    const ends = at.slice(-TURNS).filter((point) => isClear(point, to));
-    const both = starts.find((point) => ends.includes(point));
+    const ends = last.map((x) => ({ x, y })).filter((point) => isClear(point, to));
+    const both = starts.find(({ x }) => ends.some((end) => end.x === x));
     if (both) return [both];
     for (const start of starts)
       for (const end of ends.toReversed())
-        if (end.x > start.x && isClear(start, end)) return [start, end];
+        if (end.x > start.x && isFree(start.x, end.x)) return [start, end];
   }
   return null;
+}
+
+/** Whether a level piece between two places is behind none of some cards. */
+function freeAt(y: number, boxes: readonly Box[]): (from: number, to: number) => boolean {
+  const there = boxes.filter((box) => y > box.y - APART && y < box.y + box.height + APART);
+  return (from, to) => !there.some(({ x, width }) => x - APART < to && x + width + APART > from);
 }
 
 /**
