@@ -1,12 +1,12 @@
 /** What the editor can do about a problem by itself: each mend is one edit. */
 import { converterBetween, fit, giverOf } from "./compat";
-import { addNode, connect, disconnect, retype, setInput, shortLink } from "./edits";
-import { edgeId } from "./graph";
+import { addNode, connect, retype, setInput, shortLink } from "./edits";
 import type { Json } from "./json";
 import { layoutOf, type Point } from "./layout";
 import { linkOf } from "./links";
 import { nodeOf, type Scope } from "./scope";
 import { type InputSpec, inputOf, labelOf, type NodeTypes, typeOf } from "./spec";
+import { chooseOutput, openCircle, runAgain, unlinking, usualMends } from "./usualMends";
 import { widgetOf } from "./widgets";
 import type { Workflow } from "./workflow";
 
@@ -62,11 +62,27 @@ const MENDERS: Readonly<Record<string, Mender>> = {
     ...fillIn(finding, situation),
   ],
   "out-of-range": intoRange,
+  "not-a-multiple": intoRange,
+  "unknown-node": (finding, situation) => [
+    ...giveLink(finding, situation),
+    ...addGiver(finding, situation),
+    ...usualMends(finding, situation),
+  ],
+  "link-needed": (finding, situation) => [
+    ...giveLink(finding, situation),
+    ...addGiver(finding, situation),
+    ...usualMends(finding, situation),
+  ],
+  "ambiguous-output": chooseOutput,
+  "nothing-to-pass": runAgain,
+  cycle: openCircle,
 };
 
+/** What mends a problem of a node, the likeliest first; never nothing. */
 export function mendsOf(finding: Finding, situation: Situation): readonly Mend[] {
   if (nodeOf(situation.workflow, situation.scope, situation.node) === null) return [];
-  return MENDERS[finding.code]?.(finding, situation) ?? [];
+  const found = MENDERS[finding.code]?.(finding, situation) ?? [];
+  return found.length > 0 ? found : usualMends(finding, situation);
 }
 
 /** The name that the hint takes for meant. */
@@ -195,14 +211,6 @@ function between(finding: Finding, situation: Situation): readonly Mend[] {
   };
   const label = spec.label || spec.type;
   return [{ label: "panels.mend.between", values: { type: label }, edit: insert }, unlink];
-}
-
-function unlinking(scope: Scope, node: string, port: string): Mend {
-  return {
-    label: "panels.mend.unlink",
-    values: { port },
-    edit: (w) => disconnect(w, scope, [edgeId(node, port)]),
-  };
 }
 
 /** One of the allowed values: the nearest, or the only one. */
