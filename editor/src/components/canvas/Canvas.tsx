@@ -45,6 +45,7 @@ import { isCanvasMoving, setMoving } from "./detail";
 import { EmptyCanvas } from "./EmptyCanvas";
 import { enterBlock } from "./enter";
 import { Frame } from "./Frame";
+import { Corners } from "./far/Corners";
 import { FarView } from "./far/FarView";
 import { useFarNodes } from "./far/useFarNodes";
 import { focusCard, selectFocused } from "./focus";
@@ -292,6 +293,7 @@ function Graph({ document, path, frame }: GraphProps) {
           nodeDragThreshold={3}
           proOptions={PRO}
         >
+          {far && <Corners nodes={nodes} />}
           <CutLine />
         </ReactFlow>
         <Breadcrumb />
