@@ -4,41 +4,14 @@ import { addNode, connect, retype, setInput, shortLink } from "./edits";
 import type { Json } from "./json";
 import { layoutOf, type Point } from "./layout";
 import { linkOf } from "./links";
+import type { Finding, Mend, Situation } from "./mendTypes";
 import { nodeOf, type Scope } from "./scope";
 import { type InputSpec, inputOf, labelOf, type NodeTypes, typeOf } from "./spec";
 import { chooseOutput, openCircle, runAgain, unlinking, usualMends } from "./usualMends";
 import { widgetOf } from "./widgets";
 import type { Workflow } from "./workflow";
 
-/** What is wrong with a node, as the check tells it. */
-export interface Finding {
-  readonly code: string;
-  readonly port?: string | null;
-  readonly given?: string | null;
-  readonly expected?: string | null;
-  readonly hint?: string | null;
-}
-
-/** Where a person chooses how a problem is mended: a model's download, the field, another type. */
-export type Choice = "models" | "field" | "types";
-
-interface Offer {
-  /** An i18n key with its values. */
-  readonly label: string;
-  readonly values: Readonly<Record<string, string>>;
-}
-
-/** One edit, which puts a new node where it is told; or what opens where a person has to choose. */
-export type Mend = Offer &
-  ({ readonly edit: (workflow: Workflow, at?: Point) => Workflow } | { readonly opens: Choice });
-
-export interface Situation {
-  readonly workflow: Workflow;
-  readonly types: NodeTypes;
-  readonly scope: Scope;
-  /** The node's name in that scope. */
-  readonly node: string;
-}
+export type { Choice, Finding, Mend, Situation } from "./mendTypes";
 
 type Mender = (finding: Finding, situation: Situation) => readonly Mend[];
 

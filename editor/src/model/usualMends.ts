@@ -4,7 +4,7 @@ import { addNode, connect, disconnect, setInput, setMode, shortLink } from "./ed
 import { downstream, edgeId, edgesOf } from "./graph";
 import { layoutOf, type Point } from "./layout";
 import { linkOf } from "./links";
-import type { Finding, Mend, Situation } from "./mends";
+import type { Finding, Mend, Situation } from "./mendTypes";
 import { nodeOf, nodesOf, type Scope } from "./scope";
 import { inputOf, labelOf, type NodeSpec, type NodeTypes, typeOf } from "./spec";
 import { widgetOf } from "./widgets";
