@@ -6,7 +6,7 @@ import { layoutOf, type Point } from "./layout";
 import { linkOf } from "./links";
 import type { Finding, Mend, Situation } from "./mendTypes";
 import { nodeOf, type Scope } from "./scope";
-import { type InputSpec, inputOf, labelOf, type NodeTypes, typeOf } from "./spec";
+import { type InputSpec, inputOf, labelOf, typeOf } from "./spec";
 import { chooseOutput, openCircle, runAgain, unlinking, usualMends } from "./usualMends";
 import { widgetOf } from "./widgets";
 import type { Workflow } from "./workflow";
