@@ -17,7 +17,18 @@ from pathlib import Path
 from time import perf_counter
 
 from common import Figure, options, show
-from large import MANY, MORE, all_in_sight, large_graph, opened, panned, run, zoomed
+from large import (
+    MANY,
+    MORE,
+    all_in_sight,
+    large_graph,
+    opened,
+    panned,
+    run,
+    swept,
+    without_places,
+    zoomed,
+)
 from painting import LAYERS, SIDE, canvas_graph, open_canvas, stroke_times
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 from serving import prepared, serving
@@ -85,11 +96,16 @@ def measure(url: str, quick: bool) -> Iterator[Figure]:
         near.keyboard.press("Shift+0")
         rate = max(panned(near) for _ in range(times))
         yield Figure("panning at 100 %", rate, "/s", 50, more_is_better=True)
+        rate = max(swept(near) for _ in range(times))
+        yield Figure("going through them at 100 %", rate, "/s", 50, more_is_better=True)
         yield Figure(f"opening {more} nodes", opened(near, large_graph(more)), "s")
         all_in_sight(near, more)
         for what, action in MOVES:
             rate = max(action(near) for _ in range(times))
             yield Figure(f"{what} them, all in sight", rate, "/s", 30, more_is_better=True)
+        bare = without_places(large_graph(more))
+        seconds = [opened(fresh(browser, url)[0], bare) for _ in range(times)]
+        yield Figure(f"opening {more} nodes without places", min(seconds), "s", 1.5)
         canvas, _, _ = fresh(browser, url)
         open_canvas(canvas, canvas_graph(canvas))
         best = min(stroke_times(canvas) for _ in range(times))

@@ -116,6 +116,11 @@ def opened(page: Page, graph: dict[str, Any]) -> float:
     return seconds
 
 
+def without_places(graph: dict[str, Any]) -> dict[str, Any]:
+    """The graph as a file has it that no editor has written."""
+    return {key: value for key, value in graph.items() if key != "ui"}
+
+
 def all_in_sight(page: Page, nodes: int) -> None:
     """Go as far away as it takes to see the whole graph."""
     page.keyboard.press("Shift+1")
@@ -139,6 +144,21 @@ def panned(page: Page, moves: int = 120) -> float:
         page.mouse.move(x - 120 + away, y - 60 + away / 2)
     rate: float = page.evaluate(_RATE)
     page.mouse.up(button="middle")
+    return rate
+
+
+def swept(page: Page, drags: int = 8, moves: int = 20) -> float:
+    """Frames a second while somebody goes through a graph and back, with new cards all the time."""
+    x, y = _middle(page)
+    page.evaluate(_COUNT)
+    for drag in range(drags):
+        way = -1 if drag < drags // 2 else 1
+        page.mouse.move(x - way * 300, y - way * 150)
+        page.mouse.down(button="middle")
+        for step in range(moves):
+            page.mouse.move(x + way * (step * 30 - 300), y + way * (step * 15 - 150))
+        page.mouse.up(button="middle")
+    rate: float = page.evaluate(_RATE)
     return rate
 
 

@@ -19,8 +19,8 @@ import { untangled } from "./untangle";
 import { type Wire, wiresOf } from "./wires";
 import type { Workflow } from "./workflow";
 
-const BETWEEN_COLUMNS = 72;
-const BETWEEN_ROWS = 32;
+const BETWEEN_COLUMNS = 60;
+const BETWEEN_ROWS = 24;
 const GROUP_MARGIN = 24;
 const GROUP_HEAD = 36;
 

@@ -32,11 +32,12 @@ export function inLines(
   const all = around([...corners.keys()].map(boxOf));
   if (!all || all.width <= WIDEST || all.width <= FLATTEST * all.height) return corners;
   const columns = columnsOf(corners, sizes);
-  const count = Math.max(2, Math.round(Math.sqrt(all.width / (WINDOW * all.height))));
+  const line = all.height + BETWEEN_LINES;
+  const count = Math.max(2, Math.round(Math.sqrt(all.width / (WINDOW * line))));
   const found = new Map<string, Point>();
   let top = all.y;
-  for (const line of broken(columns, carriedAfter(columns, wires), all.width / count)) {
-    const names = line.flatMap((column) => column.names);
+  for (const some of broken(columns, carriedAfter(columns, wires), all.width / count)) {
+    const names = some.flatMap((column) => column.names);
     const box = around(names.map(boxOf)) ?? all;
     for (const name of names) {
       const { x, y } = boxOf(name);

@@ -1,44 +1,17 @@
 /** What the editor can do about a problem by itself: each mend is one edit. */
 import { converterBetween, fit, giverOf } from "./compat";
-import { addNode, connect, disconnect, retype, setInput, shortLink } from "./edits";
-import { edgeId } from "./graph";
+import { addNode, connect, retype, setInput, shortLink } from "./edits";
 import type { Json } from "./json";
 import { layoutOf, type Point } from "./layout";
 import { linkOf } from "./links";
+import type { Finding, Mend, Situation } from "./mendTypes";
 import { nodeOf, type Scope } from "./scope";
-import { type InputSpec, inputOf, labelOf, type NodeTypes, typeOf } from "./spec";
+import { type InputSpec, inputOf, labelOf, typeOf } from "./spec";
+import { chooseOutput, openCircle, runAgain, unlinking, usualMends } from "./usualMends";
 import { widgetOf } from "./widgets";
 import type { Workflow } from "./workflow";
 
-/** What is wrong with a node, as the check tells it. */
-export interface Finding {
-  readonly code: string;
-  readonly port?: string | null;
-  readonly given?: string | null;
-  readonly expected?: string | null;
-  readonly hint?: string | null;
-}
-
-/** Where a person chooses how a problem is mended: a model's download, the field, another type. */
-export type Choice = "models" | "field" | "types";
-
-interface Offer {
-  /** An i18n key with its values. */
-  readonly label: string;
-  readonly values: Readonly<Record<string, string>>;
-}
-
-/** One edit, which puts a new node where it is told; or what opens where a person has to choose. */
-export type Mend = Offer &
-  ({ readonly edit: (workflow: Workflow, at?: Point) => Workflow } | { readonly opens: Choice });
-
-export interface Situation {
-  readonly workflow: Workflow;
-  readonly types: NodeTypes;
-  readonly scope: Scope;
-  /** The node's name in that scope. */
-  readonly node: string;
-}
+export type { Choice, Finding, Mend, Situation } from "./mendTypes";
 
 type Mender = (finding: Finding, situation: Situation) => readonly Mend[];
 
@@ -62,11 +35,27 @@ const MENDERS: Readonly<Record<string, Mender>> = {
     ...fillIn(finding, situation),
   ],
   "out-of-range": intoRange,
+  "not-a-multiple": intoRange,
+  "unknown-node": (finding, situation) => [
+    ...giveLink(finding, situation),
+    ...addGiver(finding, situation),
+    ...usualMends(finding, situation),
+  ],
+  "link-needed": (finding, situation) => [
+    ...giveLink(finding, situation),
+    ...addGiver(finding, situation),
+    ...usualMends(finding, situation),
+  ],
+  "ambiguous-output": chooseOutput,
+  "nothing-to-pass": runAgain,
+  cycle: openCircle,
 };
 
+/** What mends a problem of a node, the likeliest first; never nothing. */
 export function mendsOf(finding: Finding, situation: Situation): readonly Mend[] {
   if (nodeOf(situation.workflow, situation.scope, situation.node) === null) return [];
-  return MENDERS[finding.code]?.(finding, situation) ?? [];
+  const found = MENDERS[finding.code]?.(finding, situation) ?? [];
+  return found.length > 0 ? found : usualMends(finding, situation);
 }
 
 /** The name that the hint takes for meant. */
@@ -195,14 +184,6 @@ function between(finding: Finding, situation: Situation): readonly Mend[] {
   };
   const label = spec.label || spec.type;
   return [{ label: "panels.mend.between", values: { type: label }, edit: insert }, unlink];
-}
-
-function unlinking(scope: Scope, node: string, port: string): Mend {
-  return {
-    label: "panels.mend.unlink",
-    values: { port },
-    edit: (w) => disconnect(w, scope, [edgeId(node, port)]),
-  };
 }
 
 /** One of the allowed values: the nearest, or the only one. */

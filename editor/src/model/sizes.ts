@@ -11,11 +11,11 @@ export interface Extent {
   readonly height: number;
 }
 
-export const USUAL_WIDTH = 248;
+export const USUAL_WIDTH = 240;
 /** Of what holds long texts, many settings or a picture that is chosen. */
-const WIDE = 304;
+const WIDE = 288;
 /** Of what shows the pictures that a run gives. */
-const RESULT_WIDTH = 344;
+const RESULT_WIDTH = 320;
 /** Beside a card's pictures, and below them. */
 export const PICTURE_MARGIN = 6;
 /** The least that a card leaves to its pictures, however low it is made. */
@@ -31,28 +31,33 @@ const HIGHEST_CHOSEN = 520;
 export const PACK_WIDGET_HEIGHT = 180;
 /** How high a field of text gets before it scrolls. */
 export const TALLEST_TEXT = 260;
-const HEAD = 34;
+const HEAD = 30;
 const BORDERS = 2;
 const ROW = 24;
 /** Above and below the rows of ports. */
-const PORTS = 12;
+const PORTS = 8;
 /** Above and below the fields, and between them. */
-const FIELDS = 14;
-const GAP = 4;
+const FIELDS = 10;
+const GAP = 3;
 const FIELD = 28;
 const SLIM_FIELD = 24;
 /** The line that says how many inputs are left to the inspector. */
-const MORE = 20;
+const MORE = 14;
+/** What a pack's widget says of itself below it. */
+const PACK_FOOT = 20;
 const LABEL = 22;
+/** Of a label within its field, above a text. */
+const LABEL_WITHIN = 18;
 /** Of the button beside a label. */
 const MENU = 20;
 /** How wide a seed is at least beside its label, with the gap between. */
 const SEED = 200;
-const LEAST_LINES = 3;
+const LEAST_LINES = 2;
 const LINE = 17.4;
 const LETTER = 6.6;
-const MARGIN = 20;
-const PADDING = 14;
+const MARGIN = 16;
+/** Below a text in its field. */
+const PADDING = 7;
 
 const PICTURES = /^(list\[)*(Image|Video)\b/;
 
@@ -134,17 +139,18 @@ function fieldHeight(entry: NodeEntry, input: InputSpec, width: number): number 
   switch (widget?.kind) {
     case "number":
     case "toggle":
+    case "choice":
       return SLIM_FIELD;
     case "seed":
       return seedHeight(input, width);
     case "json":
       return longFieldHeight(entry, input, width);
     case "pack":
-      return LABEL + PACK_WIDGET_HEIGHT + MORE;
+      return LABEL + PACK_WIDGET_HEIGHT + PACK_FOOT;
     case "text":
-      return widget.multiline ? longFieldHeight(entry, input, width) : FIELD;
+      return widget.multiline ? longFieldHeight(entry, input, width) : SLIM_FIELD;
     case "file":
-      if (isOfModels(widget.file)) return FIELD;
+      if (isOfModels(widget.file)) return SLIM_FIELD;
       return CHOOSER + (holdsPicture(input) ? chosenHeight(width) : 0);
     default:
       return FIELD;
@@ -173,7 +179,7 @@ function longFieldHeight(entry: NodeEntry, input: InputSpec, width: number): num
   const room = Math.max(1, Math.floor((width - 2 * MARGIN) / LETTER));
   const written = typeof text === "string" ? text.split("\n") : [];
   const lines = written.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / room)), 0);
-  return LABEL + Math.min(TALLEST_TEXT, PADDING + LINE * Math.max(LEAST_LINES, lines));
+  return LABEL_WITHIN + Math.min(TALLEST_TEXT, PADDING + LINE * Math.max(LEAST_LINES, lines));
 }
 
 /** The sizes of a graph's nodes: measured ones where there are any, else guessed. */

@@ -11,7 +11,7 @@ export interface Wire {
   readonly into: number;
 }
 
-const PORTS_TOP = 52;
+const PORTS_TOP = 46;
 const PORT_ROW = 24;
 
 /** The links with about where their ports are, from the tops of the cards. */

@@ -43,11 +43,13 @@ import { CutLine } from "./CutLine";
 import { canvas, canvasPoint, firstViewport, MAX_ZOOM, MIN_ZOOM, setCanvas } from "./controller";
 import { beginCut } from "./cutting";
 import { DrawnLink } from "./DrawnLink";
-import { setMoving } from "./detail";
+import { isCanvasMoving, setMoving } from "./detail";
 import { EmptyCanvas } from "./EmptyCanvas";
 import { enterBlock } from "./enter";
-import { FarEdges } from "./FarEdges";
 import { Frame } from "./Frame";
+import { Corners } from "./far/Corners";
+import { FarView } from "./far/FarView";
+import { useFarNodes } from "./far/useFarNodes";
 import { focusCard, selectFocused } from "./focus";
 import { Grid } from "./Grid";
 import { setHovered } from "./hovered";
@@ -122,7 +124,13 @@ function Graph({ document, path, frame }: GraphProps) {
   const dragging = useDragging(currentScene, currentMoves, setLocal);
   const [menu, setMenu] = useState<MenuPlace | null>(null);
   const [opened] = useState(() => documentById(document)?.viewport ?? fittedTo(frame, nodes));
+  // Before it is asked for: cards in full would be made first, and thrown away.
+  useState(() => setZoom(opened.zoom));
   const far = useCanvasView((state) => state.far);
+  const drawn = useFarNodes(nodes, far, isCanvasMoving);
+  // Only when the library has no more than those: it would make all two thousand first.
+  const [isCulled, setCulled] = useState(true);
+  useEffect(() => setCulled(!far), [far]);
   const prefix = useMemo(
     () => runPrefix(document, scene.workflow, scene.types, path),
     [document, scene.workflow, scene.types, path],
@@ -145,7 +153,6 @@ function Graph({ document, path, frame }: GraphProps) {
   const store = useStoreApi();
   // Before the library's own parts are made, which hold on to what they find.
   useState(() => keepPorts(store));
-  useState(() => setZoom(opened.zoom));
   useEffect(() => {
     const found = documentById(document);
     if (found && found.viewport === null) useDocuments.getState().setViewport(opened, document);
@@ -223,8 +230,9 @@ function Graph({ document, path, frame }: GraphProps) {
       >
         <span data-canvas-start tabIndex={-1} />
         <Grid />
+        {far && <FarView nodes={nodes} edges={edges} />}
         <ReactFlow<CanvasNode, CanvasEdge>
-          nodes={nodes}
+          nodes={drawn as CanvasNode[]}
           edges={far ? NO_EDGES : edges}
           nodeTypes={NODE_TYPES}
           edgeTypes={EDGE_TYPES}
@@ -249,6 +257,7 @@ function Graph({ document, path, frame }: GraphProps) {
               flow,
               element: frame,
               scene: currentScene,
+              nodes: () => latest.current.nodes,
               edges: () => latest.current.edges,
               focusNode: (id) => focusCard(frame, id),
             });
@@ -265,7 +274,7 @@ function Graph({ document, path, frame }: GraphProps) {
           defaultViewport={opened}
           minZoom={MIN_ZOOM}
           maxZoom={MAX_ZOOM}
-          onlyRenderVisibleElements
+          onlyRenderVisibleElements={isCulled || !far}
           elevateNodesOnSelect
           snapToGrid={settings.snap}
           snapGrid={[settings.gridSize, settings.gridSize]}
@@ -286,7 +295,7 @@ function Graph({ document, path, frame }: GraphProps) {
           nodeDragThreshold={3}
           proOptions={PRO}
         >
-          {far && <FarEdges nodes={nodes} edges={edges} />}
+          {far && <Corners nodes={nodes} />}
           <CutLine />
           <CommentMarks workflow={scene.workflow} scope={scope} nodes={nodes} />
           <RemoteRings document={document} path={path} nodes={nodes} />

@@ -189,7 +189,9 @@ function addRow(scene: Scene, { start }: PortChoice, close: () => void): Row {
 
 /** Right of what gives, left of what takes. */
 function placeBeside(node: string, side: "input" | "output"): { x: number; y: number } {
-  const found = canvas()?.flow.getNode(node);
+  const found = canvas()
+    ?.nodes()
+    .find(({ id }) => id === node);
   if (!found) return visibleCenter();
   const width = found.measured?.width ?? found.width ?? 240;
   const x = side === "output" ? found.position.x + width + 80 : found.position.x - 340;

@@ -19,10 +19,9 @@ import { CardResults } from "./CardResults";
 import { CardRun } from "./CardRun";
 import { CardWidgets } from "./CardWidgets";
 import type { CardModel } from "./card";
-import { tintOf } from "./colors";
+import { familyColor, tintOf } from "./colors";
 import { useDetail } from "./detail";
-import { FarPicture } from "./FarPicture";
-import { fittingTitle } from "./fittingTitle";
+import { FarCard } from "./far/FarCard";
 import { HEADER_HEIGHT, portRows } from "./geometry";
 import { linkingOf, useLinking } from "./linking";
 import { stateOf } from "./live";
@@ -30,11 +29,22 @@ import styles from "./NodeCard.module.css";
 import { vars } from "./vars";
 import { useCanvasView, usePlace } from "./view";
 
-function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
-  const { card, collapsed, color, size } = data;
+/** In full, or as a block where so much is seen that nothing on it could be read. */
+function Card(props: NodeProps<CardNode>) {
   const far = useCanvasView((view) => view.far);
-  const isFlashed = useCanvasView((view) => view.flash?.node === id);
   const detailed = useDetail(!far);
+  if (far && !detailed) return <FarCard {...props} />;
+  return <FullCard {...props} far={far} detailed={detailed} />;
+}
+
+interface FullCardProps extends NodeProps<CardNode> {
+  readonly far: boolean;
+  readonly detailed: boolean;
+}
+
+function FullCard({ id, data, selected, width, height, far, detailed }: FullCardProps) {
+  const { card, collapsed, color, size } = data;
+  const isFlashed = useCanvasView((view) => view.flash?.node === id);
   const linking = useLinking((state) => linkingOf(state, id));
   const place = usePlace();
   const shown = useNodeRun(place, id);
@@ -78,14 +88,6 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
     >
       <CardHeader card={card} state={state} plan={plan} collapsed={collapsed} far={far} />
       <CardRun run={run} state={state} far={far} />
-      {far && (
-        <FarTitle
-          title={card.title}
-          width={width ?? 0}
-          height={collapsed ? 0 : (height ?? size?.height ?? 0)}
-        />
-      )}
-      {far && !collapsed && showsPictures(card.spec) && <FarPicture name={card.name} />}
       <CardPorts
         card={card}
         collapsed={collapsed}
@@ -131,12 +133,6 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
       )}
     </article>
   );
-}
-
-/** Of its head, and of all of it from afar: what somebody chose, or else its category's. */
-function familyColor({ family }: CardModel, color: string): string {
-  if (color !== "") return `color-mix(in srgb, ${tintOf(color)} 34%, var(--bg-raised))`;
-  return family === null ? "var(--bg-raised)" : `var(--family-${family})`;
 }
 
 /** How high a card must be for all but its pictures, which take what is left. */
@@ -211,24 +207,6 @@ function CardPlot({ card, plot }: { card: CardModel; plot: unknown }) {
         <LivePlot given={plot} name={card.title} isSmall />
       </Suspense>
     </button>
-  );
-}
-
-interface FarTitleProps {
-  readonly title: string;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** The title of a card that is seen from afar: as much of it as its block has room for. */
-function FarTitle({ title, width, height }: FarTitleProps) {
-  const size = useCanvasView((view) => view.title);
-  const shown = size === 0 ? "" : fittingTitle(title, width, height, size);
-  if (shown === "") return null;
-  return (
-    <div className={styles.farTitle} style={{ fontSize: size }}>
-      {shown}
-    </div>
   );
 }
 

@@ -92,26 +92,41 @@ function resized(base: CanvasNode, size: Size): Partial<CanvasNode> {
 
 /** What changes of the library's do to it; those of the selection are told apart. */
 export function changed(local: Local, changes: readonly NodeChange<CanvasNode>[]): Local {
-  let { moves, sizes, measured } = local;
+  let { moves, sizes } = local;
+  const places = changes.flatMap((change) =>
+    change.type === "position" && change.position ? [[change.id, change.position] as const] : [],
+  );
+  if (places.length > 0) moves = new Map([...moves, ...places]);
+  // Copied once: of two thousand cards that come into view, each tells its size.
+  const drawn = changes.flatMap((change) => measuredOf(change, local));
+  const measured = drawn.length > 0 ? new Map([...local.measured, ...drawn]) : local.measured;
   for (const change of changes) {
-    if (change.type === "position" && change.position) {
-      moves = new Map(moves).set(change.id, change.position);
-    } else if (change.type === "dimensions") {
-      const { id, dimensions, resizing, setAttributes } = change;
-      // What a resize asks for isn't what a card takes: one that gets wider gets higher by its picture.
-      if (dimensions && resizing === undefined) measured = new Map(measured).set(id, dimensions);
-      if (dimensions && resizing) {
-        const { width } = dimensions;
-        sizes = new Map(sizes).set(id, setAttributes === "width" ? { width } : dimensions);
-      } else if (resizing === false) {
-        // It is written; kept here, it would hide that it is undone.
-        sizes = without(sizes, id);
-        moves = without(moves, id);
-      }
+    if (change.type !== "dimensions") continue;
+    const { id, dimensions, resizing, setAttributes } = change;
+    if (dimensions && resizing) {
+      const { width } = dimensions;
+      sizes = new Map(sizes).set(id, setAttributes === "width" ? { width } : dimensions);
+    } else if (resizing === false) {
+      // It is written; kept here, it would hide that it is undone.
+      sizes = without(sizes, id);
+      moves = without(moves, id);
     }
   }
   const isSame = moves === local.moves && sizes === local.sizes && measured === local.measured;
   return isSame ? local : { moves, sizes, measured };
+}
+
+/** What a resize asks for isn't what a card takes: one that gets wider gets higher by its picture. */
+function measuredOf(
+  change: NodeChange<CanvasNode>,
+  local: Local,
+): readonly (readonly [string, Required<Size>])[] {
+  if (change.type !== "dimensions" || !change.dimensions || change.resizing !== undefined)
+    return [];
+  const known = local.measured.get(change.id);
+  const { width, height } = change.dimensions;
+  if (known?.width === width && known.height === height) return [];
+  return [[change.id, change.dimensions]];
 }
 
 function without<T>(map: ReadonlyMap<string, T>, id: string): ReadonlyMap<string, T> {

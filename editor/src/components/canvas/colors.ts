@@ -1,4 +1,5 @@
 /** The colours that people may give to cards, groups and notes: names in the file, tokens on screen. */
+import type { Family } from "@/model/families";
 
 /** Hues in the order in which they are offered. */
 export const COLORS = [
@@ -30,4 +31,10 @@ export function tintOf(color: string): string {
   const known = HUES[color];
   if (known) return known;
   return /^#[0-9a-f]{3,8}$/i.test(color) ? color : "transparent";
+}
+
+/** Of a card's head, and of all of it from afar: what somebody chose, or else its category's. */
+export function familyColor({ family }: { readonly family: Family | null }, color: string): string {
+  if (color !== "") return `color-mix(in srgb, ${tintOf(color)} 34%, var(--bg-raised))`;
+  return family === null ? "var(--bg-raised)" : `var(--family-${family})`;
 }

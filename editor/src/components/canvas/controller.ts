@@ -12,6 +12,8 @@ export interface CanvasHandle {
   readonly element: HTMLElement;
   /** What is shown, as of the last rendering. */
   readonly scene: () => Scene;
+  /** All of it: the library has only some of a graph that is seen from afar. */
+  readonly nodes: () => readonly CanvasNode[];
   readonly edges: () => readonly CanvasEdge[];
   readonly focusNode: (id: string) => void;
 }
@@ -230,7 +232,7 @@ function below(wanted: Point, boxes: readonly Box[]): Point {
 
 /** The boxes of everything on the canvas by item id, as they are drawn. */
 export function itemBoxes(): ReadonlyMap<string, Box> {
-  const nodes = current?.flow.getNodes() ?? [];
+  const nodes = current?.nodes() ?? [];
   return new Map(
     nodes.map((node) => [
       node.id,

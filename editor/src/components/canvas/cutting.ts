@@ -28,7 +28,7 @@ export function beginCut(event: PointerEvent): void {
   event.stopPropagation();
   const start = { x: event.clientX, y: event.clientY };
   const style = useSettings.getState().linkStyle;
-  const lines = linesOf(handle.edges(), placesOf(handle.flow.getNodes()), style);
+  const lines = linesOf(handle.edges(), placesOf(handle.nodes()), style);
   const ended = new AbortController();
   const { signal } = ended;
   const end = () => {

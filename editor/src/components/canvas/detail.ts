@@ -23,9 +23,19 @@ export function setMoving(moving: boolean): void {
   isMoving = moving;
 }
 
-function next(): void {
+export function isCanvasMoving(): boolean {
+  return isMoving;
+}
+
+/** A frame that took longer than this is no smooth one: what could wait has to. */
+const SLOW = 24;
+let before = 0;
+
+function next(now: number): void {
   frame = 0;
-  let count = isMoving ? PER_MOVING_FRAME : PER_FRAME;
+  const isSlow = now - before > SLOW;
+  before = now;
+  let count = isMoving ? (isSlow ? 0 : PER_MOVING_FRAME) : PER_FRAME;
   for (const grant of waiting) {
     if (count === 0) break;
     waiting.delete(grant);

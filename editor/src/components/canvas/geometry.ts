@@ -5,8 +5,8 @@ import type { CardModel } from "./card";
 
 export const CARD_WIDTH = USUAL_WIDTH;
 export const CARD_MIN_WIDTH = 176;
-export const HEADER_HEIGHT = 34;
-export const PORTS_TOP = 6;
+export const HEADER_HEIGHT = 30;
+export const PORTS_TOP = 4;
 export const PORT_ROW = 24;
 /** Width and height of a port's dot as the mouse finds it; the dot itself is smaller. */
 export const PORT_SIZE = 14;

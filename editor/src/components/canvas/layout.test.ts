@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import type { ShownRun } from "@/hooks/useNodeRun";
-import { layoutOf } from "@/model/layout";
+import { type Box, layoutOf } from "@/model/layout";
 import { readWorkflow } from "@/model/workflow";
 import type { NodeRun, NodeState } from "@/store/nodeRuns";
 import { firstViewport, viewportFor } from "./controller";
@@ -141,6 +142,42 @@ describe("places for very many nodes", () => {
     expect(new Set(boxes.map(({ x, y }) => `${x},${y}`)).size).toBe(count);
   });
 });
+
+describe("places that a file doesn't give", () => {
+  const links = fc.array(fc.nat(4000), { maxLength: 400 });
+  const sides = fc.array(fc.integer({ min: 36, max: 900 }), { minLength: 1, maxLength: 20 });
+
+  it("lie on no others, however many there are and however they are linked", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 300 }), links, sides, (count, drawn, heights) => {
+        const sources = Array.from({ length: count }, (_, index) => {
+          const drawnTo = drawn[index];
+          return drawnTo === undefined || index === 0 ? null : drawnTo % (index + 1);
+        });
+        const nodes = Object.fromEntries(
+          sources.map((from, index) => {
+            const inputs = from === null || from === index ? {} : { latent: { from: `n${from}` } };
+            return [`n${index}`, { type: "Scale", inputs }];
+          }),
+        );
+        const graph = readWorkflow(JSON.stringify({ format: "nodegraph/1", nodes }));
+        const sizeOf = (name: string) => {
+          const height = heights[Number(name.slice(1)) % heights.length] ?? 100;
+          return { width: 150 + (height % 200), height };
+        };
+        const { positions } = layoutOf(placeAll(graph, null, TYPES, sizeOf), null);
+        const boxes = [...positions].map(([name, at]) => ({ ...at, ...sizeOf(name) }));
+        expect(boxes.length).toBe(count);
+        expect(boxes.filter((a, at) => boxes.slice(at + 1).some((b) => isOn(a, b)))).toEqual([]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+function isOn(a: Box, b: Box): boolean {
+  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+}
 
 describe("lines", () => {
   it("begin and end at their ends in every style", () => {

@@ -150,7 +150,7 @@ function ofDrawn(
 ): readonly CanvasEdge[] {
   const handle = canvas();
   if (!handle) return [];
-  return find(handle.edges(), placesOf(handle.flow.getNodes()), useSettings.getState().linkStyle);
+  return find(handle.edges(), placesOf(handle.nodes()), useSettings.getState().linkStyle);
 }
 
 /** From a point to the nearest one of a line. */

@@ -43,7 +43,9 @@ export function itemsFor(place: MenuPlace, scene: Scene): readonly MenuEntry[] {
 /** Of a port that may be a field: what the field's own menu has. */
 function inputItems({ item, input }: MenuPlace): readonly MenuEntry[] {
   if (item === null || input === null) return [];
-  const node = canvas()?.flow.getNode(item);
+  const node = canvas()
+    ?.nodes()
+    .find(({ id }) => id === item);
   const specs = node?.type === "card" ? node.data.card.spec?.inputs : undefined;
   const spec = specs?.find(({ name }) => name === input);
   if (!spec) return [];

@@ -5,7 +5,7 @@
  * than a window is folded: a column into several, a long row of columns into lines.
  */
 import { autoLayout } from "@/model/arrange";
-import { edgesOf } from "@/model/graph";
+import { type Edge, edgesOf } from "@/model/graph";
 import {
   type Box,
   changeLayout,
@@ -75,15 +75,17 @@ function placesFor(
   // Below all others, and right of what they take from.
   const x = feeders === null ? placed.x : feeders.x + feeders.width + COLUMN_GAP;
   const y = placed.y + placed.height + COLUMN_GAP;
-  return columnPlaces(columnsOf(names, nodes), sizeOf, { x, y });
-}
-
-/** Nodes by their distance from what feeds them, each column in the order of its neighbours. */
-function columnsOf(names: readonly string[], nodes: Nodes): readonly (readonly string[])[] {
-  const wanted = new Set(names);
   const links = edgesOf(nodes).filter(
     ({ from, to }) => wanted.has(from.node) && wanted.has(to.node),
   );
+  return columnPlaces(columnsOf(names, links), sizeOf, { x, y });
+}
+
+/** Nodes by their distance from what feeds them, each column in the order of its neighbours. */
+function columnsOf(
+  names: readonly string[],
+  links: readonly Edge[],
+): readonly (readonly string[])[] {
   const depths = depthsOf(
     names,
     links.map(({ from, to }) => [from.node, to.node]),
@@ -166,29 +168,40 @@ function foldedPlaces(
   sizeOf: SizeOf,
 ): ReadonlyMap<string, Point> {
   const parts = partsOf(names, nodes).map((part) => {
-    const places = folded(columnsOf(part, nodes), sizeOf);
+    const places = folded(columnsOf(part.names, part.links), sizeOf);
     return boxesAt(places, sizeOf);
   });
   return shelved(parts);
 }
 
-/** Names of nodes that links join, directly or by others, in the order of the file. */
-function partsOf(names: readonly string[], nodes: Nodes): readonly (readonly string[])[] {
+interface Part {
+  readonly names: readonly string[];
+  readonly links: readonly Edge[];
+}
+
+/** Nodes that links join, directly or by others, in the order of the file. */
+function partsOf(names: readonly string[], nodes: Nodes): readonly Part[] {
+  const edges = edgesOf(nodes);
   const neighbours = new Map<string, string[]>(names.map((name) => [name, []]));
-  for (const { from, to } of edgesOf(nodes)) {
+  for (const { from, to } of edges) {
     neighbours.get(from.node)?.push(to.node);
     neighbours.get(to.node)?.push(from.node);
   }
-  const seen = new Set<string>();
-  const parts: string[][] = [];
+  const home = new Map<string, { names: string[]; links: Edge[] }>();
+  const parts: Part[] = [];
   for (const name of names) {
-    if (seen.has(name)) continue;
-    const part = new Set([name]);
+    if (home.has(name)) continue;
+    const part = { names: [], links: [] };
+    parts.push(part);
+    const joined = new Set([name]);
     // A set hands out what is added while it is walked.
-    for (const each of part) for (const other of neighbours.get(each) ?? []) part.add(other);
-    for (const each of part) seen.add(each);
-    parts.push(names.filter((each) => part.has(each)));
+    for (const each of joined) {
+      home.set(each, part);
+      for (const other of neighbours.get(each) ?? []) joined.add(other);
+    }
   }
+  for (const name of names) home.get(name)?.names.push(name);
+  for (const edge of edges) home.get(edge.to.node)?.links.push(edge);
   return parts;
 }
 

@@ -14,7 +14,7 @@ import { indexFor, lineThrough } from "./path";
 /** Let a link run through one more point: the one that is given, or else its middle. */
 export function addPoint(edge: CanvasEdge, scope: Scope, at?: Point): void {
   if (itemOf(edge.id).kind !== "edge") return;
-  const points = pointsOf(placesOf(canvas()?.flow.getNodes() ?? []), edge);
+  const points = pointsOf(placesOf(canvas()?.nodes() ?? []), edge);
   if (!points) return;
   const point = at ?? lineThrough("straight", points).middle;
   const index = indexFor(points, point);

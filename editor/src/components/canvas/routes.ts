@@ -4,6 +4,7 @@ import { type Box, changeLayout, layoutOf, type Point, type RoutePoint } from "@
 import { nodesOf, type Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
 import type { LinkStyle } from "@/store/settings";
+import { BoxIndex, type Span } from "./boxIndex";
 import type { CardModel } from "./card";
 import { portY } from "./geometry";
 import { polyline } from "./path";
@@ -17,6 +18,10 @@ const LEVELS = 14;
 /** Between links that go the same way, in pixels of the canvas; and how many pass all the cards. */
 const LANE = 9;
 const LANES = 16;
+/** How far above and below its ends a way is looked for, in pixels of the canvas. */
+const FARTHEST = 8000;
+/** Within this of its ends, the cards beside a link are found once. */
+const NEAR = 1000;
 /** Of the places where it may turn, so many next to each of its ends. */
 const TURNS = 6;
 
@@ -34,12 +39,29 @@ export function withRoutes(
   standing: ReadonlyMap<string, Standing>,
   style: LinkStyle,
 ): Workflow {
+  return finished(routing(workflow, scope, standing, style));
+}
+
+/** The same link by link, for those that have more to do meanwhile. */
+export function* routing(
+  workflow: Workflow,
+  scope: Scope,
+  standing: ReadonlyMap<string, Standing>,
+  style: LinkStyle,
+): Generator<void, Workflow> {
   const known = layoutOf(workflow, scope).reroutes;
   const edges = edgesOf(nodesOf(workflow, scope)).filter(({ id }) => !known.has(id));
-  const found = routesAround(edges, boxesOf(standing), (edge) => endsAt(edge, standing), style);
+  const ends = (edge: Edge) => endsAt(edge, standing);
+  const found = yield* ways(edges, boxesOf(standing), ends, style, new Set());
   // Where none needs points yet, this tells that they are led by themselves.
   const none = edges.map(({ id }) => [id, [] as readonly RoutePoint[]] as const);
   return withPoints(workflow, scope, found.size > 0 || known.size > 0 ? found : new Map(none));
+}
+
+function finished<T>(work: Iterator<void, T>): T {
+  let step = work.next();
+  while (!step.done) step = work.next();
+  return step.value;
 }
 
 /**
@@ -113,17 +135,40 @@ export function routesAround(
   style: LinkStyle,
   taken: Set<number> = new Set(),
 ): ReadonlyMap<string, readonly RoutePoint[]> {
+  return finished(ways(edges, boxes, endsOf, style, taken));
+}
+
+function* ways(
+  edges: readonly Edge[],
+  boxes: ReadonlyMap<string, Box>,
+  endsOf: (edge: Edge) => Ends | null,
+  style: LinkStyle,
+  taken: Set<number>,
+): Generator<void, ReadonlyMap<string, readonly RoutePoint[]>> {
   const found = new Map<string, readonly RoutePoint[]>();
+  const index = new BoxIndex(boxes);
   for (const edge of edges) {
+    yield;
     const ends = endsOf(edge);
     if (ends === null) continue;
-    const others = [...boxes].flatMap(([name, box]) =>
-      name === edge.from.node || name === edge.to.node ? [] : [box],
-    );
-    const isClear = (from: Point, to: Point) => !isBehind(polyline(style, [from, to]), others);
+    const othersIn: Others = (span) => {
+      const found: Box[] = [];
+      for (const name of index.near(span)) {
+        const box = name === edge.from.node || name === edge.to.node ? null : boxes.get(name);
+        if (box) found.push(box);
+      }
+      return found;
+    };
+    const region = around([ends.from, ends.to], NEAR);
+    const near = othersIn(region);
+    const isClear = (from: Point, to: Point) => {
+      const line = polyline(style, [from, to]);
+      const span = around(line, APART);
+      return !isBehind(line, isInside(span, region) ? near : othersIn(span));
+    };
     if (ends.to.x > ends.from.x && isClear(ends.from, ends.to)) continue;
     const own = { source: boxes.get(edge.from.node), target: boxes.get(edge.to.node) };
-    const points = wayBack(ends, own, others, taken) ?? wayAround(ends, others, taken, isClear);
+    const points = wayBack(ends, own, othersIn, taken) ?? wayAround(ends, othersIn, taken, isClear);
     if (points === null) continue;
     found.set(
       edge.id,
@@ -134,31 +179,58 @@ export function routesAround(
   return found;
 }
 
+/** The cards near by, without those that a link begins and ends at. */
+type Others = (span: Span) => readonly Box[];
+
+function around(points: readonly Point[], by: number): Span {
+  let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (const { x, y } of points) {
+    if (x < left) left = x;
+    if (x > right) right = x;
+    if (y < top) top = y;
+    if (y > bottom) bottom = y;
+  }
+  return { left: left - by, right: right + by, top: top - by, bottom: bottom + by };
+}
+
+function isInside(a: Span, b: Span): boolean {
+  return a.left >= b.left && a.right <= b.right && a.top >= b.top && a.bottom <= b.bottom;
+}
+
 /** Whether a line runs behind one of some cards. */
 export function isBehind(line: readonly Point[], boxes: readonly Box[]): boolean {
-  const [xs, ys] = [line.map(({ x }) => x), line.map(({ y }) => y)];
-  const [left, right] = [Math.min(...xs), Math.max(...xs)];
-  const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
+  if (boxes.length === 0) return false;
+  const { left, right, top, bottom } = around(line, APART);
   return boxes.some((box) => {
-    if (box.x - APART > right || box.x + box.width + APART < left) return false;
-    if (box.y - APART > bottom || box.y + box.height + APART < top) return false;
-    return line.some((point, index) => crosses(box, point, line[index + 1] ?? point));
+    if (box.x > right || box.x + box.width < left) return false;
+    if (box.y > bottom || box.y + box.height < top) return false;
+    return line.some((point, index) => index > 0 && crosses(box, line[index - 1] ?? point, point));
   });
 }
 
 /** Whether a straight piece runs through a card: it is cut off at each side in turn. */
 function crosses(box: Box, from: Point, to: Point): boolean {
-  const across = within(from.x, to.x, box.x - APART, box.x + box.width + APART);
-  const down = within(from.y, to.y, box.y - APART, box.y + box.height + APART);
-  return Math.max(across[0], down[0], 0) < Math.min(across[1], down[1], 1);
+  const [dx, dy] = [to.x - from.x, to.y - from.y];
+  const [left, right] = [box.x - APART, box.x + box.width + APART];
+  const [top, bottom] = [box.y - APART, box.y + box.height + APART];
+  if (dx === 0 && (from.x <= left || from.x >= right)) return false;
+  if (dy === 0 && (from.y <= top || from.y >= bottom)) return false;
+  const enters = Math.max(
+    partAt(from.x, dx, dx > 0 ? left : right, 0),
+    partAt(from.y, dy, dy > 0 ? top : bottom, 0),
+    0,
+  );
+  const leaves = Math.min(
+    partAt(from.x, dx, dx > 0 ? right : left, 1),
+    partAt(from.y, dy, dy > 0 ? bottom : top, 1),
+    1,
+  );
+  return enters < leaves;
 }
 
-/** Which part of the way from one number to another, 0 to 1, lies between two limits. */
-function within(from: number, to: number, low: number, high: number): readonly [number, number] {
-  const way = to - from;
-  if (way === 0) return from > low && from < high ? [-Infinity, Infinity] : [Infinity, -Infinity];
-  const [a, b] = [(low - from) / way, (high - from) / way];
-  return a < b ? [a, b] : [b, a];
+/** Which part of a way has been gone at a limit, 0 to 1; `level` where it doesn't come nearer. */
+function partAt(from: number, way: number, limit: number, level: number): number {
+  return way === 0 ? level : (limit - from) / way;
 }
 
 /**
@@ -167,24 +239,37 @@ function within(from: number, to: number, low: number, high: number): readonly [
  */
 function wayAround(
   { from, to }: Ends,
-  boxes: readonly Box[],
+  othersIn: Others,
   taken: ReadonlySet<number>,
   isClear: (from: Point, to: Point) => boolean,
 ): readonly Point[] | null {
-  const between = boxes.filter(({ x, width }) => x < to.x && x + width > from.x);
+  if (to.x <= from.x) return null;
+  const { top, bottom } = around([from, to], FARTHEST);
+  const near = othersIn({ left: from.x, right: to.x, top, bottom });
+  const between = near.filter(({ x, width }) => x < to.x && x + width > from.x);
   const turns = turnsBetween(between, from, to);
   for (const y of apart(levelsAround(between, from, to), taken)) {
-    const at = turns.map((x) => ({ x, y }));
-    const starts = at.slice(0, TURNS).filter((point) => isClear(from, point));
+    const isFree = freeAt(y, between);
+    const first = turns.slice(0, TURNS).filter((x) => isFree(x, x));
+    const last = turns.slice(-TURNS).filter((x) => isFree(x, x));
+    // Told by numbers alone, where most levels are no way; curves take long.
+    if (!first.some((a) => last.some((b) => b >= a && isFree(a, b)))) continue;
+    const starts = first.map((x) => ({ x, y })).filter((point) => isClear(from, point));
     if (starts.length === 0) continue;
-    const ends = at.slice(-TURNS).filter((point) => isClear(point, to));
-    const both = starts.find((point) => ends.includes(point));
+    const ends = last.map((x) => ({ x, y })).filter((point) => isClear(point, to));
+    const both = starts.find(({ x }) => ends.some((end) => end.x === x));
     if (both) return [both];
     for (const start of starts)
       for (const end of ends.toReversed())
-        if (end.x > start.x && isClear(start, end)) return [start, end];
+        if (end.x > start.x && isFree(start.x, end.x)) return [start, end];
   }
   return null;
+}
+
+/** Whether a level piece between two places is behind none of some cards. */
+function freeAt(y: number, boxes: readonly Box[]): (from: number, to: number) => boolean {
+  const there = boxes.filter((box) => y > box.y - APART && y < box.y + box.height + APART);
+  return (from, to) => !there.some(({ x, width }) => x - APART < to && x + width + APART > from);
 }
 
 /**
@@ -194,12 +279,19 @@ function wayAround(
 function wayBack(
   { from, to }: Ends,
   { source, target }: { readonly source: Box | undefined; readonly target: Box | undefined },
-  others: readonly Box[],
+  othersIn: Others,
   taken: ReadonlySet<number>,
 ): readonly Point[] | null {
   if (!source || !target || to.x > from.x) return null;
   const [upper, lower] = source.y < target.y ? [source, target] : [target, source];
   const [top, bottom] = [upper.y + upper.height + CLEAR, lower.y - CLEAR];
+  if (top > bottom) return null;
+  const others = othersIn({
+    left: to.x - CLEAR - APART,
+    right: from.x + CLEAR + APART,
+    top,
+    bottom,
+  });
   const edges = others.flatMap(({ y, height }) => [y - CLEAR, y + height + CLEAR]);
   const levels = [bottom, top, ...edges]
     .map(Math.round)
@@ -210,7 +302,8 @@ function wayBack(
       { x: from.x + CLEAR, y },
       { x: to.x - CLEAR, y },
     ];
-    if (!isBehind([from, ...points, to], others)) return points;
+    const line = [from, ...points, to];
+    if (!isBehind(line, othersIn(around(line, APART)))) return points;
   }
   return null;
 }

@@ -52,7 +52,7 @@ function aim(
   const handle = canvas();
   // From far no link could show it.
   const near = handle && !useCanvasView.getState().far ? links() : [];
-  const places = placesOf(handle?.flow.getNodes() ?? []);
+  const places = placesOf(handle?.nodes() ?? []);
   const found = near
     .map((edge) => ({ edge, before: indexFor(pointsOf(places, edge) ?? [], at) }))
     .find(fits);

@@ -1,19 +1,20 @@
 /** The graph that is shown, as nodes and edges for the canvas library. */
 import type { NodeChange } from "@xyflow/react";
-import { useCallback, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useShallow } from "zustand/react/shallow";
 import { layoutOf } from "@/model/layout";
-import type { Scope } from "@/model/scope";
+import { nodesOf, type Scope } from "@/model/scope";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { currentWorkflow, type Document, documentById, useDocuments } from "@/store/documents";
-import { useSettings } from "@/store/settings";
+import { type LinkStyle, useSettings } from "@/store/settings";
 import { Adapter, type CanvasEdge, type CanvasNode, type Scene } from "./adapt";
 import { Assembler, changed, type Local, NO_LOCAL } from "./assemble";
 import { estimatedSize } from "./geometry";
 import { placeAll } from "./placement";
-import { type Standing, withRoutes } from "./routes";
+import { inSlices, isUnrouted, MOST_AT_ONCE, markUnrouted } from "./routeLater";
+import { routing, type Standing, withRoutes } from "./routes";
 import { settle } from "./settle";
 import { Ways } from "./ways";
 
@@ -79,12 +80,26 @@ function usePlaced(
       const card = adapter.card(name, scene);
       return card ? estimatedSize(card, undefined, false) : { width: 0, height: 0 };
     });
-    return isPlaced(written, scope) ? found : routed({ ...scene, workflow: found }, adapter);
+    if (isPlaced(written, scope)) return found;
+    return nodesOf(found, scope).size > MOST_AT_ONCE
+      ? markUnrouted(found)
+      : withRoutes(found, scope, standingIn({ ...scene, workflow: found }, adapter), linkStyle());
   }, [written, scope, types, adapter]);
   useLayoutEffect(() => {
     if (written !== null && placed !== written) settle(document, written, placed);
   }, [document, written, placed]);
+  useEffect(() => {
+    if (!isUnrouted(placed)) return undefined;
+    const standing = standingIn({ workflow: placed, scope, types }, adapter);
+    return inSlices(routing(placed, scope, standing, linkStyle()), (found) =>
+      settle(document, placed, found),
+    );
+  }, [document, placed, scope, types, adapter]);
   return placed;
+}
+
+function linkStyle(): LinkStyle {
+  return useSettings.getState().linkStyle;
 }
 
 /** Whether somebody has placed any of a graph's nodes. */
@@ -92,11 +107,10 @@ function isPlaced(workflow: Workflow, scope: Scope): boolean {
   return layoutOf(workflow, scope).positions.size > 0;
 }
 
-/** With ways around cards for the links of a graph that was just placed. */
-function routed(scene: Scene, adapter: Adapter): Workflow {
-  const { workflow, scope } = scene;
+/** The cards of a graph where they stand. */
+function standingIn(scene: Scene, adapter: Adapter): ReadonlyMap<string, Standing> {
   const standing = new Map<string, Standing>();
-  for (const [name, at] of layoutOf(workflow, scope).positions) {
+  for (const [name, at] of layoutOf(scene.workflow, scene.scope).positions) {
     const card = adapter.card(name, scene);
     if (card === null) continue;
     standing.set(name, {
@@ -105,7 +119,7 @@ function routed(scene: Scene, adapter: Adapter): Workflow {
       collapsed: false,
     });
   }
-  return withRoutes(workflow, scope, standing, useSettings.getState().linkStyle);
+  return standing;
 }
 
 /** The selection after changes of the library's, which tells of nodes and edges apart. */

@@ -11,6 +11,7 @@ import {
   type Added,
   asInput,
   canAdd,
+  framed,
   freePicturePort,
   type Ground,
   inpaint,
@@ -125,7 +126,7 @@ async function add(
     const picture = { value, width, height, node: node ?? nodeOf(artifact, ground) };
     needsPrompt =
       recipe !== "use" && recipe !== "upscale" && originOf(ground, picture.node) === null;
-    added = made(recipe, ground, picture);
+    added = framed(ground, made(recipe, ground, picture), t(`results.${recipe}`));
     return { workflow: added.workflow, items: [...added.names.values()] };
   });
   const names = added === null ? [] : [...(added as Added).names.values()];

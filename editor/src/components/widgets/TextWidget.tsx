@@ -100,7 +100,7 @@ function LongText(props: Props) {
         ref={area}
         {...marks.field}
         value={text}
-        rows={3}
+        rows={2}
         autoGrow
         spellCheck={prompt}
         disabled={disabled}

@@ -68,9 +68,9 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
   const label = inputLabel(input);
   const link = isLink(written) ? (linkOf(written) ?? { node: "?", port: "" }) : null;
   const isLone = place === "bare" || (link === null && isWide(kind));
-  // On a card, a slider has its label and its number within.
-  const isWithin = place === "card" && link === null && kind?.kind === "number" && kind.slider;
-  const isHigh = link === null && HIGH.includes(kind?.kind);
+  // On a card, fields have their labels within: beside the value, on a slider, or above a text.
+  const within = place === "card" && link === null && !shown ? withinOf(kind) : null;
+  const isHigh = link === null && within === null && HIGH.includes(kind?.kind);
   return (
     <WidgetServicesProvider value={storeServices}>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: leaving a field ends an undo step */}
@@ -81,7 +81,7 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
           link === null && kind?.kind === "seed" && styles.seed,
           isLone && styles.wide,
           isHigh && styles.high,
-          isWithin && styles.within,
+          within !== null && styles[within],
         )}
         onBlur={change.pause}
         onPointerUp={change.pause}
@@ -261,6 +261,25 @@ function PortHint({ written }: { readonly written: Json | undefined }) {
   const value = literalOf(written);
   const text = value === undefined ? t("widgets.asPort") : writeJson(value).trim();
   return <span className={styles.hint}>{text}</span>;
+}
+
+/** How a field on a card has its label within; null where it stands beside or above. */
+function withinOf(kind: Kind | null): "onSlider" | "beside" | "above" | null {
+  switch (kind?.kind) {
+    case "number":
+      return kind.slider ? "onSlider" : "beside";
+    case "choice":
+    case "toggle":
+      return "beside";
+    case "text":
+      return kind.multiline ? "above" : "beside";
+    case "json":
+      return "above";
+    case "file":
+      return isOfModels(kind.file) ? "beside" : null;
+    default:
+      return null;
+  }
 }
 
 /** Whether a widget needs a line of its own beneath its label. */

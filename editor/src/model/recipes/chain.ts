@@ -133,7 +133,7 @@ function withoutPlaces(workflow: Workflow, scope: Scope, added: ReadonlySet<stri
 }
 
 /** How far down, or up where that is much nearer, a box is clear of all others. */
-function nearestFree(box: Box | null, others: readonly Box[]): number {
+export function nearestFree(box: Box | null, others: readonly Box[]): number {
   if (box === null) return 0;
   const facing = others.filter(
     (other) => other.x < box.x + box.width && box.x < other.x + other.width,

@@ -1,5 +1,6 @@
 /** What is added to a graph to take a picture further, as functions from one workflow to the next. */
 export type { Added, Ground } from "./chain";
+export { framed } from "./framed";
 export { applyInversion, takesInversion } from "./inversion";
 export { type Applied, applyLora, takesLora } from "./lora";
 export { wireMask } from "./mask";

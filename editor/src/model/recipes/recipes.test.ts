@@ -11,6 +11,7 @@ import { inputOf, typeOf } from "../spec";
 import { readWorkflow, type Workflow, workflowFromJson, writeWorkflow } from "../workflow";
 import {
   asInput,
+  framed,
   freePicturePort,
   type Ground,
   inpaint,
@@ -260,5 +261,34 @@ describe("a painted mask", () => {
   it("goes nowhere where nothing samples the picture", () => {
     const { workflow } = asInput(ground(PLACED), picture(null), null, AT);
     expect(wireMask(ground(workflow), "load_image")).toBe(workflow);
+  });
+});
+
+describe("the frame of a recipe", () => {
+  const grown = (graph: Workflow) =>
+    framed(ground(graph), vary(ground(graph), picture("decode"), 7, AT), "Vary");
+
+  it("has its title, and all that was added in it", () => {
+    const { workflow, names } = grown(PLACED);
+    const layout = layoutOf(workflow, null);
+    expect(layout.groups.map(({ title }) => title)).toEqual(["Vary"]);
+    const frame = layout.groups[0]?.box ?? { x: 0, y: 0, width: 0, height: 0 };
+    const sizes = sizesOf(workflow, null, layout, types);
+    const isIn = (name: string) => {
+      const { x, y } = layout.positions.get(name) ?? { x: 0, y: 0 };
+      const { width, height } = sizes.get(name) ?? { width: 0, height: 0 };
+      const right = Math.min(x + width, frame.x + frame.width);
+      const bottom = Math.min(y + height, frame.y + frame.height);
+      return right > Math.max(x, frame.x) && bottom > Math.max(y, frame.y);
+    };
+    expect([...workflow.nodes.keys()].filter(isIn)).toEqual([...names.values()]);
+  });
+
+  it("isn't there for one node, nor where nobody has placed any", () => {
+    const one = asInput(ground(PLACED), picture(null), null, AT);
+    expect(framed(ground(PLACED), one, "Use")).toBe(one);
+    const { ui: _, ...bare } = PLACED;
+    const unplaced = { ...bare, ui: new Map() };
+    expect(layoutOf(grown(unplaced).workflow, null).groups).toEqual([]);
   });
 });

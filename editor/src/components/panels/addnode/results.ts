@@ -2,9 +2,9 @@
 import { retype } from "@/model/edits";
 import { linkOf } from "@/model/links";
 import { nodesOf } from "@/model/scope";
-import { searchTypes } from "@/model/search";
+import { type FoundType, searchTypes } from "@/model/search";
 import { type NodeSpec, type NodeTypes, typeOf } from "@/model/spec";
-import type { UsedPort } from "@/model/usage";
+import { pointsOfLink, type UsedPort } from "@/model/usage";
 import type { Workflow } from "@/model/workflow";
 import { activeDocument, currentScope } from "@/store/documents";
 import type { LooseEnd } from "@/store/ui";
@@ -15,7 +15,7 @@ export interface Hit {
   readonly spec: NodeSpec;
   readonly matches: readonly Range[];
   /** The heading above it, if it is the first of its kind. */
-  readonly heading: "favourites" | "recent" | "all" | null;
+  readonly heading: "likely" | "favourites" | "recent" | "all" | null;
 }
 
 export function resultsOf(
@@ -37,17 +37,30 @@ export function resultsOf(
   const from = options.from === undefined ? {} : { from: options.from };
   const found = searchTypes(types, workflow, query, { ...wanted, ...from, favourites });
   if (query.trim() !== "") return found.map((hit) => ({ ...hit, heading: null }));
+  const likely = found.filter((hit) => isUsed(types, hit, options.from)).slice(0, MOST_LIKELY);
+  const named = new Map(found.map((hit) => [hit.spec.type, hit]));
   const those = (types: readonly string[]) =>
-    types.flatMap((type) => found.find((hit) => hit.spec.type === type) ?? []);
+    types.flatMap((type) => named.get(type) ?? []).filter((hit) => !likely.includes(hit));
   const liked = those(options.favourites);
   const last = those(recent.filter((type) => !favourites.has(type)));
-  const rest = found.filter((hit) => !liked.includes(hit) && !last.includes(hit));
-  const isFirst = liked.length + last.length === 0;
+  const first = new Set([...likely, ...liked, ...last]);
+  const rest = found.filter((hit) => !first.has(hit));
+  const isFirst = first.size === 0;
   return [
+    ...headed(likely, "likely"),
     ...headed(liked, "favourites"),
     ...headed(last, "recent"),
     ...headed(rest, isFirst ? null : "all"),
   ];
+}
+
+/** So many that are linked to a port most often come before favourites. */
+const MOST_LIKELY = 6;
+
+/** Whether any workflow that came with nodegraph links a port as this node type would be. */
+function isUsed(types: NodeTypes, { spec, port }: FoundType, from: UsedPort | undefined): boolean {
+  if (from === undefined || port === null) return false;
+  return pointsOfLink(types.usage, from, `${spec.type}.${port}`, { anywhere: false }) > 0;
 }
 
 /** Types that a node could have instead: those first that keep most of its links. */

@@ -13,6 +13,7 @@ import { nodeNames } from "@/model/items";
 import type { Point } from "@/model/layout";
 import { type Mend, mendsOf } from "@/model/mends";
 import type { NodeTypes } from "@/model/spec";
+import { addOutput } from "@/model/usualMends";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
@@ -34,6 +35,7 @@ export function mendsFor(
   types: NodeTypes | null,
   workflow: Workflow,
 ): readonly Offered[] {
+  if (types !== null && finding.code === "no-output") return outputMends(types, workflow);
   const place = finding.node ? placeOf(workflow, types, finding.node) : null;
   if (types === null || place === null) return [];
   const scope = place.path.at(-1) ?? null;
@@ -41,6 +43,18 @@ export function mendsFor(
     label: t(mend.label, mend.values),
     key: mend.label + Object.values(mend.values).join(),
     run: () => apply(mend, { ...place, port: finding.port ?? null }),
+  }));
+}
+
+/** What shows or saves something, for a graph that does neither. */
+function outputMends(types: NodeTypes, workflow: Workflow): readonly Offered[] {
+  return addOutput(workflow, null, types).map((mend) => ({
+    label: t(mend.label, mend.values),
+    key: mend.label,
+    run: () => {
+      useDocuments.getState().goTo([]);
+      if ("edit" in mend) edit("panels.edit.mend", (w) => mend.edit(w));
+    },
   }));
 }
 

@@ -1,12 +1,13 @@
 /** The picture that a node gave, in its block: what one looks for in a graph that is seen from afar. */
-import { memo } from "react";
+import { memo, useEffect, useRef } from "react";
 import { thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { useFoundFiles, useNodeOutputs, useNodePictures } from "@/hooks/useNodeRun";
 import type { FoundFiles } from "@/store/plan";
 import { useSettings } from "@/store/settings";
+import { usePlace } from "../view";
 import styles from "./FarPicture.module.css";
-import { useCanvasView, usePlace } from "./view";
+import { setFarPicture } from "./pictures";
 
 export const FarPicture = memo(function FarPicture({ name }: { readonly name: string }) {
   const place = usePlace();
@@ -25,24 +26,25 @@ interface Props {
 
 function Picture({ name, found, last }: Props) {
   const { files, isEarlier } = useNodePictures(usePlace(), name, found, last);
-  const title = useCanvasView((view) => view.title);
+  const ref = useRef<HTMLImageElement>(null);
   const first = files.find(({ thumbnail }) => thumbnail !== null);
   const address = first ? thumbnailAddress(first) : null;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another address is another picture
+  useEffect(() => {
+    setFarPicture(name, ref.current);
+    return () => setFarPicture(name, null);
+  }, [name, address, isEarlier]);
   if (address === null) return null;
   return (
     <img
+      ref={ref}
       className={styles.picture}
       src={address}
-      style={{ height: `calc(100% - ${roomAbove(title)}px)` }}
       alt=""
       data-earlier={isEarlier || undefined}
       draggable={false}
       decoding="async"
+      onLoad={(event) => setFarPicture(name, event.currentTarget)}
     />
   );
-}
-
-/** What a title of this size leaves free above, in one line or two. */
-function roomAbove(title: number): number {
-  return title === 0 ? 20 : Math.max(110, 2.4 * title);
 }

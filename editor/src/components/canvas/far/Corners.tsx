@@ -1,0 +1,32 @@
+/** Two points that nobody sees, which keep all cards in one layer. */
+import { ViewportPortal } from "@xyflow/react";
+import { memo, useMemo } from "react";
+import { boxOf, type CanvasNode } from "../adapt";
+import { boundsOf } from "../geometry";
+import styles from "./Corners.module.css";
+
+/** Wider than any card's ring. */
+const MARGIN = 24;
+
+/**
+ * A line of a pixel beyond the first card, and one beyond the last.
+ *
+ * A browser puts what it draws into one layer as long as that gets no larger by it: each card that
+ * lay beyond what was drawn before it, if only for the mouse, got one of its own, which were put
+ * together anew for each frame.
+ */
+export const Corners = memo(function Corners({ nodes }: { readonly nodes: readonly CanvasNode[] }) {
+  const d = useMemo(() => {
+    const box = boundsOf(nodes.map(boxOf));
+    if (box === null) return "";
+    const [left, top] = [box.x - MARGIN, box.y - MARGIN];
+    return `M${left} ${top}h1M${left + box.width + 2 * MARGIN} ${top + box.height + 2 * MARGIN}h1`;
+  }, [nodes]);
+  return (
+    <ViewportPortal>
+      <svg className={styles.corners} aria-hidden="true">
+        <path d={d} />
+      </svg>
+    </ViewportPortal>
+  );
+});
