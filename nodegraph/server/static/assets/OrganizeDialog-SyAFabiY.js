@@ -1,1 +1,0 @@
-import{$u as e,N as t,V as n,ro as r}from"./shared-B6t5aDwg.js";import{t as i}from"./Marks-i-iDRo0V.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(t,{title:e(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(n,{variant:`primary`,onClick:o,children:e(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

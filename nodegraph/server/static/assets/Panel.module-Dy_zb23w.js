@@ -1,1 +1,0 @@
-var e={panel:`_panel_1lzzk_1`,bar:`_bar_1lzzk_9`,grow:`_grow_1lzzk_19`,count:`_count_1lzzk_24`,hint:`_hint_1lzzk_30`,advice:`_advice_1lzzk_38`};export{e as t};

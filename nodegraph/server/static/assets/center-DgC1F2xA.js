@@ -1,1 +1,0 @@
-import{_a as e,bl as t}from"./shared-B6t5aDwg.js";function n(){let{selection:n}=e(),[r=null]=n;return t(n.size===1?r:null)}export{n as t};

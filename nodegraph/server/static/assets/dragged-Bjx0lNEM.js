@@ -1,1 +1,0 @@
-var e=`application/x-nodegraph-type`,t=null;function n(n,r){t=r,n.dataTransfer.setData(e,r),n.dataTransfer.effectAllowed=`copy`}function r(n){return n.dataTransfer.types.includes(e)?t:null}function i(n){return t=null,n.dataTransfer.getData(e)||null}export{r as n,i as r,n as t};

@@ -1,1 +1,0 @@
-import{wo as e,xo as t}from"./shared-B6t5aDwg.js";function n(){return e(t)}function r(){return e(e=>e.state===`open`)}export{n,r as t};

@@ -1,0 +1,1 @@
+import"./graph-CGQc-aFx.js";
