@@ -41,6 +41,8 @@ export class DraftLink {
   private isOpen = true;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private refused: Workflow | null = null;
+  /** Whether the server failed to keep the last patch, as when its disk is full. */
+  private isFailing = false;
   private shown = "";
   /** What came before the answer to joining, which may be overtaken. */
   private readonly early: DraftMessage[] = [];
@@ -107,6 +109,7 @@ export class DraftLink {
     // Whether what was sent before the break has arrived.
     const shared = found.applied ? confirmed(known, known.revision) : { ...known, sent: null };
     this.draft = found.draft;
+    this.isFailing = false;
     this.member = found.member;
     this.shown = "";
     const merged = replaced(shared, document.history, base, found.revision);
@@ -271,11 +274,17 @@ export class DraftLink {
     try {
       await this.socket.request("draft.patch", { draft, patch: id, operations });
       this.refused = null;
+      this.isFailing = false;
     } catch (fault) {
       if (!(fault instanceof ApiProblem) || this.draft !== draft) return; // it is joined anew
       const shared = documentById(this.id)?.shared;
       if (!shared || shared.sent?.id !== id) return; // sent again, under another name
       if (fault.status === 429 || fault.status >= 500) {
+        if (fault.status >= 500) {
+          this.isFailing = true;
+          setCompany(this.id, { refusal: fault.message });
+          this.release();
+        }
         setTimeout(() => {
           if (this.draft === draft) void this.post(draft, id, operations, shown);
         }, AGAIN);
@@ -300,7 +309,7 @@ export class DraftLink {
       const document = documentById(this.id);
       if (!document?.shared || this.draft === null) return false;
       if (this.isAt(document, document.shared.revision)) return true;
-      if (this.refused === currentValue(document.history)) return false;
+      if (this.isFailing || this.refused === currentValue(document.history)) return false;
       await new Promise<void>((resolve) => this.waiting.add(resolve));
     }
   }
