@@ -1,6 +1,7 @@
 /** One document's tie to its draft on the server: joined, kept in step, and left. */
 import { ApiProblem } from "@/api/http";
 import type { DraftMember, DraftMessage, EventSocket } from "@/api/socket";
+import { t } from "@/i18n";
 import { currentEntry, currentValue, type History } from "@/model/history";
 import { spreadImported } from "@/model/separate";
 import { readPatch, writePatch } from "@/model/shared/patch";
@@ -17,6 +18,7 @@ import { useCatalogue } from "./catalogue";
 import { mayRun, useConnection } from "./connection";
 import { type Document, documentById, newId, useDocuments } from "./documents";
 import { setCompany } from "./members";
+import { notify } from "./notices";
 
 /** Milliseconds from a change to its patch: typing makes few of many. */
 const SOON = 80;
@@ -94,9 +96,10 @@ export class DraftLink {
       });
       if (this.isOpen) this.joined(found);
       else this.socket.request("draft.leave", { draft: found.draft }).catch(() => undefined);
-    } catch {
+    } catch (fault) {
       // Without a draft a document is what it was: kept in the browser, and saved from here.
       this.lost();
+      if (fault instanceof ApiProblem && fault.status === 404) this.unnamed();
     }
   }
 
@@ -127,6 +130,26 @@ export class DraftLink {
     this.release();
   }
 
+  /** The saved workflow was deleted: its tab keeps what is there, which was never saved now. */
+  private unnamed(): void {
+    const { name } = this;
+    if (name === null || !this.isOpen) return;
+    useDocuments.setState(({ documents }) => ({
+      documents: documents.map((each) =>
+        each.id === this.id && each.savedName === name
+          ? {
+              ...each,
+              savedName: null,
+              savedEtag: null,
+              shared: null,
+              history: { ...each.history, saved: null },
+            }
+          : each,
+      ),
+    }));
+    notify({ kind: "info", title: t("files.deleted", { name }), key: `deleted ${name}` });
+  }
+
   leave(): void {
     this.isOpen = false;
     clearTimeout(this.timer);
@@ -151,8 +174,10 @@ export class DraftLink {
       setCompany(this.id, { others: this.others(message.members) });
     else if (message.event === "patch") this.hearPatch(message);
     else if (message.event === "saved") this.hearSaved(message);
-    else if (message.event === "deleted") this.lost();
-    else void this.join();
+    else if (message.event === "deleted") {
+      this.lost();
+      this.unnamed();
+    } else void this.join();
   }
 
   private hearPatch(message: DraftMessage & { readonly event: "patch" }): void {
