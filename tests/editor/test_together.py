@@ -135,3 +135,19 @@ def test_a_comment_is_seen_by_the_other_window_and_kept_in_the_file(
         "Why 20 steps?",
         True,
     )
+
+
+def test_a_workflow_that_another_deletes_stays_as_one_that_was_never_saved(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    server.client.put(f"workflows/{NAME}", json=text_to_image()).raise_for_status()
+    mine = new_browser(server)
+    mine.open()
+    _open_saved(mine)
+    mine.fill("sample", "Seed", "4711")
+    server.client.delete(f"workflows/{NAME}").raise_for_status()
+    expect(mine.notice(f"“{NAME}” was deleted")).to_be_visible()
+    expect(mine.field("sample", "Seed")).to_have_value("4711")
+    # Nobody saved another version of it: it asks for a name, as for all that is new.
+    mine.page.keyboard.press("ControlOrMeta+s")
+    expect(mine.dialog("Save workflow")).to_be_visible()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nodegraph.server.content.drafts import rooms
+from nodegraph.errors import NodegraphError
+from nodegraph.server.content.drafts import rooms, store
 from nodegraph.server.content.drafts.store import COMPACT_EVERY
 from nodegraph.server.events.sockets import drafts as socket_drafts
 from tests.server.hosting import Hosted, Process, prepared_home, workflow
@@ -161,6 +164,7 @@ def test_a_name_that_is_taken_is_refused(own_server: Hosted) -> None:
         '[[["ui"], 3]]',
         '[[["subgraphs", "B"], {"nodes": []}]]',
         '[[["nodes", "a/b"], {"type": "Number"}]]',
+        '[[["ui", "x"], ' + "[" * 900 + "]" * 900 + "]]",
     ],
 )
 def test_a_hostile_patch_changes_nothing(own_server: Hosted, operations: str) -> None:
@@ -170,6 +174,100 @@ def test_a_hostile_patch_changes_nothing(own_server: Hosted, operations: str) ->
         found = mine.refused("draft.patch", draft=key, patch="p1", operations=operations)
         assert 400 <= found["status"] < 500, found
         assert mine.ask("draft.join", name=NAME)["revision"] == 0
+
+
+def test_many_patches_do_not_make_a_draft_larger_than_it_may_be(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (rooms, store):
+        monkeypatch.setattr(module, "LARGEST_DRAFT", 50_000)
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        for number in range(4):
+            _patch(mine, key, f"p{number}", [["ui", f"x{number}"], "y" * 10_000])
+        text = json.dumps([[["ui", "x4"], "y" * 10_000]])
+        assert mine.refused("draft.patch", draft=key, patch="p4", operations=text)["status"] == 413
+        # What makes it smaller is taken, and then there is room again.
+        _patch(mine, key, "p5", [["ui", "x0"]])
+        assert _patch(mine, key, "p4", [["ui", "x4"], "y" * 10_000]) == 6
+
+
+def test_patches_that_the_text_holds_take_no_room(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "LARGEST_PATCH", 20_000)
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        for number in range(12):
+            _patch(mine, key, f"p{number}", [["ui", "x"], str(number) * 5_000])
+        file = own_server.services.home / store.DRAFTS_FILE
+        with closing(sqlite3.connect(file)) as database:
+            [(kept,)] = database.execute("SELECT sum(length(operations)) FROM patches")
+        assert kept < 20_000
+        assert _patch(mine, key, "p0", [["ui", "x"], "again"]) == 1
+
+
+def test_a_draft_that_went_for_newer_ones_is_joined_again(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A patch to what the server has no more would be confirmed, and lost."""
+    monkeypatch.setattr(store, "MOST_DRAFTS", 1)
+    text = json.dumps(workflow(a={"type": "Number"}))
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", document="d1", text=text)["draft"]
+        mine.ask("draft.join", document="d2", text=text)
+        request = {"draft": key, "patch": "p1", "operations": json.dumps([_value(1)])}
+        assert mine.refused("draft.patch", **request)["status"] == 404
+
+
+def test_a_save_that_was_not_noted_is_no_conflict(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk is full, or the server is killed, between the two files."""
+
+    def full(*_: object) -> None:
+        raise NodegraphError("the disk is full")
+
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        _patch(mine, key, "p1", _value(1))
+        with monkeypatch.context() as patched:
+            patched.setattr(store.DraftStore, "mark_saved", full)
+            assert mine.ask("draft.save", draft=key)["version"] == 2
+        _patch(mine, key, "p2", _value(2))
+        assert mine.ask("draft.save", draft=key)["version"] == 3
+
+
+def test_a_file_that_says_the_same_is_no_conflict(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        _patch(mine, key, "p1", _value(1))
+        document = json.loads(mine.ask("draft.join", name=NAME)["text"])
+        own_server.client.put(f"/workflows/{NAME}", json=document)
+        assert mine.of_draft("saved")["version"] == 2
+        _patch(mine, key, "p2", _value(2))
+        assert mine.ask("draft.save", draft=key)["version"] == 3
+
+
+def test_a_draft_that_cannot_be_read_is_dropped_on_request_and_hinders_no_save(
+    own_server: Hosted,
+) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        _patch(mine, mine.ask("draft.join", name=NAME)["draft"], "p1", _value(1))
+    file = own_server.services.home / store.DRAFTS_FILE
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE patches SET operations = '[{}]'")
+    with talk(own_server) as mine:
+        found = mine.refused("draft.join", name=NAME)
+        assert (found["status"], "reset" in found["problems"][0]["hint"]) == (422, True)
+        _saved(own_server, b={"type": "Number"})
+        found = mine.ask("draft.join", name=NAME, reset=True)
+        assert list(json.loads(found["text"])["nodes"])[-1] == "b"
 
 
 def test_who_changes_too_often_is_slowed_down(

@@ -1,6 +1,7 @@
 /** One document's tie to its draft on the server: joined, kept in step, and left. */
 import { ApiProblem } from "@/api/http";
 import type { DraftMember, DraftMessage, EventSocket } from "@/api/socket";
+import { t } from "@/i18n";
 import { currentEntry, currentValue, type History } from "@/model/history";
 import { spreadImported } from "@/model/separate";
 import { readPatch, writePatch } from "@/model/shared/patch";
@@ -17,6 +18,7 @@ import { useCatalogue } from "./catalogue";
 import { mayRun, useConnection } from "./connection";
 import { type Document, documentById, newId, useDocuments } from "./documents";
 import { setCompany } from "./members";
+import { notify } from "./notices";
 
 /** Milliseconds from a change to its patch: typing makes few of many. */
 const SOON = 80;
@@ -41,6 +43,8 @@ export class DraftLink {
   private isOpen = true;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private refused: Workflow | null = null;
+  /** Whether the server failed to keep the last patch, as when its disk is full. */
+  private isFailing = false;
   private shown = "";
   /** What came before the answer to joining, which may be overtaken. */
   private readonly early: DraftMessage[] = [];
@@ -92,9 +96,10 @@ export class DraftLink {
       });
       if (this.isOpen) this.joined(found);
       else this.socket.request("draft.leave", { draft: found.draft }).catch(() => undefined);
-    } catch {
+    } catch (fault) {
       // Without a draft a document is what it was: kept in the browser, and saved from here.
       this.lost();
+      if (fault instanceof ApiProblem && fault.status === 404) this.unnamed();
     }
   }
 
@@ -107,6 +112,7 @@ export class DraftLink {
     // Whether what was sent before the break has arrived.
     const shared = found.applied ? confirmed(known, known.revision) : { ...known, sent: null };
     this.draft = found.draft;
+    this.isFailing = false;
     this.member = found.member;
     this.shown = "";
     const merged = replaced(shared, document.history, base, found.revision);
@@ -122,6 +128,26 @@ export class DraftLink {
     this.draft = null;
     setCompany(this.id, { state: "alone", others: [] });
     this.release();
+  }
+
+  /** The saved workflow was deleted: its tab keeps what is there, which was never saved now. */
+  private unnamed(): void {
+    const { name } = this;
+    if (name === null || !this.isOpen) return;
+    useDocuments.setState(({ documents }) => ({
+      documents: documents.map((each) =>
+        each.id === this.id && each.savedName === name
+          ? {
+              ...each,
+              savedName: null,
+              savedEtag: null,
+              shared: null,
+              history: { ...each.history, saved: null },
+            }
+          : each,
+      ),
+    }));
+    notify({ kind: "info", title: t("files.deleted", { name }), key: `deleted ${name}` });
   }
 
   leave(): void {
@@ -148,8 +174,10 @@ export class DraftLink {
       setCompany(this.id, { others: this.others(message.members) });
     else if (message.event === "patch") this.hearPatch(message);
     else if (message.event === "saved") this.hearSaved(message);
-    else if (message.event === "deleted") this.lost();
-    else void this.join();
+    else if (message.event === "deleted") {
+      this.lost();
+      this.unnamed();
+    } else void this.join();
   }
 
   private hearPatch(message: DraftMessage & { readonly event: "patch" }): void {
@@ -271,11 +299,17 @@ export class DraftLink {
     try {
       await this.socket.request("draft.patch", { draft, patch: id, operations });
       this.refused = null;
+      this.isFailing = false;
     } catch (fault) {
       if (!(fault instanceof ApiProblem) || this.draft !== draft) return; // it is joined anew
       const shared = documentById(this.id)?.shared;
       if (!shared || shared.sent?.id !== id) return; // sent again, under another name
       if (fault.status === 429 || fault.status >= 500) {
+        if (fault.status >= 500) {
+          this.isFailing = true;
+          setCompany(this.id, { refusal: fault.message });
+          this.release();
+        }
         setTimeout(() => {
           if (this.draft === draft) void this.post(draft, id, operations, shown);
         }, AGAIN);
@@ -300,7 +334,7 @@ export class DraftLink {
       const document = documentById(this.id);
       if (!document?.shared || this.draft === null) return false;
       if (this.isAt(document, document.shared.revision)) return true;
-      if (this.refused === currentValue(document.history)) return false;
+      if (this.isFailing || this.refused === currentValue(document.history)) return false;
       await new Promise<void>((resolve) => this.waiting.add(resolve));
     }
   }

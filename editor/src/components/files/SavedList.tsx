@@ -132,7 +132,8 @@ async function removed(item: SavedItem): Promise<boolean> {
   try {
     await deleteWorkflow(item.name, `"${item.digest}"`);
     await forgetSnapshots(item.name);
-    notify({ kind: "success", title: t("files.deleted", { name: item.name }) });
+    const { name } = item;
+    notify({ kind: "success", title: t("files.deleted", { name }), key: `deleted ${name}` });
   } catch (fault) {
     notifyFault(fault, { title: t("files.deleteFailed", { name: item.name }) });
   }

@@ -1,3 +1,4 @@
+import { AppWindow } from "lucide-react";
 import { useMemo } from "react";
 import type { DraftMember } from "@/api/socket";
 import { tip } from "@/components/ui";
@@ -60,7 +61,11 @@ function Avatar({ document, member, isOwn }: AvatarProps) {
       onClick={goThere}
       {...tip(label)}
     >
-      {[...name][0]?.toLocaleUpperCase(pageLanguage())}
+      {isOwn ? (
+        <AppWindow size={14} aria-hidden />
+      ) : (
+        [...name][0]?.toLocaleUpperCase(pageLanguage())
+      )}
     </button>
   );
 }

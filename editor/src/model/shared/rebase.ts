@@ -8,13 +8,14 @@
  * back one's own changes only, and what another has written since stays theirs.
  */
 import { renameNode } from "../edits";
-import type { Entry, History } from "../history";
+import type { History } from "../history";
 import { freeName } from "../names";
 import { nodesOf, type Scope, withSubgraph } from "../scope";
 import type { Workflow } from "../workflow";
 import { applyPatch } from "./applying";
 import { addedBy, difference, samePath } from "./difference";
 import { isKey, type Patch, type Path } from "./patch";
+import { withChange, withPatch } from "./undoTree";
 
 /** A workflow that is shared, as one window knows it. */
 export interface Shared {
@@ -89,16 +90,21 @@ function movedTo(
   const own = (workflow: Workflow): Workflow =>
     renamed.reduce(withName, withoutClashes(workflow, clashes));
   const ahead = difference(shared.base, own(shown));
-  const merge = (workflow: Workflow): Workflow => applyPatch(own(workflow), asSets(patch));
   const found = ahead.length === 0 ? base : applyPatch(base, ahead);
   // The same object for the same workflow: nothing is drawn, compared and kept anew.
   const current = difference(shown, found).length === 0 ? shown : found;
   // The server refuses what was sent under a name that is taken: it goes again under another.
   const isRefused = shared.sent !== null && clashesOf(shared.sent.patch, patch).length > 0;
   const sent = isRefused ? null : shared.sent;
+  const sets = asSets(patch);
+  const rebased = (): History<Workflow> => {
+    if (patch.length === 0) return history;
+    if (clashes.length === 0) return withPatch(history, sets, current);
+    return withChange(history, (workflow) => applyPatch(own(workflow), sets), current);
+  };
   return {
     shared: { base: ahead.length === 0 ? current : base, revision, sent },
-    history: patch.length === 0 ? history : rebased(history, merge, current),
+    history: rebased(),
     renamed,
   };
 }
@@ -172,25 +178,4 @@ function withItemId(workflow: Workflow, path: Path, id: string): Workflow {
 /** Applied to older states, in which what it adds may be there already. */
 function asSets(patch: Patch): Patch {
   return patch.map(({ path, value }) => (value === undefined ? { path } : { path, value }));
-}
-
-/** The undo tree with each state changed, and another current one. */
-function rebased(
-  history: History<Workflow>,
-  change: (workflow: Workflow) => Workflow,
-  current: Workflow,
-): History<Workflow> {
-  const shown = history.entries.get(history.current)?.value;
-  // One that was saved as it is shown stays the same as what is shown.
-  const changed = new Map<Workflow, Workflow>(shown === undefined ? [] : [[shown, current]]);
-  const entries = new Map<number, Entry<Workflow>>();
-  for (const [id, entry] of history.entries) {
-    let value = changed.get(entry.value);
-    if (value === undefined) {
-      value = change(entry.value);
-      changed.set(entry.value, value);
-    }
-    entries.set(id, { ...entry, value });
-  }
-  return { ...history, entries };
 }

@@ -280,3 +280,26 @@ test("nodes that a patch doesn't touch stay the same objects", () => {
     START.nodes,
   );
 });
+
+test("a state of the undo tree is worked out when it is read", () => {
+  const server = new Server();
+  const [mine, theirs] = [new Window("A", server), new Window("B", server)];
+  for (const value of [2, 3, 4]) mine.edit((w) => setInput(w, null, "b", "x", value));
+  mine.settle();
+  theirs.settle();
+  for (const x of [5, 6]) {
+    theirs.edit((w) => moved(w, "a", x));
+    theirs.settle();
+    mine.settle();
+  }
+  // A large layout is not copied for each of hundreds of states.
+  const [first, second] = mine.history.entries.values();
+  expect(first?.value.ui).toBe(second?.value.ui);
+  // As the browser keeps it.
+  const kept = structuredClone(mine.history);
+  expect(kept.entries.get(1)?.value.nodes.get("b")?.inputs.get("x")).toBe(2);
+  expect(kept.entries).toEqual(mine.history.entries);
+  mine.undo();
+  expect(layoutOf(mine.shown, null).positions.get("a")).toEqual({ x: 6, y: 1 });
+  expect(mine.shown.nodes.get("b")?.inputs.get("x")).toBe(3);
+});

@@ -10,19 +10,29 @@ from dataclasses import dataclass, field, replace
 from time import time
 from typing import Any
 
+from nodegraph.core.digests import digest_bytes
 from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.workflow import Workflow
-from nodegraph.errors import NodegraphError
+from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.server.access.authentication import RateLimiter
 from nodegraph.server.content.drafts.patches import (
+    LARGEST_PATCH,
     apply_patch,
     changed_parts,
     check_types,
     parse_patch,
 )
-from nodegraph.server.content.drafts.store import COMPACT_EVERY, Draft, DraftEntry, DraftStore
+from nodegraph.server.content.drafts.store import (
+    COMPACT_EVERY,
+    LARGEST_DRAFT,
+    Draft,
+    DraftEntry,
+    DraftStore,
+    check_length,
+)
 from nodegraph.server.content.saved import SavedWorkflow, SavedWorkflows
-from nodegraph.server.http.errors import NotFound, TooManyRequests
+from nodegraph.server.http.errors import NotFound, TooManyRequests, Unprocessable
+from nodegraph.server.http.limits.body import JsonGauge
 from nodegraph.server.http.responses import check_match, etag
 from nodegraph.server.workflows.checks import check_size
 
@@ -30,6 +40,10 @@ _LOG = logging.getLogger(__name__)
 MOST_MEMBERS = 100
 """Windows in one draft."""
 _PATCHES_PER_SECOND, _PATCH_BURST = 40.0, 400
+_DEEPEST, _MOST_VALUES = 64, 1_000_000
+"""Levels and values of a patch; what can't be read again would be lost."""
+_INDENTED = 4
+"""How much longer a patch is at most, as a rule, once it is laid out in the text of a draft."""
 _SAVED, _OWN = "saved", "own"
 
 Send = Callable[[Mapping[str, Any]], None]
@@ -80,11 +94,15 @@ class _Room:
     Attributes:
         draft: None until it was read.
         written: The revision at which its text was written.
+        waiting: Characters of the patches since then.
+        length: Characters of the draft, at most about so many.
         lock: Whoever changes it holds it.
     """
 
     draft: Draft | None = None
     written: int = 0
+    waiting: int = 0
+    length: int = 0
     members: dict[str, DraftMember] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
@@ -160,20 +178,22 @@ class DraftRooms:
             if room.draft is not None and room.draft.revision != draft.revision:
                 self._tell(room, {"event": "replaced", "revision": draft.revision})
             if room.draft is not draft:
-                room.draft, room.written = draft, draft.revision
+                room.draft, room.written, room.waiting = draft, draft.revision, 0
             known = None
             if sent is not None:
                 known = await self._in_thread(self._store.revision_of, source.key, sent)
             if not member.is_gone:
                 room.members[member.id] = member
             self._tell_members(room, but=member)
+            text = await self._in_thread(write_json, draft.document)
+            room.length = len(text)
             return {
                 "draft": source.key,
                 "member": member.id,
                 "revision": draft.revision,
                 "saved": draft.saved,
                 "etag": etag(draft.digest) if draft.digest else None,
-                "text": await self._in_thread(write_json, draft.document),
+                "text": text,
                 "applied": known is not None,
                 "members": [each.as_dict() for each in room.members.values()],
             }
@@ -181,11 +201,15 @@ class DraftRooms:
     def _opened(self, source: DraftSource, draft: Draft | None) -> Draft:
         """The draft, made from what is saved if there is none, or it is behind."""
         if draft is None:
-            draft = self._store.get(source.key)
+            draft = self._kept(source)
         if source.name is not None:
             saved = self._workflows.get(source.name)
             if draft is None:
                 draft = _draft_of(source, saved.document, 0, saved)
+            elif not source.reset and _is_saved_as(draft, saved):
+                digest = saved.version.digest
+                self._store.mark_saved(draft.key, draft.revision, digest)
+                return replace(draft, saved=draft.revision, digest=digest)
             elif source.reset or (
                 draft.digest != saved.version.digest and draft.saved == draft.revision
             ):
@@ -198,11 +222,27 @@ class DraftRooms:
         elif source.text is None:
             raise NotFound("there is no such draft", given=ascii(source.key)[:200])
         else:
+            _check_json(source.text)
             document = read_json(source.text)
             draft = Draft(source.key, source.client, document, 0, -1, "")
         self._check(draft.document)
-        self._store.put(draft, write_json(draft.document))
+        text = write_json(draft.document)
+        check_length(text)
+        self._store.put(draft, text)
         return draft
+
+    def _kept(self, source: DraftSource) -> Draft | None:
+        try:
+            return self._store.get(source.key)
+        except (InvalidFile, Unprocessable) as error:
+            if not source.reset:
+                raise Unprocessable(
+                    "the server can't read its working copy of this workflow",
+                    given=error.problem.message,
+                    hint="A newer nodegraph may have written it. Join with `reset` to drop it.",
+                ) from error
+            self._store.forget(source.key)
+            return None
 
     def _check(self, document: Mapping[str, Any]) -> None:
         check_size(Workflow.from_dict(document), self._most_nodes)
@@ -234,7 +274,11 @@ class DraftRooms:
             known = await self._in_thread(self._store.revision_of, key, patch_id)
             if known is not None:
                 return int(known)
-            draft = room.draft = await self._in_thread(self._patched, draft, patch_id, text)
+            draft, room.length = await self._in_thread(
+                self._patched, draft, patch_id, text, room.length
+            )
+            room.draft = draft
+            room.waiting += len(text)
             message = {
                 "event": "patch",
                 "revision": draft.revision,
@@ -245,23 +289,35 @@ class DraftRooms:
                 # The window's own comes in order with those of others, and it has what it says.
                 own = {} if other is member else {"operations": text}
                 other.send({"draft": key, **message, **own})
-            if draft.revision - room.written >= COMPACT_EVERY:
+            if draft.revision - room.written >= COMPACT_EVERY or room.waiting >= LARGEST_PATCH:
                 try:
-                    await self._in_thread(
-                        lambda: self._store.put(draft, write_json(draft.document))
-                    )
-                    room.written = draft.revision
+                    room.length = await self._in_thread(self._compacted, draft)
+                    room.written, room.waiting = draft.revision, 0
                 except NodegraphError as error:
                     _LOG.warning("the draft %s is not compacted: %s", key, error)
             return int(draft.revision)
 
-    def _patched(self, draft: Draft, patch_id: str, text: str) -> Draft:
+    def _patched(self, draft: Draft, patch_id: str, text: str, length: int) -> tuple[Draft, int]:
+        """The draft with a patch, and about how long it is."""
+        _check_json(text)
         patch = parse_patch(text)
         document = apply_patch(draft.document, patch)
         # Reading 2,000 nodes takes 30 ms, and somebody who drags one sends ten patches a second.
         self._check(changed_parts(document, patch))
+        after = length + _INDENTED * len(text)
+        if after > LARGEST_DRAFT:
+            written = write_json(document)
+            after = len(written)
+            if after > length:
+                check_length(written)
         self._store.add_patch(draft.key, draft.revision + 1, patch_id, text)
-        return replace(draft, document=document, revision=draft.revision + 1)
+        return replace(draft, document=document, revision=draft.revision + 1), after
+
+    def _compacted(self, draft: Draft) -> int:
+        """Write a draft as a whole; its length."""
+        text = write_json(draft.document)
+        self._store.put(draft, text)
+        return len(text)
 
     async def save(self, name: str, key: str, member: DraftMember, *, over: bool) -> dict[str, Any]:
         """Save the draft as the next version of its workflow.
@@ -274,23 +330,24 @@ class DraftRooms:
         async with _Using(self._rooms, key) as room:
             draft = self._joined(room, key, member)
 
+            workflow = await self._in_thread(Workflow.from_dict, draft.document)
+
             def check(digest: str | None) -> None:
-                if not over:
+                if not over and not (digest and digest == _digest_of(workflow)):
                     check_match(etag(draft.digest), digest)
 
             def write() -> SavedWorkflow:
-                workflow = Workflow.from_dict(draft.document)
                 saved, _ = self._workflows.put(name, workflow, check)
-                self._store.mark_saved(key, draft.revision, saved.version.digest)
+                try:
+                    self._store.mark_saved(key, draft.revision, saved.version.digest)
+                except NodegraphError as error:
+                    # It is saved, and whoever opens the draft next sees that they are the same.
+                    _LOG.warning("that the draft %s is saved is not noted: %s", key, error)
                 return saved
 
             saved = await self._in_thread(write)
             room.draft = replace(draft, saved=draft.revision, digest=saved.version.digest)
-            outcome = {
-                "revision": draft.revision,
-                "etag": etag(saved.version.digest),
-                "version": saved.version.number,
-            }
+            outcome = _outcome(draft.revision, saved)
             self._tell(room, {"event": "saved", "member": member.id, **outcome})
             return outcome
 
@@ -335,10 +392,18 @@ class DraftRooms:
                 room.draft = None
                 room.members.clear()
                 return
+            except NodegraphError as error:
+                # The workflow itself is saved. Who joins next sees it.
+                _LOG.warning("the draft %s does not follow its file: %s", source.key, error)
+                return
             room.draft = draft
             if before is not None and before.revision != draft.revision:
-                room.written = draft.revision
+                room.written, room.waiting = draft.revision, 0
                 self._tell(room, {"event": "replaced", "revision": draft.revision})
+            elif before is not None and before.digest != draft.digest:
+                version = await self._in_thread(self._workflows.get, name)
+                outcome = _outcome(draft.revision, version)
+                self._tell(room, {"event": "saved", "member": "", **outcome})
 
     def _joined(self, room: _Room, key: str, member: DraftMember) -> Draft:
         if room.draft is None or member.id not in room.members:
@@ -358,6 +423,26 @@ class DraftRooms:
         for member in list(room.members.values()):
             if member is not but:
                 member.send({"draft": key, **message})
+
+
+def _outcome(revision: int, saved: SavedWorkflow) -> dict[str, Any]:
+    version = saved.version
+    return {"revision": revision, "etag": etag(version.digest), "version": version.number}
+
+
+def _digest_of(workflow: Workflow) -> str:
+    """Of the file that it is saved as."""
+    return digest_bytes(workflow.to_json().encode())
+
+
+def _is_saved_as(draft: Draft, saved: SavedWorkflow) -> bool:
+    """Whether a file that the draft does not come from says the same."""
+    is_other = draft.digest != saved.version.digest
+    return is_other and write_json(draft.document) == write_json(saved.document)
+
+
+def _check_json(text: str) -> None:
+    JsonGauge(_DEEPEST, _MOST_VALUES).feed(text.encode("utf-8", "surrogatepass"))
 
 
 def _draft_of(source: DraftSource, document: Any, revision: int, saved: SavedWorkflow) -> Draft:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
 from typing import Any
 
-from nodegraph.core.json_text import read_json
+from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.text_format import format_size
+from nodegraph.errors import NodegraphError
 from nodegraph.server.content.drafts.patches import apply_patch, parse_patch
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.store.database import Database, Format
@@ -100,6 +102,20 @@ class DraftEntry:
     changed: float
 
 
+def check_length(text: str) -> None:
+    """Refuse a draft that is too long.
+
+    Raises:
+        TooLarge: It is.
+    """
+    if len(text) > LARGEST_DRAFT:
+        raise TooLarge(
+            "the workflow is too large for a working copy on the server",
+            expected=f"at most {format_size(LARGEST_DRAFT)}",
+            hint="It stays in the browser. Save it from there.",
+        )
+
+
 class DraftStore:
     """Drafts in a file; safe to use from several threads. A patch that is written is kept.
 
@@ -133,20 +149,15 @@ class DraftStore:
         document = read_json(text)
         for (operations,) in patches:
             document = apply_patch(document, parse_patch(operations))
-        return Draft(key, client, document, revision, saved, digest)
+        draft = Draft(key, client, document, revision, saved, digest)
+        if len(patches) >= COMPACT_EVERY:
+            # Who opens it often, and changes little, would leave more and more of them.
+            with suppress(NodegraphError):
+                self.put(draft, write_json(document))
+        return draft
 
     def put(self, draft: Draft, text: str) -> None:
-        """Write a draft as a whole; patches before stay known by their ids.
-
-        Raises:
-            TooLarge: It is too long.
-        """
-        if len(text) > LARGEST_DRAFT:
-            raise TooLarge(
-                "the workflow is too large for a working copy on the server",
-                expected=f"at most {format_size(LARGEST_DRAFT)}",
-                hint="It stays in the browser. Save it from there.",
-            )
+        """Write a draft as a whole; patches before stay known by their ids."""
         title = draft.document.get("title", "")
         row = (draft.key, draft.client, title if isinstance(title, str) else "", text)
         with self._database.explaining(), self._database.writing() as connection:
@@ -158,6 +169,12 @@ class DraftStore:
             connection.execute(
                 "DELETE FROM patches WHERE draft = ? AND revision <= ?",
                 (draft.key, draft.revision - KEPT_PATCHES),
+            )
+            # The text holds what they did; large ones would add up to gigabytes.
+            connection.execute(
+                "UPDATE patches SET operations = '' WHERE draft = ? AND revision <= ?"
+                " AND operations != ''",
+                (draft.key, draft.revision),
             )
             if draft.client:
                 self._forget_oldest(connection, draft.client)
@@ -172,16 +189,24 @@ class DraftStore:
             connection.execute("DELETE FROM patches WHERE draft = ?", key)
 
     def add_patch(self, key: str, revision: int, patch_id: str, operations: str) -> None:
-        """Keep a patch; on return it survives the process."""
+        """Keep a patch; on return it survives the process.
+
+        Raises:
+            NotFound: The draft is gone, as the client has too many newer ones.
+        """
         with self._database.explaining(), self._database.writing() as connection:
             connection.execute(
                 "INSERT INTO patches (draft, revision, id, operations) VALUES (?, ?, ?, ?)",
                 (key, revision, patch_id, operations),
             )
-            connection.execute(
+            changed = connection.execute(
                 "UPDATE drafts SET revision = ?, changed = ? WHERE key = ?",
                 (revision, self._clock(), key),
-            )
+            ).rowcount
+            if not changed:
+                raise NotFound(
+                    "there is no such draft any more", given=ascii(key)[:200], hint="Join again."
+                )
 
     def revision_of(self, key: str, patch_id: str) -> int | None:
         """Return the revision that a patch led to; None for one that isn't known."""

@@ -1,0 +1,127 @@
+/**
+ * The undo tree, with what others do in each of its states.
+ *
+ * A large workflow has hundreds of states, and somebody who drags a node sends ten patches a second.
+ * So a state is worked out when it is read: on undo, or when the document is kept.
+ */
+import type { Entry, History } from "../history";
+import type { JsonObject } from "../json";
+import type { Workflow } from "../workflow";
+import { applyPatch } from "./applying";
+import type { Patch } from "./patch";
+
+/** Patches that wait, the last first. States to which the same ones are due share them. */
+interface Waiting {
+  readonly patch: Patch;
+  readonly before: Waiting | null;
+  /** Layouts with all of them: most states have the same one. */
+  readonly layouts: WeakMap<JsonObject, JsonObject>;
+}
+
+interface State {
+  readonly basis: Workflow;
+  readonly waiting: Waiting;
+  value: Workflow | null;
+}
+
+const states = new WeakMap<Entry<Workflow>, State>();
+
+/** The undo tree with a patch of others in each state, and another current one. */
+export function withPatch(
+  history: History<Workflow>,
+  patch: Patch,
+  current: Workflow,
+): History<Workflow> {
+  const longer = new Map<Waiting | null, Waiting>();
+  const found = new Map<State | Workflow, State>();
+  return changed(history, current, (entry) => {
+    const known = stateOf(entry);
+    let state = found.get(known);
+    if (state === undefined) {
+      const [basis, before] = "waiting" in known ? [known.basis, known.waiting] : [known, null];
+      let waiting = longer.get(before);
+      if (waiting === undefined) {
+        waiting = { patch, before, layouts: new WeakMap() };
+        longer.set(before, waiting);
+      }
+      state = { basis, waiting, value: null };
+      found.set(known, state);
+    }
+    return lateEntry(entry, state);
+  });
+}
+
+/** The undo tree with each state changed, and another current one. */
+export function withChange(
+  history: History<Workflow>,
+  change: (workflow: Workflow) => Workflow,
+  current: Workflow,
+): History<Workflow> {
+  const found = new Map<Workflow, Workflow>();
+  return changed(history, current, (entry) => {
+    const value = found.get(entry.value) ?? change(entry.value);
+    found.set(entry.value, value);
+    return { ...entry, value };
+  });
+}
+
+function changed(
+  history: History<Workflow>,
+  current: Workflow,
+  change: (entry: Entry<Workflow>) => Entry<Workflow>,
+): History<Workflow> {
+  const shown = history.entries.get(history.current)?.value;
+  const entries = new Map<number, Entry<Workflow>>();
+  for (const [id, entry] of history.entries) {
+    // One that was saved as it is shown stays the same as what is shown.
+    const isShown = id === history.current || stateOf(entry) === shown;
+    entries.set(id, isShown ? { ...entry, value: current } : change(entry));
+  }
+  return { ...history, entries };
+}
+
+/** What a state is, or will be once it is read. */
+function stateOf(entry: Entry<Workflow>): State | Workflow {
+  const state = states.get(entry);
+  return state === undefined ? entry.value : (state.value ?? state);
+}
+
+function lateEntry(entry: Entry<Workflow>, state: State): Entry<Workflow> {
+  const late = Object.create(Object.prototype, {
+    ...Object.getOwnPropertyDescriptors(entry),
+    // Of the object itself, and listed: whoever copies or keeps the entry reads it.
+    value: { enumerable: true, configurable: true, get: () => readState(state) },
+  }) as Entry<Workflow>;
+  states.set(late, state);
+  return late;
+}
+
+function readState(state: State): Workflow {
+  state.value ??= workedOut(state);
+  return state.value;
+}
+
+function workedOut({ basis, waiting }: State): Workflow {
+  const patches: Patch[] = [];
+  for (let at: Waiting | null = waiting; at !== null; at = at.before) patches.push(at.patch);
+  const all = patches.reverse().flat();
+  try {
+    const found = applyPatch(
+      basis,
+      all.filter(({ path }) => path[0] !== "ui"),
+    );
+    const layout = all.filter(({ path }) => path[0] === "ui");
+    return layout.length === 0 ? found : { ...found, ui: layoutOf(basis, layout, waiting) };
+  } catch {
+    // It would be no workflow: it stays as the person had it.
+    return basis;
+  }
+}
+
+function layoutOf(basis: Workflow, patch: Patch, { layouts }: Waiting): JsonObject {
+  const known = layouts.get(basis.ui);
+  if (known !== undefined) return known;
+  const { ui } = applyPatch({ ...basis, nodes: new Map(), subgraphs: new Map() }, patch);
+  layouts.set(basis.ui, ui);
+  return ui;
+}
