@@ -76,7 +76,7 @@ describe("using a result as input", () => {
     expect(inputs(workflow, name)).toEqual({ path: RESULT });
     const { positions } = layoutOf(workflow, null);
     const own = positions.get(name) ?? AT;
-    expect(own.x).toBe(312);
+    expect(own.x).toBe(304);
     expect(own.y).toBeGreaterThan(boxAt({ x: 320, y: 0 }, { width: 248, height: 60 }).height);
   });
 

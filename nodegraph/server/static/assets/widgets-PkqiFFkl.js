@@ -1,0 +1,1 @@
+import"./graph-CWotfA_R.js";
