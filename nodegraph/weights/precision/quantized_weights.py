@@ -517,6 +517,15 @@ def share_quantized(layer: Any, holder: Any) -> None:
     layer.holding = holder.holding
 
 
+@cache
+def _widened(kind: type[Any]) -> type[Any]:
+    first, own = kind.__bases__
+    if issubclass(first, _Held):
+        return own
+    # Someone changed the class afterwards, such as who added words to it, and keeps that.
+    return type(kind.__name__.replace("Held", "", 1), (first, _widened(own)), {})
+
+
 def widen_layer(layer: Any) -> None:
     """Let a layer that `store_quantized` changed hold its weight in the type that it computes in.
 
@@ -526,7 +535,7 @@ def widen_layer(layer: Any) -> None:
     for name in layer.holding.types:
         del layer._parameters[name]
     del layer.holding
-    layer.__class__ = type(layer).__bases__[-1]
+    layer.__class__ = _widened(type(layer))
     layer.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
 
 
