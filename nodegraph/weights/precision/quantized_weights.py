@@ -385,7 +385,7 @@ def _within_rows(
         return None
     stored = func(packed.stored, *args)
     is_of_rows = func is torch.ops.aten.select.int and args[0] % tensor.dim() == 0
-    if len(stored) != rows or is_of_rows:
+    if not stored.dim() or len(stored) != rows or is_of_rows:
         return None
     parts = {"stored": stored.contiguous()}
     if scale is not None:
