@@ -535,7 +535,8 @@ def widen_layer(layer: Any) -> None:
     for name in layer.holding.types:
         del layer._parameters[name]
     del layer.holding
-    layer.__class__ = _widened(type(layer))
+    kind: Any = type(layer)
+    layer.__class__ = _widened(kind)
     layer.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
 
 
