@@ -82,6 +82,8 @@ def _tensor_name(file: Path) -> str:
 
 
 def _held(file: Path) -> bytes:
-    """The tokenizer as the file holds it; ValueError where it holds none."""
-    (tensor,) = read_tensors([file], "float32", prefix=_tensor_name(file)).values()
+    """The tokenizer as the file holds it; KeyError where it holds none."""
+    name = _tensor_name(file)
+    # Other names may begin so, too.
+    tensor = read_tensors([file], "float32", prefix=name)[name]
     return bytes(tensor.numpy().tobytes())

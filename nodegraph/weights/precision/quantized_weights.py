@@ -384,7 +384,7 @@ def _within_rows(
         return None
     stored = func(packed.stored, *args)
     is_of_rows = func is torch.ops.aten.select.int and args[0] % tensor.dim() == 0
-    if len(stored) != rows or is_of_rows:
+    if not stored.dim() or len(stored) != rows or is_of_rows:
         return None
     parts = {"stored": stored.contiguous()}
     if scale is not None:
@@ -516,6 +516,15 @@ def share_quantized(layer: Any, holder: Any) -> None:
     layer.holding = holder.holding
 
 
+@cache
+def _widened(kind: type[Any]) -> type[Any]:
+    first, own = kind.__bases__
+    if issubclass(first, _Held):
+        return own
+    # Someone changed the class afterwards, such as who added words to it, and keeps that.
+    return type(kind.__name__.replace("Held", "", 1), (first, _widened(own)), {})
+
+
 def widen_layer(layer: Any) -> None:
     """Let a layer that `store_quantized` changed hold its weight in the type that it computes in.
 
@@ -525,7 +534,8 @@ def widen_layer(layer: Any) -> None:
     for name in layer.holding.types:
         del layer._parameters[name]
     del layer.holding
-    layer.__class__ = type(layer).__bases__[-1]
+    kind: Any = type(layer)
+    layer.__class__ = _widened(kind)
     layer.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
 
 

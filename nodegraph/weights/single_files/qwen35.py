@@ -74,12 +74,17 @@ def _is_language_model(shapes: Shapes) -> bool:
     )
 
 
+def _has_vision(shapes: Shapes) -> bool:
+    # By any tensor: with some missing it is damaged, not another model.
+    return any(name.startswith(_SIGHT) for name in shapes)
+
+
 def _sees(shapes: Shapes) -> bool:
-    return _is_language_model(shapes) and _PATCHES in shapes
+    return _is_language_model(shapes) and _has_vision(shapes)
 
 
 def _is_blind(shapes: Shapes) -> bool:
-    return _is_language_model(shapes) and _PATCHES not in shapes
+    return _is_language_model(shapes) and not _has_vision(shapes)
 
 
 def _text_config(shapes: Shapes) -> dict[str, Any]:
@@ -120,6 +125,9 @@ def _text_config(shapes: Shapes) -> dict[str, Any]:
 def _config(shapes: Shapes) -> dict[str, Any]:
     width, _, frames, patch, _ = shapes[_PATCHES]
     merged = shapes[_MERGER.format(1)][1]
+    positions = shapes[_POSITIONS][0]
+    if not positions or isqrt(positions) ** 2 != positions:
+        raise ValueError(f"{_POSITIONS} has {positions} rows, which are no square")
     sight = {
         "depth": count_of(shapes, rf"{re.escape(_SIGHT)}blocks\.(\d+)\."),
         "hidden_size": width,
@@ -129,7 +137,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "patch_size": patch,
         "temporal_patch_size": frames,
         "spatial_merge_size": isqrt(merged // width),
-        "num_position_embeddings": shapes[_POSITIONS][0],
+        "num_position_embeddings": positions,
     }
     text = _text_config(shapes)
     return {

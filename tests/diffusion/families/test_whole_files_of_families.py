@@ -13,7 +13,7 @@ import diffusers as d
 import pytest
 import torch
 import transformers as tf
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nodegraph.diffusion import estimate_bytes, load_component, locate_model, open_model
@@ -319,6 +319,16 @@ def test_gemmas_tokenizer_is_read_from_the_file_of_a_whole_model(tmp_path: Path)
         tokenizer = load_component(recipe, "cpu").tokenizers["tokenizer"]
         ids = tokenizer("a red cat").input_ids
         assert tokenizer.convert_ids_to_tokens(ids) == ["<bos>", "a", "▁red", "▁cat"]
+
+
+def test_a_tokenizer_is_read_by_its_whole_name(tmp_path: Path) -> None:
+    file = tmp_path / "lumina_2.safetensors"
+    write_whole(file, WHOLE["lumina2"])
+    longer = {"text_encoders.spiece_model_2": torch.zeros(9, dtype=torch.uint8)}
+    save_file(load_file(file) | longer, file)
+    recipe = open_model(str(file), []).text_encoder
+    tokenizer = load_component(recipe, "cpu").tokenizers["tokenizer"]
+    assert len(tokenizer) == len(gemma_pieces())
 
 
 def test_a_whole_model_without_its_tokenizer_says_where_one_belongs(tmp_path: Path) -> None:

@@ -277,3 +277,19 @@ def test_a_model_of_fewer_words_and_a_damaged_one_are_refused(tmp_path: Path) ->
     save_file(tensors, tmp_path / "damaged.safetensors")
     with raises(InvalidFile):
         open_language_model(str(tmp_path / "damaged.safetensors"), [])
+
+
+def test_a_damaged_vision_encoder_is_refused(tmp_path: Path) -> None:
+    """It is not taken for a model without one."""
+    tensors = stored(tiny(), is_tied=True)
+    patches, positions = (
+        f"model.visual.{name}.weight" for name in ("patch_embed.proj", "pos_embed")
+    )
+    for at, rows in enumerate((0, 15)):
+        save_file({**tensors, positions: torch.zeros(rows, 64)}, tmp_path / f"{at}.safetensors")
+        with raises(InvalidFile):
+            open_language_model(str(tmp_path / f"{at}.safetensors"), [])
+    del tensors[patches]
+    save_file(tensors, tmp_path / "damaged.safetensors")
+    with raises(InvalidFile):
+        open_language_model(str(tmp_path / "damaged.safetensors"), [])

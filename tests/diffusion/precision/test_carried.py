@@ -39,6 +39,7 @@ NEEDS: dict[str, Callable[[Tensor], Tensor]] = {
     "columns joined": lambda given: torch.cat([given, given], dim=1),
     "with others": lambda given: torch.cat([given, torch.ones(1, 4)]),
     "computed": lambda given: given * 2 + 1,
+    "one number": lambda given: given[:, 0][2],
 }
 
 

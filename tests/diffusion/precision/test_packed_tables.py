@@ -247,3 +247,25 @@ def test_a_word_of_an_inversion_is_known_beside_packed_ones(
         assert learnt["text_encoder"].requires_grad
     assert all(map(torch.equal, *found))
     assert not torch.equal(found[0][0], found[0][1])
+
+
+def test_packed_words_with_an_added_one_are_changed_as_plain_ones_are(
+    sd1_folder: Path, rewritten: Rewritten
+) -> None:
+    folder = rewritten(sd1_folder, in_float8)
+    found = []
+    for source in (folder, rewritten(folder, widened_by_hand)):
+        base: Any = load_component(open_model(str(source), []).text_encoder, "cpu")
+        learning, _ = with_trainable_token(base, "<dog>", {"text_encoder": torch.ones(1, 32)})
+        module = learning.modules["text_encoder"]
+        table = module.get_input_embeddings()
+        path = next(name for name, layer in module.named_modules() if layer is table)
+        torch.manual_seed(1)
+        change = LowRank(torch.randn(2, 32), torch.randn(table.num_embeddings, 2))
+        changed: Any = with_changes(module, {path: [change]}).get_input_embeddings()
+        ids = torch.tensor([[4, 9, table.first]])
+        with torch.no_grad():
+            found.append(changed(ids))
+            assert not torch.equal(found[-1], table(ids))
+        assert torch.equal(found[-1][0, 2], torch.ones(32))
+    assert torch.equal(*found)
