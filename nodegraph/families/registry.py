@@ -165,19 +165,23 @@ def family_of_control(class_name: str) -> Family | None:
     return None
 
 
-def original_names(class_name: str) -> OriginalNames:
+def original_names(class_name: str) -> tuple[OriginalNames, ...]:
     """What the layers of a network were called before diffusers renamed them.
+
+    Models of one class may come from several originals, as Cosmos 1.0 and Predict2 do.
 
     Args:
         class_name: Of the network, such as ``FluxTransformer2DModel``.
     """
     known = [BUILT_IN[name] for name, entry in INDEX.items() if class_name in entry.denoisers]
-    for family in known or _FAMILIES.brought.values():
-        for part in family.denoisers:
-            for layout in part.files:
-                if layout.class_name == class_name:
-                    return layout.names
-    return SAME_NAMES
+    names = [
+        layout.names
+        for family in known or _FAMILIES.brought.values()
+        for part in family.denoisers
+        for layout in part.files
+        if layout.class_name == class_name
+    ]
+    return tuple(dict.fromkeys(names)) or (SAME_NAMES,)
 
 
 def family_release(family: Family) -> tuple[tuple[str, str], ...]:

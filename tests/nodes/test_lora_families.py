@@ -64,7 +64,10 @@ class TinyModel:
         if module is None or not layers_of(module).shapes:
             return
         torch.manual_seed(0)
-        own, original = files.own_pairs(module), files.original_pairs(module)
+        names = (
+            next((file.names for file in part.files if file.names.table), None) if part else None
+        )
+        own, original = files.own_pairs(module), files.original_pairs(module, names)
         for scheme, tensors in {
             "diffusers": files.peft_file(own, "transformer."),
             "kohya": files.flat_file(original, "lora_unet_"),

@@ -172,7 +172,17 @@ def originals(kind: str, layers: Mapping[str, Shape]) -> dict[str, tuple[Origina
     if kind == "UNet2DConditionModel":
         names = unet_originals(layers)
         return {name: (OriginalLocation(path, layers[path][0]),) for path, name in names.items()}
-    network = original_names(kind)
+    locations: dict[str, tuple[OriginalLocation, ...]] = {}
+    # Where several originals call a layer alike, it is the same layer.
+    for network in original_names(kind):
+        locations = originals_of(network, layers) | locations
+    return locations
+
+
+def originals_of(
+    network: OriginalNames, layers: Mapping[str, Shape]
+) -> dict[str, tuple[OriginalLocation, ...]]:
+    """The same, by the names of one original."""
     originals_by_name: dict[str, list[tuple[int, str]]] = {}
     for path in layers:
         for renaming in _table(network):
@@ -239,7 +249,9 @@ def fits_width(kind: str, path: str, part: LayerParts, shape: Shape) -> bool:
         kind: The module's class.
         path, shape: Of the layer.
     """
-    if not part.is_plain_lora or part.size is None or path != original_names(kind).widened:
+    if not part.is_plain_lora or part.size is None:
+        return False
+    if all(path != network.widened for network in original_names(kind)):
         return False
     own, columns = prod(shape[1:]), part.size[1]
     return columns in (2 * own, own / 2)

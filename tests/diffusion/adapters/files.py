@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import Adapter
 from nodegraph.models.adapters.layer_changes import layers_of
-from nodegraph.models.adapters.layer_matching import originals
+from nodegraph.models.adapters.layer_matching import originals, originals_of
 from nodegraph.models.adapters.tensor_names import Shape
+from nodegraph.weights.single_files.base import OriginalNames
 
 RANK, ALPHA = 2, 3.0
 
@@ -28,10 +29,18 @@ def own_pairs(module: nn.Module) -> Pairs:
     )
 
 
-def original_pairs(module: nn.Module) -> Pairs:
-    """A pair for each layer as it was in the original model, whole."""
+def original_pairs(module: nn.Module, names: OriginalNames | None = None) -> Pairs:
+    """A pair for each layer as it was in the original model, whole.
+
+    Args:
+        names: Of the original, where the module's class has several.
+    """
     layers = layers_of(module)
-    places = originals(layers.kind, layers.shapes)
+    places = (
+        originals(layers.kind, layers.shapes)
+        if names is None
+        else originals_of(names, layers.shapes)
+    )
     taken = {part.path for parts in places.values() for part in parts}
     kept = [(path, shape) for path, shape in layers.shapes.items() if path not in taken]
     named = [

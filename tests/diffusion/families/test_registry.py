@@ -526,7 +526,7 @@ def test_a_package_brings_a_network_of_its_own(site: Path, tmp_path: Path) -> No
     own, lost = listed(site, code, str(tmp_path)).stdout.splitlines()
     assert own == "OwnUNet"
     assert "has a class OwnUNet" in lost
-    assert 'module="my_package.networks"' in lost
+    assert 'module="my.networks"' in lost
 
 
 _PLAIN_NETWORK = """
