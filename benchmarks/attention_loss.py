@@ -111,9 +111,12 @@ def _unmasked(kwargs: Mapping[str, Any]) -> bool:
 
 def losses(name: str, inputs: Sequence[Inputs]) -> Iterator[Figure]:
     """The error of each kernel over some inputs, beside that of torch in bfloat16."""
-    halves = [tuple(item.bfloat16() for item in each) for each in inputs]
-    exact = [_flat(scaled_dot_product_attention(*(x.double() for x in each))) for each in halves]
-    usual = [_flat(scaled_dot_product_attention(*each)) for each in halves]
+    halves = [(q.bfloat16(), k.bfloat16(), v.bfloat16()) for q, k, v in inputs]
+    exact = [
+        _flat(scaled_dot_product_attention(q.double(), k.double(), v.double()))
+        for q, k, v in halves
+    ]
+    usual = [_flat(scaled_dot_product_attention(q, k, v)) for q, k, v in halves]
     beside = _error(usual, exact)
     yield Figure(f"{name}: torch in bfloat16, relative error", 100 * beside, "%")
     for title, kernel in KERNELS.items():

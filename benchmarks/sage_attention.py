@@ -131,7 +131,7 @@ def attend(
 def _block_means(query: Tensor) -> Tensor:
     rows = query.shape[-2]
     filled = pad(query, (0, 0, 0, -rows % QUERY_BLOCK))
-    blocks = filled.unflatten(-2, (-1, QUERY_BLOCK))
+    blocks = filled.reshape(*filled.shape[:-2], -1, QUERY_BLOCK, filled.shape[-1])
     counts = torch.full((blocks.shape[-3], 1, 1), float(QUERY_BLOCK))
     counts[-1] -= -rows % QUERY_BLOCK
     means = blocks.sum(-2, keepdim=True) / counts
