@@ -1,1 +1,0 @@
-import"./graph-CGQc-aFx.js";

@@ -1,0 +1,1 @@
+import"./graph-IlMax7pV.js";
