@@ -1,1 +1,0 @@
-import"./graph-IlMax7pV.js";

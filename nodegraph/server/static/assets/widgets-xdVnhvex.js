@@ -1,0 +1,1 @@
+import"./graph-C5MXaF7I.js";
