@@ -198,8 +198,8 @@ _MOVED = """([list, from]) => {
 
 
 def _row(label: str) -> re.Pattern[str]:
-    """A node's row; the first behind those used last bears the heading of all others."""
-    return re.compile(rf"^(?:All\s*)?{re.escape(label)}")
+    """A node's row; the first of those linked most often, and of all others, bears a heading."""
+    return re.compile(rf"^(?:(?:Used here most often|All)\s*)?{re.escape(label)}")
 
 
 def scroll_to(editor: Editor, label: str) -> None:

@@ -193,6 +193,8 @@ def put_in(pair: Editor, across: float = 0.5, down: float = 0.5) -> None:
     to = (end[0] - box["width"] * across + grip[0], end[1] - box["height"] * down + grip[1])
     pair.page.mouse.move(*start)
     pair.page.mouse.down()
+    # A card follows from where its drag was first noticed, which a hand does within a few pixels.
+    pair.page.mouse.move(start[0], start[1] + 4)
     pair.page.mouse.move(*to, steps=8)
     expect(taking(pair, "picture", "first")).to_have_count(1)
     pair.page.mouse.up()

@@ -1,5 +1,5 @@
 import { Grid3x3, Link2, MoreHorizontal } from "lucide-react";
-import { memo, useCallback, useId, useMemo, useRef, useState } from "react";
+import { type MouseEvent, memo, useCallback, useId, useMemo, useRef, useState } from "react";
 import { areLorasMeant, areWordsTaught, putInversion, putLora } from "@/commands/loras";
 import { giveMasked, giveValue, isSwept } from "@/commands/parameters";
 import { cx, Menu, tip } from "@/components/ui";
@@ -70,6 +70,7 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
   const isLone = place === "bare" || (link === null && isWide(kind));
   // On a card, fields have their labels within: beside the value, on a slider, or above a text.
   const within = place === "card" && link === null && !shown ? withinOf(kind) : null;
+  const [anchor, setAnchor] = useState<Anchor>(null);
   const isHigh = link === null && within === null && HIGH.includes(kind?.kind);
   return (
     <WidgetServicesProvider value={storeServices}>
@@ -85,6 +86,8 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
         )}
         onBlur={change.pause}
         onPointerUp={change.pause}
+        // The label on a slider lets the pointer through, so that it slides from there, too.
+        onContextMenu={within === "onSlider" ? (event) => openMenu(event, setAnchor) : undefined}
       >
         {place !== "bare" && (
           <FieldLabel
@@ -93,6 +96,8 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
             node={node}
             input={input}
             given={written !== undefined}
+            anchor={anchor}
+            onAnchor={setAnchor}
           />
         )}
         {link !== null && <LinkChip label={label} node={link.node} text={linkText(link)} />}
@@ -194,22 +199,27 @@ interface LabelProps {
   readonly node: string;
   readonly input: InputSpec;
   readonly given: boolean;
+  readonly anchor: Anchor;
+  readonly onAnchor: (anchor: Anchor) => void;
 }
 
-function FieldLabel({ id, label, node, input, given }: LabelProps) {
-  const [anchor, setAnchor] = useState<Element | { x: number; y: number } | null>(null);
+/** Where the menu of a field is open; null where it isn't. */
+type Anchor = Element | { readonly x: number; readonly y: number } | null;
+
+/** Open the menu of a field where it was right-clicked, but in a text, which has the browser's. */
+function openMenu(event: MouseEvent, open: (anchor: Anchor) => void): void {
+  if (event.target instanceof HTMLInputElement && event.target.type !== "range") return;
+  event.preventDefault();
+  event.stopPropagation();
+  open({ x: event.clientX, y: event.clientY });
+}
+
+function FieldLabel({ id, label, node, input, given, anchor, onAnchor }: LabelProps) {
   const isMarked = useSweeps(() => isSwept({ node, port: input.name }));
   const help = [input.help, `${input.name}: ${input.type}`].filter(Boolean).join("\n");
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the button beside it opens the same menu
-    <div
-      className={styles.head}
-      onContextMenu={(event) => {
-        event.preventDefault();
-        event.stopPropagation();
-        setAnchor({ x: event.clientX, y: event.clientY });
-      }}
-    >
+    <div className={styles.head} onContextMenu={(event) => openMenu(event, onAnchor)}>
       <label htmlFor={id} className={cx(styles.label, given && styles.given)} {...tip(help)}>
         {label}
         {input.required && <span aria-hidden> *</span>}
@@ -223,7 +233,7 @@ function FieldLabel({ id, label, node, input, given }: LabelProps) {
         aria-label={t("widgets.menu", { name: label })}
         aria-haspopup="menu"
         aria-expanded={anchor !== null}
-        onClick={(event) => setAnchor(anchor === null ? event.currentTarget : null)}
+        onClick={(event) => onAnchor(anchor === null ? event.currentTarget : null)}
       >
         <MoreHorizontal aria-hidden size={13} />
       </button>
@@ -231,7 +241,7 @@ function FieldLabel({ id, label, node, input, given }: LabelProps) {
         <Menu
           items={fieldMenu({ node, port: input.name }, input)}
           anchor={anchor}
-          onClose={() => setAnchor(null)}
+          onClose={() => onAnchor(null)}
           label={t("widgets.menu", { name: label })}
         />
       )}

@@ -1,0 +1,1 @@
+import"./graph-Vsc8VEPz.js";

@@ -1,1 +1,0 @@
-import"./graph-CWotfA_R.js";
