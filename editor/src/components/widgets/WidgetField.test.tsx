@@ -56,6 +56,12 @@ beforeEach(() => {
 });
 
 describe("a field of a node", () => {
+  it("tells on hover what it is for, also where its label lets the pointer through", () => {
+    const { container } = field("steps");
+    const tipped = container.firstElementChild?.closest("[data-tip]");
+    expect(tipped).toHaveAttribute("data-tip", "steps: int");
+  });
+
   it("changes the file, and one go is one step to undo", async () => {
     field("steps");
     const steps = screen.getByLabelText("Steps");

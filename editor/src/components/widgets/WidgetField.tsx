@@ -88,6 +88,7 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
         onPointerUp={change.pause}
         // The label on a slider lets the pointer through, so that it slides from there, too.
         onContextMenu={within === "onSlider" ? (event) => openMenu(event, setAnchor) : undefined}
+        {...(within === "onSlider" ? tip(helpOf(input)) : {})}
       >
         {place !== "bare" && (
           <FieldLabel
@@ -193,6 +194,11 @@ function useChange(document: string, scope: Scope, node: string, port: string) {
   return { give, mask, pause };
 }
 
+/** What a field's label tells of it. */
+function helpOf(input: InputSpec): string {
+  return [input.help, `${input.name}: ${input.type}`].filter(Boolean).join("\n");
+}
+
 interface LabelProps {
   readonly id: string;
   readonly label: string;
@@ -216,11 +222,14 @@ function openMenu(event: MouseEvent, open: (anchor: Anchor) => void): void {
 
 function FieldLabel({ id, label, node, input, given, anchor, onAnchor }: LabelProps) {
   const isMarked = useSweeps(() => isSwept({ node, port: input.name }));
-  const help = [input.help, `${input.name}: ${input.type}`].filter(Boolean).join("\n");
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the button beside it opens the same menu
     <div className={styles.head} onContextMenu={(event) => openMenu(event, onAnchor)}>
-      <label htmlFor={id} className={cx(styles.label, given && styles.given)} {...tip(help)}>
+      <label
+        htmlFor={id}
+        className={cx(styles.label, given && styles.given)}
+        {...tip(helpOf(input))}
+      >
         {label}
         {input.required && <span aria-hidden> *</span>}
       </label>

@@ -1,1 +1,0 @@
-import"./graph-Vsc8VEPz.js";

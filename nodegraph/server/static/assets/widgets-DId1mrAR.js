@@ -1,0 +1,1 @@
+import"./graph-7lODQv3u.js";
