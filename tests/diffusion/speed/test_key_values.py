@@ -11,6 +11,7 @@ import diffusers as d
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, RecipeFile
 from nodegraph.diffusion import open_model
@@ -280,6 +281,35 @@ def test_items_that_are_evaluated_one_by_one_share_keys_and_values(
     torch.testing.assert_close(walked(one_by_one), expected, rtol=1e-4, atol=1e-4)
     # Of 5 steps with 3 items and 2 prompts, all but the first call for each prompt.
     assert one_by_one.reuse.startswith("28 of 30")
+
+
+@pytest.mark.parametrize("memory", ["device", "host"])
+def test_items_with_references_of_their_own_have_keys_and_values_of_their_own(
+    model_of: ModelOf,  # noqa: F811
+    memory: str,
+) -> None:
+    """Also if they are evaluated one by one."""
+    _, model = model_of(klein_kv)
+    references = torch.randn(2, 128, 4, 4, generator=torch.Generator().manual_seed(3)) * 9
+
+    def prompts_with(latents: Tensor) -> tuple[Conditioning, Conditioning]:
+        sides = [model.encode(text) for text in (PROMPT, NEGATIVE)]
+        positive, negative = (
+            replace(side, entries=tuple(replace(e, references=(latents,)) for e in side.entries))
+            for side in sides
+            if side is not None
+        )
+        return positive, negative
+
+    prompts = prompts_with(references)
+    expected = walked(begun(model.part("model"), prompts, batch=2))
+    one_by_one = replace(sped_up(model, KeyValues(memory)), one_by_one=True)
+    denoising = begun(one_by_one, prompts, batch=2)
+    torch.testing.assert_close(walked(denoising), expected, rtol=1e-5, atol=1e-5)
+    # Of 5 steps with 2 items and 2 prompts, all but the first call for each item and prompt.
+    assert denoising.reuse.startswith("16 of 20")
+    swapped = walked(begun(model.part("model"), prompts_with(references.flip(0)), batch=2))
+    assert not torch.allclose(swapped, expected, rtol=1e-5, atol=1e-5)
 
 
 def joined(prompts: Sequence[Conditioning], **changes: Any) -> Conditioning:
