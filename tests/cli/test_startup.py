@@ -198,7 +198,8 @@ def test_making_an_image_imports_nothing_that_few_jobs_need() -> None:
 
 
 READ_TEMPLATE = """
-from nodegraph.diffusion import open_model
+from nodegraph.weights.lazy import transformers
+assert transformers.Qwen3Config
 from transformers.utils.chat_template_utils import _get_template_variables
 print(*_get_template_variables("{{ prompt }}"))
 """
