@@ -59,7 +59,7 @@ class KeyValueSteps:
             moment: Where the sampling is, which changes nothing.
             tensors: Those of the prompts. If they are others than before, the store starts anew.
             item: The only item of the batch that is asked about. Items share the store if their
-                prompts are alike. An item with images that the others lack has its own.
+                prompts are alike. An item with images of its own has its own store.
         Yields:
             What the batch has besides.
         """

@@ -461,6 +461,22 @@ def test_klein_kv_with_fused_projections(model_of: ModelOf) -> None:  # noqa: F8
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_prompts_that_change_with_the_timestep_are_refused(
+    model_of: ModelOf,  # noqa: F811
+) -> None:
+    def changing() -> Any:
+        pipeline = qwen_image_21()
+        network = pipeline.transformer
+        config = {name: value for name, value in network.config.items() if name[0] != "_"}
+        changed = type(network)(**{**config, "causal_condition": False})
+        return d.QwenImage21Pipeline(**{**pipeline.components, "transformer": changed})
+
+    _, model = model_of(changing)
+    walked(sampling(model, model.part("model"), steps=1))
+    with raises(InvalidValue, port="model"):
+        walked(sampling(model, sped_up(model, KeyValues())))
+
+
 def test_other_families_refuse_them() -> None:
     for family in ("sd1", "flux", "flux2", "qwen-image"):
         recipe = DiffusionModel(family, (RecipeFile("unet", "nowhere", "0" * 64),))
