@@ -133,6 +133,20 @@ def unet_options(residuals: Residuals) -> dict[str, Any]:
 Batch = Mapping[str, Any]
 """The tensors of several prompts, joined for one call of a model."""
 
+
+def item_tensors(tensors: Mapping[str, Tensor], item: int | None) -> Mapping[str, Tensor]:
+    """Return the tensors of a prompt for one item of a batch.
+
+    Args:
+        tensors: Each has one row for all items, or one for each item, as images may have.
+        item: Index of the item. None for all.
+    """
+    if item is None:
+        return tensors
+    rows = slice(item, item + 1)
+    return {name: row[rows] if row.ndim and len(row) > 1 else row for name, row in tensors.items()}
+
+
 Lead = Literal["positive", "negative"]
 """Whether a prompt leads to or away from what it says."""
 

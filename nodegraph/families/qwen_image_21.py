@@ -202,11 +202,22 @@ def _cache(model: Denoiser, store: KeyValueStore | None) -> tuple[Any, str | Non
     """Return the network's cache and how a call uses it.
 
     Source: diffusers' pipeline, whose first step fills the cache.
+
+    Raises:
+        InvalidValue: What the prompt gives changes with the timestep.
     """
     if store is None:
         return None, None
     if store.cache is not None:
         return store.cache, "cached"
+    if not model.config["causal_condition"]:
+        raise InvalidValue(
+            "the prompt of this Qwen-Image 2.1 attends to the timestep, so nothing of it can be "
+            "kept between steps",
+            port="model",
+            given="a transformer with causal_condition false",
+            hint="Remove KeyValueCache.",
+        )
     from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21KVCache
 
     cache = QwenImage21KVCache(int(model.config["num_layers"]))

@@ -15,7 +15,7 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.family_plugins import check_prediction
 from nodegraph.families.image_conditioning import OVER_CELLS, mask_names
 from nodegraph.families.key_values import store_in
-from nodegraph.families.model_step import Moment
+from nodegraph.families.model_step import Moment, item_tensors
 from nodegraph.families.registry import get_family
 from nodegraph.families.speed_options import FASTEST, SEPARATE, TOGETHER, KeyValues
 from nodegraph.models.attention import SlicedAttention, using_attention
@@ -207,7 +207,8 @@ class ModelEvaluator:
             item: Place of the only item that is asked for; None for all.
         """
         tensors = [prompt.tensors for prompt in prompts]
-        batch = self.family.join(tensors, len(xs) // len(prompts))
+        evaluated = [item_tensors(each, item) for each in tensors]
+        batch = self.family.join(evaluated, len(xs) // len(prompts))
         keeping: AbstractContextManager[Mapping[str, object]] = nullcontext({})
         if self._steps is not None and model is self.model:
             name = "+".join(prompt.name for prompt in prompts)

@@ -309,7 +309,14 @@ class _Package(_Later):
     def __getattr__(self, name: str) -> Any:
         if name == "__version__":
             return _metadata().version(self._name)
-        return super().__getattr__(name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            # `import jinja2.meta` names a module that the package itself does not import.
+            module = f"{self._name}.{name}"
+            if find_spec(module) is None:
+                raise
+            return import_module(module)
 
 
 def _metadata() -> Any:

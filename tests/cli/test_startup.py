@@ -197,6 +197,22 @@ def test_making_an_image_imports_nothing_that_few_jobs_need() -> None:
     assert modules & RARELY == set()
 
 
+READ_TEMPLATE = """
+from nodegraph.weights.lazy import transformers
+assert transformers.Qwen3Config
+from transformers.utils.chat_template_utils import _get_template_variables
+print(*_get_template_variables("{{ prompt }}"))
+"""
+"""As the processor of Qwen-Image 2.1's pipeline does: by a module that jinja2 does not import."""
+
+
+def test_a_library_that_is_imported_late_has_all_its_modules() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", READ_TEMPLATE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["prompt"]
+
+
 def test_the_server_starts_without_what_only_jobs_and_images_need() -> None:
     command = [sys.executable, "-c", PRINT_SERVER_MODULES]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)

@@ -58,12 +58,14 @@ class KeyValueSteps:
             prompts: Names those of the call, alike at each step.
             moment: Where the sampling is, which changes nothing.
             tensors: Those of the prompts. If they are others than before, the store starts anew.
-            item: The only item of the batch that is asked about. Items share the store, as their
-                prompts are alike.
+            item: The only item of the batch that is asked about. Items share the store if their
+                prompts are alike. An item with images of its own has its own store.
         Yields:
             What the batch has besides.
         """
         inputs = [tensor for prompt in tensors for tensor in prompt.values()]
+        if item is not None and any(tensor.ndim and len(tensor) > 1 for tensor in inputs):
+            prompts = f"{prompts} of {item}"
         store, known = self._stores.get(prompts, (None, []))
         is_same = len(known) == len(inputs) and all(map(_is, known, inputs))
         if store is None or not is_same:

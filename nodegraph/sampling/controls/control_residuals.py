@@ -19,6 +19,7 @@ from nodegraph.families.model_step import (
     ControlNetCall,
     Residuals,
     add_residuals,
+    item_tensors,
 )
 from nodegraph.sampling.controls.kinds import (
     ControlKind,
@@ -278,6 +279,7 @@ class ActiveControls:
             if key in self._known:
                 return self._known[key]
             tensors = [self._first] * len(prompt_indices)
+        tensors = [item_tensors(each, item) for each in tensors]
         chunks = x.chunk(len(prompts))
         own = (
             x

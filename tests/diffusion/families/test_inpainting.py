@@ -190,3 +190,22 @@ def test_a_mask_of_another_size_is_refused() -> None:
     image, mask = masked()
     with raises(InvalidValue, port="mask"):
         masked_picture(image, mask[:, ::2])
+
+
+@pytest.mark.parametrize("build", [sd1_fill, pytest.param(flux_fill, marks=pytest.mark.slow)])
+def test_images_of_items_that_are_evaluated_one_by_one_are_their_own(
+    model_of: ModelOf, build: Callable[[], Any]
+) -> None:
+    """As in a retry with less memory."""
+    _, model = model_of(build)
+    hole, rest = masked_picture(*masked())
+    seen = encode_image(model.part("vae"), rest).samples
+    assert seen is not None
+    seen, hole = torch.cat([seen, seen.flip(-1)]), torch.cat([hole, hole.flip(-1)])
+    change: Any = lambda given: with_masked_latent(given, seen, hole)  # noqa: E731
+    options: dict[str, Any] = {"change": change, "batch": 2, "negative": NEGATIVE, "cfg": 4.0}
+    expected = model.make(WIDTH, HEIGHT, **options).latents
+    denoiser = replace(model.part("model"), one_by_one=True)
+    small = replace(model, loaded={**model.loaded, "model": denoiser})
+    found = small.make(WIDTH, HEIGHT, **options).latents
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

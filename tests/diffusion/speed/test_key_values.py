@@ -11,6 +11,7 @@ import diffusers as d
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, RecipeFile
 from nodegraph.diffusion import open_model
@@ -282,6 +283,35 @@ def test_items_that_are_evaluated_one_by_one_share_keys_and_values(
     assert one_by_one.reuse.startswith("28 of 30")
 
 
+@pytest.mark.parametrize("memory", ["device", "host"])
+def test_items_with_references_of_their_own_have_keys_and_values_of_their_own(
+    model_of: ModelOf,  # noqa: F811
+    memory: str,
+) -> None:
+    """Also if they are evaluated one by one."""
+    _, model = model_of(klein_kv)
+    references = torch.randn(2, 128, 4, 4, generator=torch.Generator().manual_seed(3)) * 9
+
+    def prompts_with(latents: Tensor) -> tuple[Conditioning, Conditioning]:
+        sides = [model.encode(text) for text in (PROMPT, NEGATIVE)]
+        positive, negative = (
+            replace(side, entries=tuple(replace(e, references=(latents,)) for e in side.entries))
+            for side in sides
+            if side is not None
+        )
+        return positive, negative
+
+    prompts = prompts_with(references)
+    expected = walked(begun(model.part("model"), prompts, batch=2))
+    one_by_one = replace(sped_up(model, KeyValues(memory)), one_by_one=True)
+    denoising = begun(one_by_one, prompts, batch=2)
+    torch.testing.assert_close(walked(denoising), expected, rtol=1e-5, atol=1e-5)
+    # Of 5 steps with 2 items and 2 prompts, all but the first call for each item and prompt.
+    assert denoising.reuse.startswith("16 of 20")
+    swapped = walked(begun(model.part("model"), prompts_with(references.flip(0)), batch=2))
+    assert not torch.allclose(swapped, expected, rtol=1e-5, atol=1e-5)
+
+
 def joined(prompts: Sequence[Conditioning], **changes: Any) -> Conditioning:
     """Several prompts in one; the last one is changed."""
     entries = [entry for each in prompts for entry in each.entries]
@@ -429,6 +459,22 @@ def test_klein_kv_with_fused_projections(model_of: ModelOf) -> None:  # noqa: F8
     found = walked(begun(sped_up(model, KeyValues(), SpeedOptions(fused=True)), prompts))
     expected = walked(begun(model.part("model"), prompts))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_prompts_that_change_with_the_timestep_are_refused(
+    model_of: ModelOf,  # noqa: F811
+) -> None:
+    def changing() -> Any:
+        pipeline = qwen_image_21()
+        network = pipeline.transformer
+        config = {name: value for name, value in network.config.items() if name[0] != "_"}
+        changed = type(network)(**{**config, "causal_condition": False})
+        return d.QwenImage21Pipeline(**{**pipeline.components, "transformer": changed})
+
+    _, model = model_of(changing)
+    walked(sampling(model, model.part("model"), steps=1))
+    with raises(InvalidValue, port="model"):
+        walked(sampling(model, sped_up(model, KeyValues())))
 
 
 def test_other_families_refuse_them() -> None:
