@@ -103,6 +103,15 @@ def test_what_was_never_saved_is_there_in_another_browser(
     other.fill("sample", "Seed", "100")
     expect(mine.field("sample", "Seed")).to_have_value("100")
     eventually(lambda: "100" in mine.written())
+    # Saved in one window, it is that workflow in the other one, too.
+    mine.save_as("shared name")
+    expect(other.notice("Saved “shared name”")).to_be_visible()
+    mine.fill("sample", "Seed", "101")
+    expect(other.field("sample", "Seed")).to_have_value("101")
+    other.page.keyboard.press("ControlOrMeta+s")
+    eventually(
+        lambda: server.get("workflows/shared name")["nodes"]["sample"]["inputs"]["seed"] == 101
+    )
 
 
 def test_a_comment_is_seen_by_the_other_window_and_kept_in_the_file(

@@ -342,6 +342,16 @@ def test_a_document_without_a_name_is_its_owners_alone(own_server: Hosted) -> No
         assert mine.refused("draft.delete", document="d1")["status"] == 404
 
 
+def test_a_document_that_is_saved_tells_its_other_windows_the_name(own_server: Hosted) -> None:
+    text = json.dumps(workflow(a={"type": "Number"}))
+    with talk(own_server) as mine, talk(own_server) as theirs:
+        for window in (mine, theirs):
+            window.ask("draft.join", document="d1", text=text)
+        _saved(own_server)
+        mine.ask("draft.delete", document="d1", name=NAME)
+        assert theirs.of_draft("deleted")["name"] == NAME
+
+
 def test_servers_that_share_a_queue_keep_no_drafts(own_server: Hosted) -> None:
     own_server.services.drafts = None
     with talk(own_server) as mine:

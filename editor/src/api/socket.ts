@@ -42,7 +42,9 @@ export type DraftMessage = { readonly draft: string } & (
       readonly version: number;
       readonly member: string;
     }
-  | { readonly event: "replaced" | "deleted" | "behind" }
+  /** `name`: of the saved workflow that the document is now. */
+  | { readonly event: "deleted"; readonly name: string | null }
+  | { readonly event: "replaced" | "behind" }
 );
 
 /** A window that has a draft open. */

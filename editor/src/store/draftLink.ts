@@ -130,6 +130,17 @@ export class DraftLink {
     this.release();
   }
 
+  /** Another window saved the document: it goes on with the draft of that name. */
+  private named(name: string): void {
+    if (!this.isOpen || documentById(this.id)?.savedName !== null) return;
+    useDocuments.setState(({ documents }) => ({
+      documents: documents.map((each) =>
+        each.id === this.id ? { ...each, savedName: name, shared: null } : each,
+      ),
+    }));
+    notify({ kind: "info", title: t("files.saved", { name }), key: `saved ${this.id}` });
+  }
+
   /** The saved workflow was deleted: its tab keeps what is there, which was never saved now. */
   private unnamed(): void {
     const { name } = this;
@@ -176,7 +187,8 @@ export class DraftLink {
     else if (message.event === "saved") this.hearSaved(message);
     else if (message.event === "deleted") {
       this.lost();
-      this.unnamed();
+      if (this.name === null && message.name !== null) this.named(message.name);
+      else this.unnamed();
     } else void this.join();
   }
 

@@ -83,13 +83,13 @@ function untie(id: string): void {
   ties.delete(id);
 }
 
-/** A document is saved under another name: its draft begins with that. */
-export function beginAnew(id: string): void {
+/** A document is saved under another name: its draft begins with that, in its other windows too. */
+export function beginAnew(id: string, name: string | null = null): void {
   resetNext.add(id);
   const document = documentById(id);
   const tie = ties.get(id);
   if (document === null || tie === undefined) return;
-  if (document.savedName === null) void forgetDraft(id);
+  if (document.savedName === null) void forgetDraft(id, name);
   // It is tied by this name already.
   else if (tie.name === document.savedName && resetNext.delete(id)) void tie.link.reset();
 }
@@ -124,6 +124,7 @@ export async function draftText(document: string): Promise<string | null> {
   return found.text;
 }
 
-export async function forgetDraft(document: string): Promise<void> {
-  await socket?.request("draft.delete", { document }).catch(() => undefined);
+/** Delete the draft of a document without a name; `name`: what it was saved as. */
+export async function forgetDraft(document: string, name: string | null = null): Promise<void> {
+  await socket?.request("draft.delete", { document, name }).catch(() => undefined);
 }

@@ -88,7 +88,7 @@ export async function saveOnServer(
   try {
     const { etag, version } = await saveWorkflow(name, writeWorkflow(workflow), over);
     const entry = retitled(id, before, title);
-    if (document.savedName !== name) beginAnew(id);
+    if (document.savedName !== name) beginAnew(id, name);
     useDocuments.getState().markSaved(id, { name, etag, fileHandle: null, entry });
     tellSaved(id, name, version);
     return "saved";

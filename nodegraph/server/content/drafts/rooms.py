@@ -365,15 +365,18 @@ class DraftRooms:
         entries: Sequence[DraftEntry] = await self._in_thread(self._store.of_client, client)
         return entries
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, name: str | None = None) -> None:
         """Delete a draft; windows that have it open keep what they have.
+
+        Args:
+            name: The saved workflow that they are to go on with, if it was saved.
 
         Raises:
             NotFound: There is none of this key.
         """
         async with _Using(self._rooms, key) as room:
             await self._in_thread(self._store.delete, key)
-            self._tell(room, {"event": "deleted"})
+            self._tell(room, {"event": "deleted", "name": name})
             room.draft = None
             room.members.clear()
 
@@ -388,7 +391,7 @@ class DraftRooms:
                 draft = await self._in_thread(self._opened, source, before)
             except NotFound:
                 await self._in_thread(self._store.forget, source.key)
-                self._tell(room, {"event": "deleted"})
+                self._tell(room, {"event": "deleted", "name": None})
                 room.draft = None
                 room.members.clear()
                 return

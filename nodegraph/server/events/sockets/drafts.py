@@ -100,10 +100,15 @@ class ListDrafts(IdentifiedRequest):
 
 
 class DeleteDraft(IdentifiedRequest):
-    """Delete the draft of a document that was never saved."""
+    """Delete the draft of a document that was never saved.
+
+    Attributes:
+        name: What the document was saved as, which the other windows go on with.
+    """
 
     type: Literal["draft.delete"]
     document: ShortId
+    name: Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_KEY)] | None = None
 
 
 DraftRequest = (
@@ -159,7 +164,8 @@ class OpenDrafts:
             }
         if isinstance(request, DeleteDraft):
             caller = require_scope(self._caller, "run")
-            await _whole(rooms.delete(DraftSource.own(caller.name, request.document).key))
+            source = DraftSource.own(caller.name, request.document)
+            await _whole(rooms.delete(source.key, request.name))
             return {}
         key, member = request.draft, self._member(request.draft)
         if isinstance(request, LeaveDraft):

@@ -1,0 +1,1 @@
+import"./graph-DT1M9NQC.js";

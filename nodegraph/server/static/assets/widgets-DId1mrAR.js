@@ -1,1 +1,0 @@
-import"./graph-7lODQv3u.js";
