@@ -518,8 +518,8 @@ COMMON_PARTS: dict[str, Any] = {
     "lora_signs": (
         LoraSign(
             r"^(vace_)?blocks_\d+_"
-            # LongCat-AudioDiT has layers called ffn_ff.
-            r"((self|cross)_attn_([qkvo]$|norm_|k_img|v_img)|ffn_(?!ff_))",
+            # LongCat-AudioDiT has layers called ffn_ff, and Cosmos Transfer2.5 k_img and v_img.
+            r"((self|cross)_attn_([qkvo]$|norm_)|ffn_(?!ff_))",
             "Wan",
         ),
         BLOCK_ATTENTION_SIGN,

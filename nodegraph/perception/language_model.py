@@ -208,7 +208,7 @@ def find_language_folder(
 
 
 _ROLE = "model"
-_VOCABULARIES = {QWEN35.class_name: "qwen3.5", QWEN35_TEXT.class_name: "qwen3.5"}
+FILE_VOCABULARIES = {QWEN35.class_name: "qwen3.5", QWEN35_TEXT.class_name: "qwen3.5"}
 """Of classes whose files hold no tokenizer, and whose tokenizer nodegraph has."""
 _PICTURES = {QWEN35.class_name: "qwen3-vl-pictures"}
 """What makes images ready for them: Qwen 3.5 sees with the encoder of Qwen3-VL."""
@@ -221,7 +221,7 @@ def _single_file(path: Path) -> LanguageFolder:
     for class_name, part in LANGUAGE_FILES.items():
         layouts = [item for item in part if item.prefix(shapes) is not None]
         if layouts:
-            vocabulary = _VOCABULARIES.get(class_name, "")
+            vocabulary = FILE_VOCABULARIES.get(class_name, "")
             if vocabulary:
                 _check_words(path, layouts[0], shapes, VOCABULARIES[vocabulary])
             elif TOKENIZER_TENSOR not in shapes:

@@ -16,6 +16,7 @@ from nodegraph.families.flux2 import FLUX2, SYSTEM
 from nodegraph.families.qwen_image import _TEMPLATE, _TEMPLATE_TOKENS
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.vocabulary import VOCABULARIES, find_tokenizer, missing_tokenizer_error
+from nodegraph.perception.language_model import FILE_VOCABULARIES
 from tests.messages import raises
 
 from .families.words import llama_words
@@ -100,8 +101,9 @@ def test_chats_are_written_as_published_templates_write_them() -> None:
     )
 
 
-def test_each_family_names_vocabularies_that_are_known() -> None:
+def test_families_and_language_models_name_vocabularies_that_are_known() -> None:
     named = {part.vocabulary for family in FAMILIES.values() for part in family.tokenizers}
+    named |= set(FILE_VOCABULARIES.values())
     assert named - {""} == set(VOCABULARIES)
 
 

@@ -92,7 +92,10 @@ def test_models_with_kept_keys_and_values_say_how_many() -> None:
     # In half precision an image of a megapixel takes 2 GiB, and the text beside it an eighth.
     assert 2 * known["key_value_numbers"] == 2.25 * 2**30
     assert "key_value_numbers" not in family_facts(
-        FAMILIES["sd1"], {"in_channels": 4, "cross_attention_dim": 768}, {}, ()
+        FAMILIES["sd1"],
+        {"in_channels": 4, "out_channels": 4, "cross_attention_dim": 768},
+        {},
+        (),
     )
 
 

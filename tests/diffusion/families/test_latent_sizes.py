@@ -106,7 +106,7 @@ def test_a_size_that_the_model_may_change_is_not_known_before(width: int, known:
     literals = {"width": width, "height": 64, "batch_size": 2, "multiple_of": 1, "any_size": True}
     found = empty_outputs(cast("Any", SimpleNamespace(literals=literals)))
     sizes = {"width": width, "height": 64} if known else {}
-    assert found == {"latent": {"batch": 2, "frames": 1, **sizes}}
+    assert found == {"latent": {"batch": 2, "frames": 1, "masked": False, **sizes}}
 
 
 def test_a_file_of_a_latent_says_that_any_size_is_taken(tmp_path: Any) -> None:
