@@ -174,14 +174,12 @@ def original_names(class_name: str) -> tuple[OriginalNames, ...]:
         class_name: Of the network, such as ``FluxTransformer2DModel``.
     """
     known = [BUILT_IN[name] for name, entry in INDEX.items() if class_name in entry.denoisers]
-    names = [
-        layout.names
-        for family in known or _FAMILIES.brought.values()
-        for part in family.denoisers
-        for layout in part.files
-        if layout.class_name == class_name
-    ]
-    return tuple(dict.fromkeys(names)) or (SAME_NAMES,)
+    parts = [part for family in known or _FAMILIES.brought.values() for part in family.denoisers]
+    layouts = [layout for part in parts for layout in part.files]
+    named = [layout.names for layout in layouts if layout.class_name == class_name]
+    # A class without files of its own has the layers of its family's other one.
+    related = [layout.names for layout in layouts if known]
+    return tuple(dict.fromkeys(named or related)) or (SAME_NAMES,)
 
 
 def family_release(family: Family) -> tuple[tuple[str, str], ...]:
