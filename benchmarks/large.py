@@ -148,7 +148,7 @@ def panned(page: Page, moves: int = 120) -> float:
 
 
 def swept(page: Page, drags: int = 8, moves: int = 20) -> float:
-    """Frames a second while somebody goes through a graph and back, with new cards all the time."""
+    """Frames a second while the view sweeps over a graph and back, with new cards all the time."""
     x, y = _middle(page)
     page.evaluate(_COUNT)
     for drag in range(drags):

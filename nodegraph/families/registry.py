@@ -176,10 +176,11 @@ def original_names(class_name: str) -> tuple[OriginalNames, ...]:
     known = [BUILT_IN[name] for name, entry in INDEX.items() if class_name in entry.denoisers]
     parts = [part for family in known or _FAMILIES.brought.values() for part in family.denoisers]
     layouts = [layout for part in parts for layout in part.files]
-    named = [layout.names for layout in layouts if layout.class_name == class_name]
-    # A class without files of its own has the layers of its family's other one.
-    related = [layout.names for layout in layouts if known]
-    return tuple(dict.fromkeys(named or related)) or (SAME_NAMES,)
+    names = [layout.names for layout in layouts if layout.class_name == class_name]
+    if known and not names:
+        # A class without a layout has the layers of its family's other class.
+        names = [layout.names for layout in layouts]
+    return tuple(dict.fromkeys(names)) or (SAME_NAMES,)
 
 
 def family_release(family: Family) -> tuple[tuple[str, str], ...]:

@@ -46,7 +46,7 @@ export interface Note {
   readonly extra?: JsonObject;
 }
 
-/** What somebody says about a node. The comments of a node are its thread, the oldest first. */
+/** A comment on a node. The comments of a node are its thread, the oldest first. */
 export interface NodeComment {
   readonly id: string;
   readonly node: string;

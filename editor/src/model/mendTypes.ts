@@ -22,7 +22,7 @@ interface Offer {
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** One edit, which puts a new node where it is told; or what opens where a person has to choose. */
+/** One edit, which places a new node at the given point, or the dialog for a choice. */
 export type Mend = Offer &
   ({ readonly edit: (workflow: Workflow, at?: Point) => Workflow } | { readonly opens: Choice });
 

@@ -27,22 +27,55 @@ export interface Catalogue {
   readonly load: () => Promise<void>;
   /** Load the models anew. */
   readonly loadModels: () => Promise<void>;
-  /** Load the models if nobody has yet. */
+  /** Load the models unless they are there. */
   readonly needModels: () => Promise<void>;
   readonly loadTemplates: () => Promise<void>;
-  /** Load the templates if nobody has since the server greeted. */
+  /** Load the templates unless they are there, and from after the last greeting. */
   readonly needTemplates: () => Promise<void>;
 }
 
 let loading: Promise<void> | null = null;
 let isOutdated = false;
 let helps: NodeHelps = {};
-let requests = 0;
-let loadingModels: Promise<void> | null = null;
-let loadingTemplates: Promise<void> | null = null;
+/** Whether the last request of templates is from before the last greeting. */
 let areTemplatesOld = true;
 
-export const useCatalogue = create<Catalogue>()((set, get) => ({
+interface Loader {
+  /** Ask anew. */
+  readonly load: () => Promise<void>;
+  /** Join the request that is under way, or ask. */
+  readonly need: () => Promise<void>;
+}
+
+/** Requests of one list, of which the newest counts: an older answer may come after it. */
+function loaderOf<T>(ask: () => Promise<T>, take: (found: T) => void): Loader {
+  let pending: Promise<void> | null = null;
+  const load = () => {
+    const own = ask()
+      .then((found) => {
+        if (pending === own) take(found);
+      })
+      .finally(() => {
+        if (pending === own) pending = null;
+      });
+    pending = own;
+    return own;
+  };
+  return { load, need: () => pending ?? load() };
+}
+
+const modelLoader = loaderOf(listModels, ({ items, folders }) =>
+  useCatalogue.setState({ models: items, modelFolders: folders }),
+);
+const templateLoader = loaderOf(
+  () => {
+    areTemplatesOld = false;
+    return listTemplates();
+  },
+  ({ items }) => useCatalogue.setState({ templates: items }),
+);
+
+export const useCatalogue = create<Catalogue>()((_set, get) => ({
   types: null,
   packs: {},
   packPanels: [],
@@ -60,31 +93,14 @@ export const useCatalogue = create<Catalogue>()((set, get) => ({
     });
     return loading;
   },
-  loadModels: () => {
-    requests += 1;
-    const request = requests;
-    const loaded = listModels()
-      .then((found) => {
-        // An older answer may come after a newer one.
-        if (request === requests) set({ models: found.items, modelFolders: found.folders });
-      })
-      .finally(() => {
-        if (loadingModels === loaded) loadingModels = null;
-      });
-    loadingModels = loaded;
-    return loaded;
-  },
+  loadModels: modelLoader.load,
   needModels: async () => {
-    if (get().models === null) await (loadingModels ?? get().loadModels());
+    if (get().models === null) await modelLoader.need();
   },
-  loadTemplates: async () => {
-    areTemplatesOld = false;
-    loadingTemplates = listTemplates().then(({ items }) => set({ templates: items }));
-    await loadingTemplates;
-  },
+  loadTemplates: templateLoader.load,
   needTemplates: async () => {
-    if (areTemplatesOld) await get().loadTemplates();
-    else if (get().templates === null) await loadingTemplates;
+    if (areTemplatesOld) await templateLoader.load();
+    else if (get().templates === null) await templateLoader.need();
   },
 }));
 

@@ -1,4 +1,4 @@
-/** Finding an object in a picture: a small job of its own, by a model or by edges. */
+/** Find an object in a picture by a small job, with a model or by edges. */
 import { artifactAddress, deleteJob } from "@/api/client";
 import type { JobEntry } from "@/api/schema";
 import { t } from "@/i18n";

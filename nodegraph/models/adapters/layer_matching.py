@@ -251,10 +251,10 @@ def fits_width(kind: str, path: str, part: LayerParts, shape: Shape) -> bool:
     """
     if not part.is_plain_lora or part.size is None:
         return False
-    if all(path != network.widened for network in original_names(kind)):
-        return False
     own, columns = prod(shape[1:]), part.size[1]
-    return columns in (2 * own, own / 2)
+    if columns not in (2 * own, own / 2):
+        return False
+    return any(path == network.widened for network in original_names(kind))
 
 
 def widen(module: Any, path: str, columns: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -67,7 +68,7 @@ class KeyValueSteps:
         if item is not None and any(tensor.ndim and len(tensor) > 1 for tensor in inputs):
             prompts = f"{prompts} of {item}"
         store, known = self._stores.get(prompts, (None, []))
-        is_same = len(known) == len(inputs) and all(map(_is, known, inputs))
+        is_same = len(known) == len(inputs) and all(map(is_, known, inputs))
         if store is None or not is_same:
             # What was kept of other tensors is freed first.
             self._stores.pop(prompts, None)
@@ -102,7 +103,3 @@ class KeyValueSteps:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("the state of the key-value cache is damaged") from error
         self._stores, self._due = {}, set(names)
-
-
-def _is(first: object, second: object) -> bool:
-    return first is second

@@ -126,12 +126,15 @@ def content_coding(header: str | None) -> Coding | None:
     return next((coding for coding in CODINGS if coding in taken), None)
 
 
-def encoded(body: bytes, coding: Coding) -> bytes:
-    """Return a body in a coding. The same body gives the same bytes on every server."""
+def encoded(body: bytes, coding: Coding, level: int = 6) -> bytes:
+    """Return a body in a coding. The same body gives the same bytes on every server.
+
+    Args:
+        level: 1 (fast) to 9. Brotli's higher levels take seconds for a few per cent.
+    """
     if coding == "gzip":
-        return gzip.compress(body, 6, mtime=0)
-    # Higher levels take seconds for a few per cent.
-    return bytes(brotli.compress(body, quality=6))
+        return gzip.compress(body, level, mtime=0)
+    return bytes(brotli.compress(body, quality=level))
 
 
 def coded_tag(digest: str, coding: Coding | None) -> str:

@@ -33,7 +33,7 @@ export function tintOf(color: string): string {
   return /^#[0-9a-f]{3,8}$/i.test(color) ? color : "transparent";
 }
 
-/** Of a card's head, and of all of it from afar: what somebody chose, or else its category's. */
+/** Color of a card's head, and of the whole card from afar: the chosen one, or that of its category. */
 export function familyColor({ family }: { readonly family: Family | null }, color: string): string {
   if (color !== "") return `color-mix(in srgb, ${tintOf(color)} 34%, var(--bg-raised))`;
   return family === null ? "var(--bg-raised)" : `var(--family-${family})`;

@@ -1,9 +1,9 @@
-/** Ways around cards in a large graph, found while nobody waits for them. */
+/** Ways around cards in a large graph, found in the background. */
 import type { Workflow } from "@/model/workflow";
 
 /** Milliseconds of work at a time: less than a frame has. */
 const SLICE = 6;
-/** Between two of them, in milliseconds: most of the time is for whoever works with the graph. */
+/** Milliseconds between two of them: most of the time is left for editing. */
 const PAUSE = 24;
 
 /** Go on with some work in slices; `done` gets what it came to. Gives what stops it. */

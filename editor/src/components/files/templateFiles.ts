@@ -11,8 +11,11 @@ const CODE = /\.py$/i;
 
 /** The template with its files in place; those that can't be got stay named as they were. */
 export async function withTemplateFiles(name: string, workflow: Workflow): Promise<Workflow> {
-  const { templates: known, needTemplates } = useCatalogue.getState();
-  if (known === null) await needTemplates().catch(() => undefined);
+  if (useCatalogue.getState().templates === null)
+    await useCatalogue
+      .getState()
+      .needTemplates()
+      .catch(() => undefined);
   const templates = useCatalogue.getState().templates ?? [];
   const needs = templates.find((template) => template.name === name)?.needs ?? [];
   return withFiles(`/templates/${encodeURIComponent(name)}`, needs, workflow);

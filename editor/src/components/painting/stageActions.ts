@@ -20,7 +20,7 @@ export async function maskFromSelection(stage: StageHandle): Promise<void> {
 }
 
 /**
- * What is selected of the chosen layer becomes a layer of its own; cut, it is gone from the chosen
+ * Copy the selected pixels of the chosen layer to a new layer. A cut removes them from the chosen
  * one, in the same step to undo.
  */
 export async function layerFromSelection(stage: StageHandle, isCut: boolean): Promise<void> {
@@ -92,7 +92,7 @@ async function asLayer(
   );
 }
 
-/** An object that somebody points at; what went wrong is told. */
+/** Select the object at the points. A failure shows a notice. */
 export async function findObject(
   picture: Promise<Blob>,
   prompt: ObjectPrompt,

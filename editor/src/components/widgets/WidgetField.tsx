@@ -194,7 +194,7 @@ function useChange(document: string, scope: Scope, node: string, port: string) {
   return { give, mask, pause };
 }
 
-/** What a field's label tells of it. */
+/** The help of a field, with its name and type. */
 function helpOf(input: InputSpec): string {
   return [input.help, `${input.name}: ${input.type}`].filter(Boolean).join("\n");
 }

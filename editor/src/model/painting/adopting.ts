@@ -5,7 +5,7 @@ import { below } from "./framing";
 import { type Edited, type Extent, on, type PaintGround, relinked, wiring } from "./ground";
 import { BOX, CANVAS_TYPES, FLATTEN, isChainNode, LAYER, LOAD, numberAt, valueAt } from "./nodes";
 
-/** The side of a box around layers whose sizes nobody knows. */
+/** The side of a box around layers of unknown sizes. */
 const USUAL = 512;
 /** Most models take no other multiples. */
 const STEP = 8;

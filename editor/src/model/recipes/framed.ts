@@ -13,7 +13,7 @@ const NO_SIZE: Extent = { width: 0, height: 0 };
 /**
  * The nodes with a titled frame around them, moved until no other card lies in it.
  *
- * One node by itself has a title of its own; nodes without places are placed when they are shown.
+ * A single node has its own title. Nodes without positions get them when they are shown.
  */
 export function framed({ scope, types }: Ground, added: Added, title: string): Added {
   const own = new Set(added.names.values());

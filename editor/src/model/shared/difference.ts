@@ -1,4 +1,4 @@
-/** The patch that leads from one workflow to another. Parts that are the same object cost nothing. */
+/** Return the patch from one workflow to another. Parts that are the same object cost nothing. */
 import { isList, isObject, type Json, type JsonObject, sameJson } from "../json";
 import { NOTHING, type Nodes, type Subgraph, type Workflow, workflowToJson } from "../workflow";
 import { nodeToJson, subgraphToJson } from "../workflow/writing";

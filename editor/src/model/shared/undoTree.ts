@@ -1,7 +1,7 @@
 /**
  * The undo tree, with what others do in each of its states.
  *
- * A large workflow has hundreds of states, and somebody who drags a node sends ten patches a second.
+ * A large workflow has hundreds of states, and dragging a node sends ten patches a second.
  * So a state is worked out when it is read: on undo, or when the document is kept.
  */
 import type { Entry, History } from "../history";
@@ -89,7 +89,7 @@ function stateOf(entry: Entry<Workflow>): State | Workflow {
 function lateEntry(entry: Entry<Workflow>, state: State): Entry<Workflow> {
   const late = Object.create(Object.prototype, {
     ...Object.getOwnPropertyDescriptors(entry),
-    // Of the object itself, and listed: whoever copies or keeps the entry reads it.
+    // An own, enumerable property of the object, so that copies of the entry read it, too.
     value: { enumerable: true, configurable: true, get: () => readState(state) },
   }) as Entry<Workflow>;
   states.set(late, state);

@@ -92,6 +92,7 @@ class _Room:
     """A draft that is open.
 
     Attributes:
+        key: Of the draft.
         draft: None until it was read.
         written: The revision at which its text was written.
         waiting: Characters of the patches since then.
@@ -99,6 +100,7 @@ class _Room:
         lock: Whoever changes it holds it.
     """
 
+    key: str
     draft: Draft | None = None
     written: int = 0
     waiting: int = 0
@@ -133,7 +135,7 @@ class DraftSource:
 
     @classmethod
     def own(cls, client: str, document: str, text: str | None = None) -> DraftSource:
-        """The draft of a client's document that was never saved: nobody else can name it."""
+        """The draft of a client's document that was never saved: only that client can name it."""
         return cls(f"{_OWN}/{client}/{document}", None, client, text)
 
 
@@ -163,7 +165,7 @@ class DraftRooms:
     async def join(
         self, source: DraftSource, member: DraftMember, sent: str | None
     ) -> dict[str, Any]:
-        """Open a draft for a window; what it is, and who is there.
+        """Open a draft for a window. Return its content and its members.
 
         Args:
             sent: Id of a patch that the window has sent, and was not told of.
@@ -302,7 +304,7 @@ class DraftRooms:
         _check_json(text)
         patch = parse_patch(text)
         document = apply_patch(draft.document, patch)
-        # Reading 2,000 nodes takes 30 ms, and somebody who drags one sends ten patches a second.
+        # Reading 2,000 nodes takes 30 ms, and dragging one sends ten patches a second.
         self._check(changed_parts(document, patch))
         after = length + _INDENTED * len(text)
         if after > LARGEST_DRAFT:
@@ -341,7 +343,7 @@ class DraftRooms:
                 try:
                     self._store.mark_saved(key, draft.revision, saved.version.digest)
                 except NodegraphError as error:
-                    # It is saved, and whoever opens the draft next sees that they are the same.
+                    # It is saved. The next window that joins finds both equal.
                     _LOG.warning("that the draft %s is saved is not noted: %s", key, error)
                 return saved
 
@@ -422,10 +424,9 @@ class DraftRooms:
     def _tell(
         self, room: _Room, message: Mapping[str, Any], *, but: DraftMember | None = None
     ) -> None:
-        key = next((key for key, each in self._rooms.items() if each is room), "")
         for member in list(room.members.values()):
             if member is not but:
-                member.send({"draft": key, **message})
+                member.send({"draft": room.key, **message})
 
 
 def _outcome(revision: int, saved: SavedWorkflow) -> dict[str, Any]:
@@ -454,12 +455,11 @@ def _draft_of(source: DraftSource, document: Any, revision: int, saved: SavedWor
 
 
 class _Using:
-    """Holds a room's lock, and keeps the room while somebody waits for it."""
+    """Holds a room's lock, and keeps the room while a task waits for it."""
 
     def __init__(self, rooms: dict[str, _Room], key: str) -> None:
         self._rooms = rooms
-        self._key = key
-        self._room = rooms.setdefault(key, _Room())
+        self._room = rooms.setdefault(key, _Room(key))
 
     async def __aenter__(self) -> _Room:
         self._room.users += 1
@@ -477,4 +477,4 @@ class _Using:
     def _left(self) -> None:
         self._room.users -= 1
         if not self._room.users and not self._room.members:
-            self._rooms.pop(self._key, None)
+            self._rooms.pop(self._room.key, None)

@@ -184,9 +184,8 @@ class DraftStore:
             "SELECT key FROM drafts WHERE client = ? ORDER BY changed DESC LIMIT -1 OFFSET ?",
             (client, MOST_DRAFTS),
         ).fetchall()
-        for key in old:
-            connection.execute("DELETE FROM drafts WHERE key = ?", key)
-            connection.execute("DELETE FROM patches WHERE draft = ?", key)
+        for (key,) in old:
+            _delete(connection, key)
 
     def add_patch(self, key: str, revision: int, patch_id: str, operations: str) -> None:
         """Keep a patch; on return it survives the process.
@@ -235,9 +234,7 @@ class DraftStore:
     def forget(self, key: str) -> bool:
         """Delete a draft if there is one; whether there was."""
         with self._database.explaining(), self._database.writing() as connection:
-            deleted = connection.execute("DELETE FROM drafts WHERE key = ?", (key,)).rowcount
-            connection.execute("DELETE FROM patches WHERE draft = ?", (key,))
-        return bool(deleted)
+            return _delete(connection, key)
 
     def has(self, key: str) -> bool:
         """Return whether there is a draft of this key."""
@@ -253,3 +250,10 @@ class DraftStore:
                 (client,),
             ).fetchall()
         return [DraftEntry(key.rpartition("/")[2], title, changed) for key, title, changed in rows]
+
+
+def _delete(connection: Any, key: str) -> bool:
+    """Delete a draft with its patches; whether there was one."""
+    deleted = connection.execute("DELETE FROM drafts WHERE key = ?", (key,)).rowcount
+    connection.execute("DELETE FROM patches WHERE draft = ?", (key,))
+    return bool(deleted)

@@ -19,7 +19,7 @@ from nodegraph.server.http.errors import NotFound, Unavailable, Unprocessable
 
 T = TypeVar("T")
 _MOST_WAITING = 2_000
-"""Messages for a client that reads slowly; more, and it is told to join again."""
+"""Messages for a client that reads slowly; with more, it must join again."""
 _MOST_OPEN = 64
 _LONGEST_KEY = 1_000
 

@@ -262,7 +262,8 @@ async def get_object_info(request: Request, services: TheServices, caller: MayRe
     if is_not_modified(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     if coding is not None:
-        body = await services.run_in_thread(encoded, body, coding)
+        # Packed for each request, as the models of the server may have changed.
+        body = await services.run_in_thread(encoded, body, coding, 1)
         headers["Content-Encoding"] = coding
     return Response(body, headers=headers, media_type="application/json")
 

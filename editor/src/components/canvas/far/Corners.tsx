@@ -1,4 +1,4 @@
-/** Two points that nobody sees, which keep all cards in one layer. */
+/** Two invisible points that keep all cards in one layer. */
 import { ViewportPortal } from "@xyflow/react";
 import { memo, useMemo } from "react";
 import { boxOf, type CanvasNode } from "../adapt";
@@ -11,9 +11,9 @@ const MARGIN = 24;
 /**
  * A line of a pixel beyond the first card, and one beyond the last.
  *
- * A browser puts what it draws into one layer as long as that gets no larger by it: each card that
- * lay beyond what was drawn before it, if only for the mouse, got one of its own, which were put
- * together anew for each frame.
+ * Chromium adds a card to an existing layer only if that layer does not grow. Without these points,
+ * each card outside of the cards before it got its own layer, and all layers were composited again
+ * for each frame.
  */
 export const Corners = memo(function Corners({ nodes }: { readonly nodes: readonly CanvasNode[] }) {
   const d = useMemo(() => {

@@ -39,7 +39,7 @@ export function StageOverlay({ box, view, size, selection, shape, pointing }: Pr
   );
 }
 
-/** A point of the object, or one beside it: their shapes differ, not their colors alone. */
+/** A point in or outside of the object: the two kinds differ in shape, too, not only in color. */
 function Mark({ at: { x, y }, isOut = false }: { readonly at: Point; readonly isOut?: boolean }) {
   const path = isOut ? "M-4 -4L4 4M-4 4L4 -4" : "M-5 0H5M0 -5V5";
   return (

@@ -84,7 +84,7 @@ export class Floating implements Edit {
     return context.getImageData(0, 0, rect.width, rect.height).data;
   }
 
-  /** What is selected once they are put down: the same pixels where they are now. */
+  /** The selection after they are dropped: the same pixels in their new place. */
   get selection(): Selection {
     const rect = extentOf(this.placement);
     const canvas = newCanvas(rect.width, rect.height);

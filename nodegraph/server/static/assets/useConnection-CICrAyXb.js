@@ -1,1 +1,0 @@
-import{Mo as e,ko as t}from"./shared-1KXx-C28.js";function n(){return e(t)}function r(){return e(e=>e.state===`open`)}export{n,r as t};

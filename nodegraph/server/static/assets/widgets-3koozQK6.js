@@ -1,1 +1,0 @@
-import"./graph-DT1M9NQC.js";

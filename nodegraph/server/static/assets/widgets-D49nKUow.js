@@ -1,0 +1,1 @@
+import"./graph-jMa3G_4A.js";
