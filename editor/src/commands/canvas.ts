@@ -31,13 +31,13 @@ import {
   zoomBy,
   zoomTo,
 } from "@/components/canvas/controller";
-import { movedAndRouted, routed } from "@/components/canvas/drawnRoutes";
 import { enterBlock } from "@/components/canvas/enter";
 import { canvasHasFocus, focusedItem, focusItem } from "@/components/canvas/focus";
-import { openLinkDialog } from "@/components/canvas/linkDialogState";
-import { nearest } from "@/components/canvas/order";
-import { centerOf } from "@/components/canvas/points";
-import { addPoint } from "@/components/canvas/reroutes";
+import { openLinkDialog } from "@/components/canvas/links/linkDialogState";
+import { centerOf } from "@/components/canvas/links/points";
+import { addPoint } from "@/components/canvas/links/reroutes";
+import { nearest } from "@/components/canvas/placing/order";
+import { movedAndRouted, routed } from "@/components/canvas/routes/drawnRoutes";
 import { arrange } from "@/model/arrange";
 import { addNote } from "@/model/edits";
 import { align, distribute } from "@/model/inLine";

@@ -1,8 +1,8 @@
 /** LoRAs and textual inversions that are taken in a prompt: nodes load them for the model that it leads. */
 
 import { freePlace } from "@/components/canvas/controller";
-import { withRoom } from "@/components/canvas/makeRoom";
-import { keepingSeen } from "@/components/canvas/staySeen";
+import { withRoom } from "@/components/canvas/placing/makeRoom";
+import { keepingSeen } from "@/components/canvas/placing/staySeen";
 import { t } from "@/i18n";
 import { setInput } from "@/model/edits";
 import { type EmbeddingSource, type LoraSource, loraTitle } from "@/model/promptCompletion";

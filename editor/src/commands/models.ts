@@ -1,6 +1,6 @@
 /** Models of the library put into the graph that is shown: into a loader that is there, or a new one. */
 import { freePlace } from "@/components/canvas/controller";
-import { keepingSeen } from "@/components/canvas/staySeen";
+import { keepingSeen } from "@/components/canvas/placing/staySeen";
 import { t } from "@/i18n";
 import { setInput } from "@/model/edits";
 import { nodeNames } from "@/model/items";

@@ -1,6 +1,7 @@
 /** Giving cards, notes and groups another size by keyboard. */
+
+import { CARD_MIN_WIDTH } from "@/components/canvas/card/geometry";
 import { itemBoxes } from "@/components/canvas/controller";
-import { CARD_MIN_WIDTH } from "@/components/canvas/geometry";
 import { resizeNode, updateGroup, updateNote } from "@/model/edits";
 import { itemOf } from "@/model/items";
 import { type Box, layoutOf } from "@/model/layout";

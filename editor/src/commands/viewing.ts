@@ -3,7 +3,7 @@ import { Eye } from "lucide-react";
 import type { ArtifactEntry } from "@/api/schema";
 import { canvas } from "@/components/canvas/controller";
 import { focusedItem } from "@/components/canvas/focus";
-import { hoveredItem } from "@/components/canvas/hovered";
+import { hoveredItem } from "@/components/canvas/links/hovered";
 import { t } from "@/i18n";
 import { changedSince } from "@/model/changed";
 import { edgeItem, itemOf } from "@/model/items";

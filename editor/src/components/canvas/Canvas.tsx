@@ -1,6 +1,6 @@
 /** The graph of the active document, as it is edited. */
 import "@xyflow/react/dist/base.css";
-import "./tints.css";
+import "./frames/tints.css";
 import {
   type EdgeChange,
   type NodeChange,
@@ -36,45 +36,45 @@ import { runPrefix } from "@/store/entered";
 import { useSettings } from "@/store/settings";
 import { useUi } from "@/store/ui";
 import type { CanvasEdge, CanvasNode, Scene } from "./adapt";
-import { BlockEnd } from "./BlockEnd";
 import { Breadcrumb } from "./Breadcrumb";
 import styles from "./Canvas.module.css";
-import { CutLine } from "./CutLine";
+import { isCanvasMoving, setMoving } from "./card/detail";
+import { keepPorts } from "./card/keptPorts";
+import { NodeCard } from "./card/NodeCard";
+import { leaveToScrolling } from "./card/wheel";
 import { canvas, canvasPoint, firstViewport, MAX_ZOOM, MIN_ZOOM, setCanvas } from "./controller";
-import { beginCut } from "./cutting";
-import { DrawnLink } from "./DrawnLink";
-import { isCanvasMoving, setMoving } from "./detail";
 import { EmptyCanvas } from "./EmptyCanvas";
 import { enterBlock } from "./enter";
-import { Frame } from "./Frame";
 import { Corners } from "./far/Corners";
 import { FarView } from "./far/FarView";
 import { useFarNodes } from "./far/useFarNodes";
 import { focusCard, selectFocused } from "./focus";
+import { BlockEnd } from "./frames/BlockEnd";
+import { Frame } from "./frames/Frame";
+import { NoteCard } from "./frames/NoteCard";
 import { Grid } from "./Grid";
-import { setHovered } from "./hovered";
-import { insertType } from "./insertType";
-import { keepPorts } from "./keptPorts";
-import { LinkDialog } from "./LinkDialog";
-import { LinkEdge } from "./LinkEdge";
-import { linksNear } from "./linkPlaces";
+import { CutLine } from "./links/CutLine";
+import { beginCut } from "./links/cutting";
+import { DrawnLink } from "./links/DrawnLink";
+import { setHovered } from "./links/hovered";
+import { LinkDialog } from "./links/LinkDialog";
+import { LinkEdge } from "./links/LinkEdge";
+import { Reroute } from "./links/Reroute";
+import { addPoint } from "./links/reroutes";
+import { aimType, endAim } from "./links/splicing";
+import { takeLink, useLinkDrawing } from "./links/useLinkDrawing";
 import { itemsFor, type MenuPlace } from "./menus";
-import { dragModel, dropModel } from "./modelDrop";
-import { NodeCard } from "./NodeCard";
-import { NoteCard } from "./NoteCard";
-import { Reroute } from "./Reroute";
-import { addPoint } from "./reroutes";
-import { dragResult, dropResult } from "./resultDrop";
-import { aimType, endAim } from "./splicing";
-import { useStaySeen } from "./staySeen";
+import { insertType } from "./moving/insertType";
+import { dragModel, dropModel } from "./moving/modelDrop";
+import { dragResult, dropResult } from "./moving/resultDrop";
+import { useDragging } from "./moving/useDragging";
+import { useStaySeen } from "./placing/staySeen";
+import { linksNear } from "./routes/linkPlaces";
 import { useCanvasKeys } from "./useCanvasKeys";
-import { useDragging } from "./useDragging";
 import { useFocusRequests } from "./useFocusRequests";
-import { takeLink, useLinkDrawing } from "./useLinkDrawing";
 import { selected, useScene } from "./useScene";
 import { ViewControls } from "./ViewControls";
 import { PlaceContext, setZoom, useCanvasView } from "./view";
-import { leaveToScrolling } from "./wheel";
 
 const NODE_TYPES = {
   card: NodeCard,

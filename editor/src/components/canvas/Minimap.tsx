@@ -4,9 +4,9 @@ import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef } fro
 import { t } from "@/i18n";
 import type { Point } from "@/model/layout";
 import { boxOf, type CanvasNode } from "./adapt";
-import { tintOf } from "./colors";
+import { boundsOf } from "./card/geometry";
 import { canvas, panBy } from "./controller";
-import { boundsOf } from "./geometry";
+import { tintOf } from "./frames/colors";
 import styles from "./Minimap.module.css";
 
 const WIDTH = 196;

@@ -29,7 +29,7 @@ import { parseLink, targetOf, targetText } from "@/model/links";
 import { nodesOf, type Scope } from "@/model/scope";
 import { type NodeTypes, subgraphType } from "@/model/spec";
 import type { Nodes, Subgraph, Workflow } from "@/model/workflow";
-import { type CardModel, cardOf, type PortView, portLabel } from "./card";
+import { type CardModel, cardOf, type PortView, portLabel } from "./card/card";
 import {
   CARD_WIDTH,
   END_WIDTH,
@@ -39,8 +39,8 @@ import {
   PORTS_TOP,
   portY,
   REROUTE_SIZE,
-} from "./geometry";
-import { handleAt, handlesOf } from "./handles";
+} from "./card/geometry";
+import { handleAt, handlesOf } from "./card/handles";
 
 export type CardNode = FlowNodeOf<
   {

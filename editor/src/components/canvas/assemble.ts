@@ -2,7 +2,7 @@
 import type { NodeChange } from "@xyflow/react";
 import type { Point, Size } from "@/model/layout";
 import type { CanvasNode } from "./adapt";
-import { handlesOf } from "./handles";
+import { handlesOf } from "./card/handles";
 
 export interface Local {
   /** Places of what is being dragged. */

@@ -4,7 +4,7 @@ import { itemOf } from "@/model/items";
 import type { Box, Point, Size } from "@/model/layout";
 import { useSettings } from "@/store/settings";
 import type { CanvasEdge, CanvasNode, Scene } from "./adapt";
-import { boundsOf, CARD_WIDTH } from "./geometry";
+import { boundsOf, CARD_WIDTH } from "./card/geometry";
 import { FAR_ZOOM } from "./view";
 
 export interface CanvasHandle {

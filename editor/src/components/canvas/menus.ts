@@ -13,12 +13,12 @@ import type { Point } from "@/model/layout";
 import { activeDocument } from "@/store/documents";
 import { useUi } from "@/store/ui";
 import type { Scene } from "./adapt";
-import { COLORS, tintOf } from "./colors";
 import { canvas } from "./controller";
 import { edit } from "./edit";
 import { blockOfNode, enterBlock } from "./enter";
-import { addPoint } from "./reroutes";
-import { removeLink } from "./useLinkDrawing";
+import { COLORS, tintOf } from "./frames/colors";
+import { addPoint } from "./links/reroutes";
+import { removeLink } from "./links/useLinkDrawing";
 
 export interface MenuPlace {
   /** In the window. */

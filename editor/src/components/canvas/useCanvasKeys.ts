@@ -3,7 +3,7 @@ import { type KeyboardEvent, useCallback } from "react";
 import { activeDocument, useDocuments } from "@/store/documents";
 import { itemBoxes } from "./controller";
 import { enterFields, focusedItem, focusItem } from "./focus";
-import { neighbour, readingOrder } from "./order";
+import { neighbour, readingOrder } from "./placing/order";
 
 export function useCanvasKeys() {
   return useCallback((event: KeyboardEvent<HTMLElement>) => {

@@ -11,12 +11,12 @@ import { currentWorkflow, type Document, documentById, useDocuments } from "@/st
 import { type LinkStyle, useSettings } from "@/store/settings";
 import { Adapter, type CanvasEdge, type CanvasNode, type Scene } from "./adapt";
 import { Assembler, changed, type Local, NO_LOCAL } from "./assemble";
-import { estimatedSize } from "./geometry";
-import { placeAll } from "./placement";
-import { inSlices, isUnrouted, MOST_AT_ONCE, markUnrouted } from "./routeLater";
-import { routing, type Standing, withRoutes } from "./routes";
-import { settle } from "./settle";
-import { Ways } from "./ways";
+import { estimatedSize } from "./card/geometry";
+import { placeAll } from "./placing/placement";
+import { settle } from "./placing/settle";
+import { inSlices, isUnrouted, MOST_AT_ONCE, markUnrouted } from "./routes/routeLater";
+import { routing, type Standing, withRoutes } from "./routes/routes";
+import { Ways } from "./routes/ways";
 
 export interface SceneView {
   readonly scene: Scene;

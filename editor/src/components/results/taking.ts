@@ -3,7 +3,7 @@ import { type FrameAt, getJob, upload, uploadArtifact, uploadFrame } from "@/api
 import type { ArtifactEntry } from "@/api/schema";
 import { change } from "@/commands/selection";
 import { canvas, freePlace, itemBoxes, showAdded } from "@/components/canvas/controller";
-import { keepingSeen } from "@/components/canvas/staySeen";
+import { keepingSeen } from "@/components/canvas/placing/staySeen";
 import { t } from "@/i18n";
 import { layoutOf, type Point } from "@/model/layout";
 import type { Target } from "@/model/links";

@@ -1,8 +1,8 @@
 /** Two invisible points that keep all cards in one layer. */
 import { ViewportPortal } from "@xyflow/react";
 import { memo, useMemo } from "react";
+import { boundsOf } from "@/components/canvas/card/geometry";
 import { boxOf, type CanvasNode } from "../adapt";
-import { boundsOf } from "../geometry";
 import styles from "./Corners.module.css";
 
 /** Wider than any card's ring. */

@@ -1,14 +1,14 @@
 /** A card that is seen from afar: a place for mouse and keys, whose block is drawn with all others. */
 import type { NodeProps } from "@xyflow/react";
+import { CardRun } from "@/components/canvas/card/CardRun";
+import { HEADER_HEIGHT } from "@/components/canvas/card/geometry";
+import { stateOf } from "@/components/canvas/card/live";
+import { linkingOf, useLinking } from "@/components/canvas/links/linking";
 import { cx } from "@/components/ui";
 import { useNodeFindings, useNodePlan } from "@/hooks/useNodePlan";
 import { useNodeRun } from "@/hooks/useNodeRun";
 import { showsPictures } from "@/model/sizes";
 import type { CardNode } from "../adapt";
-import { CardRun } from "../CardRun";
-import { HEADER_HEIGHT } from "../geometry";
-import { linkingOf, useLinking } from "../linking";
-import { stateOf } from "../live";
 import { useCanvasView, usePlace } from "../view";
 import styles from "./FarCard.module.css";
 import { FarPicture } from "./FarPicture";

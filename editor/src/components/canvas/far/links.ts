@@ -1,8 +1,9 @@
 /** All links as a few lines, for when so much is seen that none can be told from the others. */
+
+import { lineThrough } from "@/components/canvas/links/path";
+import { placesOf, pointsOf } from "@/components/canvas/routes/linkPlaces";
 import type { LinkStyle } from "@/store/settings";
 import type { CanvasEdge, CanvasNode } from "../adapt";
-import { placesOf, pointsOf } from "../linkPlaces";
-import { lineThrough } from "../path";
 
 export interface FarLines {
   /** In CSS, perhaps a variable. */

@@ -5,9 +5,10 @@
  * one layer, whatever is in it. The cards themselves are on the page for mouse, keys and screen
  * readers, with nothing in them to be drawn.
  */
+
+import { familyColor, tintOf } from "@/components/canvas/frames/colors";
 import type { Box } from "@/model/layout";
 import { boxOf, type CanvasNode, type CardNode } from "../adapt";
-import { familyColor, tintOf } from "../colors";
 import type { FarLines } from "./links";
 import type { Palette } from "./palette";
 import { farTitle, type Measure } from "./titles";
