@@ -46,7 +46,7 @@ export function followClipboard(): () => void {
 function isForGraph(event: ClipboardEvent): boolean {
   if (event.defaultPrevented || useUi.getState().view !== "graph") return false;
   if (isTextField(event.target) || isTextField(document.activeElement)) return false;
-  return document.querySelector("dialog[open]") === null;
+  return document.querySelector("[data-modal]") === null;
 }
 
 function take(event: ClipboardEvent, removes: boolean): void {

@@ -51,7 +51,7 @@ export default function GeneratePage() {
 
 /** An image that is pasted anywhere is taken; texts go where they are typed, and may have settings. */
 function paste(event: ClipboardEvent): void {
-  if (event.defaultPrevented || document.querySelector("dialog[open]") !== null) return;
+  if (event.defaultPrevented || document.querySelector("[data-modal]") !== null) return;
   const text = event.clipboardData?.getData("text/plain") ?? "";
   if (isParameters(text)) {
     offerParameters(text);

@@ -164,7 +164,7 @@ function useUndoKeys(): void {
     const press = (event: KeyboardEvent) => {
       const isUndo = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey);
       if (!isUndo || event.shiftKey || event.altKey || isText(event.target)) return;
-      if (document.querySelector("dialog[open], [data-menu]")) return;
+      if (document.querySelector("[data-modal], [data-menu]")) return;
       event.preventDefault();
       event.stopPropagation();
       void undoStep();

@@ -7,6 +7,7 @@ import { LIBRARIES } from "./libraries";
 /** Packages that go by another name, or come with one that is named. */
 const NAMES: Readonly<Record<string, string>> = {
   three: "three.js",
+  "@base-ui/react": "Base UI",
   "@xyflow/react": "React Flow",
   "@dagrejs/dagre": "dagre",
   "@msgpack/msgpack": "msgpack",

@@ -14,7 +14,7 @@ function copyBySelection(text: string): boolean {
   area.value = text;
   area.style.position = "fixed";
   area.style.opacity = "0";
-  (document.querySelector("dialog[open]") ?? document.body).append(area);
+  (document.querySelector("[data-modal]") ?? document.body).append(area);
   area.select();
   try {
     return document.execCommand("copy");

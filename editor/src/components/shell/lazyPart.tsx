@@ -14,18 +14,26 @@ const failed = new Set<() => void>();
 export function lazyPart<P extends object>(
   load: () => Promise<{ default: ComponentType<P> }>,
 ): ComponentType<P> {
-  const begin = () =>
-    lazy<ComponentType<P>>(() => reach().then(load).catch(fail)) as ComponentType<P>;
-  const fail = (cause: unknown): never => {
-    failed.add(() => {
+  const begin = () => lazy<ComponentType<P>>(() => fetchPart(load).catch(fail)) as ComponentType<P>;
+  const fail = (fault: unknown): never => {
+    tryAgainBy(() => {
       Part = begin();
     });
-    throw new PartFault("a part of the page couldn't be fetched", { cause });
+    throw fault;
   };
   let Part = begin();
   return function Fetched(props: P) {
     return <Part {...props} />;
   };
+}
+
+/** Fetch a module of the page; that it can't be fetched is a PartFault. */
+export function fetchPart<T>(load: () => Promise<T>): Promise<T> {
+  return reach()
+    .then(load)
+    .catch((cause: unknown) => {
+      throw new PartFault("a part of the page couldn't be fetched", { cause });
+    });
 }
 
 /**
@@ -36,6 +44,11 @@ async function reach(): Promise<void> {
   if (useConnection.getState().state === "lost") {
     await fetch(`${rootPath()}/favicon.svg`, { method: "HEAD", cache: "no-store" });
   }
+}
+
+/** Have `renew` called before what failed is shown next. */
+export function tryAgainBy(renew: () => void): void {
+  failed.add(renew);
 }
 
 /** Have parts that failed be fetched anew when they are shown next. */

@@ -6,6 +6,7 @@ export interface Library {
 
 export const LIBRARIES: readonly Library[] = [
   { name: "React Flow", licence: "MIT" },
+  { name: "Base UI", licence: "MIT" },
   { name: "React", licence: "MIT" },
   { name: "three.js", licence: "MIT" },
   { name: "Zustand", licence: "MIT" },

@@ -138,8 +138,8 @@ describe("keys on the page", () => {
     await user.keyboard("?");
     expect(useUi.getState().dialog?.name).toBe("shortcuts");
     useUi.getState().closeDialog();
-    const dialog = document.body.appendChild(document.createElement("dialog"));
-    dialog.setAttribute("open", "");
+    const dialog = document.body.appendChild(document.createElement("div"));
+    dialog.dataset.modal = "";
     await user.keyboard("?");
     expect(useUi.getState().dialog).toBeNull();
     dialog.remove();

@@ -6,7 +6,7 @@ import { useUi } from "@/store/ui";
 export function useShortcuts(): void {
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
-      if (document.querySelector("dialog[open], [data-menu], [data-captures-keys]")) return;
+      if (document.querySelector("[data-modal], [data-menu], [data-captures-keys]")) return;
       const command = commandFor(event);
       if (command === null || !isMeantHere(command.id)) return;
       if (run(command.id)) event.preventDefault();
@@ -36,7 +36,7 @@ const WITHOUT_GRAPH =
 /** What is typed before the search is drawn is for it, and not for what lies behind. */
 function hold(event: KeyboardEvent): void {
   const { dialog, openDialog } = useUi.getState();
-  if (dialog?.name !== "search" || document.querySelector("dialog[open]")) return;
+  if (dialog?.name !== "search" || document.querySelector("[data-modal]")) return;
   if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   event.stopPropagation();

@@ -28,12 +28,16 @@ function setUp() {
 }
 
 describe("a menu", () => {
-  it("opens by keyboard, and its items are gone through without those that can't be chosen", async () => {
+  it("opens by keyboard, and says what can't be chosen now without doing it", async () => {
     const { user, button, cut } = setUp();
     button.focus();
     await user.keyboard("{ArrowDown}");
     expect(screen.getByRole("menuitem", { name: /Cut/ })).toHaveFocus();
     await user.keyboard("{ArrowDown}");
+    const paste = screen.getByRole("menuitem", { name: "Paste" });
+    expect(paste).toHaveFocus();
+    expect(paste).toHaveAttribute("aria-disabled", "true");
+    await user.keyboard("{Enter}{ArrowDown}");
     expect(screen.getByRole("menuitemcheckbox", { name: "Snap" })).toHaveFocus();
     await user.keyboard("{Home}{Enter}");
     expect(cut).toHaveBeenCalledOnce();
@@ -45,9 +49,10 @@ describe("a menu", () => {
     button.focus();
     await user.keyboard("{ArrowDown}");
     const snap = screen.getByRole("menuitemcheckbox", { name: "Snap" });
-    fireEvent.pointerOver(snap, { pointerType: "mouse" });
+    fireEvent.mouseOver(snap);
+    fireEvent.mouseEnter(snap);
     expect(screen.getByRole("menuitem", { name: /Cut/ })).toHaveFocus();
-    fireEvent.pointerMove(snap, { pointerType: "mouse" });
+    await user.hover(snap);
     expect(snap).toHaveFocus();
   });
 

@@ -1,7 +1,9 @@
 import { Search, X } from "lucide-react";
 import {
+  type ComponentProps,
   type InputHTMLAttributes,
   type KeyboardEvent,
+  type ReactNode,
   type Ref,
   type TextareaHTMLAttributes,
   useLayoutEffect,
@@ -101,33 +103,38 @@ interface SearchProps {
   readonly className?: string | undefined;
   readonly onKeyDown?: (event: KeyboardEvent<HTMLInputElement>) => void;
   readonly ref?: Ref<HTMLInputElement>;
+  /** Draws the field itself, where it is a part of something else. */
+  readonly input?: (field: ComponentProps<"input">) => ReactNode;
 }
+
+const AUTOFOCUS = { "data-autofocus": "" };
 
 /** A field to search with; Escape clears it first. */
 export function SearchField(props: SearchProps) {
   const { value, onChange, label, placeholder, autoFocus, className, onKeyDown, ref } = props;
+  const { input = (field) => <input {...field} /> } = props;
   return (
     <div className={cx(styles.search, className)}>
       <Search aria-hidden size={14} className={styles.lens} />
-      <input
-        ref={ref}
-        type="search"
-        autoComplete="off"
-        spellCheck={false}
-        aria-label={label}
-        placeholder={placeholder ?? label}
-        value={value}
-        data-autofocus={autoFocus ? "" : undefined}
-        className={styles.field}
-        onChange={(event) => onChange(event.target.value)}
-        onKeyDown={(event) => {
+      {input({
+        ref,
+        type: "search",
+        autoComplete: "off",
+        spellCheck: false,
+        "aria-label": label,
+        placeholder: placeholder ?? label,
+        value,
+        ...(autoFocus ? AUTOFOCUS : {}),
+        className: styles.field,
+        onChange: (event) => onChange(event.target.value),
+        onKeyDown: (event) => {
           onKeyDown?.(event);
           if (event.key !== "Escape" || value === "" || event.defaultPrevented) return;
           event.preventDefault();
           event.stopPropagation();
           onChange("");
-        }}
-      />
+        },
+      })}
       {value !== "" && (
         <IconButton icon={X} size="s" label={t("ui.clear")} onClick={() => onChange("")} />
       )}

@@ -1,12 +1,12 @@
 /**
  * Tooltips without a component for each: any element says its text in `data-tip`, and one layer for
- * the whole page shows it. A graph has thousands of ports; this costs them an attribute.
+ * the whole page shows it. A graph has thousands of ports; this costs them an attribute, where the
+ * kit's own trigger would cost each of them a component with its listeners.
  */
-import { cloneElement, type ReactElement, useEffect, useRef, useState } from "react";
-import { createPortal } from "react-dom";
-import { keyText } from "@/commands/keys";
-import styles from "./Tooltip.module.css";
-import { useFloating } from "./useFloating";
+import { cloneElement, type ReactElement, useEffect, useState } from "react";
+import { late } from "./late";
+
+const TooltipPopup = late((kit) => kit.TooltipPopup);
 
 interface TipProps {
   readonly "data-tip": string;
@@ -31,13 +31,12 @@ export function Tooltip({ text, keys, children }: TooltipProps) {
 const DELAY = 450;
 /** After one was shown, the next ones come at once for a while. */
 const WARM = 300;
-const ID = "tooltip";
 
 /** Shows the tooltip of what is pointed at or focused by keyboard. Once a page. */
 export function TooltipLayer() {
   const [target, setTarget] = useState<HTMLElement | null>(null);
   useEffect(() => followTargets(setTarget), []);
-  return target ? <Bubble key={target.dataset.tip} target={target} /> : null;
+  return target ? <TooltipPopup key={target.dataset.tip} target={target} /> : null;
 }
 
 function followTargets(show: (target: HTMLElement | null) => void): () => void {
@@ -88,29 +87,4 @@ function followTargets(show: (target: HTMLElement | null) => void): () => void {
 
 function tipped(target: EventTarget | null): HTMLElement | null {
   return target instanceof Element ? target.closest<HTMLElement>("[data-tip]") : null;
-}
-
-function Bubble({ target }: { readonly target: HTMLElement }) {
-  const box = useRef<HTMLDivElement>(null);
-  const side = target.dataset.tipSide === "right" ? "right" : "bottom";
-  const style = useFloating(box, target, { side, align: "center", gap: 7 });
-  const text = target.dataset.tip ?? "";
-  const [first = "", ...rest] = text.split("\n");
-  const names = text === target.getAttribute("aria-label");
-  useEffect(() => {
-    if (names || target.hasAttribute("aria-describedby")) return;
-    target.setAttribute("aria-describedby", ID);
-    return () => target.removeAttribute("aria-describedby");
-  }, [names, target]);
-  // A modal dialog lies above everything that is outside it.
-  return createPortal(
-    <div ref={box} id={ID} role="tooltip" className={styles.tip} style={style}>
-      <span className={rest.length > 0 ? styles.title : undefined}>{first}</span>
-      {target.dataset.tipKeys && (
-        <kbd className={styles.keys}>{keyText(target.dataset.tipKeys)}</kbd>
-      )}
-      {rest.length > 0 && <div className={styles.rest}>{rest.join("\n")}</div>}
-    </div>,
-    target.closest("dialog") ?? document.body,
-  );
 }

@@ -41,7 +41,6 @@ export { ContextMenu, Menu, MenuButton } from "./Menu";
 export type { MenuEntry, MenuItem } from "./menuTypes";
 export { NumberField, type NumberFieldProps } from "./NumberField";
 export type { Option } from "./options";
-export { useOverlayRoot } from "./overlay";
 export { Popover } from "./Popover";
 export { Progress, Spinner } from "./Progress";
 export { Select } from "./Select";

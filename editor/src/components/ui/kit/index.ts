@@ -1,0 +1,6 @@
+/** The parts that are fetched when they are first needed; see ../late.tsx. */
+export { ComboboxPopup } from "./ComboboxPopup";
+export { DialogPopup } from "./DialogPopup";
+export { MenuPopup } from "./MenuPopup";
+export { PopoverPopup } from "./PopoverPopup";
+export { TooltipPopup } from "./TooltipPopup";
