@@ -38,9 +38,11 @@ export function DialogPopup(props: DialogProps) {
     (popup: HTMLElement | null) => {
       if (popup === null) return;
       const release = keepFocus(popup); // before it takes the focus
+      const uncover = coverGraph();
       const giveBack = focus(popup);
       return () => {
         release();
+        uncover();
         giveBack?.();
       };
     },
@@ -76,6 +78,18 @@ export function DialogPopup(props: DialogProps) {
       </Dialog.Portal>
     </Dialog.Root>
   );
+}
+
+/**
+ * Take the graph from screen readers and the search of the browser, too: the kit leaves what says
+ * by itself that it changes, and each card does. Returns what ends this.
+ */
+function coverGraph(): () => void {
+  const covered = document.querySelectorAll("main:not([inert])");
+  for (const main of covered) main.toggleAttribute("inert", true);
+  return () => {
+    for (const main of covered) main.toggleAttribute("inert", false);
+  };
 }
 
 /** Of dialogs that know nothing of each other, Escape closes the one that opened last. */

@@ -3,4 +3,5 @@ export { ComboboxPopup } from "./ComboboxPopup";
 export { DialogPopup } from "./DialogPopup";
 export { MenuPopup } from "./MenuPopup";
 export { PopoverPopup } from "./PopoverPopup";
+export { TabbedPart } from "./Tabs";
 export { TooltipPopup } from "./TooltipPopup";
