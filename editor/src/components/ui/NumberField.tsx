@@ -25,6 +25,8 @@ export interface NumberFieldProps extends Bounds {
  *
  * What is typed counts when Enter is pressed or the field is left, so that "1" on the way to "1024"
  * changes nothing.
+ *
+ * Not the kit's number field: that one refuses every character that no number has, so no sums.
  */
 export function NumberField(props: NumberFieldProps) {
   const { value, onChange, onClear, id, label, suffix, placeholder, disabled, invalid } = props;

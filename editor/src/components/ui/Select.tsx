@@ -15,7 +15,13 @@ interface SelectProps {
   readonly className?: string | undefined;
 }
 
-/** The browser's own list, for a handful of options: best on touch and with screen readers. */
+/**
+ * The browser's own list, for a handful of options: best on touch and with screen readers, and
+ * typed letters choose while it is closed. More options are a Combobox, which has a search.
+ *
+ * Not the kit's: a graph shows hundreds of these before the kit is there, and one that changed into
+ * the kit's as somebody begins to type would lose the focus.
+ */
 export function Select(props: SelectProps) {
   const { value, onChange, options, id, label, disabled, invalid, describedBy, className } = props;
   return (

@@ -16,6 +16,10 @@ interface SliderProps {
   readonly className?: string | undefined;
 }
 
+/**
+ * The browser's own slider: the kit's draws one over the same element, but that takes no id, so
+ * that no label names it.
+ */
 export function Slider(props: SliderProps) {
   const { value, onChange, onCommit, min, max, step, id, label, disabled, className } = props;
   const share = max > min ? (Math.min(max, Math.max(min, value)) - min) / (max - min) : 0;

@@ -12,6 +12,7 @@ interface ToggleProps {
   readonly className?: string | undefined;
 }
 
+/** A switch is a button with a role: the kit's adds a hidden field to each, of which cards have many. */
 export function Toggle({
   checked,
   onChange,

@@ -1,6 +1,7 @@
 /**
  * The parts every screen is made of. Each takes plain props, knows no store and no words of its own
- * except through t("ui.…"). Colours and distances come from theme/tokens.css.
+ * except through t("ui.…"). Colours and distances come from theme/tokens.css. What opens over the
+ * page is built on Base UI (kit/) and fetched when somebody begins to use the page (late.tsx).
  *
  * Actions
  *   <Button variant="primary|secondary|ghost|danger" size="m|s" icon={Play} onClick>Run</Button>
@@ -10,7 +11,7 @@
  *   <ContextMenu items at={{x,y}} onClose label />                            null `at`: shows nothing
  *   commandItems(["edit.undo", "-", …], context): MenuEntry[]                 from commands, keys shown
  * Overlays
- *   <Dialog title onClose size="s|m|l|full" footer? padded?>…</Dialog>        native <dialog>, modal
+ *   <Dialog title onClose size="s|m|l|full" footer? padded?>…</Dialog>        modal
  *   <Popover anchor={element} onClose side="bottom" align="start" label>…</Popover>
  *   <Tooltip text keys?><button/></Tooltip>  or spread {...tip(text, keys)} on any element
  * Fields (all controlled; `id` ties them to a <label>; `label` names them where there is none)
