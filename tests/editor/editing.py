@@ -288,26 +288,26 @@ class Editor:
         """Wait until the graph is on the canvas, and takes mouse and keys."""
         expect(self.page.locator("main[data-ready]:not([data-moving])")).to_be_visible()
 
-    # -- parts of the page
+    # -- parts of the page; a dialog hides what lies behind it from screen readers
 
     @property
     def top(self) -> Locator:
         """The bar with the menus, the tabs and the button that runs."""
-        return self.page.get_by_role("banner")
+        return self.page.get_by_role("banner", include_hidden=True)
 
     @property
     def status(self) -> Locator:
         """The line at the bottom."""
-        return self.page.get_by_role("contentinfo")
+        return self.page.get_by_role("contentinfo", include_hidden=True)
 
     @property
     def canvas(self) -> Locator:
-        return self.page.get_by_role("main", name="Graph", exact=True)
+        return self.page.get_by_role("main", name="Graph", exact=True, include_hidden=True)
 
     @property
     def tabs(self) -> Locator:
         """Tabs of the open workflows."""
-        return self.top.get_by_role("tab")
+        return self.top.get_by_role("tab", include_hidden=True)
 
     @property
     def tab(self) -> Locator:
@@ -317,11 +317,12 @@ class Editor:
     @property
     def cards(self) -> Locator:
         """All nodes of the graph that is shown."""
-        return self.canvas.get_by_role("article")
+        return self.canvas.get_by_role("article", include_hidden=True)
 
     def card(self, name: str) -> Locator:
         """The node of a name."""
-        return self.canvas.get_by_role("group", name=re.compile(rf", {re.escape(name)}$"))
+        ending = re.compile(rf", {re.escape(name)}$")
+        return self.canvas.get_by_role("group", name=ending, include_hidden=True)
 
     def field(self, node: str, label: str) -> Locator:
         """An input's widget within a card."""

@@ -39,6 +39,9 @@ def away(editor: Editor, server: Server) -> Iterator[None]:
 def test_parts_come_with_the_server_and_no_work_is_lost(editor: Editor, server: Server) -> None:
     editor.fill("positive", "Text", "a medlar")
     panel, fault = editor.panel("History"), editor.dialog("Error")
+    # Dialogs came with the first move of the pointer, so that one can say what went wrong.
+    editor.page.get_by_role("button", name="Zoom in").hover()
+    expect(editor.page.get_by_role("tooltip")).to_be_visible()
     with away(editor, server):
         editor.page.get_by_role("button", name="History").first.click()
         expect(panel.get_by_role("alert")).to_contain_text(AWAY)

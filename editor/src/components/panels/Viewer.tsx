@@ -48,7 +48,6 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
   useEffect(() => {
     if (!isComparing) fit();
   }, [digest, isComparing]);
-  useEffect(() => body.current?.focus(), []);
   if (shown === undefined) return null;
   const canZoom = isZoomed(shown) && (second === null || isZoomed(second));
 
@@ -122,7 +121,7 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
         />
       }
     >
-      <div ref={body} className={styles.body} tabIndex={-1}>
+      <div ref={body} data-autofocus="" className={styles.body} tabIndex={-1}>
         <div className={styles.main}>
           <Stage
             zoom={zoom}

@@ -1,6 +1,7 @@
 /** One field for everything: commands, what is in the workflow, node types, workflows, results. */
 import {
   type KeyboardEvent,
+  useCallback,
   useDeferredValue,
   useEffect,
   useId,
@@ -57,8 +58,12 @@ export default function SearchBox({ kind, typed, onClose }: Props) {
   );
   useEffect(() => {
     if (typed) setQuery(typed);
-    else field.current?.select();
   }, [typed]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is looked for again is chosen once, to be typed over
+  const begin = useCallback((input: HTMLInputElement | null) => {
+    field.current = input;
+    if (!typed) input?.select();
+  }, []);
   const choose = (hit: Hit | undefined) => {
     if (!hit) return;
     onClose();
@@ -90,7 +95,7 @@ export default function SearchBox({ kind, typed, onClose }: Props) {
       className={styles.dialog ?? ""}
     >
       <TextField
-        ref={field}
+        ref={begin}
         value={query}
         label={t("search.title")}
         placeholder={t(only === null ? "search.hint" : `search.hint.${only}`)}

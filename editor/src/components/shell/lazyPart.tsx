@@ -16,7 +16,7 @@ export function lazyPart<P extends object>(
 ): ComponentType<P> {
   const begin = () => lazy<ComponentType<P>>(() => fetchPart(load).catch(fail)) as ComponentType<P>;
   const fail = (fault: unknown): never => {
-    tryAgainBy(() => {
+    failed.add(() => {
       Part = begin();
     });
     throw fault;
@@ -44,11 +44,6 @@ async function reach(): Promise<void> {
   if (useConnection.getState().state === "lost") {
     await fetch(`${rootPath()}/favicon.svg`, { method: "HEAD", cache: "no-store" });
   }
-}
-
-/** Have `renew` called before what failed is shown next. */
-export function tryAgainBy(renew: () => void): void {
-  failed.add(renew);
 }
 
 /** Have parts that failed be fetched anew when they are shown next. */

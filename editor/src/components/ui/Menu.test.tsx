@@ -75,6 +75,13 @@ describe("a menu", () => {
     expect(left).toHaveBeenCalledOnce();
   });
 
+  it("closes by its button, too", async () => {
+    const { user, button } = setUp();
+    await user.click(button);
+    await user.click(button);
+    expect(screen.queryByRole("menu")).toBeNull();
+  });
+
   it("closes on a press elsewhere", async () => {
     const { user, button } = setUp();
     await user.click(button);

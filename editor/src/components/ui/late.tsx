@@ -4,38 +4,34 @@
  * the first sign of somebody: a moved pointer or a key. By the first click it is there.
  */
 import { type ComponentType, useSyncExternalStore } from "react";
-import { fetchPart, tryAgainBy } from "@/components/shell/lazyPart";
+import { fetchPart } from "@/components/shell/lazyPart";
+import { useConnection } from "@/store/connection";
 
 type Kit = typeof import("./kit");
 
-interface Fetched {
-  readonly kit?: Kit;
-  readonly fault?: unknown;
-}
-
-let fetched: Fetched = {};
+let kit: Kit | null = null;
 let fetching: Promise<void> | null = null;
 const users = new Set<() => void>();
 
-/** Fetch the kit, once. A failure is shown where a part is used, and tried again from there. */
+/** Fetch the kit, once; again when it is next needed, or the server is back, if that failed. */
 export function loadKit(): Promise<void> {
-  const settle = (outcome: Fetched) => {
-    fetched = outcome;
-    for (const draw of users) draw();
-  };
-  const fail = (fault: unknown) => {
-    tryAgainBy(() => {
-      [fetched, fetching] = [{}, null];
+  fetching ??= fetchPart(() => import("./kit"))
+    .then((parts) => {
+      kit = parts;
+      for (const draw of users) draw();
+    })
+    .finally(() => {
+      if (kit === null) fetching = null;
     });
-    settle({ fault });
-  };
-  fetching ??= fetchPart(() => import("./kit")).then((kit) => settle({ kit }), fail);
   return fetching;
 }
 
 const begin = () => void loadKit();
 for (const sign of ["pointermove", "pointerdown", "keydown"])
   document.addEventListener(sign, begin, { once: true, capture: true, passive: true });
+useConnection.subscribe((now, before) => {
+  if (now.state === "open" && before.state !== "open" && kit === null && users.size > 0) begin();
+});
 
 function subscribe(draw: () => void): () => void {
   users.add(draw);
@@ -46,10 +42,9 @@ function subscribe(draw: () => void): () => void {
 /** A part of the kit, which shows nothing until the kit is there. */
 export function late<P extends object>(pick: (kit: Kit) => ComponentType<P>): ComponentType<P> {
   return function Late(props: P) {
-    const { kit, fault } = useSyncExternalStore(subscribe, () => fetched);
-    if (fault !== undefined) throw fault;
-    if (kit === undefined) return null;
-    const Part = pick(kit);
+    const parts = useSyncExternalStore(subscribe, () => kit);
+    if (parts === null) return null;
+    const Part = pick(parts);
     return <Part {...props} />;
   };
 }

@@ -64,11 +64,11 @@ export function DialogPopup(props: DialogProps) {
             className={cx(styles.dialog, styles[size], className)}
             onKeyDown={props.onKeyDown}
           >
-            <header className={bare ? styles.hidden : styles.header}>
+            <div className={bare ? styles.hidden : styles.header}>
               <Dialog.Title className={styles.title}>{title}</Dialog.Title>
               {actions}
               {!bare && <IconButton icon={X} label={t("ui.close")} onClick={onClose} />}
-            </header>
+            </div>
             <div data-body="" className={cx(styles.body, padded && styles.padded)}>
               {children}
             </div>

@@ -23,11 +23,16 @@ function atPoint(point: { readonly x: number; readonly y: number }) {
   return virtual;
 }
 
-/** The kit's `onOpenChange`. A press on the anchor is the anchor's, which may close it itself. */
+/**
+ * The kit's `onOpenChange`. A press on the anchor is the anchor's, which may close it itself; the
+ * press takes the focus there before it is a click.
+ */
 export function closingBy(anchor: Anchor, onClose: () => void) {
+  const isOnAnchor = ({ type, target, relatedTarget }: Partial<FocusEvent>) => {
+    const at = type === "focusout" ? relatedTarget : target;
+    return anchor instanceof Element && at instanceof Node && anchor.contains(at);
+  };
   return (isOpen: boolean, { event }: { readonly event: Event }): void => {
-    const isOnAnchor = anchor instanceof Element && anchor.contains(event.target as Node);
-    const isPress = event.type !== "keydown";
-    if (!isOpen && !(isPress && isOnAnchor)) onClose();
+    if (!isOpen && (event.type === "keydown" || !isOnAnchor(event))) onClose();
   };
 }
