@@ -110,5 +110,6 @@ function startOf(dialog: HTMLElement): HTMLElement {
   return asked ?? first ?? dialog;
 }
 
+/** A chosen tab is asked for by its role: the kit lets it take the focus a moment later. */
 const FOCUSABLE =
-  "button:not(:disabled):not([tabindex='-1']), input:not(:disabled):not([hidden]), select, textarea, a[href], [tabindex='0']";
+  "[role=tab][aria-selected=true], button:not(:disabled):not([tabindex='-1']), input:not(:disabled):not([hidden]), select, textarea, a[href], [tabindex='0']";
