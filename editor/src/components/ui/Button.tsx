@@ -2,7 +2,7 @@ import type { LucideIcon } from "lucide-react";
 import type { ButtonHTMLAttributes, Ref } from "react";
 import styles from "./Button.module.css";
 import { cx } from "./cx";
-import { tip } from "./Tooltip";
+import { tip } from "./tip";
 
 export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   readonly variant?: "primary" | "secondary" | "ghost" | "danger";

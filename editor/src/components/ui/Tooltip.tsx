@@ -3,30 +3,10 @@
  * the whole page shows it. A graph has thousands of ports; this costs them an attribute, where the
  * kit's own trigger would cost each of them a component with its listeners.
  */
-import { cloneElement, type ReactElement, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import { late } from "./late";
 
 const TooltipPopup = late((kit) => kit.TooltipPopup);
-
-interface TipProps {
-  readonly "data-tip": string;
-  readonly "data-tip-keys"?: string;
-}
-
-/** Props that give any element a tooltip. Lines are kept; the first may be made a title with "\n". */
-export function tip(text: string, keys?: string): TipProps {
-  return keys === undefined ? { "data-tip": text } : { "data-tip": text, "data-tip-keys": keys };
-}
-
-interface TooltipProps {
-  readonly text: string;
-  readonly keys?: string;
-  readonly children: ReactElement<object>;
-}
-
-export function Tooltip({ text, keys, children }: TooltipProps) {
-  return cloneElement(children, tip(text, keys));
-}
 
 const DELAY = 450;
 /** After one was shown, the next ones come at once for a while. */

@@ -51,5 +51,6 @@ export { Tabs } from "./Tabs";
 export { SearchField, TextArea, TextField } from "./TextField";
 export { type Toast, Toasts } from "./Toasts";
 export { Toggle } from "./Toggle";
-export { Tooltip, TooltipLayer, tip } from "./Tooltip";
+export { TooltipLayer } from "./Tooltip";
+export { Tooltip, tip } from "./tip";
 export { VirtualList } from "./VirtualList";
