@@ -7,7 +7,7 @@ import { Kbd, Popover } from "@/components/ui";
 import { t } from "@/i18n";
 import { colorOf } from "@/model/compat";
 import { portsFor } from "@/model/search";
-import type { NodeSpec, NodeTypes } from "@/model/spec";
+import { categoryOf, type NodeSpec, type NodeTypes } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
 import { favouriteTypes, toggleFavourite, useFavourites } from "@/store/favourites";
@@ -253,7 +253,7 @@ function HitRow({ types, hit, active, onStar }: HitProps) {
           </span>
           <small>{spec.summary}</small>
         </span>
-        <span className={styles.category}>{spec.category}</span>
+        <span className={styles.category}>{categoryOf(spec)}</span>
         <Star spec={spec} onToggle={onStar} />
       </div>
     </>
