@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Literal, NamedTuple
 
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.spec import NodeSpec
+from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.errors import InvalidFile
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import LARGEST, TRANSLATIONS, Stamp, stamp_of
@@ -36,7 +36,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}")
 _GAP = re.compile(r"(\n[ \t]*\n\s*)")
 
 
-class Message(NamedTuple):
+class SourceText(NamedTuple):
     """A text of a node type.
 
     Attributes:
@@ -55,20 +55,21 @@ Messages = Mapping[tuple[Kind, str], str]
 NO_MESSAGES: Messages = {}
 
 
-def messages_of(spec: NodeSpec) -> Iterator[Message]:
+def messages_of(spec: NodeSpec) -> Iterator[SourceText]:
     """The texts of a node type that can be translated: names, and help in paragraphs."""
     if spec.label:
-        yield Message(spec.label, "node name", spec.type)
+        yield SourceText(spec.label, "node name", spec.type)
     for part in category_parts(spec.category):
-        yield Message(part, "category", spec.type)
+        yield SourceText(part, "category", spec.type)
     for paragraph in (spec.summary, *paragraphs(spec.help)):
         if paragraph:
-            yield Message(paragraph, "", spec.type)
-    for port in (*spec.inputs, *spec.outputs):
+            yield SourceText(paragraph, "", spec.type)
+    ports: list[InputSpec | OutputSpec] = [*spec.inputs, *spec.outputs]
+    for port in ports:
         source = f"{spec.type}.{port.name}"
-        yield Message(port_words(port.name), "port name", source)
+        yield SourceText(port_words(port.name), "port name", source)
         for paragraph in paragraphs(port.help):
-            yield Message(paragraph, "", source)
+            yield SourceText(paragraph, "", source)
 
 
 def category_parts(category: str) -> list[str]:
@@ -127,7 +128,7 @@ def parse_messages(data: bytes, name: str) -> Messages:
     except Exception as error:  # noqa: BLE001 - of bad files, Babel raises errors of many kinds
         raise InvalidFile(
             f"`{name}` is not a gettext file",
-            expected="messages in UTF-8, each a `msgid` and a `msgstr`",
+            expected="messages in UTF-8, each a msgid and a msgstr",
             given=str(error)[:200],
             hint="`msgfmt --check` names the line",
         ) from None

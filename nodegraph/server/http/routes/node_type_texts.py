@@ -94,7 +94,8 @@ def type_names(types: DeclaredTypes, language: str) -> dict[str, Any]:
             shown = translation.text(spec.pack, "category", part)
             if shown != part:
                 categories.setdefault(part, shown)
-        for port in (*spec.inputs, *spec.outputs):
+        ports_of: list[InputSpec | OutputSpec] = [*spec.inputs, *spec.outputs]
+        for port in ports_of:
             words = port_words(port.name)
             shown = translation.text(spec.pack, "port name", words)
             if shown != words:
