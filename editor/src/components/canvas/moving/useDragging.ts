@@ -38,6 +38,7 @@ export function useDragging(
   scene: () => Scene,
   moves: () => ReadonlyMap<string, Point>,
   setLocal: SetLocal,
+  change: (changes: readonly NodeChange<CanvasNode>[]) => void,
 ) {
   const drag = useRef<Drag | null>(null);
   const pressed = useRef<Point | null>(null);
@@ -48,8 +49,18 @@ export function useDragging(
     window.addEventListener("pointerdown", note, true);
     return () => window.removeEventListener("pointerdown", note, true);
   }, []);
-  return useMemo(
-    () => ({
+  return useMemo(() => {
+    /** The changes with those of what follows. */
+    const along = (changes: readonly NodeChange<CanvasNode>[]) => {
+      if (drag.current === null) return changes;
+      const { copies, lead } = drag.current;
+      const all = withFollowers(drag.current, withLead(changes, lead));
+      const found = copies ? ofCopies(copies, all) : all;
+      setDraggedPoints(placesOf(found));
+      return found;
+    };
+    return {
+      along,
       start: (
         event: { readonly altKey?: boolean },
         node: CanvasNode,
@@ -58,15 +69,10 @@ export function useDragging(
         const lead = leadOf(pressed.current, event, canvasPoint, grid());
         const dragged = nodes.length > 0 ? nodes : [node];
         drag.current = { ...begun(scene(), dragged, event.altKey === true), lead };
-      },
-      /** The changes with those of what follows. */
-      along: (changes: readonly NodeChange<CanvasNode>[]): readonly NodeChange<CanvasNode>[] => {
-        if (drag.current === null) return changes;
-        const { copies, lead } = drag.current;
-        const all = withFollowers(drag.current, withLead(changes, lead));
-        const found = copies ? ofCopies(copies, all) : all;
-        setDraggedPoints(placesOf(found));
-        return found;
+        // The library moves nothing before the next event, which also brings items to the grid.
+        const { starts } = drag.current;
+        if (grid() === null && (lead.x !== 0 || lead.y !== 0))
+          change(along([...starts].map(([id, { x, y }]) => movedTo(id, { x, y }))));
       },
       move: (_event: unknown, node: CanvasNode) => {
         if (drag.current?.loose !== node.id) return;
@@ -86,9 +92,12 @@ export function useDragging(
         setLocal((local) => ({ ...local, moves: new Map() }));
         setDraggedPoints(new Map());
       },
-    }),
-    [scene, moves, setLocal],
-  );
+    };
+  }, [scene, moves, setLocal, change]);
+}
+
+function movedTo(id: string, position: Point): NodeChange<CanvasNode> {
+  return { id, type: "position", position, dragging: true };
 }
 
 /** The grid that cards lie on; null for none. */
@@ -130,12 +139,7 @@ function withFollowers(
     const from = drag.starts.get(change.id);
     if (!from) continue;
     const by = { x: change.position.x - from.x, y: change.position.y - from.y };
-    const moved = [...shifted(drag.followers, by)].map(([id, position]) => ({
-      id,
-      type: "position" as const,
-      position: { ...position },
-      dragging: true,
-    }));
+    const moved = [...shifted(drag.followers, by)].map(([id, at]) => movedTo(id, { ...at }));
     return [...changes, ...moved];
   }
   return changes;
