@@ -17,6 +17,7 @@ SCRIPTS = (
     "samplers",
     "stubs",
     "nodes",
+    "translations",
     "cli",
     "blocking_client",
     "usage",

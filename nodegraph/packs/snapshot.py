@@ -26,6 +26,8 @@ EXAMPLES = "examples"
 """Folder of a pack with a workflow and an image for each node type, which show it and no more."""
 SCRIPTS = ("widgets", "panels")
 """Folders of a pack with the scripts of what it brings into the editor."""
+TRANSLATIONS = "translations"
+"""Folder of a pack with the texts of its node types in other languages."""
 _SETTLED = 2 * 10**9
 """Nanoseconds after which a file's times tell of any later change, on every file system."""
 _NAMES = re.compile(rb"""["']([\w\-. /]{1,200})["']""")
@@ -134,7 +136,11 @@ def _of_folder(root: str) -> Listing:
     watched: dict[str, Stamp | None] = {}
     # A node gives the same whatever shows what it does, or edits its inputs; and of what shows it
     # there may be hundreds.
-    shown = {EXAMPLES: (".pyc", ".json", ".webp"), **dict.fromkeys(SCRIPTS, (".pyc", ".js"))}
+    shown = {
+        EXAMPLES: (".pyc", ".json", ".webp"),
+        TRANSLATIONS: (".pyc", ".po"),
+        **dict.fromkeys(SCRIPTS, (".pyc", ".js")),
+    }
     of_folder = {os.path.join(root, name): ends for name, ends in shown.items()}  # noqa: PTH118
     for folder, inner, names in os.walk(root):
         inner[:] = [name for name in inner if not name.startswith((".", "__pycache__"))]

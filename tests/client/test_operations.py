@@ -176,6 +176,7 @@ NO_CALLS = {
     "get_node_type_example": "for the help of editors; `nodegraph new --example` writes it",
     "list_compact_node_types": "for the editor; this one reads all of each type",
     "list_node_type_help": "for the same",
+    "list_node_type_names": "for the same; workflows have the English names",
     "list_node_type_summaries": "for clients of other kinds; this one reads all of them, packed",
     "get_node_type_picture": "for the help of editors; it lies in the pack",
     "get_node_type_example_file": "for editors that open an example; it lies in the pack",

@@ -256,3 +256,22 @@ def noted(chain: Editor, text: str) -> Locator:
     chain.page.keyboard.press("ControlOrMeta+Enter")
     expect(note.get_by_role("textbox")).to_have_count(0)
     return note
+
+
+def test_a_dragged_card_goes_as_far_as_the_pointer(chain: Editor) -> None:
+    """Also where the first event that moves it comes late, as on a busy machine."""
+    before = box_of(chain.card("save"))
+    x, y = before["x"] + 90, before["y"] + 12
+    mouse = chain.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + 40, y + 64)
+
+    def moved() -> bool:
+        now = box_of(chain.card("save"))
+        return abs(now["x"] - before["x"] - 40) < 2 and abs(now["y"] - before["y"] - 64) < 2
+
+    eventually(moved)
+    mouse.move(x + 60, y + 80)
+    mouse.up()
+    eventually(lambda: abs(box_of(chain.card("save"))["y"] - before["y"] - 80) < 2)

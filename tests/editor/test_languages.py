@@ -184,3 +184,34 @@ def test_a_language_that_is_chosen_is_kept_and_whole(editor: Editor) -> None:
     editor.page.reload()
     expect(editor.page.locator("html")).to_have_attribute("lang", "ja")
     Translated(editor, "ja").everything()
+
+
+def test_node_types_are_shown_and_found_in_the_language(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    editor = new_browser(server, locale="de-AT")
+    page = editor.page
+    page.goto("/")
+    shown = Translated(editor, "de")
+    shown.tour()
+    editor.drawn()
+    for words in ("bild laden", "load image"):
+        page.keyboard.press("ControlOrMeta+k")
+        dialog = page.get_by_role("dialog", name=shown.words["search.title"])
+        dialog.get_by_role("combobox").fill(words)
+        kinds = dialog.get_by_role("option").filter(has_text="Bild laden")
+        expect(kinds.first).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+    page.keyboard.press("ControlOrMeta+k")
+    dialog = page.get_by_role("dialog", name=shown.words["search.title"])
+    dialog.get_by_role("combobox").fill("load image")
+    dialog.get_by_role("option").filter(has_text="Bild laden").first.click()
+    card = editor.card("load_image")
+    expect(card.locator("header")).to_contain_text("Bild laden")
+    # English again, at once, and the node has the same name as ever.
+    page.keyboard.press("ControlOrMeta+,")
+    settings = page.get_by_role("dialog", name=shown.words["settings.title"])
+    settings.get_by_role("tab", name=shown.words["settings.language"]).click()
+    settings.get_by_role("combobox").first.select_option("English")
+    expect(card.locator("header")).to_contain_text("Load image")

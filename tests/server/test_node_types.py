@@ -280,6 +280,68 @@ def test_the_compact_list_and_the_help_are_together_the_whole_list(server: Hoste
     )
 
 
+def test_names_and_help_are_sent_in_a_language(server: Hosted) -> None:
+    names = server.client.get("/node-types/names", params={"language": "de"})
+    found = names.json()
+    assert found["language"] == "de"
+    assert (found["types"]["LoadImage"], found["categories"]["image"]) == ("Bild laden", "Bild")
+    assert found["ports"][""]["image"] == "Bild"
+    # A pack without translations has the common names of ports.
+    assert "sums:Sum" not in found["types"]
+    english = server.client.get("/node-types/help").json()["items"]
+    german = server.client.get("/node-types/help", params={"language": "de"}).json()["items"]
+    assert german.keys() == english.keys()
+    guider, other = german["AdaptiveGuider"], english["AdaptiveGuider"]
+    assert guider["tags"] == other["tags"]
+    assert guider["inputs"].keys() == other["inputs"].keys()
+    assert guider["summary"].startswith("Adaptive Guidance: ")
+    assert guider["inputs"]["positive"] != other["inputs"]["positive"]
+    assert german["sums:Sum"] == english["sums:Sum"]
+    for language in ("tlh", "en", "xx-Yyyy-ZZ"):
+        query = {"language": language}
+        nothing = {"language": "en", "types": {}, "categories": {}, "ports": {}}
+        assert server.client.get("/node-types/names", params=query).json() == nothing
+        assert server.client.get("/node-types/help", params=query).json()["items"] == english
+
+
+def test_texts_of_languages_have_tags_of_their_own(server: Hosted) -> None:
+    tags = set()
+    for path in ("/node-types/names?language=de", "/node-types/names?language=ja"):
+        answer = server.client.get(path)
+        known = {"If-None-Match": answer.headers["etag"]}
+        assert server.client.get(path, headers=known).status_code == 304
+        tags.add(answer.headers["etag"])
+        packed = server.client.get(path, headers={"Accept-Encoding": "br"})
+        assert packed.headers["content-encoding"] == "br"
+        assert packed.json() == answer.json()
+    assert len(tags) == 2
+    assert server.client.get("/node-types/names").status_code == 422
+    assert server.client.get(f"/node-types/names?language={'x' * 36}").status_code == 422
+
+
+def test_a_pack_brings_translations_that_are_reread_when_they_change(
+    home: Path, hosting: Callable[..., Any]
+) -> None:
+    file = home / "packs" / "tints" / "translations" / "fr.po"
+    file.parent.mkdir(parents=True)
+    code = "from nodegraph import node\n\n@node\ndef Tint(a: int) -> int:\n    return a\n"
+    file.parents[1].joinpath("nodes.py").write_text(code)
+    assert read_pack(home, "tints") == ["tints:Tint"]
+    message = 'msgctxt "node name"\nmsgid "Tint"\nmsgstr "{}"\n'
+    for label in ("Teinte", "Nuance"):
+        file.write_text(message.format(label), encoding="utf-8")
+        with hosting() as server:
+            found = server.client.get("/node-types/names", params={"language": "fr"}).json()
+            assert found["types"]["tints:Tint"] == label
+            assert server.services.node_types.now.is_unchanged()
+            file.write_text("nonsense")
+            assert not server.services.node_types.now.is_unchanged()
+    with hosting() as server:
+        listed = server.client.get("/node-types/compact").json()
+        assert any("pack `tints`" in each and "gettext" in each for each in listed["problems"])
+        assert "tints:Tint" in {item["type"] for item in listed["items"]}
+
+
 def test_examples_are_served_with_their_pictures_and_files(server: Hosted) -> None:
     example = listed(server)["ResizeImage"]["example"]
     assert example["needs"] == ["apple.png"]

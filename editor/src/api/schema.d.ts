@@ -1093,6 +1093,22 @@ export interface NodeTypeList {
   items: NodeType[];
 }
 
+/**
+ * Names of node types, categories and ports in a language, to be shown.
+ *
+ * Workflows and the API use the English names. A name without a translation is missing.
+ */
+export interface NodeTypeNames {
+  /** The language that there is, `en` if there are no translations. */
+  language: string;
+  /** By node type. */
+  types: Record<string, string>;
+  /** By the parts of categories between slashes. */
+  categories: Record<string, string>;
+  /** Of inputs and outputs, by pack, then by port; an empty name means the built-in nodes. */
+  ports: Record<string, Record<string, string>>;
+}
+
 /** A short description of a node type, for lists. */
 export interface NodeTypeSummary {
   /** Name of the node type in workflows. */

@@ -76,7 +76,10 @@ function inNode(
     return true;
   };
   add("label", entry.label) || add("name", node);
-  add("type", types?.byName.get(entry.type)?.label ?? "") || add("type", entry.type);
+  const spec = types?.byName.get(entry.type);
+  add("type", spec?.label ?? "") ||
+    add("type", spec?.englishLabel ?? "") ||
+    add("type", entry.type);
   add("note", entry.note);
   for (const comment of layoutOf(workflow, scope).comments) {
     if (comment.node === node) add("comment", comment.text);

@@ -226,10 +226,13 @@ function hitOf(spec: NodeSpec, word: string): Hit | null {
       if (hit) hits.push({ score: hit.score * worth, matches: [] });
     }
   };
+  // English words find types in every language: tutorials and other programs use them.
+  if (spec.englishLabel !== undefined) add([spec.englishLabel], 0.97, true);
   add([spec.type, bareName(spec.type), apart(bareName(spec.type))], 0.95, true);
   // A tag counts less than any word of a label, so that what bears the words comes first.
   add(spec.tags, 0.75, false);
-  add(spec.category.split("/"), 0.6, false);
+  const categories = `${spec.category}/${spec.shownCategory ?? ""}`.split("/");
+  add(categories, 0.6, false);
   add(spec.pack === "" ? [] : [spec.pack], 0.5, false);
   add(
     [...spec.inputs, ...spec.outputs].map((port) => port.type),
@@ -237,7 +240,9 @@ function hitOf(spec: NodeSpec, word: string): Hit | null {
     false,
   );
   add(
-    [...spec.inputs, ...spec.outputs].map((port) => port.name),
+    [...spec.inputs, ...spec.outputs].flatMap(({ name, label }) =>
+      label === undefined ? name : [name, label],
+    ),
     0.35,
     false,
   );
@@ -273,8 +278,11 @@ function bestPlace(text: string, word: string): number {
   return first;
 }
 
+/** Chinese and Japanese have no spaces, so a word may start at each of their letters. */
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
+
 function isWordStart(text: string, at: number): boolean {
-  return at === 0 || !/[\p{L}\p{N}]/u.test(text[at - 1] ?? "");
+  return at === 0 || !/[\p{L}\p{N}]/u.test(text[at - 1] ?? "") || UNSPACED.test(text[at] ?? "");
 }
 
 /** The first letters of words: "vd" is "VAE decode". */

@@ -47,6 +47,8 @@ export interface InputSpec {
   readonly advanced: boolean;
   readonly group: string;
   readonly help: string;
+  /** Its name in the language that is shown; without one, the English name is. */
+  readonly label?: string | undefined;
   readonly body: BodySpec | null;
   readonly passed_on: boolean;
   /** Where the widget is that the node's pack brings for it. */
@@ -58,6 +60,7 @@ export interface OutputSpec {
   readonly type: string;
   readonly nullable: boolean;
   readonly help: string;
+  readonly label?: string | undefined;
 }
 
 /** A small workflow that shows what a node type does. */
@@ -76,7 +79,11 @@ export interface NodeSpec {
   readonly pack: string;
   readonly version: number;
   readonly label: string;
+  /** The label in English, where `label` is in another language. */
+  readonly englishLabel?: string;
   readonly category: string;
+  /** The category in the language that is shown; `category` is in English. */
+  readonly shownCategory?: string;
   readonly summary: string;
   readonly help: string;
   readonly inputs: readonly InputSpec[];
@@ -194,6 +201,16 @@ export function bodyNameOf(spec: NodeSpec, inputs: ReadonlyMap<string, Json>): s
 /** What a type is called on the screen. */
 export function labelOf(spec: NodeSpec): string {
   return spec.label || spec.type;
+}
+
+/** What a category is called on the screen. */
+export function categoryOf(spec: Pick<NodeSpec, "category" | "shownCategory">): string {
+  return spec.shownCategory ?? spec.category;
+}
+
+/** What an input or output is called on the screen. */
+export function portLabel(port: Pick<OutputSpec, "name" | "label">): string {
+  return port.label ?? port.name.replaceAll("_", " ");
 }
 
 /** Words of advice that lead on to a node type. */
@@ -355,6 +372,7 @@ function blockInput(
   return {
     ...inner,
     name,
+    label: undefined,
     body: null,
     passed_on: false,
     type: declared ?? inner.type,

@@ -8,6 +8,15 @@ import type { PackFrame } from "@/model/packFrames";
 import { type NodeTypes, nodeTypesOf } from "@/model/spec";
 import { socket } from "./connection";
 import { notifyFault } from "./notices";
+import { chosenLanguage, useSettings } from "./settings";
+
+/** Gives node types the names of a language. */
+interface Naming {
+  readonly language: string;
+  readonly apply: (types: NodeTypes) => NodeTypes;
+}
+
+const ENGLISH: Naming = { language: "en", apply: (types) => types };
 
 export interface Catalogue {
   /** Null until they were loaded. */
@@ -37,6 +46,9 @@ export interface Catalogue {
 let loading: Promise<void> | null = null;
 let isOutdated = false;
 let helps: NodeHelps = {};
+/** The node types as the server lists them, with English names. */
+let listed: NodeTypes | null = null;
+let naming = ENGLISH;
 /** Whether the last request of templates is from before the last greeting. */
 let areTemplatesOld = true;
 
@@ -110,14 +122,21 @@ export function isReadingPacks({ types, state }: Catalogue): boolean {
 }
 
 async function loadTypes(): Promise<void> {
-  const { types } = useCatalogue.getState();
+  const language = chosenLanguage();
   try {
-    const found = await listNodeTypes(types?.digest || null);
-    if (found !== null) {
+    const [found, now] = await Promise.all([listNodeTypes(listed?.digest || null), namingNow()]);
+    // A language that was chosen meanwhile has names of its own.
+    const isOther = naming.language !== now.language;
+    if (language === chosenLanguage()) naming = now;
+    if (found === null) {
+      // Names that could not be fetched last time.
+      if (isOther && listed !== null) useCatalogue.setState({ types: naming.apply(listed) });
+    } else {
       const { value, etag } = found;
       const items = (value.items as unknown as CompactSpec[]).map(completeSpec);
+      listed = withHelp(nodeTypesOf({ ...value, items }, etag ?? ""), helps);
       useCatalogue.setState({
-        types: withHelp(nodeTypesOf({ ...value, items }, etag ?? ""), helps),
+        types: naming.apply(listed),
         packs: value.packs,
         packPanels: value.frames.filter(({ kind }) => kind === "panel"),
         packProblems: value.problems,
@@ -134,16 +153,50 @@ async function loadTypes(): Promise<void> {
 
 /** Load the help texts, which nothing on the canvas needs. */
 async function loadHelp(): Promise<void> {
-  const { types } = useCatalogue.getState();
+  const [types, language] = [listed, chosenLanguage()];
+  let texts: NodeHelps;
   try {
-    helps = (await listNodeHelp()).items;
+    texts = await (language === "en" ? englishHelps() : (await typeTexts()).helpsIn(language));
   } catch {
     // Nodes are shown without them; the next change or connection brings another try.
     return;
   }
-  const now = useCatalogue.getState().types;
-  if (now !== null && now.digest === types?.digest)
-    useCatalogue.setState({ types: withHelp(now, helps) });
+  if (language !== chosenLanguage()) return;
+  helps = texts;
+  if (listed === null || listed.digest !== types?.digest) return;
+  listed = withHelp(listed, helps);
+  useCatalogue.setState({ types: naming.apply(listed) });
+}
+
+async function englishHelps(): Promise<NodeHelps> {
+  return (await listNodeHelp()).items;
+}
+
+// Other languages
+
+/** Code that English needs not. */
+const typeTexts = () => import("./typeTexts");
+
+/** Names in the language that is shown; where they can't be fetched, the last or English ones. */
+async function namingNow(): Promise<Naming> {
+  const language = chosenLanguage();
+  if (language === "en") return ENGLISH;
+  try {
+    return { language, apply: await (await typeTexts()).namingIn(language) };
+  } catch {
+    return naming.language === language ? naming : ENGLISH;
+  }
+}
+
+/** Give the node types the names and texts of another language. */
+async function translate(): Promise<void> {
+  const language = chosenLanguage();
+  const now = await namingNow();
+  if (language !== chosenLanguage()) return;
+  naming = now;
+  if (listed === null) return;
+  useCatalogue.setState({ types: naming.apply(listed) });
+  await loadHelp();
 }
 
 /** Run a task once the page has nothing else to do. */
@@ -168,8 +221,14 @@ export function startCatalogue(): () => void {
   // The greeting comes before any news of changes, so nothing is loaded twice and no news is
   // missed. Where no socket opens, the canvas still needs them to show anything.
   const waiting = setTimeout(refresh, PATIENCE);
+  let language = chosenLanguage();
   const stops = [
     () => clearTimeout(waiting),
+    useSettings.subscribe(() => {
+      if (language === chosenLanguage()) return;
+      language = chosenLanguage();
+      void translate();
+    }),
     socket().on("welcome", refresh),
     socket().on("notice", (notice) => {
       if (notice.kind === "models.changed") loadModels().catch(quiet);

@@ -19,6 +19,7 @@ from nodegraph.jobs.supervisor.errors import NoAnswerYet
 from nodegraph.packs.manifest import Manifest, ManifestCache
 from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.packs.registry import Registry
+from nodegraph.packs.translations import NO_TRANSLATIONS, Translations
 from nodegraph.server.content.frames import NO_FRAMES, FrameDocuments, documents
 from nodegraph.server.http.errors import Unavailable
 from nodegraph.session.examples import NodeExample, examples
@@ -45,6 +46,7 @@ class DeclaredTypes:
             were then; cheap.
         examples: Workflows that show what a node type does, by node type.
         frames: Pages with what packs bring into the editor.
+        translations: Texts of node types in other languages.
         usage: How often node types occur and are linked in the workflows that come with nodegraph.
         other_names: What other programs' node types are here.
         comfyui_packs: The enabled packs of ComfyUI.
@@ -64,6 +66,7 @@ class DeclaredTypes:
     is_unchanged: Callable[[], bool] = lambda: True
     examples: Mapping[str, NodeExample] = field(default_factory=dict)
     frames: FrameDocuments = NO_FRAMES
+    translations: Translations = field(default=NO_TRANSLATIONS, compare=False)
     usage: Usage = NO_USAGE
     other_names: OtherNames = field(default_factory=dict)
     comfyui_packs: tuple[Pack, ...] = ()
@@ -123,6 +126,7 @@ class DeclaredTypes:
         contents = (
             *(self.type_infos(), self.problems, sorted(self.unread), shown, self.usage),
             sorted(self.isolated.items()),
+            self.translations.digest,
         )
         text = "\n".join(
             [
@@ -174,17 +178,24 @@ def load_declared_types(
     registry = Registry(packs, manifests=manifests)
     specs = {name: spec for name in registry.node_types() if (spec := registry.spec(name))}
     frames = documents(registry.scripts())
+    translations = Translations(packs)
     return DeclaredTypes(
         specs,
         registry.types,
         registry.pack_versions(),
-        (*registry.problems, *frames.problems),
+        (*registry.problems, *frames.problems, *translations.problems),
         {pack.name: registry.faults(pack.name) for pack in packs},
         frozenset(manifests.unread),
         manifests.are_current,
-        lambda: is_complete() and registry.is_current() and frames.is_unchanged(),
+        lambda: (
+            is_complete()
+            and registry.is_current()
+            and frames.is_unchanged()
+            and translations.is_unchanged()
+        ),
         {name: example for name, example in examples(packs).items() if name in specs},
         frames,
+        translations,
         registry.usage,
         registry.other_names,
         tuple(pack for pack in packs if pack.isolation and pack.isolation.kind == "comfyui"),

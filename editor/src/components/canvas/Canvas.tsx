@@ -121,7 +121,7 @@ function Graph({ document, path, frame }: GraphProps) {
   const currentScene = useCallback(() => latest.current.scene, []);
   const currentMoves = useCallback(() => latest.current.local.moves, []);
   const links = useLinkDrawing(currentScene);
-  const dragging = useDragging(currentScene, currentMoves, setLocal);
+  const dragging = useDragging(currentScene, currentMoves, setLocal, change);
   const [menu, setMenu] = useState<MenuPlace | null>(null);
   const [opened] = useState(() => documentById(document)?.viewport ?? fittedTo(frame, nodes));
   // Before it is asked for: cards in full would be made first, and thrown away.

@@ -27,9 +27,9 @@ import {
 } from "@/model/layout";
 import { parseLink, targetOf, targetText } from "@/model/links";
 import { nodesOf, type Scope } from "@/model/scope";
-import { type NodeTypes, subgraphType } from "@/model/spec";
+import { type NodeTypes, portLabel, subgraphType } from "@/model/spec";
 import type { Nodes, Subgraph, Workflow } from "@/model/workflow";
-import { type CardModel, cardOf, type PortView, portLabel } from "./card/card";
+import { type CardModel, cardOf, type PortView } from "./card/card";
 import {
   CARD_WIDTH,
   END_WIDTH,
@@ -194,7 +194,7 @@ export class Adapter {
         const type = found?.type ?? "Any";
         return {
           name,
-          label: portLabel(name),
+          label: portLabel({ name }),
           type,
           color: types ? colorOf(types, type) : "var(--text-faint)",
           help: found?.help ?? "",

@@ -7,7 +7,7 @@ import { Kbd, Popover } from "@/components/ui";
 import { t } from "@/i18n";
 import { colorOf } from "@/model/compat";
 import { portsFor } from "@/model/search";
-import type { NodeSpec, NodeTypes } from "@/model/spec";
+import { categoryOf, type NodeSpec, type NodeTypes } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
 import { favouriteTypes, toggleFavourite, useFavourites } from "@/store/favourites";
@@ -151,6 +151,7 @@ function AddNode({ request, types }: AddNodeProps) {
               items={hits}
               height={height}
               keyOf={(item) => item.spec.type}
+              aria={headingAbove}
               active={Math.min(active, hits.length - 1)}
               onActive={activate}
               onOpen={(item) => add(item.spec)}
@@ -203,6 +204,11 @@ function AddNode({ request, types }: AddNodeProps) {
   );
 }
 
+/** A heading says what its rows are; it is no part of the first one's name. */
+function headingAbove({ heading }: Hit): Record<string, string> {
+  return heading === null ? {} : { "aria-description": t(`panels.add.heading.${heading}`) };
+}
+
 function placeholderFor(isFitting: boolean, isNew: boolean): string {
   if (!isNew) return "panels.add.placeholderReplace";
   return isFitting ? "panels.add.placeholderFits" : "panels.add.placeholder";
@@ -244,7 +250,11 @@ function HitRow({ types, hit, active, onStar }: HitProps) {
   const output = spec.outputs[0]?.type ?? spec.inputs[0]?.type;
   return (
     <>
-      {heading && <div className={styles.heading}>{t(`panels.add.heading.${heading}`)}</div>}
+      {heading && (
+        <div aria-hidden className={styles.heading}>
+          {t(`panels.add.heading.${heading}`)}
+        </div>
+      )}
       <div className={styles.hit} data-active={active || undefined}>
         <Dot color={output === undefined ? "var(--border-strong)" : colorOf(types, output)} />
         <span className={styles.name}>
@@ -253,7 +263,7 @@ function HitRow({ types, hit, active, onStar }: HitProps) {
           </span>
           <small>{spec.summary}</small>
         </span>
-        <span className={styles.category}>{spec.category}</span>
+        <span className={styles.category}>{categoryOf(spec)}</span>
         <Star spec={spec} onToggle={onStar} />
       </div>
     </>

@@ -7,6 +7,7 @@ import { colorOf } from "@/model/compat";
 import { nodeNames } from "@/model/items";
 import { nodesOf } from "@/model/scope";
 import {
+  categoryOf,
   type InputSpec,
   type NodeSpec,
   type NodeTypes,
@@ -83,7 +84,8 @@ function Ports<Port extends InputSpec | OutputSpec>(props: PortsProps<Port>) {
           <div key={port.name}>
             <dt>
               <Dot color={colorOf(types, port.type)} />
-              {port.name}
+              {port.label ?? port.name}
+              {port.label !== undefined && <code>{port.name}</code>}
               <small>{port.type}</small>
             </dt>
             <dd>{about(port)}</dd>
@@ -115,7 +117,7 @@ function NodeHelp({ types, spec, pinned, onBack }: HelpProps) {
         </div>
         <code>{spec.type}</code>
         <small>
-          {[spec.category, t("panels.help.version", { version: spec.version })]
+          {[categoryOf(spec), t("panels.help.version", { version: spec.version })]
             .filter((part) => part !== "")
             .join(" · ")}
         </small>

@@ -5,7 +5,7 @@ import { EmptyState, IconButton, SearchField } from "@/components/ui";
 import { t } from "@/i18n";
 import { colorOf } from "@/model/compat";
 import { searchTypes } from "@/model/search";
-import type { NodeSpec, NodeTypes } from "@/model/spec";
+import { categoryOf, type NodeSpec, type NodeTypes } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
 import { toggleFavourite, useFavourites } from "@/store/favourites";
@@ -184,7 +184,7 @@ function TypeRow({ types, row, active, onAdd }: TypeProps) {
       <span className={styles.label}>
         <Highlight text={spec.label || spec.type} matches={row.matches ?? []} />
       </span>
-      {row.matches && <small>{spec.category || spec.pack}</small>}
+      {row.matches && <small>{categoryOf(spec) || spec.pack}</small>}
       <span className={styles.star}>
         <StarButton spec={spec} />
       </span>

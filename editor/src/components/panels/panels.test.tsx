@@ -45,7 +45,10 @@ describe("AddNodeSearch", () => {
     expect(labels()[0]).toContain("Blend pictures");
     await user.keyboard("sam{Control>}d{/Control}");
     await user.clear(screen.getByRole("combobox"));
+    const [first] = screen.getAllByRole("option");
     expect(labels()[0]).toMatch(/^FavoritesSample/);
+    expect(first).toHaveAccessibleName(/^Sample/);
+    expect(first).toHaveAttribute("aria-description", "Favorites");
     await user.keyboard("{Enter}");
     expect(workflow().nodes.get(names()[1] ?? "")?.type).toBe("Sample");
     act(() => toggleFavourite("Sample"));

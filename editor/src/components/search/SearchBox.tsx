@@ -129,6 +129,7 @@ export default function SearchBox({ kind, typed, onClose }: Props) {
             items={rows}
             height={(index) => ROW + (rows[index]?.isFirst ? HEADING : 0)}
             keyOf={({ hit }) => hit.id}
+            aria={({ hit, isFirst }) => (isFirst ? described(hit) : NOTHING)}
             active={at}
             onActive={goTo}
             onOpen={({ hit }) => choose(hit)}
@@ -148,6 +149,13 @@ export default function SearchBox({ kind, typed, onClose }: Props) {
       </div>
     </Dialog>
   );
+}
+
+const NOTHING = {};
+
+/** A heading says what its rows are; it is no part of the first one's name. */
+function described(hit: Hit): Record<string, string> {
+  return { "aria-description": t(`search.kind.${hit.kind}`) };
 }
 
 /** Arrows go round; other keys stop at the ends. */
@@ -225,7 +233,11 @@ function HitRow({ row, active }: { readonly row: Row; readonly active: boolean }
   const { hit, isFirst } = row;
   return (
     <>
-      {isFirst && <div className={styles.heading}>{t(`search.kind.${hit.kind}`)}</div>}
+      {isFirst && (
+        <div aria-hidden className={styles.heading}>
+          {t(`search.kind.${hit.kind}`)}
+        </div>
+      )}
       <div className={cx(styles.row)} data-active={active}>
         <Sign hit={hit} />
         <span className={styles.words}>

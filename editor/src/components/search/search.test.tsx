@@ -49,6 +49,15 @@ describe("the search", () => {
     remove();
   });
 
+  it("has headings that are no part of a hit's name", async () => {
+    open();
+    await userEvent.setup().keyboard("red app");
+    const [first] = screen.getAllByRole("option");
+    expect(first?.textContent).toMatch(/^In this workflow/);
+    expect(first).not.toHaveAccessibleName(/In this workflow/);
+    expect(first).toHaveAttribute("aria-description", "In this workflow");
+  });
+
   it("leads to a value and to a node", async () => {
     const user = userEvent.setup();
     const { unmount } = open();

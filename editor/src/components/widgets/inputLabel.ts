@@ -1,8 +1,8 @@
-import type { InputSpec } from "@/model/spec";
+import { type InputSpec, portLabel } from "@/model/spec";
 
 /** An input's name as a person reads it: `batch_size` is "Batch size". */
-export function inputLabel(input: Pick<InputSpec, "name">): string {
-  return readable(input.name);
+export function inputLabel(input: Pick<InputSpec, "name" | "label">): string {
+  return readable(portLabel(input));
 }
 
 export function readable(name: string): string {

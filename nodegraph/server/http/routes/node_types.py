@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.json_schema import inputs_json_schema
-from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
+from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeInfo
 from nodegraph.packs.manifest import is_in_category, listed_type, search_types
+from nodegraph.packs.translations import ENGLISH
 from nodegraph.server.content.frames import FrameDocument
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
@@ -29,6 +30,13 @@ from nodegraph.server.http.responses import (
     is_not_modified,
     json_response,
 )
+from nodegraph.server.http.routes.node_type_texts import (
+    NodeTypeHelpList,
+    NodeTypeNames,
+    declared_specs,
+    help_list,
+    type_names,
+)
 from nodegraph.server.root_path import public_path, root_path
 from nodegraph.server.workflows.node_types import DeclaredTypes, PackProcessKind
 
@@ -40,6 +48,14 @@ _TEXTS = {"summary", "tags", "help"}
 _INTERNAL = {"module", "qualname", "hooks"}
 """Fields with the location of the code, which clients do not need."""
 TypeName = Annotated[str, Path(max_length=500, examples=["KSampler"])]
+Language = Annotated[
+    str,
+    Query(
+        max_length=35,
+        description="Tag of a language, such as `de` or `zh-Hans`. Texts without a translation "
+        "are in English, as all are in a language without translations.",
+    ),
+]
 IfNoneMatch = Annotated[str | None, Header(description="ETag of the version that the client has.")]
 
 
@@ -174,28 +190,13 @@ class CompactNodeTypeList(_NodeTypeList):
     )
 
 
-class NodeTypeHelp(BaseModel):
-    """Texts of a node type for search and help."""
-
-    summary: str = Field(description="One sentence on what the node does.")
-    tags: tuple[str, ...] = Field(description="More search words.")
-    help: str
-    inputs: dict[str, str] = Field(description="By input; inputs without a text are missing.")
-    outputs: dict[str, str] = Field(description="By output; outputs without a text are missing.")
-
-
-class NodeTypeHelpList(BaseModel):
-    """Texts of all node types."""
-
-    items: dict[str, NodeTypeHelp] = Field(description="By node type.")
-
-
 _LIST: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeTypeList, "description": "All node types."},
     304: {"description": "The client already has them, according to `If-None-Match`."},
 }
 _COMPACT_LIST = {**_LIST, 200: {"model": CompactNodeTypeList, "description": "All node types."}}
 _HELP_LIST = {**_LIST, 200: {"model": NodeTypeHelpList, "description": "All texts."}}
+_NAMES = {**_LIST, 200: {"model": NodeTypeNames, "description": "The names."}}
 _SUMMARIES: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeTypeSummaryList, "description": "A page of summaries."},
     304: {"description": "The client already has this page, according to `If-None-Match`."},
@@ -248,13 +249,40 @@ async def list_compact_node_types(
     "/help",
     summary="List the texts of the node types",
     response_class=Response,
-    responses={**_HELP_LIST, **responses(401, 403, 503)},
+    responses={**_HELP_LIST, **responses(401, 403, 422, 503)},
 )
 async def list_node_type_help(
-    request: Request, services: TheServices, caller: MayRead, if_none_match: IfNoneMatch = None
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    language: Language = ENGLISH,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Return the texts that search and help need, of all node types, their inputs and outputs."""
-    return await _listed(request, services, if_none_match, _help_list)
+    """Return the texts that search and help need, of all node types, their inputs and outputs.
+
+    Tags are in English.
+    """
+    return await _listed(request, services, if_none_match, help_list, language)
+
+
+@router.get(
+    "/names",
+    summary="List the names of the node types in a language",
+    response_class=Response,
+    responses={**_NAMES, **responses(401, 403, 422, 503)},
+)
+async def list_node_type_names(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    language: Language,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return what an editor shows in place of English names. `/node-types/help` has longer texts.
+
+    The ETag changes when any type or translation changes.
+    """
+    return await _listed(request, services, if_none_match, type_names, language)
 
 
 @router.get(
@@ -336,30 +364,27 @@ async def _listed(
     request: Request,
     services: TheServices,
     if_none_match: str | None,
-    made_of: Callable[[DeclaredTypes], dict[str, Any]],
+    made_of: Callable[[DeclaredTypes, str], dict[str, Any]],
+    wanted: str = ENGLISH,
 ) -> Response:
-    """Return a list of all types. It is built once and cached for all clients."""
+    """Return a list of all types. It is built once for each language and cached for all clients."""
     types = await services.node_types.current()
     coding = content_coding(request.headers.get("accept-encoding"))
     # Images of examples lie below the path of the server.
-    digest = digest_bytes(f"{made_of.__name__} {types.digest} {root_path()}".encode())
+    language = types.translations.language(wanted)
+    digest = digest_bytes(f"{made_of.__name__} {types.digest} {root_path()} {language}".encode())
     tag = coded_tag(digest, coding)
     if is_not_modified(if_none_match, tag):
         return Response(status_code=304, headers=_coded_headers(tag, coding))
 
     def answer() -> bytes:
-        body = bytes(json_response(made_of(types)).body)
+        body = bytes(json_response(made_of(types, language)).body)
         return body if coding is None else encoded(body, coding)
 
     body = types.response_cache.get(tag)
     if body is None:
         body = types.response_cache[tag] = await services.run_in_thread(answer)
     return _json_body(body, tag, coding)
-
-
-def _specs(types: DeclaredTypes) -> list[NodeSpec]:
-    specs = (types.spec(name) for name in types.node_types())
-    return [spec for spec in specs if spec is not None]
 
 
 def _list_of(types: DeclaredTypes, items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -376,12 +401,12 @@ def _list_of(types: DeclaredTypes, items: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def _full_list(types: DeclaredTypes) -> dict[str, Any]:
-    return _list_of(types, [_document(spec, types) for spec in _specs(types)])
+def _full_list(types: DeclaredTypes, _language: str) -> dict[str, Any]:
+    return _list_of(types, [_document(spec, types) for spec in declared_specs(types)])
 
 
-def _compact_list(types: DeclaredTypes) -> dict[str, Any]:
-    return _list_of(types, [_compact(_fields(spec, types)) for spec in _specs(types)])
+def _compact_list(types: DeclaredTypes, _language: str) -> dict[str, Any]:
+    return _list_of(types, [_compact(_fields(spec, types)) for spec in declared_specs(types)])
 
 
 def _compact(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -400,24 +425,6 @@ def _is_sent(name: str, value: Any) -> bool:
     if name == "default":
         return value is not None
     return value is not False and value not in (None, "", (), [], {})
-
-
-def _help_list(types: DeclaredTypes) -> dict[str, Any]:
-    def texts(ports: Sequence[InputSpec] | Sequence[OutputSpec]) -> dict[str, str]:
-        return {port.name: port.help for port in ports if port.help}
-
-    return {
-        "items": {
-            spec.type: {
-                "summary": spec.summary,
-                "tags": spec.tags,
-                "help": spec.help,
-                "inputs": texts(spec.inputs),
-                "outputs": texts(spec.outputs),
-            }
-            for spec in _specs(types)
-        }
-    }
 
 
 def _summaries(

@@ -12,6 +12,7 @@ import {
   mayCome,
   type NodeSpec,
   type NodeTypes,
+  portLabel,
   typeOf,
 } from "@/model/spec";
 import { widgetOf } from "@/model/widgets";
@@ -64,11 +65,6 @@ export interface CardContext {
   readonly fed?: ReadonlySet<string> | undefined;
 }
 
-/** A port's name as people read it. */
-export function portLabel(name: string): string {
-  return name.replaceAll("_", " ");
-}
-
 export function cardOf(name: string, entry: NodeEntry, context: CardContext): CardModel {
   const spec = context.types && typeOf(context.types, context.workflow, entry);
   if (!spec) return unknownCard(name, entry, context);
@@ -85,7 +81,7 @@ export function cardOf(name: string, entry: NodeEntry, context: CardContext): Ca
     outputs: spec.outputs.map((output) => ({
       ...PLAIN_PORT,
       name: output.name,
-      label: portLabel(output.name),
+      label: portLabel(output),
       type: output.type,
       color: colorIn(context.types, output.type),
       help: output.help,
@@ -158,7 +154,7 @@ function inputPort(input: InputSpec, entry: NodeEntry, context: CardContext): Po
   return {
     ...PLAIN_PORT,
     name: input.name,
-    label: portLabel(input.name),
+    label: portLabel(input),
     type: input.type,
     color: colorIn(context.types, input.type),
     help: input.help,
@@ -176,7 +172,7 @@ function leftOver(entry: NodeEntry, spec: NodeSpec): readonly PortView[] {
     .map(([port]) => ({
       ...PLAIN_PORT,
       name: port,
-      label: portLabel(port),
+      label: portLabel({ name: port }),
       linked: true,
       unknown: true,
     }));
@@ -191,7 +187,7 @@ function unknownCard(name: string, entry: NodeEntry, context: CardContext): Card
   const port = (of: string): PortView => ({
     ...PLAIN_PORT,
     name: of,
-    label: portLabel(of),
+    label: portLabel({ name: of }),
     // Those of a placeholder are as they should be, and nobody knows of those that may come.
     unknown: placeholder === null && !isAwaited,
   });

@@ -2,10 +2,9 @@
 
 import type { CanvasEdge, Scene } from "@/components/canvas/adapt";
 import { NEW_PORT } from "@/components/canvas/adapt";
-import { portLabel } from "@/components/canvas/card/card";
 import { itemOf } from "@/model/items";
 import { nodesOf } from "@/model/scope";
-import { labelOf, typeOf } from "@/model/spec";
+import { labelOf, portLabel, typeOf } from "@/model/spec";
 import { fitsFor, type Start } from "./connect";
 
 export interface PortChoice {
@@ -29,9 +28,9 @@ export function portChoices(
   if (!spec) return [];
   const choice =
     (side: Start["side"]) =>
-    (port: { name: string; type: string }): PortChoice => ({
+    (port: { name: string; label?: string | undefined; type: string }): PortChoice => ({
       start: { node, port: port.name, side },
-      label: portLabel(port.name),
+      label: portLabel(port),
       type: port.type,
       edges: edgesOfPort(edges, node, port.name, side),
     });
@@ -51,7 +50,7 @@ function endChoices(
   const side = end === "inputs" ? "output" : "input";
   return [...(block?.[end].keys() ?? []), NEW_PORT].map((port) => ({
     start: { node, port, side },
-    label: port === NEW_PORT ? "" : portLabel(port),
+    label: port === NEW_PORT ? "" : portLabel({ name: port }),
     type: "",
     edges: edgesOfPort(edges, node, port, side),
   }));
@@ -85,11 +84,13 @@ export function targetChoices(scene: Scene, start: Start): readonly TargetChoice
     const entry = nodes.get(node);
     const spec = entry && scene.types ? typeOf(scene.types, scene.workflow, entry) : null;
     const title = entry?.label || (spec ? labelOf(spec) : node);
+    const specs = start.side === "output" ? spec?.inputs : spec?.outputs;
+    const labelled = new Map(specs?.map((port) => [port.name, port]));
     return [...ports].map((port) => ({
       node,
       port,
       title,
-      label: port === NEW_PORT ? "" : portLabel(port),
+      label: port === NEW_PORT ? "" : portLabel(labelled.get(port) ?? { name: port }),
     }));
   });
 }

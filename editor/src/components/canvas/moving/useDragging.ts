@@ -1,9 +1,9 @@
 /** Dragging cards: everything stays local until the drop, which is one undo step. */
 import type { NodeChange } from "@xyflow/react";
-import { useMemo, useRef } from "react";
+import { useEffect, useMemo, useRef } from "react";
 import type { CanvasNode, Scene } from "@/components/canvas/adapt";
 import type { Local } from "@/components/canvas/assemble";
-import { itemBoxes } from "@/components/canvas/controller";
+import { canvasPoint, itemBoxes } from "@/components/canvas/controller";
 import { edit } from "@/components/canvas/edit";
 import { centerOf, setDraggedPoints } from "@/components/canvas/links/points";
 import { isLoose, spliced } from "@/components/canvas/links/splice";
@@ -16,8 +16,10 @@ import { moveItems } from "@/model/edits";
 import { itemOf } from "@/model/items";
 import type { Point } from "@/model/layout";
 import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
+import { useSettings } from "@/store/settings";
 import { type Copies, makeCopies, ofCopies } from "./copies";
 import { followers, shifted } from "./follow";
+import { leadOf, withLead } from "./lead";
 
 interface Drag {
   readonly starts: ReadonlyMap<string, Point>;
@@ -26,6 +28,8 @@ interface Drag {
   readonly copies: Copies | null;
   /** A lone card that a link may take in. */
   readonly loose: string | null;
+  /** How far the pointer had gone before. */
+  readonly lead: Point;
 }
 
 type SetLocal = (next: (local: Local) => Local) => void;
@@ -34,30 +38,48 @@ export function useDragging(
   scene: () => Scene,
   moves: () => ReadonlyMap<string, Point>,
   setLocal: SetLocal,
+  change: (changes: readonly NodeChange<CanvasNode>[]) => void,
 ) {
   const drag = useRef<Drag | null>(null);
-  return useMemo(
-    () => ({
+  const pressed = useRef<Point | null>(null);
+  useEffect(() => {
+    const note = ({ clientX, clientY }: PointerEvent) => {
+      pressed.current = { x: clientX, y: clientY };
+    };
+    window.addEventListener("pointerdown", note, true);
+    return () => window.removeEventListener("pointerdown", note, true);
+  }, []);
+  return useMemo(() => {
+    /** The changes with those of what follows. */
+    const along = (changes: readonly NodeChange<CanvasNode>[]) => {
+      if (drag.current === null) return changes;
+      const { copies, lead } = drag.current;
+      const all = withFollowers(drag.current, withLead(changes, lead));
+      const found = copies ? ofCopies(copies, all) : all;
+      setDraggedPoints(placesOf(found));
+      return found;
+    };
+    return {
+      along,
       start: (
         event: { readonly altKey?: boolean },
         node: CanvasNode,
         nodes: readonly CanvasNode[],
       ) => {
-        drag.current = begun(scene(), nodes.length > 0 ? nodes : [node], event.altKey === true);
-      },
-      /** The changes with those of what follows. */
-      along: (changes: readonly NodeChange<CanvasNode>[]): readonly NodeChange<CanvasNode>[] => {
-        if (drag.current === null) return changes;
-        const { copies } = drag.current;
-        const all = withFollowers(drag.current, changes);
-        const found = copies ? ofCopies(copies, all) : all;
-        setDraggedPoints(placesOf(found));
-        return found;
+        const lead = leadOf(pressed.current, event, canvasPoint, grid());
+        const dragged = nodes.length > 0 ? nodes : [node];
+        drag.current = { ...begun(scene(), dragged, event.altKey === true), lead };
+        // The library moves nothing before the next event, which also brings items to the grid.
+        const { starts } = drag.current;
+        if (grid() === null && (lead.x !== 0 || lead.y !== 0))
+          change(along([...starts].map(([id, { x, y }]) => movedTo(id, { x, y }))));
       },
       move: (_event: unknown, node: CanvasNode) => {
         if (drag.current?.loose !== node.id) return;
         const box = itemBoxes().get(node.id);
-        if (box) aimNode(scene(), node.id, { ...box, ...node.position });
+        const { x, y } = node.position;
+        const { lead } = drag.current;
+        if (box) aimNode(scene(), node.id, { ...box, x: x + lead.x, y: y + lead.y });
       },
       stop: () => {
         if (drag.current === null) return;
@@ -70,12 +92,25 @@ export function useDragging(
         setLocal((local) => ({ ...local, moves: new Map() }));
         setDraggedPoints(new Map());
       },
-    }),
-    [scene, moves, setLocal],
-  );
+    };
+  }, [scene, moves, setLocal, change]);
 }
 
-function begun(scene: Scene, dragged: readonly CanvasNode[], isCopying: boolean): Drag {
+function movedTo(id: string, position: Point): NodeChange<CanvasNode> {
+  return { id, type: "position", position, dragging: true };
+}
+
+/** The grid that cards lie on; null for none. */
+function grid(): number | null {
+  const { snap, gridSize } = useSettings.getState();
+  return snap ? gridSize : null;
+}
+
+function begun(
+  scene: Scene,
+  dragged: readonly CanvasNode[],
+  isCopying: boolean,
+): Omit<Drag, "lead"> {
   const { workflow, scope } = scene;
   const boxes = itemBoxes();
   const ids = dragged.map(({ id }) => id);
@@ -96,7 +131,7 @@ function begun(scene: Scene, dragged: readonly CanvasNode[], isCopying: boolean)
 }
 
 function withFollowers(
-  drag: Drag,
+  drag: Pick<Drag, "starts" | "followers">,
   changes: readonly NodeChange<CanvasNode>[],
 ): readonly NodeChange<CanvasNode>[] {
   for (const change of changes) {
@@ -104,12 +139,7 @@ function withFollowers(
     const from = drag.starts.get(change.id);
     if (!from) continue;
     const by = { x: change.position.x - from.x, y: change.position.y - from.y };
-    const moved = [...shifted(drag.followers, by)].map(([id, position]) => ({
-      id,
-      type: "position" as const,
-      position: { ...position },
-      dragging: true,
-    }));
+    const moved = [...shifted(drag.followers, by)].map(([id, at]) => movedTo(id, { ...at }));
     return [...changes, ...moved];
   }
   return changes;

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { Adapter } from "@/components/canvas/adapt";
 import { scene, workflow } from "@/components/canvas/fixture";
@@ -40,6 +41,68 @@ test.each(["curve", "straight", "step"] as const)("no %s link runs behind a card
       name === edge.from.node || name === edge.to.node ? [] : [box],
     );
     expect(isBehind(polyline(style, points), others), edge.id).toBe(false);
+  }
+});
+
+describe("in any columns of cards, between which each link has a free way", () => {
+  const card = fc.record({
+    column: fc.nat(6),
+    gap: fc.integer({ min: 40, max: 300 }),
+    width: fc.integer({ min: 160, max: 420 }),
+    height: fc.integer({ min: 60, max: 700 }),
+  });
+  const cards = fc.array(card, { minLength: 3, maxLength: 30 });
+  const links = fc.array(fc.tuple(fc.nat(99), fc.nat(99), fc.nat(10), fc.nat(10)), {
+    minLength: 1,
+    maxLength: 20,
+  });
+
+  test.each(["curve", "straight", "step"] as const)("no %s link runs behind a card", (style) => {
+    fc.assert(
+      fc.property(cards, links, (drawn, joined) => {
+        const boxes = inColumns(drawn);
+        const names = [...boxes.keys()];
+        const rows = new Map<string, readonly [number, number]>();
+        const edges = joined.flatMap(([a, b, output, input], index): Edge[] => {
+          const [source = "", target = ""] = [names[a % names.length], names[b % names.length]];
+          const to = { node: target, port: `p${index}` };
+          const id = `${to.node}.${to.port}`;
+          rows.set(id, [output, input]);
+          return source === target ? [] : [{ id, from: { node: source, port: "" }, to }];
+        });
+        const endsOf = (edge: Edge) => {
+          const [a, b] = [boxes.get(edge.from.node), boxes.get(edge.to.node)] as [Box, Box];
+          const [output, input] = rows.get(edge.id) ?? [0, 0];
+          return {
+            from: { x: a.x + a.width, y: a.y + Math.min(a.height - 10, 52 + 22 * output) },
+            to: { x: b.x, y: b.y + Math.min(b.height - 10, 52 + 22 * input) },
+          };
+        };
+        const found = routesAround(edges, boxes, endsOf, style);
+        for (const edge of edges) {
+          const { from, to } = endsOf(edge);
+          const line = polyline(style, [from, ...(found.get(edge.id) ?? []), to]);
+          const others = names.filter((name) => name !== edge.from.node && name !== edge.to.node);
+          const behind = others.filter((name) => isBehind(line, [boxes.get(name) as Box]));
+          expect(behind, edge.id).toEqual([]);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  /** Each below the last one of its column, which is wider than any card. */
+  function inColumns(
+    drawn: readonly { column: number; gap: number; width: number; height: number }[],
+  ): ReadonlyMap<string, Box> {
+    const bottoms = new Map<number, number>();
+    return new Map(
+      drawn.map(({ column, gap, width, height }, index) => {
+        const y = (bottoms.get(column) ?? 0) + gap;
+        bottoms.set(column, y + height);
+        return [`c${index}`, { x: column * 500, y, width, height }];
+      }),
+    );
   }
 });
 

@@ -169,7 +169,10 @@ function* ways(
     };
     if (ends.to.x > ends.from.x && isClear(ends.from, ends.to)) continue;
     const own = { source: boxes.get(edge.from.node), target: boxes.get(edge.to.node) };
-    const points = wayBack(ends, own, othersIn, taken) ?? wayAround(ends, othersIn, taken, isClear);
+    const points =
+      wayBack(ends, own, othersIn, taken, style) ??
+      wayAround(ends, othersIn, taken, isClear) ??
+      wayOutside(ends, own, othersIn, taken, style);
     if (points === null) continue;
     found.set(
       edge.id,
@@ -282,6 +285,7 @@ function wayBack(
   { source, target }: { readonly source: Box | undefined; readonly target: Box | undefined },
   othersIn: Others,
   taken: ReadonlySet<number>,
+  style: LinkStyle,
 ): readonly Point[] | null {
   if (!source || !target || to.x > from.x) return null;
   const [upper, lower] = source.y < target.y ? [source, target] : [target, source];
@@ -303,10 +307,77 @@ function wayBack(
       { x: from.x + CLEAR, y },
       { x: to.x - CLEAR, y },
     ];
-    const line = [from, ...points, to];
+    const line = polyline(style, [from, ...points, to]);
     if (!isBehind(line, othersIn(around(line, APART)))) return points;
   }
   return null;
+}
+
+/**
+ * Points of a way that leaves to the right, goes level above or below the cards in between and the
+ * two that it joins, and comes back from the left: where there is no room between them, as from a
+ * card to the one below it. Null if there is no such way.
+ */
+function wayOutside(
+  { from, to }: Ends,
+  { source, target }: { readonly source: Box | undefined; readonly target: Box | undefined },
+  othersIn: Others,
+  taken: ReadonlySet<number>,
+  style: LinkStyle,
+): readonly Point[] | null {
+  if (!source || !target) return null;
+  const { top, bottom } = around([from, to], FARTHEST);
+  const [right, left] = [from.x + CLEAR, to.x - CLEAR];
+  const near = othersIn({
+    left: Math.min(left, right) - NEAR,
+    right: Math.max(left, right) + NEAR,
+    top,
+    bottom,
+  });
+  const [starts, ends] = [turnsFrom(right, 1, near), turnsFrom(left, -1, near)];
+  const [noStart, noEnd] = [
+    [...near, target],
+    [...near, source],
+  ];
+  const all = [...near, source, target];
+  for (const y of apart(levelsAround(all, from, to), taken)) {
+    const first = starts
+      .flatMap((x) => legs(from, x, y, style))
+      .filter((leg) => !isBehind(polyline(style, [from, ...leg]), noStart));
+    if (first.length === 0) continue;
+    const last = ends
+      .flatMap((x) => legs(to, x, y, style))
+      .map((leg) => leg.toReversed())
+      .filter((leg) => !isBehind(polyline(style, [...leg, to]), noEnd));
+    for (const leg of first)
+      for (const other of last) {
+        const level = [leg.at(-1) ?? from, other[0] ?? to];
+        if (!isBehind(level, all)) return [...leg, ...other];
+      }
+  }
+  return null;
+}
+
+/** Points from a port to a level, down or up beside it or past other cards. */
+function legs(port: Point, x: number, y: number, style: LinkStyle): readonly (readonly Point[])[] {
+  // A step turns in the middle between its ends.
+  if (style === "step") return [[{ x: 2 * x - port.x, y }]];
+  return [
+    [{ x, y }],
+    [
+      { x, y: port.y },
+      { x, y },
+    ],
+  ];
+}
+
+/** Where a link may turn that leaves a card at one side: there, or past the next cards. */
+function turnsFrom(x: number, way: 1 | -1, boxes: readonly Box[]): readonly number[] {
+  const past = boxes
+    .map((box) => Math.round(way > 0 ? box.x + box.width + CLEAR : box.x - CLEAR))
+    .filter((other) => (other - x) * way > 0 && Math.abs(other - x) < NEAR)
+    .sort((a, b) => (a - b) * way);
+  return [x, ...new Set(past)].slice(0, TURNS);
 }
 
 /** Where a link may turn: beside the cards in between, from left to right. */

@@ -95,14 +95,16 @@ export class Ways {
 
 /** Whether a way is still good after some cards have changed: where they were and where they are. */
 function stays(
-  { ends, isLed }: Way,
+  { ends, points, isLed }: Way,
   now: Ends,
   changed: readonly Box[],
   style: LinkStyle,
 ): boolean {
   if (!same(ends.from, now.from) || !same(ends.to, now.to)) return false;
   if (changed.length === 0) return true;
-  const [left, right] = [Math.min(now.from.x, now.to.x), Math.max(now.from.x, now.to.x)];
+  // A way may leave the room between its ends, where these stand below each other.
+  const across = [now.from, ...points, now.to].map(({ x }) => x);
+  const [left, right] = [Math.min(...across), Math.max(...across)];
   if (isLed) return !changed.some(({ x, width }) => x < right && x + width > left);
   return !isBehind(polyline(style, [now.from, now.to]), changed);
 }

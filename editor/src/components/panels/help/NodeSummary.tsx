@@ -29,7 +29,7 @@ export function NodeSummary({ types, spec }: Props) {
             <div key={port.name}>
               <dt>
                 <Dot color={colorOf(types, port.type)} />
-                {port.name}
+                {port.label ?? port.name}
               </dt>
               <dd>{port.help}</dd>
             </div>

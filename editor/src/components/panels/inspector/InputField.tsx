@@ -90,7 +90,7 @@ function PortHead({ row, node, types, scope, fedBy }: HeadProps) {
         icon={EllipsisVertical}
         size="s"
         align="end"
-        label={t("panels.inspector.inputMenu", { name: input.name })}
+        label={t("panels.inspector.inputMenu", { name: input.label ?? input.name })}
         items={() => portMenu(node, row, scope, fedBy)}
       />
     </div>

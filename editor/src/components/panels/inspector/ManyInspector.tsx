@@ -118,7 +118,7 @@ function SharedInput({ input, names, entries }: SharedInputProps) {
   return (
     <div className={styles.input}>
       <div className={styles.inputHead}>
-        <label htmlFor={id}>{input.name}</label>
+        <label htmlFor={id}>{input.label ?? input.name}</label>
         <small>{agree ? input.type : t("panels.inspector.differ")}</small>
       </div>
       <WidgetServicesProvider value={storeServices}>

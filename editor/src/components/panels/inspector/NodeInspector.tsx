@@ -202,7 +202,7 @@ function Outputs({ name, types, spec }: PortsProps) {
         <div key={output.name} className={styles.input}>
           <div className={styles.inputHead}>
             <Dot color={colorOf(types, output.type)} />
-            <span className={styles.name}>{output.name}</span>
+            <span className={styles.name}>{output.label ?? output.name}</span>
             <small>{output.type}</small>
           </div>
           <div className={styles.users}>

@@ -26,14 +26,14 @@ export function NodePreview({ types, spec, fitting = [], side, chosen = null }: 
           {spec.inputs.map((port) => (
             <li key={port.name} data-mark={mark(port.name, "input")} data-optional={!port.required}>
               <Dot color={colorOf(types, port.type)} />
-              {port.name}
+              {port.label ?? port.name}
             </li>
           ))}
         </ul>
         <ul className={styles.outputs}>
           {spec.outputs.map((port) => (
             <li key={port.name} data-mark={mark(port.name, "output")}>
-              {port.name}
+              {port.label ?? port.name}
               <Dot color={colorOf(types, port.type)} />
             </li>
           ))}

@@ -24,6 +24,15 @@ describe("treeRows", () => {
     ]);
   });
 
+  it("names folders in the language that is shown, by English ids", () => {
+    const blur = { type: "Blur", label: "Unschärfe", category: "image/filter" };
+    const rows = treeRows([{ ...blur, shownCategory: "bild/filter" }], new Set(), "other");
+    expect(rows.slice(0, 2)).toMatchObject([
+      { id: "image", name: "Bild" },
+      { id: "image/filter", name: "Filter" },
+    ]);
+  });
+
   it("leaves out what is in a closed category but counts it", () => {
     const rows = treeRows(specs, new Set(["image"]), "other");
     expect(ids(rows)).toEqual(["image", "other", "type:Odd"]);

@@ -4,6 +4,8 @@ export interface Typed {
   readonly type: string;
   readonly label: string;
   readonly category: string;
+  /** The category in the language that is shown. */
+  readonly shownCategory?: string;
 }
 
 export type TreeRow<T extends Typed> =
@@ -18,6 +20,7 @@ export type TreeRow<T extends Typed> =
   | { readonly kind: "type"; readonly id: string; readonly spec: T; readonly depth: number };
 
 interface Branch<T> {
+  readonly name: string;
   readonly folders: Map<string, Branch<T>>;
   readonly specs: T[];
 }
@@ -35,10 +38,13 @@ export function treeRows<T extends Typed>(
   toggled: ReadonlySet<string>,
   other: string,
 ): readonly TreeRow<T>[] {
-  const root: Branch<T> = { folders: new Map(), specs: [] };
+  const root: Branch<T> = { name: "", folders: new Map(), specs: [] };
   for (const spec of specs) {
     let branch = root;
-    for (const part of partsOf(spec.category, other)) branch = folderOf(branch, part);
+    const shown = partsOf(spec.shownCategory ?? spec.category, other);
+    partsOf(spec.category, other).forEach((part, depth) => {
+      branch = folderOf(branch, part, shown[depth] ?? part);
+    });
     branch.specs.push(spec);
   }
   const rows: TreeRow<T>[] = [];
@@ -69,11 +75,11 @@ function partsOf(category: string, other: string): readonly string[] {
   return parts.length > 0 ? parts : [other];
 }
 
-function folderOf<T>(branch: Branch<T>, name: string): Branch<T> {
-  const found = branch.folders.get(name);
+function folderOf<T>(branch: Branch<T>, key: string, name: string): Branch<T> {
+  const found = branch.folders.get(key);
   if (found !== undefined) return found;
-  const folder: Branch<T> = { folders: new Map(), specs: [] };
-  branch.folders.set(name, folder);
+  const folder: Branch<T> = { name, folders: new Map(), specs: [] };
+  branch.folders.set(key, folder);
   return folder;
 }
 
@@ -84,12 +90,12 @@ function addRows<T extends Typed>(
   toggled: ReadonlySet<string>,
   rows: TreeRow<T>[],
 ): void {
-  const folders = [...branch.folders].sort(([a], [b]) => a.localeCompare(b));
-  for (const [name, folder] of folders) {
-    const id = path === "" ? name : `${path}/${name}`;
+  const folders = [...branch.folders].sort(([, a], [, b]) => a.name.localeCompare(b.name));
+  for (const [key, folder] of folders) {
+    const id = path === "" ? key : `${path}/${key}`;
     const count = countOf(folder);
     const open = toggled.has(id) !== count <= MANY;
-    rows.push({ kind: "category", id, name: titled(name), depth, count, open });
+    rows.push({ kind: "category", id, name: titled(folder.name), depth, count, open });
     if (open) addRows(folder, id, depth + 1, toggled, rows);
   }
   const specs = branch.specs.toSorted((a, b) => a.label.localeCompare(b.label));
