@@ -296,6 +296,114 @@ def test_who_reads_too_slowly_is_told_to_join_again(
         assert theirs.of_draft("behind")["draft"] == key
 
 
+def test_a_patch_that_does_not_know_of_a_rename_is_refused(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine, talk(own_server) as theirs:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        theirs.ask("draft.join", name=NAME)
+        assert _patch(mine, key, "p1", [["nodes", "a"], "z", "rename"]) == 1
+        late = {"draft": key, "patch": "p2", "operations": json.dumps([_value(3)]), "base": 0}
+        found = theirs.refused("draft.patch", **late)
+        assert (found["status"], found["problems"][0]["code"]) == (409, "draft-node-renamed")
+        again = json.dumps([[["nodes", "z", "inputs", "value"], 3]])
+        patch = {"draft": key, "patch": "p3", "operations": again, "base": 1}
+        assert theirs.ask("draft.patch", **patch)["revision"] == 2
+        document = json.loads(mine.ask("draft.join", name=NAME)["text"])
+        assert document["nodes"]["z"] == {"type": "Number", "inputs": {"value": 3}}
+        assert "a" not in document["nodes"]
+
+
+def test_two_windows_type_in_one_text(own_server: Hosted) -> None:
+    _saved(own_server, a={"type": "Text", "inputs": {"value": "a cat"}})
+    with talk(own_server) as mine, talk(own_server) as theirs:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        theirs.ask("draft.join", name=NAME)
+        path = ["nodes", "a", "inputs", "value"]
+        _patch(mine, key, "m1", [path, "a black cat", "merge", "a cat"])
+        _patch(theirs, key, "t1", [path, "a cat sits", "merge", "a cat"])
+        document = json.loads(mine.ask("draft.join", name=NAME)["text"])
+        assert document["nodes"]["a"]["inputs"]["value"] == "a black cat sits"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_pointer_is_passed_on_and_kept_nowhere(own_server: Hosted, form: str) -> None:
+    _saved(own_server)
+    with talk(own_server, form) as mine, talk(own_server, form) as theirs:
+        own = mine.ask("draft.join", name=NAME)
+        theirs.ask("draft.join", name=NAME)
+        shown = {"path": ["Block"], "cursor": [1, 2.5], "moves": {"a": [-3, 4]}}
+        mine.ask("draft.point", draft=own["draft"], **shown)
+        found = theirs.of_draft("live")
+        assert found["member"] == own["member"]
+        assert {key: found[key] for key in shown} == shown
+        found = theirs.ask("draft.join", name=NAME)
+        assert found["revision"] == 0
+        assert not any("cursor" in member for member in found["members"])
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"cursor": [1]},
+        {"cursor": [1, "x"]},
+        {"cursor": [1e9, 0]},
+        {"moves": {"a": [1, None]}},
+        {"moves": {f"n{number}": [0, 0] for number in range(201)}},
+        {"moves": {"x" * 1_001: [0, 0]}},
+    ],
+)
+def test_a_pointer_that_is_none_is_refused(own_server: Hosted, shown: dict[str, Any]) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        assert 400 <= mine.refused("draft.point", draft=key, **shown)["status"] < 500
+
+
+def test_who_shows_too_much_is_slowed_down_and_stays(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also who leaves and joins again in between."""
+    monkeypatch.setattr(rooms, "_SHOWN_BURST", 4)
+    monkeypatch.setattr(rooms, "_SHOWN_PER_SECOND", 0.001)
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        for number in range(2):
+            mine.ask("draft.show", draft=key, selection=[str(number)])
+            mine.ask("draft.point", draft=key, cursor=[number, 0])
+        assert mine.refused("draft.show", draft=key)["status"] == 429
+        mine.ask("draft.join", name=NAME)
+        assert mine.refused("draft.point", draft=key)["status"] == 429
+        assert _patch(mine, key, "p1", _value(1)) == 1
+
+
+def test_who_joins_too_often_is_slowed_down(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_drafts, "_JOIN_BURST", 2)
+    _saved(own_server)
+    with talk(own_server) as mine:
+        for _ in range(2):
+            key = mine.ask("draft.join", name=NAME)["draft"]
+        assert mine.refused("draft.join", name=NAME)["status"] == 429
+        assert _patch(mine, key, "p1", _value(1)) == 1
+
+
+def test_a_new_workflow_gets_no_draft_of_one_that_was_deleted_by_hand(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        _patch(mine, key, "p1", _value(7))
+        (own_server.services.home / "workflows" / f"{NAME}.json").unlink()
+        _saved(own_server, b={"type": "Number"})
+        # Whoever has it open keeps what is there, as something that was never saved.
+        assert mine.of_draft("deleted")["name"] is None
+        found = mine.ask("draft.join", name=NAME)
+        nodes = json.loads(found["text"])["nodes"]
+        assert ("a" in nodes, "b" in nodes) == (False, True)
+        assert found["saved"] == found["revision"]
+
+
 def test_readers_see_all_and_change_nothing(own_server: Hosted) -> None:
     headers = own_server.token("writer", "run")
     reader = own_server.token("reader", "read")
@@ -311,6 +419,7 @@ def test_readers_see_all_and_change_nothing(own_server: Hosted) -> None:
             {"type": "draft.patch", "draft": key, "patch": "p1", "operations": text},
             {"type": "draft.save", "draft": key},
             {"type": "draft.show", "draft": key},
+            {"type": "draft.point", "draft": key},
             {"type": "draft.join", "name": NAME, "reset": True},
             {"type": "draft.join", "document": "d", "text": "{}"},
             {"type": "draft.delete", "document": "d"},

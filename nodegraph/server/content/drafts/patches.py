@@ -73,6 +73,12 @@ class NameTaken(Conflict):
     code = "draft-name-taken"
 
 
+class NodeRenamed(Conflict):
+    """Another window gave a node another name; the patch may speak of it by the old one."""
+
+    code = "draft-node-renamed"
+
+
 def parse_patch(text: str) -> tuple[Operation, ...]:
     """Parse a patch: a JSON list of operations.
 
