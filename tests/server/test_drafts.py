@@ -37,6 +37,10 @@ def _value(number: int) -> list[Any]:
     return [["nodes", "a", "inputs", "value"], number]
 
 
+def _title(text: str) -> list[Any]:
+    return [["title"], text]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_change_arrives_in_the_other_window(own_server: Hosted, form: str) -> None:
     _saved(own_server)
@@ -311,6 +315,19 @@ def test_a_patch_that_does_not_know_of_a_rename_is_refused(own_server: Hosted) -
         document = json.loads(mine.ask("draft.join", name=NAME)["text"])
         assert document["nodes"]["z"] == {"type": "Number", "inputs": {"value": 3}}
         assert "a" not in document["nodes"]
+
+
+def test_who_was_away_hears_which_nodes_have_other_names(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        found = mine.ask("draft.join", name=NAME)
+        assert found["renames"] == []
+        _patch(mine, found["draft"], "p1", [["nodes", "a"], "y", "rename"])
+        _patch(mine, found["draft"], "p2", [["nodes", "y"], "z", "rename"], _title("Later"))
+    with talk(own_server) as mine:
+        again = mine.ask("draft.join", name=NAME, since=0)
+        assert again["renames"] == [[None, "a", "y"], [None, "y", "z"]]
+        assert mine.ask("draft.join", name=NAME, since=1)["renames"] == [[None, "y", "z"]]
 
 
 def test_two_windows_type_in_one_text(own_server: Hosted) -> None:

@@ -52,6 +52,8 @@ interface Joined {
   readonly text: string;
   readonly applied: boolean;
   readonly members: readonly DraftMember[];
+  /** Nodes that got another name since the revision that was known. */
+  readonly renames?: readonly (readonly [string | null, string, string])[];
 }
 
 export class DraftLink {
@@ -110,12 +112,14 @@ export class DraftLink {
     this.draft = null;
     try {
       const sent = document.shared?.sent?.id;
+      const since = document.shared?.revision ?? -1;
       this.offered ??= currentValue(document.history);
       const found = await this.socket.request<Joined>("draft.join", {
         ...(this.name === null
           ? { document: this.id, text: writeWorkflow(currentValue(document.history)) }
           : { name: this.name, reset }),
         ...(sent === undefined ? {} : { sent }),
+        ...(since < 0 ? {} : { since }),
       });
       if (this.isOpen) this.joined(found);
       else this.socket.request("draft.leave", { draft: found.draft }).catch(() => undefined);
@@ -149,7 +153,8 @@ export class DraftLink {
     this.member = found.member;
     this.shown = "";
     const { history } = documentById(this.id) ?? document;
-    const merged = replaced(shared, history, base, found.revision, prose());
+    const renames = (found.renames ?? []).map(([scope, from, to]) => ({ scope, from, to }));
+    const merged = replaced(shared, history, base, found.revision, prose(), renames);
     this.take(document.shared === null ? spread(merged) : merged, found.saved === found.revision);
     if (this.name !== null && found.etag !== null) this.setEtag(found.etag);
     setCompany(this.id, { state: "live", others: this.others(found.members), refusal: null });

@@ -93,8 +93,9 @@ function changeComments(
   scope: Scope,
   change: (comments: readonly NodeComment[]) => readonly NodeComment[],
 ): Workflow {
-  return changeLayout(workflow, scope, (layout) => ({
-    ...layout,
-    comments: change(layout.comments),
-  }));
+  const { comments } = layoutOf(workflow, scope);
+  const changed = change(comments);
+  const isSame = changed.length === comments.length && changed.every((c, at) => c === comments[at]);
+  if (isSame) return workflow;
+  return changeLayout(workflow, scope, (layout) => ({ ...layout, comments: changed }));
 }

@@ -2,7 +2,8 @@
  * Return the patch from one workflow to another. Parts that are the same object cost nothing.
  *
  * A node that is gone, and one that is there instead with the same type and the same content or
- * place, are one node with another name: others' changes of it go on.
+ * place, or with half of its inputs at least, are one node with another name: others' changes of it
+ * go on.
  */
 import { isList, isObject, type Json, type JsonObject, sameJson } from "../json";
 import { layoutOf, type Point } from "../layout";
@@ -87,15 +88,25 @@ function renamedIn(from: Nodes, to: Nodes, areAlike: AreAlike): ReadonlyMap<stri
   const gone = [...from].filter(([name]) => !to.has(name));
   if (gone.length === 0) return found;
   const added = new Map([...to].filter(([name]) => !from.has(name)));
-  for (const [name, entry] of gone) {
-    for (const [other, next] of added) {
-      if (!areAlike(name, entry, other, next)) continue;
-      found.set(name, other);
-      added.delete(other);
-      break;
+  for (const isOne of [areAlike, areSimilar]) {
+    for (const [name, entry] of gone) {
+      if (found.has(name)) continue;
+      for (const [other, next] of added) {
+        if (!isOne(name, entry, other, next)) continue;
+        found.set(name, other);
+        added.delete(other);
+        break;
+      }
     }
   }
   return found;
+}
+
+/** As of a node that was renamed, moved and changed while there was no connection. */
+function areSimilar(_: string, a: NodeEntry, __: string, b: NodeEntry): boolean {
+  if (a.type !== b.type || a.inputs.size === 0) return false;
+  const same = [...a.inputs].filter(([port, value]) => sameJson(value, b.inputs.get(port))).length;
+  return same > 0 && same * 2 >= Math.max(a.inputs.size, b.inputs.size);
 }
 
 /** What is compared as it is written: small things. */

@@ -15,7 +15,15 @@ import { nodesOf, withSubgraph } from "../scope";
 import type { Workflow } from "../workflow";
 import { applyPatch } from "./applying";
 import { addedBy, difference, type IsProse, isUsualProse, samePath } from "./difference";
-import { isKey, nodeAt, type Patch, type Path, type Renamed, renamesOf } from "./patch";
+import {
+  isKey,
+  nodeAt,
+  type Operation,
+  type Patch,
+  type Path,
+  type Renamed,
+  renamesOf,
+} from "./patch";
 import { withName } from "./renaming";
 import { withChange, withPatch } from "./undoTree";
 
@@ -69,16 +77,23 @@ export function received(
   return movedTo(shared, history, { base, patch, revision, isProse });
 }
 
-/** The server's workflow is another, as after a lost connection. */
+/** The server's workflow is another, as after a lost connection. `renames`: since then. */
 export function replaced(
   shared: Shared,
   history: History<Workflow>,
   base: Workflow,
   revision: number,
   isProse: IsProse = isUsualProse,
+  renames: readonly Renamed[] = [],
 ): Received {
-  const patch = difference(shared.base, base, isProse);
+  const known = renames.reduce(withName, shared.base);
+  const patch = [...renames.map(asOperation), ...difference(known, base, isProse)];
   return movedTo(shared, history, { base, patch, revision, isProse });
+}
+
+function asOperation({ scope, from, to }: Renamed): Operation {
+  const path = scope === null ? ["nodes", from] : ["subgraphs", scope, "nodes", from];
+  return { path, value: to, renames: true };
 }
 
 interface Arrival {
@@ -108,12 +123,15 @@ function movedTo(
   // What is on its way goes first, as the server will do: texts would be merged in another order.
   const under = (workflow: Workflow): Workflow => applyPatch(workflow, sent?.patch ?? []);
   // A node that both renamed has the name that is sent last: the own one.
-  const before = theirs.reduce(withName, under(shared.base));
-  const ahead = difference(before, own(shown), isProse);
-  const found = applyPatch(under(base), ahead);
+  const known = theirs.reduce(withName, under(shared.base));
+  const next = own(shown);
+  // What others did to nodes that were renamed here goes on under the new names, too.
+  const mine = renamesOf(difference(known, next));
+  const ahead = difference(mine.reduce(withName, known), next, isProse);
+  const found = applyPatch(mine.reduce(withName, under(base)), ahead);
   // The same object for the same workflow: nothing is drawn, compared and kept anew.
   const current = difference(shown, found).length === 0 ? shown : found;
-  const isAll = sent === null && ahead.length === 0;
+  const isAll = sent === null && ahead.length === 0 && mine.length === 0;
   const sets = asSets(patch);
   const rebased = (): History<Workflow> => {
     if (patch.length === 0) return history;

@@ -64,15 +64,21 @@ function compare(before: readonly string[], after: readonly string[]): readonly 
   const old = before.slice(start, before.length - tail);
   const now = after.slice(start, after.length - tail);
   if (old.length === 0 && now.length === 0) return [];
-  const byLetters = compareLetters(old, now, start);
-  if (byLetters !== null) return byLetters;
   const [a, b] = [wordsOf(old), wordsOf(now)];
-  if (a.length === 0 || b.length === 0 || a.length * b.length > MOST_CELLS) {
-    return [{ start, end: start + old.length, text: now.join("") }];
-  }
-  return compareItems(a, b, start).flatMap(
-    (hunk) =>
-      compareLetters(before.slice(hunk.start, hunk.end), [...hunk.text], hunk.start) ?? [hunk],
+  const isWhole = a.length === 0 || b.length === 0 || a.length * b.length > MOST_CELLS;
+  const byWords = isWhole
+    ? [{ start, end: start + old.length, text: now.join("") }]
+    : compareItems(a, b, start);
+  // Words that were only added, or only deleted, are found best as words.
+  const isPlain =
+    byWords.every((hunk) => hunk.start === hunk.end) || byWords.every(({ text }) => text === "");
+  if (isPlain) return byWords;
+  return (
+    compareLetters(old, now, start) ??
+    byWords.flatMap((hunk) => {
+      const part = before.slice(hunk.start, hunk.end);
+      return compareLetters(part, [...hunk.text], hunk.start) ?? [hunk];
+    })
   );
 }
 

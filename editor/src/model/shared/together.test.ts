@@ -108,7 +108,11 @@ class Window {
     if (isApplied) this.shared = confirmed(this.shared, this.shared.revision);
     else this.shared = { ...this.shared, sent: null };
     const base = readWorkflow(writeWorkflow(this.server.value));
-    const found = replaced(this.shared, this.history, base, this.server.log.length, isProse);
+    const renames = this.server.log
+      .slice(this.shared.revision)
+      .flatMap(({ patch }) => renamesOf(readPatch(patch)));
+    const { length } = this.server.log;
+    const found = replaced(this.shared, this.history, base, length, isProse, renames);
     this.shared = found.shared;
     this.history = found.history;
   }

@@ -67,6 +67,18 @@ class Operation:
         return self.value is _ABSENT
 
 
+class Rename(NamedTuple):
+    """A node that gets another name.
+
+    Attributes:
+        scope: The block that it is in; None for the outermost graph.
+    """
+
+    scope: str | None
+    old: str
+    new: str
+
+
 class NameTaken(Conflict):
     """Another window added a node or block of the same name before."""
 
@@ -185,6 +197,15 @@ def apply_patch(document: dict[str, Any], patch: Sequence[Operation]) -> dict[st
     for operation in patch:
         writer.write(root, operation)
     return dict(root)
+
+
+def renames_of(patch: Sequence[Operation]) -> list[Rename]:
+    """Return the nodes to which a patch gives another name."""
+    return [
+        Rename(each.path[1].name if len(each.path) == 4 else None, each.path[-1].name, each.value)
+        for each in patch
+        if each.renames
+    ]
 
 
 def changed_parts(document: dict[str, Any], patch: Sequence[Operation]) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from nodegraph.server.access.authentication import RateLimiter
 from nodegraph.server.content.drafts.patches import (
     LARGEST_PATCH,
     NodeRenamed,
+    Rename,
     apply_patch,
     changed_parts,
     check_types,
     parse_patch,
+    renames_of,
 )
 from nodegraph.server.content.drafts.store import (
     COMPACT_EVERY,
@@ -194,12 +196,17 @@ class DraftRooms:
         self._rooms: dict[str, _Room] = {}
 
     async def join(
-        self, source: DraftSource, member: DraftMember, sent: str | None
+        self,
+        source: DraftSource,
+        member: DraftMember,
+        sent: str | None,
+        since: int | None = None,
     ) -> dict[str, Any]:
         """Open a draft for a window. Return its content and its members.
 
         Args:
             sent: Id of a patch that the window has sent, and was not told of.
+            since: The revision that the window knows; None for none.
         Raises:
             NotFound: There is no such workflow or draft.
             TooManyRequests: Too many windows have it open.
@@ -215,6 +222,9 @@ class DraftRooms:
             known = None
             if sent is not None:
                 known = await self._in_thread(self._store.revision_of, source.key, sent)
+            renames: list[Rename] = []
+            if since is not None:
+                renames = await self._in_thread(self._store.renames_since, source.key, since)
             if not member.is_gone:
                 room.members[member.id] = member
             self._tell_members(room, but=member)
@@ -228,6 +238,7 @@ class DraftRooms:
                 "etag": etag(draft.digest) if draft.digest else None,
                 "text": text,
                 "applied": known is not None,
+                "renames": renames,
                 "members": [each.as_dict() for each in room.members.values()],
             }
 
@@ -358,9 +369,10 @@ class DraftRooms:
             after = len(written)
             if after > length:
                 check_length(written)
-        self._store.add_patch(draft.key, draft.revision + 1, patch_id, text)
+        renames = renames_of(patch)
+        self._store.add_patch(draft.key, draft.revision + 1, patch_id, text, renames)
         changed = replace(draft, document=document, revision=draft.revision + 1)
-        return changed, after, any(each.renames for each in patch)
+        return changed, after, bool(renames)
 
     def _compacted(self, draft: Draft) -> int:
         """Write a draft as a whole; its length."""

@@ -1,8 +1,8 @@
 """Three-way merge of texts, so that two windows may type in one prompt.
 
 The hunks of both changes are found on the text that both began with: common ends are cut off, and
-what is between them is compared by letters, or by words where it is long or little of it stays
-(longest common subsequence). Everything that either side
+what is between them is compared by words, and by letters where words were changed and enough of it
+stays (longest common subsequence). Everything that either side
 inserted stays, and what either side deleted goes. Where both inserted at one position, what is
 there already comes first. `editor/src/model/shared/textMerge.ts` does the same, and
 tests/data/text_merges.json has the cases that both must pass: windows and server have to agree.
@@ -69,14 +69,18 @@ def find_hunks(before: str, after: str) -> list[Hunk]:
     new = after[start : len(after) - tail]
     if not old and not new:
         return []
+    a, b = _words(old), _words(new)
+    by_words = [Hunk(start, start + len(old), new)]
+    if a and b and len(a) * len(b) <= _MOST_CELLS:
+        by_words = _compare(a, b, start)
+    # Words that were only added, or only deleted, are found best as words.
+    if all(hunk.start == hunk.end for hunk in by_words) or not any(hunk.text for hunk in by_words):
+        return by_words
     by_letters = _compare_letters(old, new, start)
     if by_letters is not None:
         return by_letters
-    a, b = _words(old), _words(new)
-    if not a or not b or len(a) * len(b) > _MOST_CELLS:
-        return [Hunk(start, start + len(old), new)]
     hunks: list[Hunk] = []
-    for hunk in _compare(a, b, start):
+    for hunk in by_words:
         refined = _compare_letters(before[hunk.start : hunk.end], hunk.text, hunk.start)
         hunks.extend([hunk] if refined is None else refined)
     return hunks

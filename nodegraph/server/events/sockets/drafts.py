@@ -47,6 +47,7 @@ class JoinDraft(IdentifiedRequest):
         document: The client's own id of a document, if it has no name.
         text: The workflow file that a document begins with; without it, it must be there.
         sent: Id of a patch that was sent on another connection, and not confirmed.
+        since: The revision that the window knows, to hear which nodes have other names now.
         reset: Drop what isn't saved.
     """
 
@@ -55,6 +56,7 @@ class JoinDraft(IdentifiedRequest):
     document: ShortId | None = None
     text: Annotated[str, StringConstraints(max_length=LARGEST_DRAFT)] | None = None
     sent: ShortId | None = None
+    since: Annotated[int, Field(ge=0, le=1 << 53)] | None = None
     reset: bool = False
 
 
@@ -252,7 +254,7 @@ class OpenDrafts:
         member = DraftMember(caller.name, caller.may("run"), self._put, rates=self._rates)
         self._members[source.key], self._sources[source.key] = member, source
         try:
-            return await _whole(rooms.join(source, member, request.sent))
+            return await _whole(rooms.join(source, member, request.sent, request.since))
         except BaseException:
             if self._members.get(source.key) is member:
                 self._forget(rooms, source.key)
