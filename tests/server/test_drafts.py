@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.server.content.drafts import rooms, store
 from nodegraph.server.content.drafts.store import COMPACT_EVERY
 from nodegraph.server.events.sockets import drafts as socket_drafts
+from tests.server.disks import kept_full, small_disk
 from tests.server.hosting import Hosted, Process, prepared_home, workflow
 from tests.server.talking import FORMS, Talk, talk
 
@@ -483,6 +485,95 @@ def test_servers_that_share_a_queue_keep_no_drafts(own_server: Hosted) -> None:
     with talk(own_server) as mine:
         assert mine.welcome["drafts"] is False
         assert mine.refused("draft.join", name=NAME)["status"] == 503
+
+
+@pytest.mark.slow
+def test_a_full_disk_refuses_patches_and_loses_none(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 24 << 20) as disk:
+        home = prepared_home(disk / "home")
+        with Process(home, "--workers", "0") as server:
+            server.ready()
+            text = json.dumps({"format": "nodegraph/1", "nodes": {"a": {"type": "Number"}}})
+            with talk(server) as mine, talk(server) as theirs:
+                found = mine.ask("draft.join", document="d1", text=text)
+                key = found["draft"]
+                theirs.ask("draft.join", document="d1")
+                _patch(mine, key, "p1", _value(1))
+                with kept_full(disk):
+                    patch = {"draft": key, "patch": "p2", "base": 1}
+                    large = [[["ui", "x"], "y" * 1_000_000]]
+                    refused = mine.refused("draft.patch", operations=json.dumps(large), **patch)
+                    assert refused["status"] >= 500, refused
+                    assert "full" in refused["detail"]
+                    # What isn't kept is told to nobody.
+                    assert theirs.ask("draft.join", document="d1")["revision"] == 1
+                assert mine.ask("draft.patch", operations=json.dumps(large), **patch) == {
+                    "revision": 2
+                }
+            server.stop(signal.SIGKILL)
+        with Process(home, "--workers", "0") as server:
+            server.ready()
+            with talk(server) as mine:
+                found = mine.ask("draft.join", document="d1", sent="p2")
+                assert (found["revision"], found["applied"]) == (2, True)
+                document = json.loads(found["text"])
+                assert document["nodes"]["a"]["inputs"] == {"value": 1}
+                assert len(document["ui"]["x"]) == 1_000_000
+
+
+def test_an_evil_client_changes_nothing_that_it_may_not(own_server: Hosted) -> None:
+    _saved(own_server)
+    ada, bea = own_server.token("ada", "run"), own_server.token("bea", "run")
+    reader = own_server.token("reader", "read")
+    text = json.dumps(workflow(a={"type": "Number"}))
+    value = json.dumps([_value(66)])
+    with talk(own_server, headers=ada) as mine, talk(own_server, headers=bea) as evil:
+        own = mine.ask("draft.join", document="d1", text=text)["draft"]
+        shared = mine.ask("draft.join", name=NAME)["draft"]
+        # Rooms of others, and those that it has not joined.
+        for key in (own, shared, "own/ada/d1", "saved/../apple", "x" * 1_000):
+            for request in (
+                {"type": "draft.patch", "patch": "e1", "operations": value},
+                {"type": "draft.point", "cursor": [1, 1]},
+                {"type": "draft.show", "selection": ["a"]},
+                {"type": "draft.save", "over": True},
+                {"type": "draft.leave"},
+            ):
+                assert evil.refused(draft=key, **request)["status"] == 404, (key, request)
+        assert evil.refused("draft.delete", document="d1")["status"] == 404
+        evil.ask("draft.join", name=NAME)
+        # Revisions that there never were, and patches of what is no patch.
+        for base in (-1, 1.5, "0", 1 << 60):
+            fields = {"draft": shared, "patch": "e1", "operations": value, "base": base}
+            assert 400 <= evil.refused("draft.patch", **fields)["status"] < 500, base
+        merges = [[["nodes", "a", "note"], "x" * 9_000, "merge", "y" * 9_000]] * 101
+        many = [[["ui", "x"], 1]] * 50_001
+        for operations in (json.dumps(merges), json.dumps(many), '[[["ui", "\\ud800"]]', "[" * 90):
+            request = {"draft": shared, "patch": "e2", "operations": operations}
+            assert 400 <= evil.refused("draft.patch", **request)["status"] < 500
+        with talk(own_server, headers=reader) as link:
+            link.ask("draft.join", name=NAME)
+            fields = {"draft": shared, "patch": "e3", "operations": value}
+            assert link.refused("draft.patch", **fields)["status"] == 403
+        assert mine.ask("draft.join", name=NAME)["revision"] == 0
+        assert mine.ask("draft.join", document="d1")["revision"] == 0
+        assert _patch(mine, shared, "m1", _value(1)) == 1
+
+
+def test_merging_takes_a_server_no_longer_than_a_moment(own_server: Hosted) -> None:
+    """The largest patch of texts that have nothing in common."""
+    _saved(own_server)
+    before, text, current = (
+        "".join(chr(first + at % 25) + (" " if at % 4 == 0 else "") for at in range(8_000))
+        for first in (65, 97, 35)
+    )
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        paths = [["nodes", "a", "inputs", f"t{at}"] for at in range(100)]
+        _patch(mine, key, "p1", *([path, current] for path in paths))
+        begun = monotonic()
+        _patch(mine, key, "p2", *([path, text, "merge", before] for path in paths))
+        assert monotonic() - begun < 20
 
 
 @pytest.mark.slow

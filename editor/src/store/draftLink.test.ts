@@ -39,6 +39,7 @@ class Server {
   private readonly waiting: (() => void)[] = [];
   link: DraftLink | null = null;
   readonly state = "open";
+  readonly welcome = { limits: { frame: 5000 } };
 
   request = async (type: string, fields: Fields = {}): Promise<unknown> => {
     this.asked.push({ type, ...fields });
@@ -205,6 +206,20 @@ describe("changes", () => {
     await pass();
     expect(server.value.nodes.get("a")?.inputs.get("value")).toBe(5);
     expect(companyOf(ID).refusal).toBeNull();
+  });
+
+  it("that are too large for a message are kept here, and the connection lives", async () => {
+    await link.join();
+    edit((w) => setInput(w, null, "a", "text", "ä".repeat(2000)));
+    await pass();
+    expect(server.of("draft.patch")).toHaveLength(0);
+    expect(companyOf(ID).refusal).toContain("too large");
+    edit((w) => setInput(w, null, "a", "text", "ä"));
+    await pass();
+    expect(server.value.nodes.get("a")?.inputs.get("text")).toBe("ä");
+    open(setInput(START, null, "a", "text", "ä".repeat(2000)), null);
+    await link.join();
+    expect(server.of("draft.join")).toHaveLength(1);
   });
 
   it("of which one is missing are got as a whole", async () => {

@@ -32,6 +32,8 @@ const AGAIN = 1500;
 /** Milliseconds between two messages about the own pointer: twelve a second. */
 const POINTING = 80;
 
+/** Bytes of a message besides its text. */
+const AROUND_TEXT = 2000;
 /** States of a document that are compared with a draft that it was never joined to. */
 const MOST_COMPARED = 60;
 
@@ -110,14 +112,18 @@ export class DraftLink {
     const document = documentById(this.id);
     if (document === null || !this.isOpen) return;
     this.draft = null;
+    const text = this.name === null ? writeWorkflow(currentValue(document.history)) : "";
+    if (this.isTooLarge(text)) {
+      this.lost();
+      setCompany(this.id, { refusal: t("together.tooLarge") });
+      return;
+    }
     try {
       const sent = document.shared?.sent?.id;
       const since = document.shared?.revision ?? -1;
       this.offered ??= currentValue(document.history);
       const found = await this.socket.request<Joined>("draft.join", {
-        ...(this.name === null
-          ? { document: this.id, text: writeWorkflow(currentValue(document.history)) }
-          : { name: this.name, reset }),
+        ...(this.name === null ? { document: this.id, text } : { name: this.name, reset }),
         ...(sent === undefined ? {} : { sent }),
         ...(since < 0 ? {} : { since }),
       });
@@ -393,9 +399,14 @@ export class DraftLink {
     const patch = this.refused === shown ? null : nextPatch(document.shared, shown, prose());
     if (patch === null) return;
     const sent = { id: newId(), patch };
-    useDocuments.getState().setShared(this.id, { ...document.shared, sent });
     const base = Math.max(0, document.shared.revision);
-    await this.post({ draft, patch: sent.id, operations: writePatch(patch), base }, shown);
+    const operations = writePatch(patch);
+    if (this.isTooLarge(operations)) {
+      this.refuse(shown, t("together.tooLarge"));
+      return;
+    }
+    useDocuments.getState().setShared(this.id, { ...document.shared, sent });
+    await this.post({ draft, patch: sent.id, operations, base }, shown);
   }
 
   private async post(request: PatchRequest, shown: Workflow): Promise<void> {
@@ -425,11 +436,22 @@ export class DraftLink {
         void this.join();
         return;
       }
-      // Until something else is changed, the server would say the same again.
-      this.refused = shown;
-      setCompany(this.id, { refusal: fault.message });
-      this.release();
+      this.refuse(shown, fault.message);
     }
+  }
+
+  /** Until something else is changed, the server would say the same again. */
+  private refuse(shown: Workflow, reason: string): void {
+    this.refused = shown;
+    setCompany(this.id, { refusal: reason });
+    this.release();
+  }
+
+  /** Whether the server would hang up on a message with a text. */
+  private isTooLarge(text: string): boolean {
+    const most = (this.socket.welcome?.limits.frame ?? Number.POSITIVE_INFINITY) - AROUND_TEXT;
+    // No letter takes more than three bytes.
+    return text.length * 3 > most && new TextEncoder().encode(text).length > most;
   }
 
   /** Wait until the server has all that is shown; false if it hasn't got it. */

@@ -146,7 +146,6 @@ function ThreadView({ thread }: { readonly thread: Thread }) {
         <button type="button" className={styles.node} onClick={goThere}>
           {scope === null ? node : `${scope} / ${node}`}
         </button>
-        {isResolved && <span className={styles.faint}>{resolvedText(last)}</span>}
         <IconButton
           icon={isResolved ? RotateCcw : Check}
           size="s"
@@ -158,6 +157,7 @@ function ThreadView({ thread }: { readonly thread: Thread }) {
           }
         />
       </header>
+      {isResolved && <p className={`${styles.faint} ${styles.resolved}`}>{resolvedText(last)}</p>}
       <ul className={styles.comments}>
         {comments.map((comment) => (
           <CommentView key={comment.id} scope={scope} comment={comment} />
