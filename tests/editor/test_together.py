@@ -7,7 +7,7 @@ from typing import Any
 from playwright.sync_api import expect
 
 from tests.editor.conftest import NewBrowser
-from tests.editor.editing import Editor
+from tests.editor.editing import Editor, box_of
 from tests.editor.gates import text_to_image
 from tests.editor.serving import Server
 from tests.editor.watching import UNREACHED
@@ -160,3 +160,71 @@ def test_a_workflow_that_another_deletes_stays_as_one_that_was_never_saved(
     # Nobody saved another version of it: it asks for a name, as for all that is new.
     mine.page.keyboard.press("ControlOrMeta+s")
     expect(mine.dialog("Save workflow")).to_be_visible()
+
+
+def _two(new_browser: NewBrowser, server: Server) -> tuple[Editor, Editor]:
+    server.client.put(f"workflows/{NAME}", json=text_to_image()).raise_for_status()
+    mine, theirs = new_browser(server), new_browser(server)
+    for window in (mine, theirs):
+        window.open()
+        _open_saved(window)
+    for window in (mine, theirs):
+        expect(window.top.get_by_role("button", name="Another window, here since")).to_have_count(1)
+    return mine, theirs
+
+
+def test_drags_and_pointers_are_seen_while_they_last(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    mine, theirs = _two(new_browser, server)
+    before = box_of(mine.card("size"))
+    handle = box_of(theirs.card("size"))
+    mouse = theirs.page.mouse
+    mouse.move(handle["x"] + 40, handle["y"] + 12)
+    mouse.down()
+    mouse.move(handle["x"] + 80, handle["y"] + 72, steps=8)
+    # It moves here before it is dropped there.
+    eventually(lambda: box_of(mine.card("size"))["y"] > before["y"] + 30)
+    expect(mine.page.locator("[data-pointer]")).to_have_count(1)
+    mouse.up()
+    eventually(lambda: box_of(mine.card("size"))["y"] > before["y"] + 30)
+    # Whoever doesn't want pointers sees none, and still what is dragged.
+    mine.command("Settings")
+    mine.dialog("Settings").get_by_role("switch", name="Others’ pointers").click()
+    expect(mine.page.locator("[data-pointer]")).to_have_count(0)
+    mine.page.keyboard.press("Escape")
+    mouse.move(handle["x"] + 90, handle["y"] + 82)
+    mouse.down()
+    mouse.move(handle["x"] + 90, handle["y"] + 202, steps=8)
+    eventually(lambda: box_of(mine.card("size"))["y"] > before["y"] + 130)
+    # It is where it was once who drags it is gone.
+    theirs.page.close()
+    eventually(lambda: box_of(mine.card("size"))["y"] < before["y"] + 130)
+
+
+def test_two_people_type_in_one_prompt_and_one_renames_the_node(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    mine, theirs = _two(new_browser, server)
+    prompts = [window.field("positive", "Text") for window in (mine, theirs)]
+    prompts[0].fill("a red apple")
+    expect(prompts[1]).to_have_value("a red apple")
+    for prompt, key in zip(prompts, ("Home", "End"), strict=True):
+        prompt.click()
+        prompt.press("ControlOrMeta+" + key)
+    for letters in (("a", "o"), ("h", "n"), ("!", " "), (" ", "x")):
+        for prompt, letter in zip(prompts, letters, strict=True):
+            prompt.press(letter if letter != " " else "Space")
+    for prompt in prompts:
+        expect(prompt).to_have_value("ah! a red appleon x")
+    # A node that another renames keeps what is typed in it.
+    theirs.click_card("size")
+    theirs.page.keyboard.press("F2")
+    dialog = theirs.page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("canvas_size")
+    mine.fill("size", "Width", "320")
+    dialog.get_by_role("textbox").press("Enter")
+    expect(mine.field("canvas_size", "Width")).to_have_value("320")
+    mine.fill("canvas_size", "Height", "192")
+    expect(theirs.field("canvas_size", "Height")).to_have_value("192")
+    expect(theirs.field("canvas_size", "Width")).to_have_value("320")

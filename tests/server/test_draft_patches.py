@@ -12,11 +12,13 @@ import pytest
 
 from nodegraph.errors import NodegraphError
 from nodegraph.server.content.drafts.patches import (
+    MOST_MERGED,
     NameTaken,
     apply_patch,
     changed_parts,
     parse_patch,
 )
+from nodegraph.server.content.drafts.text_merge import LONGEST_MERGED, merge_text
 
 DATA = json.loads((Path(__file__).parents[1] / "data" / "draft_patches.json").read_text("utf-8"))
 
@@ -48,6 +50,44 @@ def test_a_patch_does_as_in_the_editor(case: dict[str, Any]) -> None:
     assert before == untouched
 
 
+MERGES = json.loads((Path(__file__).parents[1] / "data" / "text_merges.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", MERGES, ids=lambda case: case["name"])
+def test_texts_merge_as_in_the_editor(case: dict[str, str]) -> None:
+    assert merge_text(case["before"], case["text"], case["current"]) == case["merged"]
+
+
+def test_what_two_insert_into_one_text_all_stays() -> None:
+    rng = random.Random(1)
+    for _ in range(300):
+        before = "".join(rng.choice("ab ,") for _ in range(rng.randint(0, 40)))
+        texts = []
+        for letters in ("vw", "yz"):
+            text = before
+            for _ in range(rng.randint(1, 4)):
+                at = rng.randint(0, len(text))
+                text = text[:at] + rng.choice(letters) + text[at:]
+            texts.append(text)
+        merged = merge_text(before, *texts)
+        for letter in "vw":
+            assert merged.count(letter) == texts[0].count(letter)
+        for letter in "yz":
+            assert merged.count(letter) == texts[1].count(letter)
+        assert "".join(each for each in merged if each in "ab ,") == before
+
+
+def test_a_text_that_is_too_long_to_merge_is_set() -> None:
+    long = "a" * (LONGEST_MERGED + 1)
+    assert merge_text(long, "mine", long + "theirs") == "mine"
+
+
+def test_many_texts_of_one_patch_are_not_merged() -> None:
+    operation = [["nodes", "a", "note"], "x", "merge", ""]
+    with pytest.raises(NodegraphError, match="merges too many"):
+        parse_patch(json.dumps([operation] * (MOST_MERGED + 1)))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -57,6 +97,14 @@ def test_a_patch_does_as_in_the_editor(case: dict[str, Any]) -> None:
         "[1]",
         "[[]]",
         "[[[]]]",
+        '[[["nodes", "a"], "b", "other"]]',
+        '[[["nodes", "a"], 3, "rename"]]',
+        '[[["nodes", "a"], "", "rename"]]',
+        '[[["subgraphs", "a"], "b", "rename"]]',
+        '[[["nodes", "a", "note"], "b", "rename"]]',
+        '[[["nodes", "a", "note"], "b", "merge"]]',
+        '[[["nodes", "a", "note"], 3, "merge", "b"]]',
+        '[[["nodes", "a", "note"], "b", "merge", 3]]',
         "[[[1], 2]]",
         '[["title", 2]]',
         '[[["format"], "nodegraph/9"]]',

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.server.content.drafts import rooms, store
 from nodegraph.server.content.drafts.store import COMPACT_EVERY
 from nodegraph.server.events.sockets import drafts as socket_drafts
+from tests.server.disks import kept_full, small_disk
 from tests.server.hosting import Hosted, Process, prepared_home, workflow
 from tests.server.talking import FORMS, Talk, talk
 
@@ -35,6 +37,10 @@ def _patch(client: Talk, draft: str, id: str, *operations: Any) -> int:
 
 def _value(number: int) -> list[Any]:
     return [["nodes", "a", "inputs", "value"], number]
+
+
+def _title(text: str) -> list[Any]:
+    return [["title"], text]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -296,6 +302,127 @@ def test_who_reads_too_slowly_is_told_to_join_again(
         assert theirs.of_draft("behind")["draft"] == key
 
 
+def test_a_patch_that_does_not_know_of_a_rename_is_refused(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine, talk(own_server) as theirs:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        theirs.ask("draft.join", name=NAME)
+        assert _patch(mine, key, "p1", [["nodes", "a"], "z", "rename"]) == 1
+        late = {"draft": key, "patch": "p2", "operations": json.dumps([_value(3)]), "base": 0}
+        found = theirs.refused("draft.patch", **late)
+        assert (found["status"], found["problems"][0]["code"]) == (409, "draft-node-renamed")
+        again = json.dumps([[["nodes", "z", "inputs", "value"], 3]])
+        patch = {"draft": key, "patch": "p3", "operations": again, "base": 1}
+        assert theirs.ask("draft.patch", **patch)["revision"] == 2
+        document = json.loads(mine.ask("draft.join", name=NAME)["text"])
+        assert document["nodes"]["z"] == {"type": "Number", "inputs": {"value": 3}}
+        assert "a" not in document["nodes"]
+
+
+def test_who_was_away_hears_which_nodes_have_other_names(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        found = mine.ask("draft.join", name=NAME)
+        assert found["renames"] == []
+        _patch(mine, found["draft"], "p1", [["nodes", "a"], "y", "rename"])
+        _patch(mine, found["draft"], "p2", [["nodes", "y"], "z", "rename"], _title("Later"))
+    with talk(own_server) as mine:
+        again = mine.ask("draft.join", name=NAME, since=0)
+        assert again["renames"] == [[None, "a", "y"], [None, "y", "z"]]
+        assert mine.ask("draft.join", name=NAME, since=1)["renames"] == [[None, "y", "z"]]
+
+
+def test_two_windows_type_in_one_text(own_server: Hosted) -> None:
+    _saved(own_server, a={"type": "Text", "inputs": {"value": "a cat"}})
+    with talk(own_server) as mine, talk(own_server) as theirs:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        theirs.ask("draft.join", name=NAME)
+        path = ["nodes", "a", "inputs", "value"]
+        _patch(mine, key, "m1", [path, "a black cat", "merge", "a cat"])
+        _patch(theirs, key, "t1", [path, "a cat sits", "merge", "a cat"])
+        document = json.loads(mine.ask("draft.join", name=NAME)["text"])
+        assert document["nodes"]["a"]["inputs"]["value"] == "a black cat sits"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_pointer_is_passed_on_and_kept_nowhere(own_server: Hosted, form: str) -> None:
+    _saved(own_server)
+    with talk(own_server, form) as mine, talk(own_server, form) as theirs:
+        own = mine.ask("draft.join", name=NAME)
+        theirs.ask("draft.join", name=NAME)
+        shown = {"path": ["Block"], "cursor": [1, 2.5], "moves": {"a": [-3, 4]}}
+        mine.ask("draft.point", draft=own["draft"], **shown)
+        found = theirs.of_draft("live")
+        assert found["member"] == own["member"]
+        assert {key: found[key] for key in shown} == shown
+        found = theirs.ask("draft.join", name=NAME)
+        assert found["revision"] == 0
+        assert not any("cursor" in member for member in found["members"])
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"cursor": [1]},
+        {"cursor": [1, "x"]},
+        {"cursor": [1e9, 0]},
+        {"moves": {"a": [1, None]}},
+        {"moves": {f"n{number}": [0, 0] for number in range(201)}},
+        {"moves": {"x" * 1_001: [0, 0]}},
+    ],
+)
+def test_a_pointer_that_is_none_is_refused(own_server: Hosted, shown: dict[str, Any]) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        assert 400 <= mine.refused("draft.point", draft=key, **shown)["status"] < 500
+
+
+def test_who_shows_too_much_is_slowed_down_and_stays(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also who leaves and joins again in between."""
+    monkeypatch.setattr(rooms, "_SHOWN_BURST", 4)
+    monkeypatch.setattr(rooms, "_SHOWN_PER_SECOND", 0.001)
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        for number in range(2):
+            mine.ask("draft.show", draft=key, selection=[str(number)])
+            mine.ask("draft.point", draft=key, cursor=[number, 0])
+        assert mine.refused("draft.show", draft=key)["status"] == 429
+        mine.ask("draft.join", name=NAME)
+        assert mine.refused("draft.point", draft=key)["status"] == 429
+        assert _patch(mine, key, "p1", _value(1)) == 1
+
+
+def test_who_joins_too_often_is_slowed_down(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_drafts, "_JOIN_BURST", 2)
+    _saved(own_server)
+    with talk(own_server) as mine:
+        for _ in range(2):
+            key = mine.ask("draft.join", name=NAME)["draft"]
+        assert mine.refused("draft.join", name=NAME)["status"] == 429
+        assert _patch(mine, key, "p1", _value(1)) == 1
+
+
+def test_a_new_workflow_gets_no_draft_of_one_that_was_deleted_by_hand(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        _patch(mine, key, "p1", _value(7))
+        (own_server.services.home / "workflows" / f"{NAME}.json").unlink()
+        _saved(own_server, b={"type": "Number"})
+        # Whoever has it open keeps what is there, as something that was never saved.
+        assert mine.of_draft("deleted")["name"] is None
+        found = mine.ask("draft.join", name=NAME)
+        nodes = json.loads(found["text"])["nodes"]
+        assert ("a" in nodes, "b" in nodes) == (False, True)
+        assert found["saved"] == found["revision"]
+
+
 def test_readers_see_all_and_change_nothing(own_server: Hosted) -> None:
     headers = own_server.token("writer", "run")
     reader = own_server.token("reader", "read")
@@ -311,6 +438,7 @@ def test_readers_see_all_and_change_nothing(own_server: Hosted) -> None:
             {"type": "draft.patch", "draft": key, "patch": "p1", "operations": text},
             {"type": "draft.save", "draft": key},
             {"type": "draft.show", "draft": key},
+            {"type": "draft.point", "draft": key},
             {"type": "draft.join", "name": NAME, "reset": True},
             {"type": "draft.join", "document": "d", "text": "{}"},
             {"type": "draft.delete", "document": "d"},
@@ -357,6 +485,95 @@ def test_servers_that_share_a_queue_keep_no_drafts(own_server: Hosted) -> None:
     with talk(own_server) as mine:
         assert mine.welcome["drafts"] is False
         assert mine.refused("draft.join", name=NAME)["status"] == 503
+
+
+@pytest.mark.slow
+def test_a_full_disk_refuses_patches_and_loses_none(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 24 << 20) as disk:
+        home = prepared_home(disk / "home")
+        with Process(home, "--workers", "0") as server:
+            server.ready()
+            text = json.dumps({"format": "nodegraph/1", "nodes": {"a": {"type": "Number"}}})
+            with talk(server) as mine, talk(server) as theirs:
+                found = mine.ask("draft.join", document="d1", text=text)
+                key = found["draft"]
+                theirs.ask("draft.join", document="d1")
+                _patch(mine, key, "p1", _value(1))
+                with kept_full(disk):
+                    patch = {"draft": key, "patch": "p2", "base": 1}
+                    large = [[["ui", "x"], "y" * 1_000_000]]
+                    refused = mine.refused("draft.patch", operations=json.dumps(large), **patch)
+                    assert refused["status"] >= 500, refused
+                    assert "full" in refused["detail"]
+                    # What isn't kept is told to nobody.
+                    assert theirs.ask("draft.join", document="d1")["revision"] == 1
+                assert mine.ask("draft.patch", operations=json.dumps(large), **patch) == {
+                    "revision": 2
+                }
+            server.stop(signal.SIGKILL)
+        with Process(home, "--workers", "0") as server:
+            server.ready()
+            with talk(server) as mine:
+                found = mine.ask("draft.join", document="d1", sent="p2")
+                assert (found["revision"], found["applied"]) == (2, True)
+                document = json.loads(found["text"])
+                assert document["nodes"]["a"]["inputs"] == {"value": 1}
+                assert len(document["ui"]["x"]) == 1_000_000
+
+
+def test_an_evil_client_changes_nothing_that_it_may_not(own_server: Hosted) -> None:
+    _saved(own_server)
+    ada, bea = own_server.token("ada", "run"), own_server.token("bea", "run")
+    reader = own_server.token("reader", "read")
+    text = json.dumps(workflow(a={"type": "Number"}))
+    value = json.dumps([_value(66)])
+    with talk(own_server, headers=ada) as mine, talk(own_server, headers=bea) as evil:
+        own = mine.ask("draft.join", document="d1", text=text)["draft"]
+        shared = mine.ask("draft.join", name=NAME)["draft"]
+        # Rooms of others, and those that it has not joined.
+        for key in (own, shared, "own/ada/d1", "saved/../apple", "x" * 1_000):
+            for request in (
+                {"type": "draft.patch", "patch": "e1", "operations": value},
+                {"type": "draft.point", "cursor": [1, 1]},
+                {"type": "draft.show", "selection": ["a"]},
+                {"type": "draft.save", "over": True},
+                {"type": "draft.leave"},
+            ):
+                assert evil.refused(draft=key, **request)["status"] == 404, (key, request)
+        assert evil.refused("draft.delete", document="d1")["status"] == 404
+        evil.ask("draft.join", name=NAME)
+        # Revisions that there never were, and patches of what is no patch.
+        for base in (-1, 1.5, "0", 1 << 60):
+            fields = {"draft": shared, "patch": "e1", "operations": value, "base": base}
+            assert 400 <= evil.refused("draft.patch", **fields)["status"] < 500, base
+        merges = [[["nodes", "a", "note"], "x" * 9_000, "merge", "y" * 9_000]] * 101
+        many = [[["ui", "x"], 1]] * 50_001
+        for operations in (json.dumps(merges), json.dumps(many), '[[["ui", "\\ud800"]]', "[" * 90):
+            request = {"draft": shared, "patch": "e2", "operations": operations}
+            assert 400 <= evil.refused("draft.patch", **request)["status"] < 500
+        with talk(own_server, headers=reader) as link:
+            link.ask("draft.join", name=NAME)
+            fields = {"draft": shared, "patch": "e3", "operations": value}
+            assert link.refused("draft.patch", **fields)["status"] == 403
+        assert mine.ask("draft.join", name=NAME)["revision"] == 0
+        assert mine.ask("draft.join", document="d1")["revision"] == 0
+        assert _patch(mine, shared, "m1", _value(1)) == 1
+
+
+def test_merging_takes_a_server_no_longer_than_a_moment(own_server: Hosted) -> None:
+    """The largest patch of texts that have nothing in common."""
+    _saved(own_server)
+    before, text, current = (
+        "".join(chr(first + at % 25) + (" " if at % 4 == 0 else "") for at in range(8_000))
+        for first in (65, 97, 35)
+    )
+    with talk(own_server) as mine:
+        key = mine.ask("draft.join", name=NAME)["draft"]
+        paths = [["nodes", "a", "inputs", f"t{at}"] for at in range(100)]
+        _patch(mine, key, "p1", *([path, current] for path in paths))
+        begun = monotonic()
+        _patch(mine, key, "p2", *([path, text, "merge", before] for path in paths))
+        assert monotonic() - begun < 20
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ export type DraftMessage = { readonly draft: string } & (
       readonly operations?: string;
     }
   | { readonly event: "members"; readonly members: readonly DraftMember[] }
+  | ({ readonly event: "live"; readonly member: string } & LivePointer)
   | {
       readonly event: "saved";
       readonly revision: number;
@@ -46,6 +47,15 @@ export type DraftMessage = { readonly draft: string } & (
   | { readonly event: "deleted"; readonly name: string | null }
   | { readonly event: "replaced" | "behind" }
 );
+
+/** Where a window's pointer is, and what it drags: of the moment. */
+export interface LivePointer {
+  /** The blocks entered. */
+  readonly path: readonly string[];
+  /** On the canvas; null if it isn't there. */
+  readonly cursor: readonly [number, number] | null;
+  readonly moves: Readonly<Record<string, readonly [number, number]>>;
+}
 
 /** A window that has a draft open. */
 export interface DraftMember {

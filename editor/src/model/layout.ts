@@ -54,7 +54,12 @@ export interface NodeComment {
   /** ISO 8601, in UTC. */
   readonly at: string;
   readonly text: string;
+  /** When its text was changed last; missing for never. */
+  readonly edited?: string;
   readonly resolved: boolean;
+  /** When, and by whom. */
+  readonly resolvedAt?: string;
+  readonly resolvedBy?: string;
   readonly extra?: JsonObject;
 }
 
@@ -247,6 +252,11 @@ const note: Form<Note> = {
     boxedJson({ id, text: says, color }, place, extra),
 };
 
+const COMMENT_KEYS = [
+  ...["id", "node", "author", "at", "text"],
+  ...["edited", "resolved", "resolved_at", "resolved_by"],
+];
+
 const comment: Form<NodeComment> = {
   read: (json) => {
     if (!isObject(json)) return undefined;
@@ -255,21 +265,30 @@ const comment: Form<NodeComment> = {
       return undefined;
     }
     const rest = new Map(json);
-    for (const key of ["id", "node", "author", "at", "text", "resolved"]) rest.delete(key);
+    for (const key of COMMENT_KEYS) rest.delete(key);
+    const [edited, resolvedAt, resolvedBy] = ["edited", "resolved_at", "resolved_by"].map((key) =>
+      textOr(json.get(key)),
+    );
     return {
       ...{ id, node, text: says, author: textOr(json.get("author")), at: textOr(json.get("at")) },
+      ...(edited ? { edited } : {}),
       resolved: json.get("resolved") === true,
+      ...(resolvedAt ? { resolvedAt } : {}),
+      ...(resolvedBy ? { resolvedBy } : {}),
       ...(rest.size > 0 ? { extra: rest } : {}),
     };
   },
-  write: ({ id, node, author, at, text: says, resolved, extra }) =>
+  write: ({ id, node, author, at, text: says, edited, resolved, resolvedAt, resolvedBy, extra }) =>
     new Map<string, Json>([
       ["id", id],
       ["node", node],
       ...(author ? ([["author", author]] as const) : []),
       ...(at ? ([["at", at]] as const) : []),
       ["text", says],
+      ...(edited ? ([["edited", edited]] as const) : []),
       ...(resolved ? ([["resolved", true]] as const) : []),
+      ...(resolvedAt ? ([["resolved_at", resolvedAt]] as const) : []),
+      ...(resolvedBy ? ([["resolved_by", resolvedBy]] as const) : []),
       ...(extra ?? []),
     ]),
 };

@@ -2,9 +2,12 @@
 import { ApiProblem } from "@/api/http";
 import type { DraftMember, DraftMessage, EventSocket } from "@/api/socket";
 import { t } from "@/i18n";
-import { currentEntry, currentValue, type History } from "@/model/history";
+import { commit, currentEntry, currentValue, type History } from "@/model/history";
+import type { Point } from "@/model/layout";
 import { spreadImported } from "@/model/separate";
-import { readPatch, writePatch } from "@/model/shared/patch";
+import { difference } from "@/model/shared/difference";
+import { type Renamed, readPatch, writePatch } from "@/model/shared/patch";
+import { proseWith } from "@/model/shared/prose";
 import {
   confirmed,
   nextPatch,
@@ -17,13 +20,30 @@ import { readWorkflow, type Workflow, writeWorkflow } from "@/model/workflow";
 import { useCatalogue } from "./catalogue";
 import { mayRun, useConnection } from "./connection";
 import { type Document, documentById, newId, useDocuments } from "./documents";
-import { setCompany } from "./members";
+import { companyOf, setCompany } from "./members";
 import { notify } from "./notices";
+import { endDrag, hearPointer, keepPointers, ownPointer } from "./pointers";
+import { useSettings } from "./settings";
 
 /** Milliseconds from a change to its patch: typing makes few of many. */
 const SOON = 80;
 /** Milliseconds until what was too much is tried again. */
 const AGAIN = 1500;
+/** Milliseconds between two messages about the own pointer: twelve a second. */
+const POINTING = 80;
+
+/** Bytes of a message besides its text. */
+const AROUND_TEXT = 2000;
+/** States of a document that are compared with a draft that it was never joined to. */
+const MOST_COMPARED = 60;
+
+interface PatchRequest {
+  readonly draft: string;
+  readonly patch: string;
+  readonly operations: string;
+  /** The revision that it was made for. */
+  readonly base: number;
+}
 
 interface Joined {
   readonly draft: string;
@@ -34,6 +54,8 @@ interface Joined {
   readonly text: string;
   readonly applied: boolean;
   readonly members: readonly DraftMember[];
+  /** Nodes that got another name since the revision that was known. */
+  readonly renames?: readonly (readonly [string | null, string, string])[];
 }
 
 export class DraftLink {
@@ -46,6 +68,10 @@ export class DraftLink {
   /** Whether the server failed to keep the last patch, as when its disk is full. */
   private isFailing = false;
   private shown = "";
+  private pointing: ReturnType<typeof setTimeout> | undefined;
+  private pointed = "";
+  /** What a draft on the server may begin with, although no answer says so. */
+  private offered: Workflow | null = null;
   /** What came before the answer to joining, which may be overtaken. */
   private readonly early: DraftMessage[] = [];
   private readonly waiting = new Set<() => void>();
@@ -86,27 +112,44 @@ export class DraftLink {
     const document = documentById(this.id);
     if (document === null || !this.isOpen) return;
     this.draft = null;
+    const text = this.name === null ? writeWorkflow(currentValue(document.history)) : "";
+    if (this.isTooLarge(text)) {
+      this.lost();
+      setCompany(this.id, { refusal: t("together.tooLarge") });
+      return;
+    }
     try {
       const sent = document.shared?.sent?.id;
+      const since = document.shared?.revision ?? -1;
+      this.offered ??= currentValue(document.history);
       const found = await this.socket.request<Joined>("draft.join", {
-        ...(this.name === null
-          ? { document: this.id, text: writeWorkflow(currentValue(document.history)) }
-          : { name: this.name, reset }),
+        ...(this.name === null ? { document: this.id, text } : { name: this.name, reset }),
         ...(sent === undefined ? {} : { sent }),
+        ...(since < 0 ? {} : { since }),
       });
       if (this.isOpen) this.joined(found);
       else this.socket.request("draft.leave", { draft: found.draft }).catch(() => undefined);
     } catch (fault) {
       // Without a draft a document is what it was: kept in the browser, and saved from here.
       this.lost();
-      if (fault instanceof ApiProblem && fault.status === 404) this.unnamed();
+      if (!(fault instanceof ApiProblem)) return;
+      if (fault.status === 404) this.unnamed();
+      // What the server can't do just now is tried again; a lost connection says when it is back.
+      else if (fault.status === 429 || fault.status >= 500) this.joinLater();
     }
+  }
+
+  private joinLater(): void {
+    setTimeout(() => {
+      if (this.isOpen && this.draft === null && this.socket.state === "open") void this.join();
+    }, AGAIN);
   }
 
   private joined(found: Joined): void {
     const document = documentById(this.id);
     if (document === null) return;
     const base = readWorkflow(found.text);
+    if (this.isNewer(document, base)) this.takeNewer(document, base);
     const first: Shared = { base: firstBase(document, base), revision: -1, sent: null };
     const known = document.shared ?? first;
     // Whether what was sent before the break has arrived.
@@ -115,7 +158,9 @@ export class DraftLink {
     this.isFailing = false;
     this.member = found.member;
     this.shown = "";
-    const merged = replaced(shared, document.history, base, found.revision);
+    const { history } = documentById(this.id) ?? document;
+    const renames = (found.renames ?? []).map(([scope, from, to]) => ({ scope, from, to }));
+    const merged = replaced(shared, history, base, found.revision, prose(), renames);
     this.take(document.shared === null ? spread(merged) : merged, found.saved === found.revision);
     if (this.name !== null && found.etag !== null) this.setEtag(found.etag);
     setCompany(this.id, { state: "live", others: this.others(found.members), refusal: null });
@@ -123,9 +168,26 @@ export class DraftLink {
     this.schedule(0);
   }
 
+  /** Whether the draft has what this browser never had, and its own copy isn't what came after. */
+  private isNewer({ shared, history, savedName }: Document, base: Workflow): boolean {
+    if (shared !== null || (savedName !== null && history.saved !== null)) return false;
+    const values = [...history.entries.values()].map(({ value }) => value).reverse();
+    if (this.offered !== null) values.unshift(this.offered);
+    return !values.slice(0, MOST_COMPARED).some((value) => difference(value, base).length === 0);
+  }
+
+  /** The draft is shown, and Undo gives back what this browser had. */
+  private takeNewer({ history }: Document, base: Workflow): void {
+    const taken = commit(history, base, "together.history.draft", { named: true });
+    useDocuments.getState().setShared(this.id, null, taken);
+    notify({ kind: "info", title: t("together.newerDraft"), key: `newer ${this.id}` });
+  }
+
   /** The connection is gone; what is done until it is back is worked in then. */
   lost(): void {
     this.draft = null;
+    this.pointed = "";
+    keepPointers(this.id);
     setCompany(this.id, { state: "alone", others: [] });
     this.release();
   }
@@ -135,7 +197,7 @@ export class DraftLink {
     if (!this.isOpen || documentById(this.id)?.savedName !== null) return;
     useDocuments.setState(({ documents }) => ({
       documents: documents.map((each) =>
-        each.id === this.id ? { ...each, savedName: name, shared: null } : each,
+        each.id === this.id ? { ...each, savedName: name, shared: unconfirmed(each) } : each,
       ),
     }));
     notify({ kind: "info", title: t("files.saved", { name }), key: `saved ${this.id}` });
@@ -164,6 +226,8 @@ export class DraftLink {
   leave(): void {
     this.isOpen = false;
     clearTimeout(this.timer);
+    clearTimeout(this.pointing);
+    keepPointers(this.id);
     if (this.draft !== null) {
       this.socket.request("draft.leave", { draft: this.draft }).catch(() => undefined);
     }
@@ -181,8 +245,8 @@ export class DraftLink {
 
   hear(message: DraftMessage): void {
     if (this.joining !== null) this.early.push(message);
-    else if (message.event === "members")
-      setCompany(this.id, { others: this.others(message.members) });
+    else if (message.event === "members") this.hearMembers(message.members);
+    else if (message.event === "live") hearPointer(this.id, message.member, message);
     else if (message.event === "patch") this.hearPatch(message);
     else if (message.event === "saved") this.hearSaved(message);
     else if (message.event === "deleted") {
@@ -190,6 +254,15 @@ export class DraftLink {
       if (this.name === null && message.name !== null) this.named(message.name);
       else this.unnamed();
     } else void this.join();
+  }
+
+  private hearMembers(members: readonly DraftMember[]): void {
+    const others = this.others(members);
+    setCompany(this.id, { others });
+    keepPointers(
+      this.id,
+      others.map(({ member }) => member),
+    );
   }
 
   private hearPatch(message: DraftMessage & { readonly event: "patch" }): void {
@@ -209,13 +282,14 @@ export class DraftLink {
     let next: Received;
     try {
       const patch = readPatch(message.operations ?? "[]");
-      next = received(shared, document.history, patch, message.revision);
+      next = received(shared, document.history, patch, message.revision, prose());
     } catch {
       // What can't be followed here, as by an older editor, is got as a whole.
       void this.join();
       return;
     }
     this.take(next, false);
+    endDrag(this.id, message.member);
     this.schedule(0);
   }
 
@@ -244,8 +318,9 @@ export class DraftLink {
     return nextPatch(shared, currentValue(history)) === null;
   }
 
-  private take({ shared, history }: Received, isSaved: boolean): void {
-    const before = documentById(this.id)?.history;
+  private take({ shared, history, renamed }: Received, isSaved: boolean): void {
+    const document = documentById(this.id);
+    const before = document?.history;
     const isSame = before !== undefined && currentValue(before) === currentValue(history);
     const isComplete = shared.sent === null && nextPatch(shared, currentValue(history)) === null;
     let next: History<Workflow> = history;
@@ -253,6 +328,7 @@ export class DraftLink {
     // What another window changed isn't saved, whatever this one has saved.
     else if (!isSame) next = { ...history, saved: null };
     useDocuments.getState().setShared(this.id, shared, next);
+    if (document !== null) selectRenamed(document, renamed);
     if (isComplete) this.release();
   }
 
@@ -285,6 +361,31 @@ export class DraftLink {
     this.socket.request("draft.show", { draft: this.draft, ...fields }).catch(() => undefined);
   }
 
+  /** The own pointer is elsewhere, or drags something. */
+  point(): void {
+    this.pointing ??= setTimeout(() => {
+      this.pointing = undefined;
+      this.tellPointer();
+    }, POINTING);
+  }
+
+  private tellPointer(): void {
+    const document = documentById(this.id);
+    if (!document || this.draft === null || !mayRun(useConnection.getState())) return;
+    if (companyOf(this.id).others.length === 0) return;
+    const { cursor, moves } = ownPointer();
+    const isShown = useSettings.getState().pointers && cursor !== null;
+    const fields = {
+      path: [...document.path],
+      cursor: isShown ? pair(cursor) : null,
+      moves: Object.fromEntries([...moves].slice(0, 200).map(([id, at]) => [id, pair(at)])),
+    };
+    const text = JSON.stringify(fields);
+    if (text === this.pointed) return;
+    this.pointed = text;
+    this.socket.request("draft.point", { draft: this.draft, ...fields }).catch(() => undefined);
+  }
+
   private schedule(wait: number): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.send(), wait);
@@ -295,21 +396,23 @@ export class DraftLink {
     const { draft } = this;
     if (!document?.shared || draft === null || !mayRun(useConnection.getState())) return;
     const shown = currentValue(document.history);
-    const patch = this.refused === shown ? null : nextPatch(document.shared, shown);
+    const patch = this.refused === shown ? null : nextPatch(document.shared, shown, prose());
     if (patch === null) return;
     const sent = { id: newId(), patch };
+    const base = Math.max(0, document.shared.revision);
+    const operations = writePatch(patch);
+    if (this.isTooLarge(operations)) {
+      this.refuse(shown, t("together.tooLarge"));
+      return;
+    }
     useDocuments.getState().setShared(this.id, { ...document.shared, sent });
-    await this.post(draft, sent.id, writePatch(patch), shown);
+    await this.post({ draft, patch: sent.id, operations, base }, shown);
   }
 
-  private async post(
-    draft: string,
-    id: string,
-    operations: string,
-    shown: Workflow,
-  ): Promise<void> {
+  private async post(request: PatchRequest, shown: Workflow): Promise<void> {
+    const { draft, patch: id } = request;
     try {
-      await this.socket.request("draft.patch", { draft, patch: id, operations });
+      await this.socket.request("draft.patch", { ...request });
       this.refused = null;
       this.isFailing = false;
     } catch (fault) {
@@ -323,7 +426,8 @@ export class DraftLink {
           this.release();
         }
         setTimeout(() => {
-          if (this.draft === draft) void this.post(draft, id, operations, shown);
+          const isWanted = documentById(this.id)?.shared?.sent?.id === id;
+          if (this.draft === draft && isWanted) void this.post(request, shown);
         }, AGAIN);
         return;
       }
@@ -332,11 +436,22 @@ export class DraftLink {
         void this.join();
         return;
       }
-      // Until something else is changed, the server would say the same again.
-      this.refused = shown;
-      setCompany(this.id, { refusal: fault.message });
-      this.release();
+      this.refuse(shown, fault.message);
     }
+  }
+
+  /** Until something else is changed, the server would say the same again. */
+  private refuse(shown: Workflow, reason: string): void {
+    this.refused = shown;
+    setCompany(this.id, { refusal: reason });
+    this.release();
+  }
+
+  /** Whether the server would hang up on a message with a text. */
+  private isTooLarge(text: string): boolean {
+    const most = (this.socket.welcome?.limits.frame ?? Number.POSITIVE_INFINITY) - AROUND_TEXT;
+    // No letter takes more than three bytes.
+    return text.length * 3 > most && new TextEncoder().encode(text).length > most;
   }
 
   /** Wait until the server has all that is shown; false if it hasn't got it. */
@@ -372,4 +487,34 @@ function firstBase({ savedName, history }: Document, base: Workflow): Workflow {
   if (savedName === null) return base;
   const saved = history.saved === null ? undefined : history.entries.get(history.saved);
   return saved?.value ?? base;
+}
+
+/** What others have is known, and another draft goes on with it. */
+function unconfirmed({ shared }: Document): Shared | null {
+  return shared && { ...shared, revision: -1, sent: null };
+}
+
+let proseOf: ReturnType<typeof proseWith> | null = null;
+let typesOfProse: unknown;
+
+function prose(): ReturnType<typeof proseWith> {
+  const { types } = useCatalogue.getState();
+  if (proseOf === null || typesOfProse !== types) proseOf = proseWith(types);
+  typesOfProse = types;
+  return proseOf;
+}
+
+/** What was selected stays so under its new name. */
+function selectRenamed(document: Document, renamed: readonly Renamed[]): void {
+  if (renamed.length === 0 || useDocuments.getState().active !== document.id) return;
+  const scope = document.path.at(-1) ?? null;
+  const names = new Map(
+    renamed.flatMap((each) => (each.scope === scope ? [[each.from, each.to] as const] : [])),
+  );
+  if (![...document.selection].some((item) => names.has(item))) return;
+  useDocuments.getState().select([...document.selection].map((item) => names.get(item) ?? item));
+}
+
+function pair({ x, y }: Point): readonly [number, number] {
+  return [Math.round(x * 10) / 10, Math.round(y * 10) / 10];
 }

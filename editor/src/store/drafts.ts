@@ -2,6 +2,7 @@
 import type { EventSocket } from "@/api/socket";
 import { type Document, documentById, isUntouched, useDocuments } from "./documents";
 import { DraftLink } from "./draftLink";
+import { onOwnPointer } from "./pointers";
 
 export interface DraftItem {
   readonly document: string;
@@ -49,6 +50,7 @@ export function startDrafts({ socket: given }: { readonly socket: EventSocket })
       }
     }),
   ];
+  stops.push(onOwnPointer((document) => ties.get(document)?.link.point()));
   tieAll();
   return () => {
     for (const stop of stops) stop();

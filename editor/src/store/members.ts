@@ -19,6 +19,10 @@ interface Companies {
 
 export const useCompanies = create<Companies>()(() => ({ byDocument: new Map() }));
 
+export function companyOf(document: string): Company {
+  return useCompanies.getState().byDocument.get(document) ?? ALONE;
+}
+
 export function useCompany(document: string): Company {
   return useCompanies((state) => state.byDocument.get(document) ?? ALONE);
 }

@@ -35,6 +35,8 @@ export interface Settings {
   /** Whether dragging the empty canvas with the main button selects (true) or pans (false). */
   readonly dragSelects: boolean;
   readonly animations: boolean;
+  /** Others' pointers on the canvas, and one's own on theirs. */
+  readonly pointers: boolean;
   /** Pictures shown in a node while it is sampling. */
   readonly previews: boolean;
   /** Results shown in the nodes that made them. */
@@ -63,6 +65,7 @@ export const DEFAULT_SETTINGS: Settings = {
   wheel: "zoom",
   dragSelects: false,
   animations: true,
+  pointers: true,
   previews: true,
   resultsInNodes: true,
   endNotification: false,

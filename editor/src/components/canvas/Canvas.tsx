@@ -15,6 +15,8 @@ import {
 import {
   type DragEvent,
   type MouseEvent as ReactMouseEvent,
+  type PointerEvent as ReactPointerEvent,
+  Suspense,
   useCallback,
   useEffect,
   useLayoutEffect,
@@ -24,8 +26,9 @@ import {
 } from "react";
 import { useShallow } from "zustand/react/shallow";
 import { draggedType, droppedType } from "@/components/panels/lib/dragged";
+import { ErrorBoundary } from "@/components/shell/ErrorBoundary";
+import { lazyPart } from "@/components/shell/lazyPart";
 import { CommentMarks } from "@/components/together/CommentMarks";
-import { RemoteRings } from "@/components/together/RemoteRings";
 import { ContextMenu } from "@/components/ui";
 import { t } from "@/i18n";
 import type { Point } from "@/model/layout";
@@ -33,6 +36,8 @@ import type { Scope } from "@/model/scope";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, documentById, useActive, useDocuments } from "@/store/documents";
 import { runPrefix } from "@/store/entered";
+import { useCompany } from "@/store/members";
+import { point } from "@/store/pointers";
 import { useSettings } from "@/store/settings";
 import { useUi } from "@/store/ui";
 import type { CanvasEdge, CanvasNode, Scene } from "./adapt";
@@ -75,6 +80,9 @@ import { useFocusRequests } from "./useFocusRequests";
 import { selected, useScene } from "./useScene";
 import { ViewControls } from "./ViewControls";
 import { PlaceContext, setZoom, useCanvasView } from "./view";
+
+/** Most people are alone. */
+const Presence = lazyPart(() => import("@/components/together/Presence"));
 
 const NODE_TYPES = {
   card: NodeCard,
@@ -122,6 +130,7 @@ function Graph({ document, path, frame }: GraphProps) {
   const currentMoves = useCallback(() => latest.current.local.moves, []);
   const links = useLinkDrawing(currentScene);
   const dragging = useDragging(currentScene, currentMoves, setLocal, change);
+  const hasOthers = useCompany(document).others.length > 0;
   const [menu, setMenu] = useState<MenuPlace | null>(null);
   const [opened] = useState(() => documentById(document)?.viewport ?? fittedTo(frame, nodes));
   // Before it is asked for: cards in full would be made first, and thrown away.
@@ -224,6 +233,8 @@ function Graph({ document, path, frame }: GraphProps) {
         onPointerDownCapture={beginCut}
         onMouseDownCapture={takeLink}
         onTouchStartCapture={takeLink}
+        onPointerMove={hasOthers ? (event) => pointAt(document, event) : undefined}
+        onPointerLeave={hasOthers ? () => point(document, { cursor: null }) : undefined}
         onDragOver={(event) => dragType(event, currentScene())}
         onDragLeave={leaveWithType}
         onDrop={(event) => dropType(event, currentScene())}
@@ -298,7 +309,13 @@ function Graph({ document, path, frame }: GraphProps) {
           {far && <Corners nodes={nodes} />}
           <CutLine />
           <CommentMarks workflow={scene.workflow} scope={scope} nodes={nodes} />
-          <RemoteRings document={document} path={path} nodes={nodes} />
+          {hasOthers && (
+            <ErrorBoundary area="presence" resetKey={document} frame={() => null}>
+              <Suspense fallback={null}>
+                <Presence document={document} path={path} nodes={nodes} />
+              </Suspense>
+            </ErrorBoundary>
+          )}
         </ReactFlow>
         <Breadcrumb />
         {scene.workflow.nodes.size === 0 && scope === null && <EmptyCanvas />}
@@ -314,6 +331,13 @@ function Graph({ document, path, frame }: GraphProps) {
       </div>
     </PlaceContext>
   );
+}
+
+/** Fingers have no pointer that others could follow. */
+function pointAt(document: string, { pointerType, clientX, clientY }: ReactPointerEvent): void {
+  if (pointerType === "mouse" || pointerType === "pen") {
+    point(document, { cursor: canvasPoint({ x: clientX, y: clientY }) });
+  }
 }
 
 const MULTI = ["Meta", "Control", "Shift"];

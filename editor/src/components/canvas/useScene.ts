@@ -2,12 +2,13 @@
 import type { NodeChange } from "@xyflow/react";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useShallow } from "zustand/react/shallow";
-import { layoutOf } from "@/model/layout";
+import { layoutOf, type Point } from "@/model/layout";
 import { nodesOf, type Scope } from "@/model/scope";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { currentWorkflow, type Document, documentById, useDocuments } from "@/store/documents";
+import { dragsIn, pointersOf, usePointers } from "@/store/pointers";
 import { type LinkStyle, useSettings } from "@/store/settings";
 import { Adapter, type CanvasEdge, type CanvasNode, type Scene } from "./adapt";
 import { Assembler, changed, type Local, NO_LOCAL } from "./assemble";
@@ -54,15 +55,29 @@ export function useScene(document: string, scope: Scope): SceneView {
     () => ways.current.lead(drawn, base, local.measured, style),
     [drawn, base, local.measured, style],
   );
+  const dragged = useDragsOfOthers(document, scope);
   const nodes = useMemo(
-    () => assembler.current.assemble(base, local, selection),
-    [base, local, selection],
+    () => assembler.current.assemble(base, withDrags(local, dragged), selection),
+    [base, local, dragged, selection],
   );
   const change = useCallback((changes: readonly NodeChange<CanvasNode>[]) => {
     setLocal((before) => changed(before, changes));
   }, []);
   // The library wants arrays that it may change; it doesn't.
   return { scene, nodes, edges: edges as CanvasEdge[], selection, local, change, setLocal };
+}
+
+function useDragsOfOthers(document: string, scope: Scope): ReadonlyMap<string, Point> {
+  return usePointers(
+    useShallow((state) =>
+      dragsIn(pointersOf(state, document), (path) => (path.at(-1) ?? null) === scope),
+    ),
+  );
+}
+
+/** What somebody here drags is where it is dragged to. */
+function withDrags(local: Local, dragged: ReadonlyMap<string, Point>): Local {
+  return dragged.size === 0 ? local : { ...local, moves: new Map([...dragged, ...local.moves]) };
 }
 
 /** The workflow with a place for each node; places that it lacked are kept without an undo step. */

@@ -55,7 +55,13 @@ export function DocumentTabs() {
           />
         ))}
       </div>
-      <IconButton icon={Plus} label={t("shell.newTab")} size="s" onClick={() => run("file.new")} />
+      <IconButton
+        icon={Plus}
+        label={t("shell.newTab")}
+        size="s"
+        className={styles.add}
+        onClick={() => run("file.new")}
+      />
       <ContextMenu
         at={menu}
         label={t("shell.tabMenu")}

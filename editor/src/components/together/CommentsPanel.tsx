@@ -1,11 +1,19 @@
 /** What people say about nodes: the selected node's thread first, then all others. */
-import { Check, MessageSquare, RotateCcw, Trash2 } from "lucide-react";
+import { Check, MessageSquare, Pencil, RotateCcw, Trash2 } from "lucide-react";
 import { useState } from "react";
 import panel from "@/components/panels/lib/Panel.module.css";
-import { Button, EmptyState, IconButton, TextArea, Toggle } from "@/components/ui";
+import { Button, EmptyState, IconButton, TextArea, Toggle, tip } from "@/components/ui";
 import { t } from "@/i18n";
 import { pageLanguage } from "@/i18n/format";
-import { addComment, removeComment, resolveThread, type Thread, threadsOf } from "@/model/edits";
+import {
+  addComment,
+  editComment,
+  isOwnComment,
+  removeComment,
+  resolveThread,
+  type Thread,
+  threadsOf,
+} from "@/model/edits";
 import { nodeNames } from "@/model/items";
 import type { NodeComment } from "@/model/layout";
 import { nodesOf, type Scope } from "@/model/scope";
@@ -57,14 +65,29 @@ export default function CommentsPanel() {
 }
 
 function Writing({ scope, node }: { readonly scope: Scope; readonly node: string }) {
-  const [text, setText] = useState("");
   const author = useConnection((state) => state.caller?.name ?? "");
-  const send = () => {
-    const says = text.trim();
-    if (says === "") return;
-    const at = new Date().toISOString();
-    const comment = { id: newId(), node, author, at, text: says, resolved: false };
+  const send = (text: string) => {
+    const comment = { id: newId(), node, author, at: now(), text, resolved: false };
     edit("comment", (workflow) => addComment(workflow, scope, comment));
+  };
+  const label = t("together.commentOn", { node });
+  return <TextForm label={label} action={t("together.comment")} onSend={send} />;
+}
+
+interface TextFormProps {
+  readonly label: string;
+  readonly action: string;
+  readonly first?: string;
+  readonly onSend: (text: string) => void;
+  readonly onCancel?: () => void;
+}
+
+/** A text that is sent by Ctrl+Enter. */
+function TextForm({ label, action, first = "", onSend, onCancel }: TextFormProps) {
+  const [text, setText] = useState(first);
+  const send = () => {
+    if (text.trim() === "") return;
+    onSend(text.trim());
     setText("");
   };
   return (
@@ -81,25 +104,38 @@ function Writing({ scope, node }: { readonly scope: Scope; readonly node: string
         maxLength={5000}
         value={text}
         onChange={setText}
-        label={t("together.commentOn", { node })}
-        placeholder={t("together.commentOn", { node })}
+        label={label}
+        placeholder={label}
+        autoFocus={onCancel !== undefined}
         onKeyDown={(event) => {
-          if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+          const isSend = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+          const isCancel = event.key === "Escape" && onCancel !== undefined;
+          if (!isSend && !isCancel) return;
           // Else the workflow would be run.
           event.preventDefault();
           event.stopPropagation();
-          send();
+          if (isSend) send();
+          else onCancel?.();
         }}
       />
-      <Button size="s" type="submit" disabled={text.trim() === ""}>
-        {t("together.comment")}
-      </Button>
+      <div className={styles.actions}>
+        {onCancel && (
+          <Button size="s" onClick={onCancel}>
+            {t("together.cancel")}
+          </Button>
+        )}
+        <Button size="s" type="submit" disabled={text.trim() === ""}>
+          {action}
+        </Button>
+      </div>
     </form>
   );
 }
 
 function ThreadView({ thread }: { readonly thread: Thread }) {
   const { scope, node, comments, isResolved } = thread;
+  const person = useConnection((state) => state.caller?.name ?? "");
+  const last = comments.findLast((comment) => comment.resolved);
   const goThere = () => focusNode({ node, path: scope === null ? [] : [scope] });
   return (
     <section
@@ -110,18 +146,18 @@ function ThreadView({ thread }: { readonly thread: Thread }) {
         <button type="button" className={styles.node} onClick={goThere}>
           {scope === null ? node : `${scope} / ${node}`}
         </button>
-        {isResolved && <span className={styles.faint}>{t("together.resolved")}</span>}
         <IconButton
           icon={isResolved ? RotateCcw : Check}
           size="s"
           label={t(isResolved ? "together.reopen" : "together.resolve")}
           onClick={() =>
             edit(isResolved ? "reopen" : "resolve", (workflow) =>
-              resolveThread(workflow, scope, node, !isResolved),
+              resolveThread(workflow, scope, node, isResolved ? null : { by: person, at: now() }),
             )
           }
         />
       </header>
+      {isResolved && <p className={`${styles.faint} ${styles.resolved}`}>{resolvedText(last)}</p>}
       <ul className={styles.comments}>
         {comments.map((comment) => (
           <CommentView key={comment.id} scope={scope} comment={comment} />
@@ -137,7 +173,9 @@ interface CommentProps {
 }
 
 function CommentView({ scope, comment }: CommentProps) {
-  const { id, author, at, text } = comment;
+  const { id, author, at, text, edited } = comment;
+  const person = useConnection((state) => state.caller?.name ?? "");
+  const [isEditing, setEditing] = useState(false);
   return (
     <li className={styles.comment}>
       <div className={styles.head}>
@@ -145,16 +183,59 @@ function CommentView({ scope, comment }: CommentProps) {
         <time className={styles.faint} dateTime={at}>
           {timeText(at)}
         </time>
-        <IconButton
-          icon={Trash2}
-          size="s"
-          label={t("together.deleteComment")}
-          onClick={() => edit("delete", (workflow) => removeComment(workflow, scope, id))}
-        />
+        {edited && (
+          <span
+            className={styles.faint}
+            {...tip(t("together.editedAt", { time: timeText(edited) }))}
+          >
+            {t("together.edited")}
+          </span>
+        )}
+        {isOwnComment(comment, person) && (
+          <span className={styles.own}>
+            <IconButton
+              icon={Pencil}
+              size="s"
+              label={t("together.editComment")}
+              onClick={() => setEditing(true)}
+            />
+            <IconButton
+              icon={Trash2}
+              size="s"
+              label={t("together.deleteComment")}
+              onClick={() => edit("delete", (workflow) => removeComment(workflow, scope, id))}
+            />
+          </span>
+        )}
       </div>
-      <p className={styles.text}>{text}</p>
+      {isEditing ? (
+        <TextForm
+          label={t("together.editComment")}
+          action={t("together.saveComment")}
+          first={text}
+          onCancel={() => setEditing(false)}
+          onSend={(next) => {
+            edit("edit", (workflow) => editComment(workflow, scope, id, next, now()));
+            setEditing(false);
+          }}
+        />
+      ) : (
+        <p className={styles.text}>{text}</p>
+      )}
     </li>
   );
+}
+
+function resolvedText(comment: NodeComment | undefined): string {
+  if (!comment?.resolvedAt) return t("together.resolved");
+  const time = timeText(comment.resolvedAt);
+  return comment.resolvedBy
+    ? t("together.resolvedBy", { name: comment.resolvedBy, time })
+    : t("together.resolvedAt", { time });
+}
+
+function now(): string {
+  return new Date().toISOString();
 }
 
 function timeText(at: string): string {

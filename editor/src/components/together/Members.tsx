@@ -1,4 +1,4 @@
-import { AppWindow } from "lucide-react";
+import { AppWindow, CloudAlert } from "lucide-react";
 import { useMemo } from "react";
 import type { DraftMember } from "@/api/socket";
 import { tip } from "@/components/ui";
@@ -21,8 +21,9 @@ export function Members() {
   return (
     <>
       {refusal !== null && (
-        <span role="status" className={styles.refusal}>
-          {t("together.refused", { reason: refusal })}
+        <span role="status" className={styles.refusal} {...tip(refusal)}>
+          <CloudAlert aria-hidden size={15} />
+          <span className={styles.reason}>{t("together.refused", { reason: refusal })}</span>
         </span>
       )}
       <ul className={styles.list} aria-label={t("together.others")} aria-live="polite" data-members>
@@ -31,7 +32,13 @@ export function Members() {
             <Avatar document={document} member={member} isOwn={member.name === own} />
           </li>
         ))}
-        {others.length > MOST && <li className={styles.more}>+{others.length - MOST}</li>}
+        {/* Where it is narrow, all but the first are just counted. */}
+        {others.length > 1 && (
+          <li className={styles.more}>
+            <span className={styles.few}>+{others.length - 1}</span>
+            {others.length > MOST && <span className={styles.many}>+{others.length - MOST}</span>}
+          </li>
+        )}
       </ul>
     </>
   );

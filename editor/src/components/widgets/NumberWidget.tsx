@@ -51,7 +51,7 @@ export function NumberWidget(props: Props) {
   }
 
   return (
-    <WidgetFrame marks={marks} fault={draft.fault ?? props.problem}>
+    <WidgetFrame marks={marks} fault={draft.fault ?? props.problem} isTaken={draft.isTaken}>
       <div className={cx(styles.row, "nodrag")} data-slider={widget.slider || undefined}>
         {widget.slider && <NumberSlider {...props} number={number} onSlide={draft.reset} />}
         <input

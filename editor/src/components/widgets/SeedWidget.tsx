@@ -50,7 +50,7 @@ export function SeedWidget(props: WidgetProps) {
   }
 
   return (
-    <WidgetFrame marks={marks} fault={draft.fault ?? props.problem}>
+    <WidgetFrame marks={marks} fault={draft.fault ?? props.problem} isTaken={draft.isTaken}>
       <div className={cx(styles.row, "nodrag")}>
         <input
           id={id}

@@ -1,5 +1,6 @@
 import { type KeyboardEvent, useLayoutEffect, useRef } from "react";
 import { TextArea, TextField } from "@/components/ui";
+import { useCaret } from "@/hooks/useCaret";
 import { t } from "@/i18n";
 import { weigh } from "@/model/promptWeights";
 import { defaultOf } from "@/model/spec";
@@ -24,14 +25,18 @@ export function TextWidget(props: Props) {
 
 function ShortText(props: Props) {
   const { input, value, onChange, id, disabled } = props;
+  const field = useRef<HTMLInputElement>(null);
   const fault = faultOf(props);
   const marks = useMarks(props, fault);
+  const text = textOf(value ?? defaultOf(input));
+  useCaret(field, text);
   return (
     <WidgetFrame marks={marks} fault={fault}>
       <TextField
         id={id}
+        ref={field}
         {...marks.field}
-        value={textOf(value ?? defaultOf(input))}
+        value={text}
         disabled={disabled}
         invalid={fault !== null}
         className="nodrag"
@@ -51,6 +56,7 @@ function LongText(props: Props) {
   const marks = useMarks(props, fault);
   const text = textOf(value ?? defaultOf(input));
 
+  useCaret(area, text);
   // React puts the caret at the end of a text that it didn't see being typed.
   useLayoutEffect(() => {
     if (select.current !== null) area.current?.setSelectionRange(...select.current);

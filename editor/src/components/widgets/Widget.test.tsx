@@ -1,4 +1,4 @@
-import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import { act, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { describe, expect, it, vi } from "vitest";
@@ -106,6 +106,49 @@ function show(input: InputSpec, value?: Json, more: Partial<WidgetServices> = {}
   };
   return { onChange, last, id, give: (next: Json) => give(next), ...view };
 }
+
+describe("what another person changes meanwhile", () => {
+  it("leaves a number alone that is being typed, shows theirs on leaving, and says so", async () => {
+    const { last, give } = show(STEPS, 30);
+    const field = screen.getByLabelText("Field");
+    await userEvent.clear(field);
+    await userEvent.type(field, "4");
+    act(() => give(70));
+    expect(field).toHaveValue("4");
+    await userEvent.type(field, "2");
+    // Whoever wrote last has it.
+    expect([last(), (field as HTMLInputElement).value]).toEqual(["42", "42"]);
+    act(() => give(70));
+    await userEvent.tab();
+    expect(field).toHaveValue("70");
+    expect(screen.getByRole("status")).toHaveTextContent("Someone else has changed this value");
+    expect(last()).toBe("42");
+  });
+
+  it("is shown in a number that nobody types in any more", async () => {
+    vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] });
+    const { give } = show(STEPS, 30);
+    const field = screen.getByLabelText("Field");
+    fireEvent.change(field, { target: { value: "4" } });
+    act(() => give(70));
+    expect(field).toHaveValue("4");
+    act(() => void vi.advanceTimersByTime(5100));
+    expect(field).toHaveValue("70");
+    act(() => give(71));
+    expect(field).toHaveValue("71");
+    vi.useRealTimers();
+  });
+
+  it("leaves the caret of a prompt at its letters", async () => {
+    const { give } = show(PROMPT, "a cat");
+    const field = screen.getByLabelText<HTMLTextAreaElement>("Field");
+    await userEvent.click(field);
+    field.setSelectionRange(3, 5);
+    act(() => give("a very black cat sits"));
+    expect(field).toHaveValue("a very black cat sits");
+    expect(field.value.slice(field.selectionStart, field.selectionEnd)).toBe("at");
+  });
+});
 
 describe("a number", () => {
   it("is typed, and told with its point if it is a float", async () => {

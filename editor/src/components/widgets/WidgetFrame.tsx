@@ -1,6 +1,7 @@
 import { CircleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import { tip } from "@/components/ui";
+import { t } from "@/i18n";
 import type { Marks, WidgetProps } from "./types";
 import styles from "./WidgetFrame.module.css";
 
@@ -29,14 +30,21 @@ export function useMarks(
 interface Props {
   readonly marks: WidgetMarks;
   readonly fault: string | null | undefined;
+  /** The value is another one than was typed, as somebody else changed it. */
+  readonly isTaken?: boolean;
   readonly children: ReactNode;
 }
 
 /** A widget with what is wrong with it beneath. */
-export function WidgetFrame({ marks, fault, children }: Props) {
+export function WidgetFrame({ marks, fault, isTaken = false, children }: Props) {
   return (
     <div className={styles.frame}>
       {children}
+      {isTaken && (
+        <div role="status" className={styles.taken}>
+          {t("together.valueTaken")}
+        </div>
+      )}
       {/* Always there, so that a screen reader hears what comes into it. */}
       <div id={marks.faultId} className={styles.fault} aria-live="polite">
         {fault && (

@@ -1,9 +1,13 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { type Json, sameJson } from "@/model/json";
 
 /** Texts that couldn't be taken over, by field: a card that scrolls away and back keeps them. */
 const kept = new Map<string, string>();
 const MOST_KEPT = 200;
+/** Milliseconds after a key in which nothing is put under the hands of who types. */
+const TYPING = 5000;
+/** Milliseconds that it is said that the value is another one. */
+const SAID = 6000;
 
 /** The value of a text (undefined: nothing is given), or what is wrong with it. */
 export type TextReading = { readonly value: Json | undefined } | { readonly fault: string };
@@ -20,6 +24,8 @@ interface Options {
 export interface Draft {
   readonly text: string;
   readonly fault: string | null;
+  /** The value is another one than was typed here, as somebody else changed it meanwhile. */
+  readonly isTaken: boolean;
   readonly change: (text: string) => void;
   /** The field was left: a good text gives way to how the value is usually written. */
   readonly leave: () => void;
@@ -31,18 +37,45 @@ export interface Draft {
 export function useDraft({ id, shown, read, onChange }: Options): Draft {
   const [draft, setDraft] = useState<string | null>(() => kept.get(id) ?? null);
   const [base, setBase] = useState(shown);
+  const [held, setHeld] = useState(false);
+  const [isTaken, setTaken] = useState(false);
+  const typed = useRef(0);
   const reading = draft === null ? null : read(draft);
   const fault = reading !== null && "fault" in reading ? reading.fault : null;
 
-  // Undo and other fields change the value too; then that one counts. A fault stays to be seen.
+  // Undo, other fields and other people change the value too; then that one counts. A fault stays to
+  // be seen, and so does what is being typed: its own next letter would go into another number.
   if (base !== shown) {
     setBase(shown);
-    if (draft !== null && fault === null && !means(read, draft, shown)) setDraft(null);
+    if (draft !== null && fault === null && !means(read, draft, shown)) {
+      if (Date.now() - typed.current < TYPING) setHeld(true);
+      else setDraft(null);
+    } else setHeld(false);
+  }
+
+  useEffect(() => {
+    if (!held) return undefined;
+    const timer = setTimeout(giveWay, Math.max(0, typed.current + TYPING - Date.now()));
+    return () => clearTimeout(timer);
+  });
+  useEffect(() => {
+    if (!isTaken) return undefined;
+    const timer = setTimeout(() => setTaken(false), SAID);
+    return () => clearTimeout(timer);
+  }, [isTaken]);
+
+  /** What somebody else wrote is shown. */
+  function giveWay() {
+    setDraft(null);
+    setHeld(false);
+    setTaken(true);
   }
 
   useEffect(() => keep(id, fault === null ? null : draft), [id, draft, fault]);
 
   function change(text: string) {
+    typed.current = Date.now();
+    setTaken(false);
     setDraft(text);
     const next = read(text);
     // An emptied field is mostly about to be filled anew: the value's place in the file stays.
@@ -50,6 +83,10 @@ export function useDraft({ id, shown, read, onChange }: Options): Draft {
   }
 
   function leave() {
+    if (held) {
+      giveWay();
+      return;
+    }
     if (reading === null || fault !== null) return;
     if ("value" in reading && reading.value === undefined) onChange(undefined);
     setDraft(null);
@@ -58,9 +95,13 @@ export function useDraft({ id, shown, read, onChange }: Options): Draft {
   return {
     text: draft ?? shown,
     fault,
+    isTaken,
     change,
     leave,
-    reset: () => setDraft(null),
+    reset: () => {
+      setDraft(null);
+      setHeld(false);
+    },
   };
 }
 

@@ -5,6 +5,8 @@ import { readWorkflow, writeWorkflow } from "../workflow";
 import {
   addComment,
   duplicate,
+  editComment,
+  isOwnComment,
   removeComment,
   removeItems,
   renameNode,
@@ -29,10 +31,30 @@ test("a thread has its comments in the order of their times, and is in the file"
 });
 
 test("a thread is resolved as a whole, and open again with the next comment", () => {
-  const resolved = resolveThread(both, null, "b", true);
+  const resolved = resolveThread(both, null, "b", { by: "cleo", at: "2026-01-03T10:00:00Z" });
   expect(threadsOf(resolved)[0]?.isResolved).toBe(true);
   const more = addComment(resolved, null, { ...FIRST, id: "3", resolved: false });
   expect(threadsOf(more)[0]?.isResolved).toBe(false);
+});
+
+test("who resolved a thread, and when, is in the file until it is open again", () => {
+  const resolution = { by: "cleo", at: "2026-01-03T10:00:00Z" };
+  const resolved = readWorkflow(writeWorkflow(resolveThread(both, null, "b", resolution)));
+  const [comment] = layoutOf(resolved, null).comments;
+  expect([comment?.resolvedBy, comment?.resolvedAt]).toEqual(["cleo", "2026-01-03T10:00:00Z"]);
+  expect(resolveThread(resolved, null, "b", null)).toEqual(resolveThread(both, null, "b", null));
+});
+
+test("authors change their comments, and when they did is in the file", () => {
+  const changed = editComment(both, null, "1", "Why not b?", "2026-01-04T10:00:00Z");
+  const [thread] = threadsOf(readWorkflow(writeWorkflow(changed)));
+  expect(thread?.comments[0]).toMatchObject({ text: "Why not b?", edited: "2026-01-04T10:00:00Z" });
+  expect(thread?.comments[1]?.edited).toBeUndefined();
+  expect(editComment(both, null, "1", "Why b?", "2026-01-04T10:00:00Z")).toBe(both);
+  expect([FIRST, SECOND].map((each) => isOwnComment({ ...each, resolved: false }, "ada"))).toEqual([
+    true,
+    false,
+  ]);
 });
 
 test("comments follow their node, go with it, and a copy has none", () => {

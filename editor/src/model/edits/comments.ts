@@ -40,18 +40,48 @@ export function addComment(workflow: Workflow, scope: Scope, comment: NodeCommen
   return changeComments(workflow, scope, (comments) => [...comments, comment]);
 }
 
-/** Mark a node's thread as settled, or open it again. */
+/** Who settles a thread, and when. */
+export interface Resolution {
+  readonly by: string;
+  /** ISO 8601, in UTC. */
+  readonly at: string;
+}
+
+/** Mark a node's thread as settled; without a resolution it is open again. */
 export function resolveThread(
   workflow: Workflow,
   scope: Scope,
   node: string,
-  resolved: boolean,
+  resolution: Resolution | null,
+): Workflow {
+  return changeComments(workflow, scope, (comments) =>
+    comments.map((each) => {
+      if (each.node !== node || each.resolved === (resolution !== null)) return each;
+      const { resolvedAt: _at, resolvedBy: _by, ...open } = each;
+      if (resolution === null) return { ...open, resolved: false };
+      return { ...open, resolved: true, resolvedAt: resolution.at, resolvedBy: resolution.by };
+    }),
+  );
+}
+
+/** Give a comment another text; `at`: when. */
+export function editComment(
+  workflow: Workflow,
+  scope: Scope,
+  id: string,
+  text: string,
+  at: string,
 ): Workflow {
   return changeComments(workflow, scope, (comments) =>
     comments.map((each) =>
-      each.node === node && each.resolved !== resolved ? { ...each, resolved } : each,
+      each.id === id && each.text !== text ? { ...each, text, edited: at } : each,
     ),
   );
+}
+
+/** Whether somebody may change or delete a comment: its author, and anybody if it has none. */
+export function isOwnComment({ author }: NodeComment, person: string): boolean {
+  return author === "" || author === person;
 }
 
 export function removeComment(workflow: Workflow, scope: Scope, id: string): Workflow {
@@ -63,8 +93,9 @@ function changeComments(
   scope: Scope,
   change: (comments: readonly NodeComment[]) => readonly NodeComment[],
 ): Workflow {
-  return changeLayout(workflow, scope, (layout) => ({
-    ...layout,
-    comments: change(layout.comments),
-  }));
+  const { comments } = layoutOf(workflow, scope);
+  const changed = change(comments);
+  const isSame = changed.length === comments.length && changed.every((c, at) => c === comments[at]);
+  if (isSame) return workflow;
+  return changeLayout(workflow, scope, (layout) => ({ ...layout, comments: changed }));
 }

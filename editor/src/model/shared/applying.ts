@@ -3,13 +3,14 @@ import { isObject, type Json, type JsonObject } from "../json";
 import { NOTHING, type Workflow, workflowFromJson, workflowToJson } from "../workflow";
 import { nodeFromJson, subgraphFromJson } from "../workflow/reading";
 import { nodeToJson, subgraphToJson } from "../workflow/writing";
-import { applyToJson, isKey, type Patch } from "./patch";
+import { applyToJson, isKey, type Patch, type Renamed, renamesOf } from "./patch";
 
 /** Throws a `NameTaken`, and a `WorkflowFault` if the workflow would be none any more. */
 export function applyPatch(workflow: Workflow, patch: Patch): Workflow {
   if (patch.length === 0) return workflow;
   const nodes = touched(patch, "nodes");
   const blocks = touched(patch, "subgraphs");
+  const renames = renamesOf(patch).filter(({ scope }) => scope === null);
   const before = new Map(otherParts(workflow));
   const nodesBefore = partsOf(workflow.nodes, nodes, nodeToJson);
   const blocksBefore = partsOf(workflow.subgraphs, blocks, subgraphToJson);
@@ -20,7 +21,13 @@ export function applyPatch(workflow: Workflow, patch: Patch): Workflow {
   const found = isSame(before, after) ? workflow : withOtherParts(workflow, before, after);
   return {
     ...found,
-    nodes: merged(workflow.nodes, nodes, nodesBefore, after.get("nodes"), nodeFromJson),
+    nodes: merged(
+      withKeys(workflow.nodes, renames),
+      nodes,
+      withKeys(nodesBefore, renames),
+      after.get("nodes"),
+      nodeFromJson,
+    ),
     subgraphs: merged(
       workflow.subgraphs,
       blocks,
@@ -62,7 +69,11 @@ function withOtherParts(workflow: Workflow, before: JsonObject, after: JsonObjec
 
 function touched(patch: Patch, top: string): ReadonlySet<string> {
   const names = new Set<string>();
-  for (const { path } of patch) if (path[0] === top && isKey(path[1])) names.add(path[1]);
+  for (const { path, value, renames } of patch) {
+    if (path[0] !== top || !isKey(path[1])) continue;
+    names.add(path[1]);
+    if (renames && path.length === 2) names.add(String(value));
+  }
   return names;
 }
 
@@ -75,6 +86,19 @@ function partsOf<T>(
   for (const name of names) {
     const part = parts.get(name);
     if (part !== undefined) found.set(name, write(part));
+  }
+  return found;
+}
+
+/** Renamed parts stay the same objects, and where they are. */
+function withKeys<T>(
+  parts: ReadonlyMap<string, T>,
+  renames: readonly Renamed[],
+): ReadonlyMap<string, T> {
+  let found = parts;
+  for (const { from, to } of renames) {
+    if (!found.has(from) || found.has(to)) continue;
+    found = new Map([...found].map(([key, part]) => [key === from ? to : key, part]));
   }
   return found;
 }

@@ -1,17 +1,112 @@
-/** Return the patch from one workflow to another. Parts that are the same object cost nothing. */
+/**
+ * Return the patch from one workflow to another. Parts that are the same object cost nothing.
+ *
+ * A node that is gone, and one that is there instead with the same type and the same content or
+ * place, or with half of its inputs at least, are one node with another name: others' changes of it
+ * go on.
+ */
 import { isList, isObject, type Json, type JsonObject, sameJson } from "../json";
-import { NOTHING, type Nodes, type Subgraph, type Workflow, workflowToJson } from "../workflow";
+import { layoutOf, type Point } from "../layout";
+import { nodesOf, type Scope } from "../scope";
+import {
+  NOTHING,
+  type NodeEntry,
+  type Nodes,
+  type Subgraph,
+  type Workflow,
+  workflowToJson,
+} from "../workflow";
 import { nodeToJson, subgraphToJson } from "../workflow/writing";
 import { isKey, isPart, type Operation, type Patch, type Path, type Segment } from "./patch";
 
-export function difference(from: Workflow, to: Workflow): Patch {
+export function difference(from: Workflow, to: Workflow, isProse: IsProse = isUsualProse): Patch {
   if (from === to) return [];
-  const found: Operation[] = [];
-  compareNodes(found, ["nodes"], from.nodes, to.nodes);
-  compareBlocks(found, from.subgraphs, to.subgraphs);
+  const found: Change[] = [];
+  compareNodes(found, ["nodes"], from.nodes, to.nodes, alike(from, to, null));
+  compareBlocks(found, from, to);
   compareObjects(found, [], otherParts(from), otherParts(to));
   if (from.ui !== to.ui) compareObjects(found, ["ui"], from.ui, to.ui);
+  return withMerges(found, to, isProse);
+}
+
+/** Whether a field is a text that people type, so that two of them may at once. */
+export type IsProse = (workflow: Workflow, path: Path) => boolean;
+
+const PROSE = new Set(["note", "text", "title", "description", "help"]);
+
+export function isUsualProse(_: Workflow, path: Path): boolean {
+  const last = path.at(-1);
+  return isKey(last) && PROSE.has(last) && !isValue(path);
+}
+
+/** As many as the server merges in one patch. */
+const MOST_MERGED = 100;
+
+interface Change extends Operation {
+  /** What the field was. */
+  readonly was?: Json;
+}
+
+function withMerges(changes: readonly Change[], to: Workflow, isProse: IsProse): Patch {
+  let count = 0;
+  return changes.map(({ was, ...plain }) => {
+    if (typeof plain.value !== "string" || typeof was !== "string" || plain.renames) return plain;
+    if (count >= MOST_MERGED || !isProse(to, plain.path)) return plain;
+    count += 1;
+    return { ...plain, before: was };
+  });
+}
+
+type AreAlike = (name: string, a: NodeEntry, other: string, b: NodeEntry) => boolean;
+
+/** Whether two nodes of two workflows are one. */
+function alike(from: Workflow, to: Workflow, scope: Scope): AreAlike {
+  const [before, after] = [layoutOf(from, scope).positions, layoutOf(to, scope).positions];
+  return (name, a, other, b) =>
+    a.type === b.type &&
+    (a === b ||
+      samePoint(before.get(name), after.get(other)) ||
+      sameJson(nodeToJson(a), nodeToJson(b)));
+}
+
+function samePoint(a: Point | undefined, b: Point | undefined): boolean {
+  return a !== undefined && b !== undefined && a.x === b.x && a.y === b.y;
+}
+
+/** The nodes that have another name in another workflow. */
+export function renamesBetween(
+  from: Workflow,
+  to: Workflow,
+  scope: Scope,
+): ReadonlyMap<string, string> {
+  const [before, after] = [nodesOf(from, scope), nodesOf(to, scope)];
+  return before === after ? new Map() : renamedIn(before, after, alike(from, to, scope));
+}
+
+function renamedIn(from: Nodes, to: Nodes, areAlike: AreAlike): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  const gone = [...from].filter(([name]) => !to.has(name));
+  if (gone.length === 0) return found;
+  const added = new Map([...to].filter(([name]) => !from.has(name)));
+  for (const isOne of [areAlike, areSimilar]) {
+    for (const [name, entry] of gone) {
+      if (found.has(name)) continue;
+      for (const [other, next] of added) {
+        if (!isOne(name, entry, other, next)) continue;
+        found.set(name, other);
+        added.delete(other);
+        break;
+      }
+    }
+  }
   return found;
+}
+
+/** As of a node that was renamed, moved and changed while there was no connection. */
+function areSimilar(_: string, a: NodeEntry, __: string, b: NodeEntry): boolean {
+  if (a.type !== b.type || a.inputs.size === 0) return false;
+  const same = [...a.inputs].filter(([port, value]) => sameJson(value, b.inputs.get(port))).length;
+  return same > 0 && same * 2 >= Math.max(a.inputs.size, b.inputs.size);
 }
 
 /** What is compared as it is written: small things. */
@@ -22,11 +117,22 @@ function otherParts(workflow: Workflow): JsonObject {
   return json;
 }
 
-function compareNodes(found: Operation[], path: Path, from: Nodes, to: Nodes): void {
+function compareNodes(
+  found: Change[],
+  path: Path,
+  from: Nodes,
+  to: Nodes,
+  areAlike: AreAlike,
+): void {
   if (from === to) return;
-  for (const name of from.keys()) if (!to.has(name)) found.push({ path: [...path, name] });
+  const renamed = renamedIn(from, to, areAlike);
+  const known = new Map([...renamed].map(([name, other]) => [other, name]));
+  for (const name of from.keys()) {
+    if (!to.has(name) && !renamed.has(name)) found.push({ path: [...path, name] });
+  }
+  for (const [name, value] of renamed) found.push({ path: [...path, name], value, renames: true });
   for (const [name, entry] of to) {
-    const before = from.get(name);
+    const before = from.get(known.get(name) ?? name);
     if (before === entry) continue;
     const at = [...path, name];
     if (before === undefined) found.push({ path: at, value: nodeToJson(entry), isNew: true });
@@ -34,12 +140,9 @@ function compareNodes(found: Operation[], path: Path, from: Nodes, to: Nodes): v
   }
 }
 
-function compareBlocks(
-  found: Operation[],
-  from: ReadonlyMap<string, Subgraph>,
-  to: ReadonlyMap<string, Subgraph>,
-): void {
-  if (from === to) return;
+function compareBlocks(found: Change[], old: Workflow, now: Workflow): void {
+  const [from, to]: ReadonlyMap<string, Subgraph>[] = [old.subgraphs, now.subgraphs];
+  if (from === undefined || to === undefined || from === to) return;
   for (const name of from.keys()) if (!to.has(name)) found.push({ path: ["subgraphs", name] });
   for (const [name, block] of to) {
     const before = from.get(name);
@@ -49,7 +152,8 @@ function compareBlocks(
       found.push({ path, value: subgraphToJson(block), isNew: true });
       continue;
     }
-    compareNodes(found, [...path, "nodes"], before.nodes, block.nodes);
+    const areAlike = alike(old, now, name);
+    compareNodes(found, [...path, "nodes"], before.nodes, block.nodes, areAlike);
     const NO_NODES = { nodes: new Map() };
     compare(
       found,
@@ -60,19 +164,15 @@ function compareBlocks(
   }
 }
 
-function compare(
-  found: Operation[],
-  path: Path,
-  from: Json | undefined,
-  to: Json | undefined,
-): void {
+function compare(found: Change[], path: Path, from: Json | undefined, to: Json | undefined): void {
   if (from === to || sameJson(from, to)) return;
   if (to === undefined && !isFilled(from, path)) found.push({ path });
   else if (isObject(from ?? NOTHING) && isObject(to ?? NOTHING) && isContainer(from, to, path)) {
     compareObjects(found, path, (from ?? NOTHING) as JsonObject, (to ?? NOTHING) as JsonObject);
   } else if (path[0] === "ui" && isList(from ?? []) && isList(to ?? [])) {
     compareLists(found, path, (from ?? []) as readonly Json[], (to ?? []) as readonly Json[]);
-  } else found.push(to === undefined ? { path } : { path, value: to });
+  } else if (to === undefined) found.push({ path });
+  else found.push(from === undefined ? { path, value: to } : { path, value: to, was: from });
 }
 
 /** Whether two objects are compared by field. One that comes or goes is, so that two may make it. */
@@ -88,7 +188,7 @@ function isFilled(value: Json | undefined, path: Path): boolean {
   return isObject(value) && value.size > 0;
 }
 
-function compareObjects(found: Operation[], path: Path, from: JsonObject, to: JsonObject): void {
+function compareObjects(found: Change[], path: Path, from: JsonObject, to: JsonObject): void {
   for (const key of from.keys()) if (!to.has(key)) found.push({ path: [...path, key] });
   for (const [key, value] of to) compare(found, [...path, key], from.get(key), value);
 }
@@ -101,7 +201,7 @@ function isValue(path: Path): boolean {
 
 /** Groups, notes and the like by their ids, names as a set; other lists as a whole. */
 function compareLists(
-  found: Operation[],
+  found: Change[],
   path: Path,
   from: readonly Json[],
   to: readonly Json[],
@@ -141,9 +241,12 @@ function areAlike(a: ReadonlyMap<string, Keyed>, b: ReadonlyMap<string, Keyed>):
   return kinds.size <= 1;
 }
 
-/** Nodes, blocks, groups and notes that a patch adds. */
+/** Nodes, blocks, groups and notes that are under names that a patch gives. */
 export function addedBy(patch: Patch): readonly Path[] {
-  return patch.flatMap(({ path, isNew }) => (isNew ? [path] : []));
+  return patch.flatMap(({ path, value, isNew, renames }) => {
+    if (renames) return [[...path.slice(0, -1), String(value)]];
+    return isNew ? [path] : [];
+  });
 }
 
 export function samePath(a: Path, b: Path): boolean {

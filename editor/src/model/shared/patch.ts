@@ -1,12 +1,14 @@
 /**
  * Patches of workflows: fields that are set or removed, last writer per field.
  *
- * An operation is `[path, value]`, `[path, value, true]` for what must not be there yet, or `[path]`
- * to remove. What lies inside of a part that is gone is left out: who removes a node removes what
+ * An operation is `[path, value]`, `[path, value, true]` for what must not be there yet,
+ * `[path, text, "merge", before]` for a text that people type, `[path, name, "rename"]` for another
+ * name of a node, or `[path]` to remove. What lies inside of a part that is gone is left out: who removes a node removes what
  * others write to it. nodegraph/server/content/drafts/patches.py does the same, and
  * tests/data/draft_patches.json has the cases that both must pass.
  */
 import { isList, isObject, type Json, type JsonObject, readJson, writeJson } from "../json";
+import { mergeText } from "./textMerge";
 
 /** A key of an object, an object of a list by its `id`, or a text that a list holds. */
 export type Segment = string | { readonly id: string } | { readonly is: string };
@@ -17,6 +19,10 @@ export interface Operation {
   /** Undefined to remove the field. */
   readonly value?: Json;
   readonly isNew?: boolean;
+  /** The text that the value was made of; without it, the value is not merged. */
+  readonly before?: string;
+  /** The value is another name for the node. */
+  readonly renames?: boolean;
 }
 
 export type Patch = readonly Operation[];
@@ -31,9 +37,11 @@ export class NameTaken extends Error {
 
 export function writePatch(patch: Patch): string {
   return writeJson(
-    patch.map(({ path, value, isNew }) => {
+    patch.map(({ path, value, isNew, before, renames }) => {
       const steps = path.map((step) => (isKey(step) ? step : new Map(Object.entries(step))));
       if (value === undefined) return [steps];
+      if (renames) return [steps, value, "rename"];
+      if (before !== undefined) return [steps, value, "merge", before];
       return isNew ? [steps, value, true] : [steps, value];
     }),
   );
@@ -47,6 +55,8 @@ export function readPatch(text: string): Patch {
     const path = item[0].map(segmentOf);
     const value = item[1];
     if (value === undefined) return { path };
+    if (item[2] === "rename") return { path, value, renames: true };
+    if (typeof item[3] === "string") return { path, value, before: item[3] };
     return item[2] === true ? { path, value, isNew: true } : { path, value };
   });
 }
@@ -59,6 +69,32 @@ function segmentOf(step: Json): Segment {
     if (entry[0] === "is") return { is: entry[1] };
   }
   throw new Error("a step of a path is a key, an id or a text");
+}
+
+export interface Renamed {
+  readonly scope: string | null;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Nodes that get another name. */
+export function renamesOf(patch: Patch): readonly Renamed[] {
+  return patch.flatMap(({ path, value, renames }) => {
+    const node = renames ? nodeAt(path) : null;
+    return node === null ? [] : [{ scope: node.scope, from: node.name, to: String(value) }];
+  });
+}
+
+/** The node of a path; null if it is that of something else, or of a part of one. */
+export function nodeAt(
+  path: Path,
+): { readonly scope: string | null; readonly name: string } | null {
+  const name = path.at(-1);
+  if (!isKey(name)) return null;
+  if (path.length === 2 && path[0] === "nodes") return { scope: null, name };
+  const scope = path[1];
+  const isInner = path.length === 4 && path[0] === "subgraphs" && path[2] === "nodes";
+  return isInner && isKey(scope) ? { scope, name } : null;
 }
 
 export function isKey(step: Segment | undefined): step is string {
@@ -87,7 +123,8 @@ function own<T extends Container>(container: T, owned: Set<unknown>): T {
   return copied as unknown as T;
 }
 
-function write(root: Container, { path, value }: Operation, owned: Set<unknown>): void {
+function write(root: Container, operation: Operation, owned: Set<unknown>): void {
+  const { path, value } = operation;
   const way: Container[] = [root];
   path.slice(0, -1).forEach((step, at) => {
     const container = way[at] as Container;
@@ -97,8 +134,13 @@ function write(root: Container, { path, value }: Operation, owned: Set<unknown>)
     way.push(found);
   });
   const last = path.at(-1) as Segment;
+  if (operation.renames) {
+    renameKey(way.at(-1) as Map<string, Json>, last, value);
+    return;
+  }
   if (value !== undefined) {
-    put(way.at(-1) as Container, last, typeof last === "object" && "is" in last ? last.is : value);
+    const container = way.at(-1) as Container;
+    put(container, last, valueFor(operation, last, value, get(container, last)));
     return;
   }
   remove(way.at(-1) as Container, last);
@@ -110,14 +152,36 @@ function write(root: Container, { path, value }: Operation, owned: Set<unknown>)
   }
 }
 
-function applies(root: Container, { path, value, isNew }: Operation): boolean {
+function valueFor(
+  { before }: Operation,
+  step: Segment,
+  value: Json,
+  current: Json | undefined,
+): Json {
+  if (before !== undefined && typeof value === "string" && typeof current === "string") {
+    return mergeText(before, value, current);
+  }
+  return typeof step === "object" && "is" in step ? step.is : value;
+}
+
+/** All keep their order. */
+function renameKey(container: Map<string, Json>, step: Segment, name: Json | undefined): void {
+  const items = [...container];
+  container.clear();
+  for (const [key, value] of items) container.set(key === step ? String(name) : key, value);
+}
+
+function applies(root: Container, { path, value, isNew, renames }: Operation): boolean {
   let container: Json = root;
   for (const [at, step] of path.entries()) {
     if (isKey(step) ? !isObject(container) : !isList(container)) return false;
     const child = get(container as Container, step);
     if (at === path.length - 1) {
       if (isNew && child !== undefined) throw new NameTaken(path);
-      return value !== undefined || child !== undefined;
+      if (child === undefined) return value !== undefined && renames !== true;
+      const isTaken = renames && get(container as Container, String(value)) !== undefined;
+      if (isTaken) throw new NameTaken([...path.slice(0, -1), String(value)]);
+      return true;
     }
     if (child === undefined) {
       // A missing container is made. A part that people add and remove is not.

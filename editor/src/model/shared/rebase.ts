@@ -4,17 +4,27 @@
  * The server's workflow is `base`; what a window shows is `base` with its own changes, those that
  * are on their way and those that aren't sent yet. A patch of another window changes `base`, and the
  * own changes are applied to it anew: the server will get them later, so that they win where both
- * wrote the same field. In the undo tree each state takes in the patch, so that going back takes
- * back one's own changes only, and what another has written since stays theirs.
+ * wrote the same field. Texts that people type are merged. A node that another window renames has its
+ * new name here, too, and what was done to it goes on under that. In the undo tree each state takes in
+ * the patch, so that going back takes back one's own changes only, and what another has written since
+ * stays theirs.
  */
-import { renameNode } from "../edits";
 import type { History } from "../history";
 import { freeName } from "../names";
-import { nodesOf, type Scope, withSubgraph } from "../scope";
+import { nodesOf, withSubgraph } from "../scope";
 import type { Workflow } from "../workflow";
 import { applyPatch } from "./applying";
-import { addedBy, difference, samePath } from "./difference";
-import { isKey, type Patch, type Path } from "./patch";
+import { addedBy, difference, type IsProse, isUsualProse, samePath } from "./difference";
+import {
+  isKey,
+  nodeAt,
+  type Operation,
+  type Patch,
+  type Path,
+  type Renamed,
+  renamesOf,
+} from "./patch";
+import { withName } from "./renaming";
 import { withChange, withPatch } from "./undoTree";
 
 /** A workflow that is shared, as one window knows it. */
@@ -32,9 +42,13 @@ export interface Sent {
 }
 
 /** The next patch to send; null if there is nothing, or one is on its way. */
-export function nextPatch(shared: Shared, shown: Workflow): Patch | null {
+export function nextPatch(
+  shared: Shared,
+  shown: Workflow,
+  isProse: IsProse = isUsualProse,
+): Patch | null {
   if (shared.sent !== null || shared.base === shown) return null;
-  const patch = difference(shared.base, shown);
+  const patch = difference(shared.base, shown, isProse);
   return patch.length > 0 ? patch : null;
 }
 
@@ -47,14 +61,8 @@ export function confirmed(shared: Shared, revision: number): Shared {
 export interface Received {
   readonly shared: Shared;
   readonly history: History<Workflow>;
-  /** Own nodes that have another name now, as the other window had theirs first. */
+  /** Nodes that have another name now: others renamed them, or had one of that name first. */
   readonly renamed: readonly Renamed[];
-}
-
-export interface Renamed {
-  readonly scope: Scope;
-  readonly from: string;
-  readonly to: string;
 }
 
 /** Another window's patch has led the server's workflow to a revision. */
@@ -63,39 +71,67 @@ export function received(
   history: History<Workflow>,
   patch: Patch,
   revision: number,
+  isProse: IsProse = isUsualProse,
 ): Received {
-  return movedTo(shared, history, applyPatch(shared.base, patch), patch, revision);
+  const base = applyPatch(shared.base, patch);
+  return movedTo(shared, history, { base, patch, revision, isProse });
 }
 
-/** The server's workflow is another, as after a lost connection. */
+/** The server's workflow is another, as after a lost connection. `renames`: since then. */
 export function replaced(
   shared: Shared,
   history: History<Workflow>,
   base: Workflow,
   revision: number,
+  isProse: IsProse = isUsualProse,
+  renames: readonly Renamed[] = [],
 ): Received {
-  return movedTo(shared, history, base, difference(shared.base, base), revision);
+  const known = renames.reduce(withName, shared.base);
+  const patch = [...renames.map(asOperation), ...difference(known, base, isProse)];
+  return movedTo(shared, history, { base, patch, revision, isProse });
+}
+
+function asOperation({ scope, from, to }: Renamed): Operation {
+  const path = scope === null ? ["nodes", from] : ["subgraphs", scope, "nodes", from];
+  return { path, value: to, renames: true };
+}
+
+interface Arrival {
+  readonly base: Workflow;
+  /** What led to it. */
+  readonly patch: Patch;
+  readonly revision: number;
+  readonly isProse: IsProse;
 }
 
 function movedTo(
   shared: Shared,
   history: History<Workflow>,
-  base: Workflow,
-  patch: Patch,
-  revision: number,
+  { base, patch, revision, isProse }: Arrival,
 ): Received {
   const shown = history.entries.get(history.current)?.value ?? base;
   const clashes = clashesOf(difference(shared.base, shown), patch);
-  const renamed = clashes.flatMap((path) => renamedNode(path, shown, base));
+  const theirs = renamesOf(patch);
+  const renamed = [...clashes.flatMap((path) => renamedNode(path, shown, base)), ...theirs];
   const own = (workflow: Workflow): Workflow =>
     renamed.reduce(withName, withoutClashes(workflow, clashes));
-  const ahead = difference(shared.base, own(shown));
-  const found = ahead.length === 0 ? base : applyPatch(base, ahead);
+  // The server refuses what was sent under a name that is taken, or that is another now: it goes
+  // again under the name that counts.
+  const isRefused =
+    shared.sent !== null && (theirs.length > 0 || clashesOf(shared.sent.patch, patch).length > 0);
+  const sent = isRefused ? null : shared.sent;
+  // What is on its way goes first, as the server will do: texts would be merged in another order.
+  const under = (workflow: Workflow): Workflow => applyPatch(workflow, sent?.patch ?? []);
+  // A node that both renamed has the name that is sent last: the own one.
+  const known = theirs.reduce(withName, under(shared.base));
+  const next = own(shown);
+  // What others did to nodes that were renamed here goes on under the new names, too.
+  const mine = renamesOf(difference(known, next));
+  const ahead = difference(mine.reduce(withName, known), next, isProse);
+  const found = applyPatch(mine.reduce(withName, under(base)), ahead);
   // The same object for the same workflow: nothing is drawn, compared and kept anew.
   const current = difference(shown, found).length === 0 ? shown : found;
-  // The server refuses what was sent under a name that is taken: it goes again under another.
-  const isRefused = shared.sent !== null && clashesOf(shared.sent.patch, patch).length > 0;
-  const sent = isRefused ? null : shared.sent;
+  const isAll = sent === null && ahead.length === 0 && mine.length === 0;
   const sets = asSets(patch);
   const rebased = (): History<Workflow> => {
     if (patch.length === 0) return history;
@@ -103,18 +139,27 @@ function movedTo(
     return withChange(history, (workflow) => applyPatch(own(workflow), sets), current);
   };
   return {
-    shared: { base: ahead.length === 0 ? current : base, revision, sent },
+    shared: { base: isAll ? current : base, revision, sent },
     history: rebased(),
     renamed,
   };
 }
 
 function clashesOf(own: Patch, theirs: Patch): readonly Path[] {
+  const known = renamesOf(own);
+  // The same name for the same node is no clash.
+  const isSame = (path: Path): boolean =>
+    renamesOf(theirs).some(({ scope, from, to }) => {
+      const node = nodeAt(path);
+      if (node?.scope !== scope || node.name !== to) return false;
+      return known.some((each) => each.scope === scope && each.from === from && each.to === to);
+    });
   const added = addedBy(theirs);
-  return addedBy(own).filter((path) => added.some((other) => samePath(path, other)));
+  return addedBy(own).filter(
+    (path) => added.some((other) => samePath(path, other)) && !isSame(path),
+  );
 }
 
-/** Nodes get another name. */
 function renamedNode(path: Path, shown: Workflow, base: Workflow): readonly Renamed[] {
   const node = nodeAt(path);
   if (node === null) return [];
@@ -123,20 +168,6 @@ function renamedNode(path: Path, shown: Workflow, base: Workflow): readonly Rena
     ...nodesOf(base, node.scope).keys(),
   ]);
   return [{ scope: node.scope, from: node.name, to: freeName(node.name, taken) }];
-}
-
-function nodeAt(path: Path): { readonly scope: Scope; readonly name: string } | null {
-  const name = path.at(-1);
-  if (!isKey(name)) return null;
-  if (path.length === 2 && path[0] === "nodes") return { scope: null, name };
-  const scope = path[1];
-  const isInner = path.length === 4 && path[0] === "subgraphs" && path[2] === "nodes";
-  return isInner && isKey(scope) ? { scope, name } : null;
-}
-
-function withName(workflow: Workflow, { scope, from, to }: Renamed): Workflow {
-  const nodes = nodesOf(workflow, scope);
-  return nodes.has(from) && !nodes.has(to) ? renameNode(workflow, scope, from, to) : workflow;
 }
 
 /** Blocks, groups and notes get another name, too. */
@@ -177,5 +208,5 @@ function withItemId(workflow: Workflow, path: Path, id: string): Workflow {
 
 /** Applied to older states, in which what it adds may be there already. */
 function asSets(patch: Patch): Patch {
-  return patch.map(({ path, value }) => (value === undefined ? { path } : { path, value }));
+  return patch.map(({ isNew: _, ...operation }) => operation);
 }

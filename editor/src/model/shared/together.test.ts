@@ -2,12 +2,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { addGroup, addNode, removeItems, renameNode, setInput, setNote } from "../edits";
-import { begin, commit, currentValue, type History, undo } from "../history";
+import { begin, commit, currentValue, type History, redo, undo } from "../history";
 import { changeLayout, layoutOf } from "../layout";
 import { readWorkflow, type Workflow, writeWorkflow } from "../workflow";
 import { applyPatch } from "./applying";
 import { difference } from "./difference";
-import { NameTaken, type Patch, readPatch, writePatch } from "./patch";
+import { NameTaken, type Patch, type Path, readPatch, renamesOf, writePatch } from "./patch";
 import { confirmed, nextPatch, received, replaced, type Shared } from "./rebase";
 
 const START = readWorkflow(
@@ -17,6 +17,10 @@ const START = readWorkflow(
     ui: { positions: { a: [0, 0], b: [100, 0] } },
   }),
 );
+
+function isProse(_: Workflow, path: Path): boolean {
+  return path.at(-1) === "prompt";
+}
 
 interface Message {
   readonly revision: number;
@@ -28,9 +32,12 @@ interface Message {
 class Server {
   value = START;
   log: Message[] = [];
+  /** The revision that gave a node another name last. */
+  private renamed = 0;
 
-  take(id: string, text: string): "taken" | "applied" {
+  take(id: string, text: string, base: number): "taken" | "behind" | "applied" {
     if (this.log.some((each) => each.id === id)) return "applied";
+    if (base < this.renamed) return "behind";
     try {
       this.value = applyPatch(this.value, readPatch(text));
     } catch (fault) {
@@ -38,6 +45,7 @@ class Server {
       throw fault;
     }
     this.log.push({ revision: this.log.length + 1, id, patch: text });
+    if (renamesOf(readPatch(text)).length > 0) this.renamed = this.log.length;
     return "applied";
   }
 }
@@ -66,13 +74,14 @@ class Window {
 
   /** Put the next change on its way; `arrives`: whether it gets to the server before a break. */
   send(arrives = true): void {
-    const patch = nextPatch(this.shared, this.shown);
+    const patch = nextPatch(this.shared, this.shown, isProse);
     if (patch !== null) {
       this.count += 1;
       this.shared = { ...this.shared, sent: { id: `${this.name}${this.count}`, patch } };
     }
     const { sent } = this.shared;
-    if (sent !== null && arrives) this.server.take(sent.id, writePatch(sent.patch));
+    if (sent !== null && arrives)
+      this.server.take(sent.id, writePatch(sent.patch), this.shared.revision);
   }
 
   /** Hear the next messages of the server. */
@@ -86,7 +95,7 @@ class Window {
         continue;
       }
       const patch: Patch = readPatch(message.patch);
-      const found = received(this.shared, this.history, patch, message.revision);
+      const found = received(this.shared, this.history, patch, message.revision, isProse);
       this.shared = found.shared;
       this.history = found.history;
     }
@@ -99,7 +108,11 @@ class Window {
     if (isApplied) this.shared = confirmed(this.shared, this.shared.revision);
     else this.shared = { ...this.shared, sent: null };
     const base = readWorkflow(writeWorkflow(this.server.value));
-    const found = replaced(this.shared, this.history, base, this.server.log.length);
+    const renames = this.server.log
+      .slice(this.shared.revision)
+      .flatMap(({ patch }) => renamesOf(readPatch(patch)));
+    const { length } = this.server.log;
+    const found = replaced(this.shared, this.history, base, length, isProse, renames);
     this.shared = found.shared;
     this.history = found.history;
   }
@@ -302,4 +315,131 @@ test("a state of the undo tree is worked out when it is read", () => {
   mine.undo();
   expect(layoutOf(mine.shown, null).positions.get("a")).toEqual({ x: 6, y: 1 });
   expect(mine.shown.nodes.get("b")?.inputs.get("x")).toBe(3);
+});
+
+/** A node of each tag; what it is called is another matter. */
+const TAGS = ["p", "q", "r"];
+
+function nodeOfTag(workflow: Workflow, tag: string): string | null {
+  for (const [key, { inputs }] of workflow.nodes) if (inputs.get("tag") === tag) return key;
+  return null;
+}
+
+const deed = fc.constantFrom(
+  ...(["set", "set", "set", "rename", "rename", "remove", "undo", "redo", "move"] as const),
+  ...(["send", "send", "send", "hear", "hear", "hear", "drop", "rejoin"] as const),
+);
+
+test("edits of other fields outlive renames, removals and undo by others", () => {
+  const start = TAGS.reduce(
+    (workflow, tag, at) =>
+      addNode(workflow, null, {
+        type: "Number",
+        at: { x: at, y: at },
+        name: tag,
+        inputs: new Map([["tag", tag]]),
+      }).workflow,
+    START,
+  );
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 3 }),
+      fc.array(fc.tuple(fc.nat(2), deed, fc.constantFrom(...TAGS), fc.nat(9)), { maxLength: 60 }),
+      (count, steps) => {
+        const server = new Server();
+        server.value = start;
+        const windows = ["A", "B", "C"].slice(0, count).map((each) => new Window(each, server));
+        for (const window of windows) {
+          window.history = begin(start, "opened", 0);
+          window.shared = { base: start, revision: 0, sent: null };
+        }
+        const last = new Map<string, number>();
+        const removed = new Set<string>();
+        for (const [at, [which, action, tag, to]] of steps.entries()) {
+          const window = windows[which % count];
+          if (!window) continue;
+          const node = nodeOfTag(window.shown, tag);
+          const field = `f${window.name}`;
+          // The first one undoes what it did, and has no field that is looked at.
+          const isUndoer = window === windows[0];
+          if (action === "set" && node !== null && !isUndoer) {
+            window.edit((w) => setInput(w, null, node, field, at));
+            last.set(`${tag} ${field}`, at);
+          } else if (action === "rename" && node !== null) {
+            const next = `${tag}${window.name}${to}`;
+            if (!window.shown.nodes.has(next)) window.edit((w) => renameNode(w, null, node, next));
+          } else if (action === "remove" && node !== null && to < 2) {
+            window.edit((w) => removeItems(w, null, [node]));
+            // Who removes a node removes what others change of it meanwhile.
+            removed.add(tag);
+          } else if (action === "move" && node !== null)
+            window.edit((w) => moved(w, node, 100 + at));
+          else if (action === "undo" && isUndoer) window.undo();
+          else if (action === "redo" && isUndoer) window.history = redo(window.history);
+          else if (action === "send") window.send();
+          else if (action === "hear") window.hear(1 + (to % 3));
+          else if (action === "drop") window.send(false);
+          else if (action === "rejoin") window.rejoin();
+        }
+        for (const window of windows) window.rejoin();
+        for (let turn = 0; turn < 3; turn += 1) for (const window of windows) window.settle();
+        for (const window of windows) {
+          expect(nextPatch(window.shared, window.shown, isProse)).toBeNull();
+          expect(difference(window.shown, server.value)).toEqual([]);
+        }
+        for (const [key, value] of last) {
+          const [tag = "", field = ""] = key.split(" ");
+          const node = nodeOfTag(server.value, tag);
+          if (removed.has(tag)) continue;
+          expect(node).not.toBeNull();
+          expect([key, server.value.nodes.get(node ?? "")?.inputs.get(field)]).toEqual([
+            key,
+            value,
+          ]);
+        }
+      },
+    ),
+    { numRuns: 400 },
+  );
+});
+
+test("people who type in one prompt lose nothing, and end with one text", () => {
+  const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 3 }),
+      fc.array(fc.tuple(fc.nat(2), fc.nat(30), fc.nat(7)), { maxLength: letters.length }),
+      (count, steps) => {
+        const server = new Server();
+        const windows = ["A", "B", "C"].slice(0, count).map((each) => new Window(each, server));
+        const typed: string[] = [];
+        for (const [at, [which, position, talk]] of steps.entries()) {
+          const window = windows[which % count];
+          const letter = letters[at];
+          if (!window || letter === undefined) continue;
+          window.edit((w) => {
+            const text = String(w.nodes.get("a")?.inputs.get("prompt") ?? "");
+            const caret = position % (text.length + 1);
+            // Now and then with a space, so that there are words.
+            const next = `${text.slice(0, caret)}${letter}${talk === 4 ? " " : ""}${text.slice(caret)}`;
+            return setInput(w, null, "a", "prompt", next);
+          });
+          typed.push(letter);
+          // Once there is a text, so that nobody sets it as a whole.
+          if (at === 0)
+            for (const each of windows)
+              for (const one of windows) one === each ? each.settle() : one.settle();
+          if (talk > 1) window.send(talk !== 2);
+          if (talk > 3) window.hear(1 + (talk % 3));
+          if (talk > 6) window.rejoin();
+        }
+        for (const window of windows) window.rejoin();
+        for (let turn = 0; turn < 3; turn += 1) for (const window of windows) window.settle();
+        const text = String(server.value.nodes.get("a")?.inputs.get("prompt") ?? "");
+        expect([...text.replaceAll(" ", "")].sort()).toEqual(typed.sort());
+        for (const window of windows) expect(difference(window.shown, server.value)).toEqual([]);
+      },
+    ),
+    { numRuns: 300 },
+  );
 });

@@ -8,11 +8,14 @@ import type { Entry, History } from "../history";
 import type { JsonObject } from "../json";
 import type { Workflow } from "../workflow";
 import { applyPatch } from "./applying";
-import type { Patch } from "./patch";
+import { type Patch, type Renamed, renamesOf } from "./patch";
+import { aliasesFor, withName } from "./renaming";
 
 /** Patches that wait, the last first. States to which the same ones are due share them. */
 interface Waiting {
   readonly patch: Patch;
+  /** What nodes that the patch speaks of are called in these states. */
+  readonly aliases: readonly Renamed[];
   readonly before: Waiting | null;
   /** Layouts with all of them: most states have the same one. */
   readonly layouts: WeakMap<JsonObject, JsonObject>;
@@ -33,16 +36,18 @@ export function withPatch(
   current: Workflow,
 ): History<Workflow> {
   const longer = new Map<Waiting | null, Waiting>();
+  const shown = history.entries.get(history.current)?.value ?? current;
   const found = new Map<State | Workflow, State>();
   return changed(history, current, (entry) => {
     const known = stateOf(entry);
     let state = found.get(known);
     if (state === undefined) {
       const [basis, before] = "waiting" in known ? [known.basis, known.waiting] : [known, null];
-      let waiting = longer.get(before);
+      const aliases = aliasesFor(patch, basis, shown);
+      let waiting = aliases.length > 0 ? undefined : longer.get(before);
       if (waiting === undefined) {
-        waiting = { patch, before, layouts: new WeakMap() };
-        longer.set(before, waiting);
+        waiting = { patch, aliases, before, layouts: new WeakMap() };
+        if (aliases.length === 0) longer.set(before, waiting);
       }
       state = { basis, waiting, value: null };
       found.set(known, state);
@@ -102,10 +107,14 @@ function readState(state: State): Workflow {
 }
 
 function workedOut({ basis, waiting }: State): Workflow {
-  const patches: Patch[] = [];
-  for (let at: Waiting | null = waiting; at !== null; at = at.before) patches.push(at.patch);
-  const all = patches.reverse().flat();
+  const steps: Waiting[] = [];
+  for (let at: Waiting | null = waiting; at !== null; at = at.before) steps.push(at);
+  steps.reverse();
+  const all = steps.flatMap(({ patch }) => patch);
   try {
+    if (all.some(({ renames }) => renames) || steps.some(({ aliases }) => aliases.length > 0)) {
+      return steps.reduce(oneByOne, basis);
+    }
     const found = applyPatch(
       basis,
       all.filter(({ path }) => path[0] !== "ui"),
@@ -116,6 +125,28 @@ function workedOut({ basis, waiting }: State): Workflow {
     // It would be no workflow: it stays as the person had it.
     return basis;
   }
+}
+
+/** A state with a patch: under the names that the patch knows, and then under its own again. */
+function oneByOne(state: Workflow, { patch, aliases }: Waiting): Workflow {
+  const own: Renamed[] = [];
+  const known = aliases.reduce((workflow, alias) => {
+    const renamed = withName(workflow, alias);
+    if (renamed !== workflow) own.push(alias);
+    return renamed;
+  }, state);
+  const theirs = renamesOf(patch);
+  const renamed = theirs.reduce(withName, known);
+  const found = applyPatch(
+    renamed,
+    patch.filter(({ renames }) => !renames),
+  );
+  return own
+    .filter(({ scope, to }) => !theirs.some((each) => each.scope === scope && each.from === to))
+    .reduce(
+      (workflow, { scope, from, to }) => withName(workflow, { scope, from: to, to: from }),
+      found,
+    );
 }
 
 function layoutOf(basis: Workflow, patch: Patch, { layouts }: Waiting): JsonObject {

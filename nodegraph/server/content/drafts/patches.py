@@ -2,9 +2,10 @@
 
 A document is a state machine, and the server puts the patches in order. Each operation writes one
 field, so that two windows that change different fields never conflict, and whoever comes last at
-the same field wins. An operation inside of a part that is gone has no effect: who removes a node
-removes what others write to it. `editor/src/model/shared/patch.ts` does the same, and
-tests/data/draft_patches.json has the cases that both must pass.
+the same field wins. Texts that people type, such as prompts, are merged instead. An operation
+inside of a part that is gone has no effect: who removes a node removes what others write to it.
+A node that gets another name keeps its content. `editor/src/model/shared/patch.ts` does
+the same, and tests/data/draft_patches.json has the cases that both must pass.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from typing import Any, Final, Literal, NamedTuple
 
 from nodegraph.core.json_text import read_json
 from nodegraph.errors import InvalidFile
+from nodegraph.server.content.drafts.text_merge import merge_text
 from nodegraph.server.http.errors import Conflict, TooLarge, Unprocessable
 
 MOST_OPERATIONS = 50_000
 LARGEST_PATCH = 8 << 20
 """Characters of a patch."""
+MOST_MERGED = 100
+"""Texts of a patch that are merged: one can take some 10 ms."""
 _CONTAINERS = frozenset({"nodes", "subgraphs", "parameters", "requires", "ui"})
 """Written by field: as a whole, they would take away what others wrote meanwhile."""
 _LONGEST_PATH, _LONGEST_KEY = 32, 1_000
@@ -47,16 +51,32 @@ class Operation:
     Attributes:
         value: What is set; `_ABSENT` to remove the field.
         is_new: Whether the field must not exist: the name of a node that is added.
+        before: The text that the value was made of; None for what isn't merged.
+        renames: Whether the value is another name for the node.
     """
 
     path: Path
     value: Any = _ABSENT
     is_new: bool = False
+    before: str | None = None
+    renames: bool = False
 
     @property
     def removes(self) -> bool:
         """Whether it removes the field."""
         return self.value is _ABSENT
+
+
+class Rename(NamedTuple):
+    """A node that gets another name.
+
+    Attributes:
+        scope: The block that it is in; None for the outermost graph.
+    """
+
+    scope: str | None
+    old: str
+    new: str
 
 
 class NameTaken(Conflict):
@@ -65,8 +85,17 @@ class NameTaken(Conflict):
     code = "draft-name-taken"
 
 
+class NodeRenamed(Conflict):
+    """Another window gave a node another name; the patch may speak of it by the old one."""
+
+    code = "draft-node-renamed"
+
+
 def parse_patch(text: str) -> tuple[Operation, ...]:
-    """Parse a patch: a JSON list of ``[path, value]``, ``[path, value, true]`` or ``[path]``.
+    """Parse a patch: a JSON list of operations.
+
+    They are ``[path, value]``, ``[path, value, true]`` for what must not be there yet,
+    ``[path, text, "merge", before]``, ``[path, name, "rename"]``, or ``[path]`` to remove.
 
     Raises:
         TooLarge: It is too long.
@@ -82,12 +111,20 @@ def parse_patch(text: str) -> tuple[Operation, ...]:
         raise Unprocessable(
             "a patch is a JSON list of operations", expected=f"1 to {MOST_OPERATIONS} operations"
         )
-    return tuple(map(_operation, items))
+    operations = tuple(map(_operation, items))
+    if sum(each.before is not None for each in operations) > MOST_MERGED:
+        raise Unprocessable(
+            "the patch merges too many texts",
+            expected=f"at most {MOST_MERGED} operations with `merge`",
+            hint="Set the others as a whole.",
+        )
+    return operations
 
 
 def _operation(item: Any) -> Operation:
-    if not isinstance(item, list) or not 1 <= len(item) <= 3 or item[2:] not in ([], [True]):
-        raise _malformed(item, "[path], [path, value] or [path, value, true]")
+    if not isinstance(item, list) or not item or not _is_form(item[1:]):
+        expected = '[path], [path, value], [path, value, true], [path, text, "merge", text] or'
+        raise _malformed(item, f'{expected} [path, name, "rename"]')
     steps = item[0]
     if not isinstance(steps, list) or not 1 <= len(steps) <= _LONGEST_PATH:
         raise _malformed(item, f"a path of 1 to {_LONGEST_PATH} steps")
@@ -104,7 +141,33 @@ def _operation(item: Any) -> Operation:
     is_item = path[-1].kind == "id" and value is not _ABSENT
     if is_item and not (isinstance(value, dict) and value.get("id") == path[-1].name):
         raise _malformed(item, "an object with the `id` of its path")
-    return Operation(path, value, len(item) == 3)
+    if item[2:] == ["rename"]:
+        if not _has_name(path):
+            raise _malformed(item, "the path of a node")
+        return Operation(path, value, renames=True)
+    return Operation(path, value, item[2:] == [True], item[3] if len(item) == 4 else None)
+
+
+def _is_form(values: Sequence[Any]) -> bool:
+    """Whether an operation has this after its path."""
+    if len(values) < 2 or (len(values) == 2 and values[1] is True):
+        return True
+    if values[1] == "merge":
+        return len(values) == 3 and isinstance(values[0], str) and isinstance(values[2], str)
+    return len(values) == 2 and values[1] == "rename" and _is_name(values[0])
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_KEY
+
+
+def _has_name(path: Path) -> bool:
+    """Whether a path is that of a node."""
+    if any(step.kind != "key" for step in path):
+        return False
+    if len(path) == 2:
+        return path[0].name == "nodes"
+    return len(path) == 4 and path[0].name == "subgraphs" and path[2].name == "nodes"
 
 
 def _segment(step: Any) -> Segment:
@@ -134,6 +197,15 @@ def apply_patch(document: dict[str, Any], patch: Sequence[Operation]) -> dict[st
     for operation in patch:
         writer.write(root, operation)
     return dict(root)
+
+
+def renames_of(patch: Sequence[Operation]) -> list[Rename]:
+    """Return the nodes to which a patch gives another name."""
+    return [
+        Rename(each.path[1].name if len(each.path) == 4 else None, each.path[-1].name, each.value)
+        for each in patch
+        if each.renames
+    ]
 
 
 def changed_parts(document: dict[str, Any], patch: Sequence[Operation]) -> dict[str, Any]:
@@ -192,8 +264,11 @@ class _Writer:
             if owned is not child:
                 _put(container, step, owned)
             way.append(owned)
+        if operation.renames:
+            _rename(way[-1], path[-1].name, operation.value)
+            return
         if not operation.removes:
-            _put(way[-1], path[-1], _value_of(operation))
+            _put(way[-1], path[-1], _value_of(operation, _get(way[-1], path[-1])))
             return
         _remove(way[-1], path[-1])
         # The editor writes no empty containers either. `nodes` stays, as files need it, and so
@@ -212,12 +287,12 @@ def _applies(root: Any, operation: Operation) -> bool:
         child = _get(container, step)
         if at == len(operation.path) - 1:
             if operation.is_new and child is not _ABSENT:
-                raise NameTaken(
-                    "another window added something of this name before",
-                    given=step.name[:200],
-                    hint="Choose another name for what is added, and send it again.",
-                )
-            return not operation.removes or child is not _ABSENT
+                raise _name_taken(step.name)
+            if child is _ABSENT:
+                return not (operation.removes or operation.renames)
+            if operation.renames and operation.value in container:
+                raise _name_taken(operation.value)
+            return True
         if child is _ABSENT:
             # A missing container is made. A part that people add and remove is not.
             if operation.removes or _is_part(operation.path[: at + 1]):
@@ -227,6 +302,14 @@ def _applies(root: Any, operation: Operation) -> bool:
             )
         container = child
     return True
+
+
+def _name_taken(name: str) -> NameTaken:
+    return NameTaken(
+        "another window added something of this name before",
+        given=name[:200],
+        hint="Choose another name for what is added, and send it again.",
+    )
 
 
 def _is_part(path: Path) -> bool:
@@ -243,7 +326,9 @@ def _empty_for(step: Segment) -> Any:
     return {} if step.kind == "key" else []
 
 
-def _value_of(operation: Operation) -> Any:
+def _value_of(operation: Operation, current: Any) -> Any:
+    if operation.before is not None and isinstance(current, str):
+        return merge_text(operation.before, operation.value, current)
     return operation.path[-1].name if operation.path[-1].kind == "is" else operation.value
 
 
@@ -283,3 +368,10 @@ def _remove(container: Any, step: Segment) -> None:
     at = _index(container, step)
     if at is not None:
         del container[at]
+
+
+def _rename(container: dict[str, Any], name: str, next_name: str) -> None:
+    """Give an item another key; all keep their order."""
+    items = list(container.items())
+    container.clear()
+    container.update((next_name if key == name else key, value) for key, value in items)

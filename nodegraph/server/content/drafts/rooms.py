@@ -17,10 +17,13 @@ from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.server.access.authentication import RateLimiter
 from nodegraph.server.content.drafts.patches import (
     LARGEST_PATCH,
+    NodeRenamed,
+    Rename,
     apply_patch,
     changed_parts,
     check_types,
     parse_patch,
+    renames_of,
 )
 from nodegraph.server.content.drafts.store import (
     COMPACT_EVERY,
@@ -40,6 +43,9 @@ _LOG = logging.getLogger(__name__)
 MOST_MEMBERS = 100
 """Windows in one draft."""
 _PATCHES_PER_SECOND, _PATCH_BURST = 40.0, 400
+_SHOWN_PER_SECOND, _SHOWN_BURST = 30.0, 120
+_MOST_LIVE = 25
+"""Windows in a draft up to which pointers are passed on: the messages grow with their square."""
 _DEEPEST, _MOST_VALUES = 64, 1_000_000
 """Levels and values of a patch; what can't be read again would be lost."""
 _INDENTED = 4
@@ -47,6 +53,32 @@ _INDENTED = 4
 _SAVED, _OWN = "saved", "own"
 
 Send = Callable[[Mapping[str, Any]], None]
+
+
+class DraftRates:
+    """How often one client may change drafts, and show what it looks at."""
+
+    def __init__(self) -> None:
+        self._changes = RateLimiter(_PATCHES_PER_SECOND, _PATCH_BURST)
+        self._shown = RateLimiter(_SHOWN_PER_SECOND, _SHOWN_BURST)
+
+    def check_change(self) -> None:
+        """Count a change.
+
+        Raises:
+            TooManyRequests: There were too many.
+        """
+        if wait := self._changes.acquire(""):
+            raise TooManyRequests("too many changes", seconds=wait)
+
+    def check_shown(self) -> None:
+        """Count a message about what a window looks at.
+
+        Raises:
+            TooManyRequests: There were too many.
+        """
+        if wait := self._shown.acquire(""):
+            raise TooManyRequests("a window shows what it looks at too often", seconds=wait)
 
 
 @dataclass(slots=True)
@@ -61,6 +93,7 @@ class DraftMember:
         path: The blocks entered.
         selection: Ids of what is selected.
         is_gone: Whether its connection has ended.
+        rates: How often it may change drafts, and show something; of the whole connection.
     """
 
     name: str
@@ -71,9 +104,7 @@ class DraftMember:
     path: tuple[str, ...] = ()
     selection: tuple[str, ...] = ()
     is_gone: bool = False
-    rates: RateLimiter = field(
-        default_factory=lambda: RateLimiter(_PATCHES_PER_SECOND, _PATCH_BURST)
-    )
+    rates: DraftRates = field(default_factory=DraftRates)
 
     def as_dict(self) -> dict[str, Any]:
         """What the other windows are told."""
@@ -97,6 +128,7 @@ class _Room:
         written: The revision at which its text was written.
         waiting: Characters of the patches since then.
         length: Characters of the draft, at most about so many.
+        renamed: The revision at which a node got another name last.
         lock: Whoever changes it holds it.
     """
 
@@ -105,6 +137,7 @@ class _Room:
     written: int = 0
     waiting: int = 0
     length: int = 0
+    renamed: int = 0
     members: dict[str, DraftMember] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
@@ -163,12 +196,17 @@ class DraftRooms:
         self._rooms: dict[str, _Room] = {}
 
     async def join(
-        self, source: DraftSource, member: DraftMember, sent: str | None
+        self,
+        source: DraftSource,
+        member: DraftMember,
+        sent: str | None,
+        since: int | None = None,
     ) -> dict[str, Any]:
         """Open a draft for a window. Return its content and its members.
 
         Args:
             sent: Id of a patch that the window has sent, and was not told of.
+            since: The revision that the window knows; None for none.
         Raises:
             NotFound: There is no such workflow or draft.
             TooManyRequests: Too many windows have it open.
@@ -184,6 +222,9 @@ class DraftRooms:
             known = None
             if sent is not None:
                 known = await self._in_thread(self._store.revision_of, source.key, sent)
+            renames: list[Rename] = []
+            if since is not None:
+                renames = await self._in_thread(self._store.renames_since, source.key, since)
             if not member.is_gone:
                 room.members[member.id] = member
             self._tell_members(room, but=member)
@@ -197,6 +238,7 @@ class DraftRooms:
                 "etag": etag(draft.digest) if draft.digest else None,
                 "text": text,
                 "applied": known is not None,
+                "renames": renames,
                 "members": [each.as_dict() for each in room.members.values()],
             }
 
@@ -260,26 +302,39 @@ class DraftRooms:
         if not room.members and not room.users:
             del self._rooms[key]
 
-    async def patch(self, key: str, member: DraftMember, patch_id: str, text: str) -> int:
+    async def patch(
+        self, key: str, member: DraftMember, patch_id: str, text: str, *, base: int | None = None
+    ) -> int:
         """Apply a window's patch, keep it and tell the other windows; its revision.
 
         A patch that is known already is not applied again.
 
+        Args:
+            base: The revision that the window knew; None if it doesn't say.
         Raises:
             TooManyRequests: The window sends too many.
+            NodeRenamed: It speaks of nodes by names that may be others now.
             NameTaken, Unprocessable, TooLarge, InvalidWorkflow: It can't be applied.
         """
-        if wait := member.rates.acquire(""):
-            raise TooManyRequests("too many changes", seconds=wait)
+        member.rates.check_change()
         async with _Using(self._rooms, key) as room:
             draft = self._joined(room, key, member)
             known = await self._in_thread(self._store.revision_of, key, patch_id)
             if known is not None:
                 return int(known)
-            draft, room.length = await self._in_thread(
+            if base is not None and base < room.renamed:
+                raise NodeRenamed(
+                    "another window gave a node another name before",
+                    given=f"a patch of revision {base}",
+                    expected=f"one of revision {room.renamed} or later",
+                    hint="Send the changes again, under the new name.",
+                )
+            draft, room.length, renames = await self._in_thread(
                 self._patched, draft, patch_id, text, room.length
             )
             room.draft = draft
+            if renames:
+                room.renamed = draft.revision
             room.waiting += len(text)
             message = {
                 "event": "patch",
@@ -299,8 +354,10 @@ class DraftRooms:
                     _LOG.warning("the draft %s is not compacted: %s", key, error)
             return int(draft.revision)
 
-    def _patched(self, draft: Draft, patch_id: str, text: str, length: int) -> tuple[Draft, int]:
-        """The draft with a patch, and about how long it is."""
+    def _patched(
+        self, draft: Draft, patch_id: str, text: str, length: int
+    ) -> tuple[Draft, int, bool]:
+        """The draft with a patch, about how long it is, and whether a node has another name."""
         _check_json(text)
         patch = parse_patch(text)
         document = apply_patch(draft.document, patch)
@@ -312,8 +369,10 @@ class DraftRooms:
             after = len(written)
             if after > length:
                 check_length(written)
-        self._store.add_patch(draft.key, draft.revision + 1, patch_id, text)
-        return replace(draft, document=document, revision=draft.revision + 1), after
+        renames = renames_of(patch)
+        self._store.add_patch(draft.key, draft.revision + 1, patch_id, text, renames)
+        changed = replace(draft, document=document, revision=draft.revision + 1)
+        return changed, after, bool(renames)
 
     def _compacted(self, draft: Draft) -> int:
         """Write a draft as a whole; its length."""
@@ -356,11 +415,27 @@ class DraftRooms:
     def show(
         self, key: str, member: DraftMember, path: Sequence[str], selection: Sequence[str]
     ) -> None:
-        """A window looks at, and has selected, something else."""
+        """A window looks at, and has selected, something else.
+
+        Raises:
+            TooManyRequests: It says so too often.
+        """
+        member.rates.check_shown()
         member.path, member.selection = tuple(path), tuple(selection)
         room = self._rooms.get(key)
         if room is not None and member.id in room.members:
             self._tell_members(room, but=member)
+
+    def show_live(self, key: str, member: DraftMember, shown: Mapping[str, Any]) -> None:
+        """Pass on a window's pointer, and what it drags: of the moment, and kept nowhere.
+
+        Raises:
+            TooManyRequests: It says so too often.
+        """
+        member.rates.check_shown()
+        room = self._rooms.get(key)
+        if room is not None and member.id in room.members and len(room.members) <= _MOST_LIVE:
+            self._tell(room, {"event": "live", "member": member.id, **shown}, but=member)
 
     async def of_client(self, client: str) -> Sequence[DraftEntry]:
         """Return a client's drafts of documents that were never saved."""
@@ -382,14 +457,21 @@ class DraftRooms:
             room.draft = None
             room.members.clear()
 
-    async def refresh(self, name: str) -> None:
-        """A saved workflow was changed or deleted outside of its draft."""
+    async def refresh(self, name: str, *, is_new: bool = False) -> None:
+        """A saved workflow was changed or deleted outside of its draft.
+
+        Args:
+            is_new: Whether there was none of this name before: the draft is that of another
+                workflow, whose file was deleted by hand.
+        """
         source = DraftSource.saved(name)
         async with _Using(self._rooms, source.key) as room:
             before = room.draft
             try:
                 if before is None and not await self._in_thread(self._store.has, source.key):
                     return
+                if is_new:
+                    raise NotFound("the workflow of the draft is gone")
                 draft = await self._in_thread(self._opened, source, before)
             except NotFound:
                 await self._in_thread(self._store.forget, source.key)

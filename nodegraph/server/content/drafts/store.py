@@ -12,7 +12,7 @@ from typing import Any
 from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.text_format import format_size
 from nodegraph.errors import NodegraphError
-from nodegraph.server.content.drafts.patches import apply_patch, parse_patch
+from nodegraph.server.content.drafts.patches import Rename, apply_patch, parse_patch
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.store.database import Database, Format
 
@@ -49,13 +49,23 @@ CREATE TABLE patches (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX patches_by_id ON patches (draft, id);
 """
+_SECOND = """
+CREATE TABLE renames (
+    draft TEXT NOT NULL,
+    revision INTEGER NOT NULL,            -- at which a node got another name
+    scope TEXT,                           -- the block that it is in; NULL for the outermost graph
+    old TEXT NOT NULL,
+    new TEXT NOT NULL
+);
+CREATE INDEX renames_by_draft ON renames (draft, revision);
+"""
 
 
 def drafts_format() -> Format:
     """What the file of drafts holds."""
     return Format(
         application=_APPLICATION,
-        migrations=(_FIRST,),
+        migrations=(_FIRST, _SECOND),
         name="the drafts",
         whole="the drafts",
         foreign="a file of drafts",
@@ -170,6 +180,10 @@ class DraftStore:
                 "DELETE FROM patches WHERE draft = ? AND revision <= ?",
                 (draft.key, draft.revision - KEPT_PATCHES),
             )
+            connection.execute(
+                "DELETE FROM renames WHERE draft = ? AND revision <= ?",
+                (draft.key, draft.revision - KEPT_PATCHES),
+            )
             # The text holds what they did; large ones would add up to gigabytes.
             connection.execute(
                 "UPDATE patches SET operations = '' WHERE draft = ? AND revision <= ?"
@@ -187,9 +201,18 @@ class DraftStore:
         for (key,) in old:
             _delete(connection, key)
 
-    def add_patch(self, key: str, revision: int, patch_id: str, operations: str) -> None:
+    def add_patch(
+        self,
+        key: str,
+        revision: int,
+        patch_id: str,
+        operations: str,
+        renames: Sequence[Rename] = (),
+    ) -> None:
         """Keep a patch; on return it survives the process.
 
+        Args:
+            renames: The nodes to which it gives another name.
         Raises:
             NotFound: The draft is gone, as the client has too many newer ones.
         """
@@ -197,6 +220,10 @@ class DraftStore:
             connection.execute(
                 "INSERT INTO patches (draft, revision, id, operations) VALUES (?, ?, ?, ?)",
                 (key, revision, patch_id, operations),
+            )
+            connection.executemany(
+                "INSERT INTO renames (draft, revision, scope, old, new) VALUES (?, ?, ?, ?, ?)",
+                [(key, revision, *rename) for rename in renames],
             )
             changed = connection.execute(
                 "UPDATE drafts SET revision = ?, changed = ? WHERE key = ?",
@@ -214,6 +241,16 @@ class DraftStore:
                 "SELECT revision FROM patches WHERE draft = ? AND id = ?", (key, patch_id)
             )
         return None if row is None else int(row[0])
+
+    def renames_since(self, key: str, revision: int) -> list[Rename]:
+        """Return which nodes got another name after a revision, in that order."""
+        with self._database.explaining(), self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT scope, old, new FROM renames WHERE draft = ? AND revision > ?"
+                " ORDER BY revision, rowid",
+                (key, revision),
+            ).fetchall()
+        return [Rename(*row) for row in rows]
 
     def mark_saved(self, key: str, revision: int, digest: str) -> None:
         """Note which revision was saved, and as what."""
@@ -256,4 +293,5 @@ def _delete(connection: Any, key: str) -> bool:
     """Delete a draft with its patches; whether there was one."""
     deleted = connection.execute("DELETE FROM drafts WHERE key = ?", (key,)).rowcount
     connection.execute("DELETE FROM patches WHERE draft = ?", (key,))
+    connection.execute("DELETE FROM renames WHERE draft = ?", (key,))
     return bool(deleted)

@@ -9,23 +9,34 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, StringConstraints
 
+from nodegraph.server.access.authentication import RateLimiter
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.drafts.patches import LARGEST_PATCH
-from nodegraph.server.content.drafts.rooms import DraftMember, DraftRooms, DraftSource
+from nodegraph.server.content.drafts.rooms import (
+    DraftMember,
+    DraftRates,
+    DraftRooms,
+    DraftSource,
+)
 from nodegraph.server.content.drafts.store import LARGEST_DRAFT
 from nodegraph.server.events.sockets.requests import IdentifiedRequest
 from nodegraph.server.http.dependencies import require_scope
-from nodegraph.server.http.errors import NotFound, Unavailable, Unprocessable
+from nodegraph.server.http.errors import NotFound, TooManyRequests, Unavailable, Unprocessable
 
 T = TypeVar("T")
 _MOST_WAITING = 2_000
 """Messages for a client that reads slowly; with more, it must join again."""
 _MOST_OPEN = 64
 _LONGEST_KEY = 1_000
+_JOINS_PER_SECOND, _JOIN_BURST = 4.0, 160
+"""Joining sends the whole draft; a window with many tabs joins all of them at once."""
+_FARTHEST = 1e7
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_KEY)]
 ShortId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Text = Annotated[str, StringConstraints(max_length=_LONGEST_KEY)]
+Coordinate = Annotated[float, Field(ge=-_FARTHEST, le=_FARTHEST, allow_inf_nan=False)]
+Position = Annotated[tuple[Coordinate, Coordinate], Field(strict=False)]
 
 
 class JoinDraft(IdentifiedRequest):
@@ -36,6 +47,7 @@ class JoinDraft(IdentifiedRequest):
         document: The client's own id of a document, if it has no name.
         text: The workflow file that a document begins with; without it, it must be there.
         sent: Id of a patch that was sent on another connection, and not confirmed.
+        since: The revision that the window knows, to hear which nodes have other names now.
         reset: Drop what isn't saved.
     """
 
@@ -44,6 +56,7 @@ class JoinDraft(IdentifiedRequest):
     document: ShortId | None = None
     text: Annotated[str, StringConstraints(max_length=LARGEST_DRAFT)] | None = None
     sent: ShortId | None = None
+    since: Annotated[int, Field(ge=0, le=1 << 53)] | None = None
     reset: bool = False
 
 
@@ -60,12 +73,14 @@ class PatchDraft(IdentifiedRequest):
     Attributes:
         patch: Its id: sent again, it is not applied again.
         operations: The patch, a JSON text.
+        base: The revision that the window knew when it made the patch.
     """
 
     type: Literal["draft.patch"]
     draft: Key
     patch: ShortId
     operations: Annotated[str, StringConstraints(max_length=LARGEST_PATCH)]
+    base: Annotated[int, Field(ge=0, le=1 << 53)] | None = None
 
 
 class ShowInDraft(IdentifiedRequest):
@@ -79,6 +94,22 @@ class ShowInDraft(IdentifiedRequest):
     draft: Key
     path: Annotated[tuple[Text, ...], Field(max_length=32, strict=False)] = ()
     selection: Annotated[tuple[Text, ...], Field(max_length=200, strict=False)] = ()
+
+
+class PointInDraft(IdentifiedRequest):
+    """Tell the other windows where the pointer is, and what is dragged: of the moment.
+
+    Attributes:
+        path: The blocks entered, outermost first.
+        cursor: Position on the canvas; None if the pointer isn't there.
+        moves: Positions of what is dragged, by its id; empty after the drop.
+    """
+
+    type: Literal["draft.point"]
+    draft: Key
+    path: Annotated[tuple[Text, ...], Field(max_length=32, strict=False)] = ()
+    cursor: Position | None = None
+    moves: Annotated[dict[Text, Position], Field(max_length=200, default_factory=dict)]
 
 
 class SaveDraft(IdentifiedRequest):
@@ -112,7 +143,14 @@ class DeleteDraft(IdentifiedRequest):
 
 
 DraftRequest = (
-    JoinDraft | LeaveDraft | PatchDraft | ShowInDraft | SaveDraft | ListDrafts | DeleteDraft
+    JoinDraft
+    | LeaveDraft
+    | PatchDraft
+    | ShowInDraft
+    | PointInDraft
+    | SaveDraft
+    | ListDrafts
+    | DeleteDraft
 )
 
 
@@ -140,6 +178,9 @@ class OpenDrafts:
         self._sources: dict[str, DraftSource] = {}
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._is_sending = False
+        # Of the connection: who leaves and joins again begins with no more.
+        self._rates = DraftRates()
+        self._joins = RateLimiter(_JOINS_PER_SECOND, _JOIN_BURST)
 
     async def result(self, request: DraftRequest) -> Mapping[str, Any]:
         """What comes of a request.
@@ -175,8 +216,12 @@ class OpenDrafts:
         if isinstance(request, ShowInDraft):
             rooms.show(key, member, request.path, request.selection)
             return {}
+        if isinstance(request, PointInDraft):
+            shown = {"path": request.path, "cursor": request.cursor, "moves": request.moves}
+            rooms.show_live(key, member, shown)
+            return {}
         if isinstance(request, PatchDraft):
-            patched = rooms.patch(key, member, request.patch, request.operations)
+            patched = rooms.patch(key, member, request.patch, request.operations, base=request.base)
             return {"revision": await _whole(patched)}
         name = self._sources[key].name
         if name is None:
@@ -187,6 +232,8 @@ class OpenDrafts:
 
     async def _join(self, rooms: DraftRooms, request: JoinDraft) -> Mapping[str, Any]:
         caller = self._caller
+        if wait := self._joins.acquire(""):
+            raise TooManyRequests("drafts are joined too often", seconds=wait)
         if (request.name is None) is (request.document is None):
             raise Unprocessable(
                 "which draft is wanted isn't clear", expected="either `name` or `document`"
@@ -204,10 +251,10 @@ class OpenDrafts:
             self._forget(rooms, source.key)
         if len(self._members) >= _MOST_OPEN:
             raise Unprocessable("too many drafts are open", expected=f"at most {_MOST_OPEN}")
-        member = DraftMember(caller.name, caller.may("run"), self._put)
+        member = DraftMember(caller.name, caller.may("run"), self._put, rates=self._rates)
         self._members[source.key], self._sources[source.key] = member, source
         try:
-            return await _whole(rooms.join(source, member, request.sent))
+            return await _whole(rooms.join(source, member, request.sent, request.since))
         except BaseException:
             if self._members.get(source.key) is member:
                 self._forget(rooms, source.key)
@@ -232,6 +279,9 @@ class OpenDrafts:
         return member
 
     def _put(self, message: Mapping[str, Any]) -> None:
+        if message["event"] in _OF_THE_MOMENT and self._waiting:
+            # Only the last one counts. So they never drive out patches either.
+            self._waiting = deque(each for each in self._waiting if not _replaces(message, each))
         if len(self._waiting) >= _MOST_WAITING:
             keys = {str(each["draft"]) for each in self._waiting} | {str(message["draft"])}
             self._waiting.clear()
@@ -248,6 +298,13 @@ class OpenDrafts:
                 await self._send({"type": "draft", **self._waiting.popleft()})
         finally:
             self._is_sending = False
+
+
+_OF_THE_MOMENT = frozenset({"live", "members"})
+
+
+def _replaces(message: Mapping[str, Any], older: Mapping[str, Any]) -> bool:
+    return all(message.get(key) == older.get(key) for key in ("draft", "event", "member"))
 
 
 async def _whole(work: Coroutine[Any, Any, T]) -> T:

@@ -160,7 +160,7 @@ async def put_workflow(
 
     saved, is_new = await services.run_in_thread(services.workflows.put, name, workflow, check)
     if services.drafts is not None:
-        await services.drafts.refresh(name)
+        await services.drafts.refresh(name, is_new=is_new)
     response.headers["ETag"] = etag(saved.version.digest)
     if is_new:
         response.status_code = 201

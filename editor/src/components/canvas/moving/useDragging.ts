@@ -16,6 +16,7 @@ import { moveItems } from "@/model/edits";
 import { itemOf } from "@/model/items";
 import type { Point } from "@/model/layout";
 import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
+import { point } from "@/store/pointers";
 import { useSettings } from "@/store/settings";
 import { type Copies, makeCopies, ofCopies } from "./copies";
 import { followers, shifted } from "./follow";
@@ -56,7 +57,10 @@ export function useDragging(
       const { copies, lead } = drag.current;
       const all = withFollowers(drag.current, withLead(changes, lead));
       const found = copies ? ofCopies(copies, all) : all;
-      setDraggedPoints(placesOf(found));
+      const moved = placesOf(found);
+      setDraggedPoints(moved);
+      // Others see it move.
+      if (moved.size > 0) point(useDocuments.getState().active, { moves: moved });
       return found;
     };
     return {
@@ -91,6 +95,7 @@ export function useDragging(
         else writeMoves(scene(), moves());
         setLocal((local) => ({ ...local, moves: new Map() }));
         setDraggedPoints(new Map());
+        point(useDocuments.getState().active, { moves: new Map() });
       },
     };
   }, [scene, moves, setLocal, change]);

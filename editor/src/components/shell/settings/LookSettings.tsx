@@ -34,6 +34,7 @@ export function LookSettings() {
       </Section>
       <Section title={t("settings.motion")}>
         <ToggleRow name="animations" help />
+        <ToggleRow name="pointers" help />
       </Section>
     </>
   );
