@@ -59,7 +59,8 @@ export function MaskBoard({ picture, name, disabled, onPaint }: Props) {
     fill: () => whole(whitePixels(new Uint8Array(size).fill(255)), "fill"),
     clear: () => whole(new Uint8ClampedArray(size * 4), "clear"),
     invert: async () => {
-      const mask = await history.mask();
+      // At once where possible, so that a key that is pressed next comes next.
+      const mask = history.maskHere() ?? (await history.mask());
       whole(whitePixels(mask.map((byte) => 255 - byte)), "invert");
     },
   };

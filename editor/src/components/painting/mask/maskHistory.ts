@@ -82,6 +82,13 @@ export class MaskHistory {
     return alphaIn(this.size, picture, placement);
   }
 
+  /** The same at once; null where its pixels have to be loaded first. */
+  maskHere(): Uint8Array | null {
+    const { value, placement } = this.now();
+    const picture = this.shelf.get(value);
+    return picture === undefined ? null : alphaIn(this.size, picture, placement);
+  }
+
   dispose(): void {
     for (const { value } of this.states) this.forget(value);
   }
