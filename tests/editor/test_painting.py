@@ -383,7 +383,7 @@ def test_what_the_box_holds_beyond_the_layers_is_filled_and_sampled(painter: Pai
     names = {node["type"]: name for name, node in nodes(editor).items()}
     [encode] = typed(editor, "VAEEncode")
     assert encode["inputs"]["image"] == {"from": names["FillMasked"]}
-    [sampler] = typed(editor, "KSampler")
+    [_, sampler] = typed(editor, "KSampler")
     assert sampler["inputs"]["denoise"] == 1
     for name, value in (("Steps", "4"), ("Denoise", "0.5")):
         field = editor.page.get_by_role("spinbutton", name=name)
@@ -395,6 +395,32 @@ def test_what_the_box_holds_beyond_the_layers_is_filled_and_sampled(painter: Pai
     expect(painter.rows()).to_have_count(2)
     # The accepted layer covers the box: there is nothing to fill any more.
     eventually(lambda: typed(editor, "FillMasked") == [])
+
+
+def test_a_saved_file_is_opened_again_as_layers(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    for name, end in (("Sea", (0.6, 0.6)), ("Sky", (0.6, 0.4))):
+        painter.add("Empty layer")
+        painter.stroke((0.4, 0.5), end)
+        painter.rename(painter.rows().first, name)
+    before = [node["inputs"] for node in typed(editor, "AddLayer")]
+    painter.button("More for layers").click()
+    editor.page.get_by_role("menuitem", name="Save as OpenRaster (.ora)").click()
+    with editor.page.expect_download() as download:
+        editor.page.get_by_role("button", name="Download", exact=True).click()
+    painter.button("More for layers").click()
+    with editor.page.expect_file_chooser() as chooser:
+        editor.page.get_by_role("menuitem", name="Open an OpenRaster file…").click()
+    file = {"name": "again.ora", "mimeType": "image/openraster"}
+    chooser.value.set_files({**file, "buffer": download.value.path().read_bytes()})
+    expect(painter.rows_of("Sky")).to_have_count(2)
+    assert painter.names() == ["Sky", "Sea", "Sky", "Sea"]
+    after = [node["inputs"] for node in typed(editor, "AddLayer")][2:]
+    sides = ("x", "y", "width", "height")
+    assert [[one[key] for key in sides] for one in after] == [
+        [one[key] for key in sides] for one in before
+    ]
 
 
 def test_undoing_a_move_of_pixels_selects_them_where_they_were(painter: Painter) -> None:

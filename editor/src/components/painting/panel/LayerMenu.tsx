@@ -82,15 +82,17 @@ function save(format: LayerFormat): void {
   const { active } = useCanvasUi.getState();
   edit("painting.edit.export", () => made.workflow);
   useCanvasUi.getState().choose(active);
-  void told(() => written(target));
+  void told(() => written(target, format));
 }
 
 /** Run what writes the file, and hand it to whoever asked for it. */
-async function written(target: string): Promise<void> {
+async function written(target: string, format: LayerFormat): Promise<void> {
   const [id] = await run({ targets: [target] });
   if (id === undefined) return;
   const { outputs } = mergedDetail(undefined, await endOfJob(id));
-  const file = outputs.findLast(({ node }) => node === target);
+  // Beside it lies the flattened picture.
+  const isWanted = (name: string) => name.endsWith(`.${format}`);
+  const file = outputs.findLast(({ node, name }) => node === target && isWanted(name));
   if (file === undefined) return;
   notify({
     kind: "success",
