@@ -499,7 +499,7 @@ def FillMasked(
             from smooth colors.
         seed: Seed of the noise.
     """
-    from nodegraph.media.images.infilling import infill
+    from nodegraph.media.images.inpainting import infill
 
     return infill(image, mask, noise=noise, seed=seed)
 

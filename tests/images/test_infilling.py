@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.infilling import infill
+from nodegraph.media.images.inpainting import infill
 
 
 def halves(side: int = 33) -> Tensor:
