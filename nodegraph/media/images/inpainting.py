@@ -469,12 +469,12 @@ def _spread(colors: Tensor, weights: Tensor) -> Tensor:
     while max(levels[-1][0].shape[2:]) > 1:
         levels.append(_halved(*levels[-1]))
     top, weight = levels.pop()
-    found = torch.where(weight > _LEAST, top, _GRAY)
+    whole = torch.where(weight > _LEAST, top, _GRAY)
     for finer, weight in reversed(levels):
         height, width = finer.shape[2:]
-        coarse = functional.interpolate(found, scale_factor=2, mode="bilinear")
-        found = finer * weight + coarse[..., :height, :width] * (1 - weight)
-    return found.movedim(1, -1)
+        coarse = functional.interpolate(whole, scale_factor=2, mode="bilinear")
+        whole = finer * weight + coarse[..., :height, :width] * (1 - weight)
+    return whole.movedim(1, -1)
 
 
 def _halved(colors: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
