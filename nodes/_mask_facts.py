@@ -174,6 +174,12 @@ def masked_rgba_facts(inputs: HookInputs) -> dict[str, Facts]:
     return {"image": {**outputs["image"], "channels": 4}}
 
 
+def infilled_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """Size of the output of FillMasked."""
+    outputs = masked_picture_facts(inputs)
+    return {"image": {**outputs["image"], "channels": 3}}
+
+
 def padded_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of the output of PadForOutpaint."""
     sides = [inputs.literals.get(side) for side in ("left", "right", "top", "bottom")]

@@ -19,6 +19,7 @@ from ._mask_facts import (
     combined_mask_facts,
     composited_facts,
     cropped_facts,
+    infilled_facts,
     masked_picture_facts,
     masked_rgba_facts,
     padded_facts,
@@ -463,6 +464,44 @@ def PadForOutpaint(
             image, sides, feather=feather, fill=fill, color=color, seed=seed, fade=fade
         )
     )
+
+
+@node(
+    category="mask",
+    infer=infilled_facts,
+    tags=(
+        "infill",
+        "INPAINT_MaskedFill",
+        "telea",
+        "patchmatch",
+        "outpaint",
+        "masked content",
+        "content-aware fill",
+        "extend",
+    ),
+)
+def FillMasked(
+    image: Image,
+    mask: Mask | None = None,
+    noise: Annotated[float, Range(0, 1, step=0.05)] = 0.0,
+    seed: Annotated[int, Seed(), Advanced()] = 0,
+) -> Image:
+    """Fill the masked and the transparent area of an image with the colors around it.
+
+    Inpainting and outpainting with a denoise below 1 keep some of what is in the image: this gives
+    them something sensible to begin with.
+
+    Args:
+        image: Any image. Where it is transparent it is filled, too.
+        mask: The area to fill. It is scaled to the size of the image. Without one, only what is
+            transparent is filled.
+        noise: Strength of the noise in the filled area. Models make more detail from noise than
+            from smooth colors.
+        seed: Seed of the noise.
+    """
+    from nodegraph.media.images.inpainting import infill
+
+    return infill(image, mask, noise=noise, seed=seed)
 
 
 @node(

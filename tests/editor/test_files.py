@@ -218,11 +218,11 @@ def painting(editor: Editor) -> Editor:
 def test_only_the_part_that_is_painted_over_is_made_anew(painting: Editor, server: Server) -> None:
     dialog = painting.dialog("Paint a mask")
     easel = dialog.get_by_label("Mask of apple.png")
-    # the right half of the image, in stripes with the largest brush
-    dialog.get_by_label("Feather").fill("0")
-    dialog.get_by_label("Size").press("End")
+    # the right half of the image, with a brush half as wide
+    dialog.get_by_label("Hardness").fill("100")
+    dialog.get_by_label("Size").fill("64")
     x, y = middle(easel)
-    side = box_of(dialog.locator("canvas").first)["width"]
+    side = box_of(dialog.locator("[data-box]"))["width"]
     drag(painting, (x + 0.4 * side, y - 0.45 * side), (x + 0.4 * side, y + 0.45 * side))
     expect(dialog.get_by_text(re.compile("[1-9].* % masked"))).to_be_visible()
     dialog.get_by_role("button", name="Use this mask").click()

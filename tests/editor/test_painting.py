@@ -42,7 +42,9 @@ class Painter:
 
     def rows(self) -> Locator:
         layers = self.editor.page.get_by_role("region", name="Layers", exact=True)
-        return layers.locator("li").get_by_role("button", name=re.compile("^Layer"))
+        # What was accepted is called by its prompt and seed.
+        name = re.compile(r"^Layer|^\d+ · ")
+        return layers.locator("li").get_by_role("button", name=name)
 
     @property
     def layers(self) -> Locator:
@@ -359,6 +361,88 @@ def test_a_stroke_hides_the_candidate_that_lies_on_it_until_it_is_wanted_again(
     expect(candidate).to_have_count(0)
     editor.page.keyboard.up("p")
     expect(candidate).to_be_visible()
+
+
+def test_what_the_box_holds_beyond_the_layers_is_filled_and_sampled(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    editor.page.get_by_label("Color", exact=True).fill("#203090")
+    painter.button("Select a rectangle").click()
+    painter.stage.focus()
+    editor.page.keyboard.press("ControlOrMeta+a")
+    editor.page.keyboard.press("f")
+    expect(painter.button("Undo")).to_be_enabled()
+    editor.page.keyboard.press("ControlOrMeta+d")
+    assert typed(editor, "FillMasked") == []
+    # The box by keys: half of it lies beyond what is painted.
+    editor.page.keyboard.press("c")
+    for _ in range(4):
+        editor.page.keyboard.press("ArrowRight")
+    eventually(lambda: len(typed(editor, "FillMasked")) == 1)
+    names = {node["type"]: name for name, node in nodes(editor).items()}
+    [encode] = typed(editor, "VAEEncode")
+    assert encode["inputs"]["image"] == {"from": names["FillMasked"]}
+    [_, sampler] = typed(editor, "KSampler")
+    assert sampler["inputs"]["denoise"] == 1
+    for name, value in (("Steps", "4"), ("Denoise", "0.5")):
+        field = editor.page.get_by_role("spinbutton", name=name)
+        field.fill(value)
+        field.press("Enter")
+    painter.button("Generate").click()
+    candidates = editor.page.get_by_role("region", name="Candidates")
+    candidates.get_by_role("button", name="Accept").click()
+    expect(painter.rows()).to_have_count(2)
+    # The accepted layer covers the box: there is nothing to fill any more.
+    eventually(lambda: typed(editor, "FillMasked") == [])
+
+
+def test_a_saved_file_is_opened_again_as_layers(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    for name, end in (("Sea", (0.6, 0.6)), ("Sky", (0.6, 0.4))):
+        painter.add("Empty layer")
+        painter.stroke((0.4, 0.5), end)
+        painter.rename(painter.rows().first, name)
+    before = [node["inputs"] for node in typed(editor, "AddLayer")]
+    painter.button("More for layers").click()
+    editor.page.get_by_role("menuitem", name="Save as OpenRaster (.ora)").click()
+    with editor.page.expect_download() as download:
+        editor.page.get_by_role("button", name="Download", exact=True).click()
+    painter.button("More for layers").click()
+    with editor.page.expect_file_chooser() as chooser:
+        editor.page.get_by_role("menuitem", name="Open an OpenRaster file…").click()
+    file = {"name": "again.ora", "mimeType": "image/openraster"}
+    chooser.value.set_files({**file, "buffer": download.value.path().read_bytes()})
+    expect(painter.rows_of("Sky")).to_have_count(2)
+    assert painter.names() == ["Sky", "Sea", "Sky", "Sea"]
+    after = [node["inputs"] for node in typed(editor, "AddLayer")][2:]
+    sides = ("x", "y", "width", "height")
+    assert [[one[key] for key in sides] for one in after] == [
+        [one[key] for key in sides] for one in before
+    ]
+
+
+def test_undoing_a_move_of_pixels_selects_them_where_they_were(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.stroke((0.45, 0.45), (0.5, 0.5))
+    painter.button("Select a rectangle").click()
+    painter.stroke((0.42, 0.42), (0.52, 0.52))
+    outline = editor.page.locator("[data-stage] svg g path").first
+    before = outline.get_attribute("d")
+    painter.stage.focus()
+    editor.page.keyboard.press("v")
+    for _ in range(3):
+        editor.page.keyboard.press("Shift+ArrowRight")
+    editor.page.keyboard.press("Enter")
+    expect(outline).not_to_have_attribute("d", before or "")
+    moved = outline.get_attribute("d")
+    editor.page.keyboard.press("ControlOrMeta+z")
+    expect(outline).to_have_attribute("d", before or "")
+    editor.page.keyboard.press("ControlOrMeta+Shift+z")
+    expect(outline).to_have_attribute("d", moved or "")
 
 
 def test_layers_that_have_no_box_are_made_a_canvas(tab: Editor) -> None:

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ArtifactEntry } from "@/api/schema";
+import { setInput } from "@/model/edits";
 import { PICTURE, SIZE, types } from "@/model/fixtures/canvas";
 import { isLayer, readCanvas, setBox, startCanvas } from "@/model/painting";
 import { emptyWorkflow, type Workflow } from "@/model/workflow";
@@ -128,6 +129,29 @@ describe("candidates", () => {
     const [node] = await Promise.all([accept(document), accept(document)]);
     expect(pictures()).toEqual(["a", "b"]);
     expect(canvas().entries.at(-1)?.node).toBe(node);
+  });
+
+  it("are named by their prompt and seed, and have a number each", async () => {
+    const { node = "", port = "" } = canvas().prompt ?? {};
+    const sampler = canvas().sampler?.node ?? "";
+    const prompted = setInput(
+      workflow(),
+      null,
+      node,
+      port,
+      "a brass kettle on a stove of black iron",
+    );
+    useDocuments.getState().change("prompt", () => setInput(prompted, null, sampler, "seed", 41));
+    ran(["a"]);
+    useDocuments.getState().change("seed", (now) => setInput(now, null, sampler, "seed", 42));
+    ran(["b", "c"]);
+    await keepAll(document);
+    const titles = canvas().entries.map(({ title }) => title);
+    expect(titles.slice(1)).toEqual([
+      "1 · a brass kettle on a stove of… · 41",
+      "2 · a brass kettle on a stove of… · 42",
+      "3 · a brass kettle on a stove of… · 42",
+    ]);
   });
 
   it("are all kept as layers in one step", async () => {

@@ -7,7 +7,13 @@
 import { create } from "zustand";
 import { artifactAddress, uploadArtifact } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
-import { acceptResult, type Placement, readCanvas } from "@/model/painting";
+import {
+  acceptResult,
+  type PaintCanvas,
+  type Placement,
+  readCanvas,
+  resultTitle,
+} from "@/model/painting";
 import type { Scope } from "@/model/scope";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
@@ -31,6 +37,8 @@ export interface Candidate {
   readonly url: string;
   /** Where the box stood in which it was made. */
   readonly placement: Placement;
+  /** Of the layer that it becomes, after a number: its prompt and seed. */
+  readonly title: string;
 }
 
 interface Candidates {
@@ -132,12 +140,12 @@ async function takeNow(document: string, candidates: readonly Candidate[]): Prom
   const scope = currentScope(found);
   const edit = (workflow: Workflow) => {
     let now = workflow;
-    for (const [index, { placement }] of candidates.entries()) {
+    for (const [index, { placement, title }] of candidates.entries()) {
       const ground = { workflow: now, scope, types, sizeOf: knownSize };
       const canvas = readCanvas(now, scope, types);
       const value = values[index];
       if (canvas === null || value === undefined) continue;
-      const accepted = acceptResult(ground, canvas, [value], placement);
+      const accepted = acceptResult(ground, canvas, [value], placement, numbered(canvas, title));
       now = accepted.workflow;
       top = accepted.node ?? top;
     }
@@ -146,6 +154,12 @@ async function takeNow(document: string, candidates: readonly Candidate[]): Prom
   useDocuments.getState().change("painting.edit.accept", edit, { document });
   finish(document, candidates);
   return top;
+}
+
+/** Lists of layers cut long names: what differs comes first. */
+function numbered({ entries }: PaintCanvas, title: string): string {
+  const numbers = entries.map((entry) => Number(/^(\d+)(?: · |$)/.exec(entry.title)?.[1] ?? 0));
+  return [String(Math.max(0, ...numbers) + 1), title].filter((part) => part !== "").join(" · ");
 }
 
 /** Some were dealt with, and with them all there were before. */
@@ -167,10 +181,10 @@ interface Dealt {
 }
 
 const KEY = "nodegraph.candidates";
-const PLACES = "nodegraph.candidatePlaces";
+const MADE = "nodegraph.candidatesMade";
 const MOST_DOCUMENTS = 50;
 const MOST_GONE = 200;
-const MOST_PLACES = 200;
+const MOST_MADE = 200;
 
 function stored<T>(key: string): Readonly<Record<string, T>> {
   const found = readStored(key);
@@ -192,17 +206,23 @@ function remember(document: string, { since, gone }: Dealt): void {
   store(KEY, document, { since, gone: gone.slice(-MOST_GONE) }, MOST_DOCUMENTS);
 }
 
-/** Where the box stood when a job was sent; remembered, as only this page knows what it ran. */
-function placementOf(job: JobView, scope: Scope, types: NodeTypes): Placement | null {
-  const known = stored<Placement>(PLACES)[job.id];
+interface Made {
+  /** Where the box stood. */
+  readonly placement: Placement;
+  readonly title: string;
+}
+
+/** What a job was sent with; remembered, as only this page knows what it ran. */
+function madeBy(job: JobView, scope: Scope, types: NodeTypes): Made | null {
+  const known = stored<Made>(MADE)[job.id];
   if (known !== undefined) return known;
   const workflow = job.source ?? job.workflow;
   const canvas = workflow && readCanvas(workflow, scope, types);
   if (!canvas) return null;
   const { x, y, width, height } = canvas.box;
-  const placement = { x, y, width, height, rotation: 0 };
-  store(PLACES, job.id, placement, MOST_PLACES);
-  return placement;
+  const made = { placement: { x, y, width, height, rotation: 0 }, title: resultTitle(canvas) };
+  store(MADE, job.id, made, MOST_MADE);
+  return made;
 }
 
 // Following the jobs
@@ -249,9 +269,9 @@ function found(document: Document, types: NodeTypes): readonly Candidate[] {
     const own = job.outputs.filter((output) => isResult(output, result, scope));
     const left = own.filter(({ digest }) => !gone.includes(keyOf({ job: job.id, digest })));
     if (left.length === 0) return [];
-    const placement = placementOf(job, scope, types) ?? here;
+    const { placement, title } = madeBy(job, scope, types) ?? { placement: here, title: "" };
     return left.map(({ digest }) => {
-      return { digest, job: job.id, url: artifactAddress(digest), placement };
+      return { digest, job: job.id, url: artifactAddress(digest), placement, title };
     });
   });
 }

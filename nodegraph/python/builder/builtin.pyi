@@ -892,6 +892,10 @@ class _FillMaskHoles(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
 
+class _FillMasked(OneOutput[Image]):
+    @property
+    def image(self) -> Out[Image]: ...
+
 class _FilterDataset(BuiltNode):
     @property
     def matching(self) -> Out[Dataset]: ...
@@ -5420,6 +5424,27 @@ class BuiltinNodes:
 
         mask: Pixels of 0.5 and above count as masked.
         most: Size of the largest hole to fill, in pixels. 0 fills all holes.
+        """
+
+    def FillMasked(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
+        noise: float | Link[float] = 0.0,
+        seed: int | Link[int] = 0,
+    ) -> _FillMasked:
+        """Fill the masked and the transparent area of an image with the colors around it.
+
+        Inpainting and outpainting with a denoise below 1 keep some of what is in the image: this gives
+        them something sensible to begin with.
+
+        image: Any image. Where it is transparent it is filled, too.
+        mask: The area to fill. It is scaled to the size of the image. Without one, only what is transparent is filled.
+        noise: Strength of the noise in the filled area. Models make more detail from noise than from smooth colors.
+        seed: Seed of the noise.
         """
 
     def FilterDataset(

@@ -3226,6 +3226,25 @@ class BuiltinFunctions:
         most: Size of the largest hole to fill, in pixels. 0 fills all holes.
         """
 
+    def FillMasked(
+        self,
+        *,
+        image: Picture,
+        mask: Picture | None = None,
+        noise: float = 0.0,
+        seed: int = 0,
+    ) -> Tensor:
+        """Fill the masked and the transparent area of an image with the colors around it.
+
+        Inpainting and outpainting with a denoise below 1 keep some of what is in the image: this gives
+        them something sensible to begin with.
+
+        image: Any image. Where it is transparent it is filled, too.
+        mask: The area to fill. It is scaled to the size of the image. Without one, only what is transparent is filled.
+        noise: Strength of the noise in the filled area. Models make more detail from noise than from smooth colors.
+        seed: Seed of the noise.
+        """
+
     def FilterDataset(
         self,
         *,

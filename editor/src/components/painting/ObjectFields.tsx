@@ -9,7 +9,6 @@ import { mayManageModels, useConnection } from "@/store/connection";
 import { useModelOffers } from "@/store/modelOffers";
 import { segmenterOf } from "@/store/objectSelection";
 import { useUi } from "@/store/ui";
-import { useCanvasUi } from "./canvasUi";
 import type { StageHandle } from "./stage/stageProps";
 import styles from "./ToolSettings.module.css";
 
@@ -17,14 +16,15 @@ import styles from "./ToolSettings.module.css";
 const OFFERED = "facebook/sam2.1-hiera-tiny";
 
 interface Props {
+  /** Of the tool: the name of a model, or how objects are found without one. */
+  readonly setting: string;
+  readonly onSetting: (segmenter: string) => void;
   readonly stage: RefObject<StageHandle | null>;
   /** The bar has other buttons then. */
   readonly hasSelection: boolean;
 }
 
-export function ObjectFields({ stage, hasSelection }: Props) {
-  const setting = useCanvasUi((ui) => ui.tool.segmenter);
-  const { setTool } = useCanvasUi.getState();
+export function ObjectFields({ setting, onSetting, stage, hasSelection }: Props) {
   const models = useCatalogue((catalogue) => catalogue.models);
   const all = useMemo(() => segmentersOf(models ?? []), [models]);
   const chosen = segmenterOf(setting);
@@ -39,7 +39,7 @@ export function ObjectFields({ stage, hasSelection }: Props) {
         label={t("painting.segmenter")}
         value={chosen.model ?? "edges"}
         options={options}
-        onChange={(segmenter) => setTool({ segmenter })}
+        onChange={onSetting}
       />
       {chosen.kind === "words" ? (
         <Words onSelect={(words) => stage.current?.selectObject(words)} />

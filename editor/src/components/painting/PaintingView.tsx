@@ -14,6 +14,7 @@ import { finishBefore } from "@/store/strokes";
 import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
 import { shownCanvas, useCanvasUi } from "./canvasUi";
+import { isLayerFile, openLayerFile } from "./importing";
 import { change, ofDrag } from "./layerActions";
 import styles from "./PaintingView.module.css";
 import { changeBox } from "./panel/BoxFields";
@@ -22,7 +23,7 @@ import { PromptBar } from "./panel/PromptBar";
 import { addressOf, pictureMadeBy, progressOf } from "./pictures";
 import { StartCanvas } from "./StartCanvas";
 import type { Size } from "./stage/pixels/geometry";
-import { fitted } from "./stage/pixels/stageView";
+import { fitted, resized } from "./stage/pixels/stageView";
 import { Stage } from "./stage/Stage";
 import type { StageHandle, StageView } from "./stage/stageProps";
 import { useStageSize } from "./stage/useStageSize";
@@ -152,8 +153,14 @@ function useView({ box }: PaintCanvas, size: Size): StageView {
   const first = fitted(box, size);
   const isMeasured = size.width > 0 && size.height > 0;
   // A view that followed the box would run away with a box that is dragged.
+  const before = useRef(size);
   useLayoutEffect(() => {
-    if (view === undefined && isMeasured) look(first);
+    const old = before.current;
+    if (!isMeasured) return;
+    before.current = size;
+    if (view === undefined) look(first);
+    else if (old.width > 0 && (old.width !== size.width || old.height !== size.height))
+      look(resized(view, box, old, size));
   });
   return view ?? first;
 }
@@ -186,10 +193,13 @@ function over(event: React.DragEvent): void {
 }
 
 function drop(event: React.DragEvent): void {
-  const files = [...event.dataTransfer.files].filter(({ type }) => type.startsWith("image/"));
+  const files = [...event.dataTransfer.files].filter(
+    (file) => file.type.startsWith("image/") || isLayerFile(file),
+  );
   if (files.length === 0) return;
   event.preventDefault();
   void told(async () => {
-    for (const file of files) await addFile("raster", file);
+    for (const file of files)
+      await (isLayerFile(file) ? openLayerFile(file) : addFile("raster", file));
   });
 }

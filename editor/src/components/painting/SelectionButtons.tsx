@@ -15,11 +15,20 @@ import type { StageHandle } from "./stage/stageProps";
 import { layerFromSelection, maskFromSelection } from "./stageActions";
 import styles from "./ToolSettings.module.css";
 
-export function SelectionButtons({ stage }: { readonly stage: RefObject<StageHandle | null> }) {
-  const actions = [
+interface Props {
+  readonly stage: RefObject<StageHandle | null>;
+  /** Whether it can become a layer. */
+  readonly hasLayers: boolean;
+}
+
+export function SelectionButtons({ stage, hasLayers }: Props) {
+  const asLayers = [
     { name: "mask", icon: SquareDashed, act: maskFromSelection },
     { name: "copy", icon: ClipboardCopy, act: (on: StageHandle) => layerFromSelection(on, false) },
     { name: "cut", icon: Scissors, act: (on: StageHandle) => layerFromSelection(on, true) },
+  ] as const;
+  const actions = [
+    ...(hasLayers ? asLayers : []),
     { name: "fill", icon: PaintBucket, act: (on: StageHandle) => on.fillSelection() },
     { name: "erase", icon: Eraser, act: (on: StageHandle) => on.eraseSelection() },
     { name: "invert", icon: Contrast, act: (on: StageHandle) => on.invertSelection() },

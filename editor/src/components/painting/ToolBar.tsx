@@ -15,6 +15,7 @@ import {
   Pipette,
   ScanSearch,
 } from "lucide-react";
+import type { ReactNode } from "react";
 import { IconButton, tip } from "@/components/ui";
 import { t } from "@/i18n";
 import { useCanvasUi } from "./canvasUi";
@@ -39,22 +40,7 @@ const ICONS: Readonly<Record<ToolName, LucideIcon>> = {
 export function ToolBar() {
   const { tool, setTool } = useCanvasUi();
   return (
-    <div
-      role="toolbar"
-      aria-orientation="vertical"
-      aria-label={t("painting.tools")}
-      className={styles.bar}
-    >
-      {TOOLS.map((name) => (
-        <IconButton
-          key={name}
-          icon={ICONS[name]}
-          label={t(`painting.tool.${name}`)}
-          keys={TOOL_KEYS[name]}
-          pressed={tool.name === name}
-          onClick={() => setTool({ name })}
-        />
-      ))}
+    <ToolButtons tools={TOOLS} chosen={tool.name} onChoose={(name) => setTool({ name })}>
       <div className={styles.colors}>
         <Color
           label={t("painting.color")}
@@ -74,6 +60,38 @@ export function ToolBar() {
           onClick={() => setTool({ color: tool.background, background: tool.color })}
         />
       </div>
+    </ToolButtons>
+  );
+}
+
+interface ButtonsProps {
+  readonly tools: readonly ToolName[];
+  readonly chosen: ToolName;
+  readonly onChoose: (name: ToolName) => void;
+  /** What follows the tools. */
+  readonly children?: ReactNode;
+}
+
+/** The tools of a stage, one of which is chosen. */
+export function ToolButtons({ tools, chosen, onChoose, children }: ButtonsProps) {
+  return (
+    <div
+      role="toolbar"
+      aria-orientation="vertical"
+      aria-label={t("painting.tools")}
+      className={styles.bar}
+    >
+      {tools.map((name) => (
+        <IconButton
+          key={name}
+          icon={ICONS[name]}
+          label={t(`painting.tool.${name}`)}
+          keys={TOOL_KEYS[name]}
+          pressed={chosen === name}
+          onClick={() => onChoose(name)}
+        />
+      ))}
+      {children}
     </div>
   );
 }

@@ -9,7 +9,7 @@ import { modelFor } from "@/store/catalogue";
 import { notifyFault } from "@/store/notices";
 import { blankPicture, rememberSize } from "@/store/painting";
 
-import { add } from "./layerActions";
+import { add, here } from "./layerActions";
 
 const EMPTY = [
   { kind: "raster", icon: Brush },
@@ -42,9 +42,19 @@ export function addItems(): readonly MenuEntry[] {
 }
 
 export async function addEmpty(kind: LayerKind): Promise<void> {
-  await told(async () =>
-    add(kind, { title: t(`painting.kind.${kind}`), value: await blankPicture() }),
-  );
+  await told(async () => {
+    const value = await blankPicture();
+    add(kind, { title: numbered(t(`painting.kind.${kind}`)), value });
+  });
+}
+
+/** A name that no layer has yet: with the first number that is free. */
+function numbered(name: string): string {
+  const taken = new Set(here()?.canvas.entries.map(({ title }) => title));
+  for (let number = 1; ; number++) {
+    const title = number === 1 ? name : `${name} ${number}`;
+    if (!taken.has(title)) return title;
+  }
 }
 
 async function addPicture(kind: LayerKind): Promise<void> {

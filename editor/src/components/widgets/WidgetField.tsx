@@ -33,6 +33,8 @@ export interface WidgetFieldProps {
   /** In a node's card, in a panel with more room, or bare: without its label and menu. */
   readonly place?: "card" | "panel" | "bare";
   readonly disabled?: boolean;
+  /** What it is called there; left out: the input's name. */
+  readonly title?: string | undefined;
 }
 
 /** Fields that are as high as those of dialogs; all others are lower. */
@@ -65,7 +67,7 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
   const field = `${document}/${scope ?? ""}/${node}.${port}`;
   const id = place === "card" ? field : `${own}${field}`;
   const change = useChange(document, scope, node, port);
-  const label = inputLabel(input);
+  const label = props.title ?? inputLabel(input);
   const link = isLink(written) ? (linkOf(written) ?? { node: "?", port: "" }) : null;
   const isLone = place === "bare" || (link === null && isWide(kind));
   // On a card, fields have their labels within: beside the value, on a slider, or above a text.

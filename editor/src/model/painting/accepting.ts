@@ -32,3 +32,22 @@ export function acceptResult(
   if (node === null) return { workflow: ground.workflow, node };
   return { workflow: settled(found, box, ground).workflow, node };
 }
+
+/** Letters of a prompt that tell one result from another in a list of layers. */
+const LONGEST_PROMPT = 32;
+
+/** What a result of a canvas is called: how its prompt begins, and its seed. */
+export function resultTitle({ prompt, sampler }: Pick<PaintCanvas, "prompt" | "sampler">): string {
+  const text = (prompt?.text ?? "").replace(/\s+/g, " ").trim();
+  const seed = sampler?.seed ?? null;
+  return [shortText(text), seed === null ? "" : String(seed)].filter((part) => part).join(" · ");
+}
+
+/** Cut after a whole word where there is one. */
+function shortText(text: string): string {
+  const letters = [...text];
+  if (letters.length <= LONGEST_PROMPT) return text;
+  const start = letters.slice(0, LONGEST_PROMPT).join("");
+  const word = start.replace(/[\s,.;:]+\S*$/, "");
+  return `${word === "" ? start : word}…`;
+}

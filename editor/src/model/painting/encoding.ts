@@ -19,6 +19,7 @@ import {
   withoutUnused,
   withValues,
 } from "./ground";
+import { infilled, uninfilled } from "./infilling";
 import {
   composed,
   detached,
@@ -41,7 +42,7 @@ const OVER_PAINT = 0.75;
 /** What an edit leaves behind set right: the latent, masks of what is empty, and the denoise. */
 export function settled(ground: PaintGround, box: string, before: PaintGround): PaintGround {
   let found = withLatent(ground, box);
-  found = withEmptyMasked(found, box);
+  found = withEmptyFilled(withEmptyMasked(found, box), box);
   const sampler = samplerIn(found, box);
   const raster = chains(found, box).find(isFilledRaster);
   if (sampler !== null && raster && isPartial(found, box)) {
@@ -67,9 +68,10 @@ function samplerIn({ workflow, scope, types }: PaintGround, box: string): string
 }
 
 /** The size of what is empty, in which a canvas without layers is sampled. */
-function withLatent(ground: PaintGround, box: string): PaintGround {
-  const raster = chains(ground, box).find(({ kind }) => kind === "raster");
-  if (raster === undefined || isFilledRaster(raster)) return ground;
+function withLatent(before: PaintGround, box: string): PaintGround {
+  const raster = chains(before, box).find(({ kind }) => kind === "raster");
+  if (raster === undefined || isFilledRaster(raster)) return before;
+  const ground = uninfilled(before, raster.flatten);
   const own = wiring(ground);
   const image = { node: raster.flatten, port: "image" };
   const encoders = own.targets(image).filter(({ node }) => own.entry(node)?.type === ENCODE);
@@ -181,6 +183,14 @@ function withEmptyMasked(ground: PaintGround, box: string): PaintGround {
   const empty: Step = { key: "empty", type: INVERT, inputs: { mask: shortened(ground, mask) } };
   const { ground: found, names } = added(ground, [empty], canvas.sampler.node);
   return joined(found, canvas.sampler.node, { node: names.get("empty") ?? "", port: "mask" });
+}
+
+/** What is masked as it is empty gets the colours around it, to be sampled from. */
+function withEmptyFilled(ground: PaintGround, box: string): PaintGround {
+  const raster = chains(ground, box).find(isFilledRaster);
+  if (raster === undefined) return ground;
+  const change = isOutpainted(ground, box) ? infilled : uninfilled;
+  return change(ground, raster.flatten);
 }
 
 /** Whether what the raster layers leave empty is masked. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { removeNodes } from "../edits";
+import { removeNodes, setInput } from "../edits";
 import {
   byType,
   canvasOf,
@@ -94,6 +94,31 @@ describe("masks", () => {
     const narrow = setBox(ground(wider), canvasOf(wider), { width: 512 });
     expect(typesIn(narrow)).toEqual(typesIn(before));
     expect(canvasOf(narrow).sampler?.denoise).toBe(0.75);
+  });
+
+  it("have the colours around them in what is empty, as a low denoise keeps them", () => {
+    const before = started();
+    const wider = setBox(ground(before), canvasOf(before), { width: 640 });
+    const [flatten, fill] = [only(wider, "FlattenLayers"), only(wider, "FillMasked")];
+    expect(source(wider, fill, "image")).toBe("FlattenLayers.image");
+    expect(source(wider, only(wider, "VAEEncode"), "image")).toBe("FillMasked.image");
+    expect(source(wider, only(wider, "CompositeMasked"), "base")).toBe("FillMasked.image");
+    // Layers on paper would leave nothing transparent.
+    expect(value(wider, flatten, "color")).toBe("");
+    const narrow = setBox(ground(wider), canvasOf(wider), { width: 512 });
+    expect(value(narrow, only(narrow, "FlattenLayers"), "color")).toBe("white");
+    const [layer = ""] = layers(wider);
+    const empty = removeLayer(ground(wider), canvasOf(wider), layer);
+    expectSound(empty);
+    expect(typesIn(empty)).toEqual(typesIn(started(false)));
+  });
+
+  it("keep the paper of their own that a graph has", () => {
+    const before = started();
+    const own = setInput(before, null, only(before, "FlattenLayers"), "color", "teal");
+    const wider = setBox(ground(own), canvasOf(own), { width: 640 });
+    expect(byType(wider, "FillMasked")).toEqual([]);
+    expect(value(wider, only(wider, "FlattenLayers"), "color")).toBe("teal");
   });
 
   it("aren't changed by a layer whose size nobody knows", () => {

@@ -1,5 +1,5 @@
 /** The painting canvas of a graph, read and edited; each edit gives a new workflow. */
-export { acceptResult } from "./accepting";
+export { acceptResult, resultTitle } from "./accepting";
 export {
   addLayer,
   canAddLayer,
@@ -34,6 +34,7 @@ export {
 } from "./editing";
 export { exportLayers, type LayerFormat } from "./exporting";
 export type { Edited, Extent, PaintGround } from "./ground";
+export { type ImportedItem, importLayers } from "./importing";
 export { lackingModels, type ModelPort, modelPortOf } from "./lacking";
 export { readCanvas } from "./reading";
 export { canStartCanvas, type StartOptions, startCanvas } from "./starting";

@@ -15,6 +15,7 @@ import {
   wiring,
   withoutUnused,
 } from "./ground";
+import { rasterPicture } from "./infilling";
 import type { Wiring } from "./wiring";
 
 const SET_MASK = "SetNoiseMask";
@@ -136,7 +137,7 @@ export function composed(
   const isAgain = decoded.passed.some((node) => isSampler(own.spec(node)));
   if (!isNew || isAgain || users.length === 0 || !hasTypes(ground.types, [FEATHER, COMPOSITE]))
     return ground;
-  const base = { node: raster.flatten, port: "image" };
+  const base = rasterPicture(ground, raster.flatten);
   const steps: readonly Step[] = [
     {
       key: "soft",

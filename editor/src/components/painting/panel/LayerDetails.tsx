@@ -49,7 +49,11 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
       )}
       {region && (
         <div className={styles.fields}>
-          <NodeField node={region.prompt} port={region.port ?? "text"} />
+          <NodeField
+            node={region.prompt}
+            port={region.port ?? "text"}
+            title={t("painting.regionPrompt")}
+          />
         </div>
       )}
     </div>

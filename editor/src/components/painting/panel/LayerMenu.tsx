@@ -1,6 +1,7 @@
 /** What else is done with layers: merged, and saved with their layers. */
 import { Ellipsis } from "lucide-react";
 import type { RefObject } from "react";
+import { download } from "@/components/panels/gallery/actions";
 import { MenuButton, type MenuEntry } from "@/components/ui";
 import { t } from "@/i18n";
 import {
@@ -10,8 +11,13 @@ import {
   mergeDown,
   type PaintCanvas,
 } from "@/model/painting";
+import { mergedDetail } from "@/store/jobs";
+import { notify } from "@/store/notices";
 import { run } from "@/store/running";
+import { endOfJob } from "@/store/valueViews";
+import { told } from "../adding";
 import { useCanvasUi } from "../canvasUi";
+import { chooseLayerFile } from "../importing";
 import { edit, here } from "../layerActions";
 import type { StageHandle } from "../stage/stageProps";
 import { mergedWithBelow, mergeVisible } from "../stageActions";
@@ -58,6 +64,7 @@ function itemsFor(canvas: PaintCanvas, stage: StageHandle | null): readonly Menu
       run: () => void (stage && mergeVisible(stage, canvas)),
     },
     "separator",
+    { label: t("painting.import"), run: () => void chooseLayerFile() },
     ...(["ora", "psd"] as const).map((format) => ({
       label: t(`painting.export.${format}`),
       disabled: !hasLayers,
@@ -75,5 +82,23 @@ function save(format: LayerFormat): void {
   const { active } = useCanvasUi.getState();
   edit("painting.edit.export", () => made.workflow);
   useCanvasUi.getState().choose(active);
-  void run({ targets: [target] });
+  void told(() => written(target, format));
+}
+
+/** Run what writes the file, and hand it to whoever asked for it. */
+async function written(target: string, format: LayerFormat): Promise<void> {
+  const [id] = await run({ targets: [target] });
+  if (id === undefined) return;
+  const { outputs } = mergedDetail(undefined, await endOfJob(id));
+  // Beside it lies the flattened picture.
+  const isWanted = (name: string) => name.endsWith(`.${format}`);
+  const file = outputs.findLast(({ node, name }) => node === target && isWanted(name));
+  if (file === undefined) return;
+  notify({
+    kind: "success",
+    title: t("painting.saved", { name: file.name }),
+    key: "layers-saved",
+    lasts: null,
+    action: { label: t("painting.download"), run: () => download([file]) },
+  });
 }

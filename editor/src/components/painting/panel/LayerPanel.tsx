@@ -2,6 +2,7 @@
 import {
   ArrowDown,
   ArrowUp,
+  Brush,
   Copy,
   Eye,
   EyeOff,
@@ -15,10 +16,10 @@ import {
   Ungroup,
 } from "lucide-react";
 import { type KeyboardEvent, type RefObject, useState } from "react";
-import { cx, IconButton, MenuButton, TextField } from "@/components/ui";
+import { Button, cx, IconButton, MenuButton, TextField } from "@/components/ui";
 import { t } from "@/i18n";
 import { isLayer, type PaintCanvas, type PaintEntry } from "@/model/painting";
-import { addItems } from "../adding";
+import { addEmpty, addItems } from "../adding";
 import { useCanvasUi } from "../canvasUi";
 import { change, dissolve, duplicate, group, move, remove, titleOf } from "../layerActions";
 import { thumbnailOf } from "../pictures";
@@ -48,6 +49,14 @@ export function LayerPanel({ canvas, stage }: PanelProps) {
         <LayerMenu canvas={canvas} stage={stage} />
       </header>
       {chosen && <LayerDetails key={chosen.node} entry={chosen} />}
+      {canvas.entries.length === 0 && (
+        <div className={styles.empty}>
+          <p>{t("painting.noLayers")}</p>
+          <Button icon={Brush} onClick={() => void addEmpty("raster")}>
+            {t("painting.add.raster")}
+          </Button>
+        </div>
+      )}
       <div className={styles.lists}>
         {KINDS.map((kind) => (
           <KindList
@@ -157,6 +166,7 @@ function Row({ entry, depth }: { readonly entry: PaintEntry; readonly depth: num
         <button
           type="button"
           className={styles.name}
+          title={name}
           aria-pressed={isActive}
           onClick={() => useCanvasUi.getState().choose(node)}
           onDoubleClick={() => setDraft(title)}

@@ -8,10 +8,12 @@ import { useActive } from "@/store/documents";
 interface Props {
   readonly node: string;
   readonly port: string;
+  /** What it is called on the canvas; left out: the input's name. */
+  readonly title?: string;
 }
 
 /** A value of a node, where the canvas is: the same field as in the graph. Nothing of what is linked. */
-export function NodeField({ node, port }: Props) {
+export function NodeField({ node, port, title }: Props) {
   const types = useCatalogue((catalogue) => catalogue.types);
   const input = useActive((_document, workflow, scope) => {
     const entry = nodesOf(workflow, scope).get(node);
@@ -19,5 +21,5 @@ export function NodeField({ node, port }: Props) {
     const found = spec ? inputOf(spec, port) : null;
     return found && !isLink(entry?.inputs.get(port)) ? found : null;
   });
-  return input && <WidgetField node={node} input={input} place="panel" />;
+  return input && <WidgetField node={node} input={input} place="panel" title={title} />;
 }

@@ -21,7 +21,7 @@ export function PromptBar({ canvas }: { readonly canvas: PaintCanvas }) {
   return (
     <section className={styles.bar} aria-label={t("painting.generate")}>
       <div className={styles.fields}>
-        {prompt && <NodeField node={prompt.node} port={prompt.port} />}
+        {prompt && <NodeField node={prompt.node} port={prompt.port} title={t("painting.prompt")} />}
         {sampler && (
           <>
             <NodeField node={sampler.node} port="denoise" />

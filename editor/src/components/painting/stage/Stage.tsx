@@ -176,7 +176,7 @@ export function Stage(props: StageProps) {
         ref={element}
         className={styles.stage}
         role="application"
-        aria-label={name === "" ? t("stage.empty") : t("stage.name", { name })}
+        aria-label={props.label ?? (name === "" ? t("stage.empty") : t("stage.name", { name }))}
         aria-describedby={keysId}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it is painted on by keys
         tabIndex={0}
@@ -214,7 +214,7 @@ export function Stage(props: StageProps) {
         {note}
       </p>
       <p id={keysId} className={styles.keys}>
-        {t("stage.keys")}
+        {props.keys ?? t("stage.keys")}
       </p>
     </div>
   );

@@ -28,6 +28,10 @@ export interface PaintedPicture {
 }
 
 export interface StageProps {
+  /** What it is called; left out: a canvas, and the layer that is painted on. */
+  readonly label?: string;
+  /** Its keys in words; left out: those of a canvas. */
+  readonly keys?: string;
   readonly canvas: PaintCanvas;
   /** The node of the layer that is painted on and moved. */
   readonly active: string | null;

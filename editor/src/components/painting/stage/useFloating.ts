@@ -1,6 +1,8 @@
 import { type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { t } from "@/i18n";
 import type { Placement } from "@/model/painting/types";
+import { isLayer } from "@/model/painting/types";
+import { MovedSelections } from "./movedSelections";
 import { Floating } from "./pixels/floating";
 import type { Painter } from "./pixels/painter";
 import { isNone, NO_SELECTION, type Selection } from "./pixels/selection";
@@ -41,6 +43,7 @@ export function useFloating(
   const held = useRef<Floating | null>(null);
   /** What was lifted last, or tried to be. */
   const from = useRef<Lifting>({ version: 0, selection: NO_SELECTION, node: null });
+  const moves = useState(() => new MovedSelections())[0];
   const pixels = useMemo(() => {
     const hold = (next: Floating | null) => {
       held.current = next;
@@ -69,11 +72,13 @@ export function useFloating(
       apply() {
         const now = held.current;
         if (now === null || painter === null || !now.isMoved) return false;
-        const isSelected = selecting.current() === from.current.selection;
+        const before = selecting.current();
+        // Something else may be selected by now.
+        const after = before === from.current.selection ? now.selection : before;
         hold(null);
-        painter.commit(now.node, now, t("stage.did.move"));
-        // Unless something else is selected by now.
-        if (isSelected) selecting.select(now.selection);
+        const named = moves.add(now.node, before, after);
+        painter.commit(now.node, now, t("stage.did.move"), { named });
+        if (after !== before) selecting.select(after);
         return true;
       },
       drop() {
@@ -88,7 +93,7 @@ export function useFloating(
         hold(null);
       },
     };
-  }, [painter, latest, selecting]);
+  }, [painter, latest, selecting, moves]);
 
   // After each drawing, as what was lifted is out of date once something else is shown or selected.
   useEffect(() => {
@@ -104,6 +109,14 @@ export function useFloating(
     }
     const isNew = from.current.node !== active || isOld || isOther;
     if (isWanted && isNew && !isNone(selecting.current())) pixels.lift();
+  });
+  useEffect(() => {
+    const layers = latest.current.canvas.entries.filter(isLayer);
+    const values = layers.flatMap(({ node, picture }) =>
+      picture ? [[node, picture.value] as const] : [],
+    );
+    const selection = moves.show(values, selecting.current());
+    if (selection !== null) selecting.select(selection);
   });
   useEffect(() => () => void pixels.apply(), [pixels]);
   return pixels;

@@ -63,7 +63,7 @@ function handleOf({
     // The opacity is that of paint: what is erased by a key is gone.
     const edit = new FillEdit(erases ? { ...options, opacity: 1 } : options, area, mask);
     const label = now.label(erases ? "erase" : "fill");
-    if (!now.painter.commit(layer.node, edit, label, merge)) now.onRefused();
+    if (!now.painter.commit(layer.node, edit, label, { merge })) now.onRefused();
   }
 
   function handedPicture(picture: Picture, rect: Rect) {

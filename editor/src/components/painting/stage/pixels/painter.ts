@@ -106,8 +106,17 @@ export class Painter {
     this.live = this.live && { ...this.live, edit: null };
   }
 
-  /** Draw an edit on its layer for good; false if that isn't possible, as it would get too large. */
-  commit(node: string, edit: Edit, label: string, merge?: string): boolean {
+  /**
+   * Draw an edit on its layer for good; false if that isn't possible, as it would get too large.
+   *
+   * @param named Gets the value of the layer's picture, once it has one.
+   */
+  commit(
+    node: string,
+    edit: Edit,
+    label: string,
+    { merge, named }: { readonly merge?: string | undefined; named?(value: string): void } = {},
+  ): boolean {
     this.cancel();
     const layer = this.paintable(node);
     if (layer === null || this.input === null || isEmpty(edit.bounds)) return layer !== null;
@@ -118,7 +127,10 @@ export class Painter {
     const { picture, placement } = painted;
     this.input
       .onPicture(layer, { blob: encoded(picture), placement, label, edit, merge })
-      .then(painted.named, painted.failed);
+      .then((value) => {
+        painted.named(value);
+        named?.(value);
+      }, painted.failed);
     return true;
   }
 

@@ -48,3 +48,17 @@ export function fitted(rect: Rect, size: Size, air = 48): StageView {
     zoom,
   };
 }
+
+/**
+ * The view after the stage got another size: what was in the middle stays there, and a part that was
+ * fitted is fitted again.
+ */
+export function resized(view: StageView, rect: Rect, before: Size, size: Size): StageView {
+  const was = fitted(rect, before);
+  if (was.x === view.x && was.y === view.y && was.zoom === view.zoom) return fitted(rect, size);
+  return {
+    ...view,
+    x: view.x + (before.width - size.width) / 2 / view.zoom,
+    y: view.y + (before.height - size.height) / 2 / view.zoom,
+  };
+}

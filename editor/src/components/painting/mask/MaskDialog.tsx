@@ -2,10 +2,10 @@ import { useCallback, useState } from "react";
 import { Button, Dialog, Spinner } from "@/components/ui";
 import { t } from "@/i18n";
 import { confirm, useUi } from "@/store/ui";
+import { MaskBoard } from "./MaskBoard";
 import styles from "./MaskDialog.module.css";
-import { MaskPainter } from "./MaskPainter";
 import { maskedName, maskedPng } from "./picture";
-import { type OpenPicture, useOpenPicture } from "./useMaskLayer";
+import { type MaskedPicture, useMaskedPicture } from "./useMaskedPicture";
 
 export interface MaskDialogProps {
   /** Address of the picture. */
@@ -17,9 +17,12 @@ export interface MaskDialogProps {
   readonly onClose?: () => void;
 }
 
-/** Paints the mask of a picture: what is masked becomes transparent in a copy of the file. */
+/**
+ * Paints the mask of a picture on the stage of the canvas: what is masked becomes transparent in a
+ * copy of the file.
+ */
 export default function MaskDialog({ source, name, save, onClose }: MaskDialogProps) {
-  const opening = useOpenPicture(source);
+  const opening = useMaskedPicture(source);
   const [saving, setSaving] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
   const [touched, setTouched] = useState(false);
@@ -32,11 +35,11 @@ export default function MaskDialog({ source, name, save, onClose }: MaskDialogPr
     close();
   }
 
-  async function use(open: OpenPicture) {
+  async function use({ pixels, history }: MaskedPicture) {
     setSaving(true);
     setFault(null);
     try {
-      const bytes = maskedPng(open.pixels, open.layer.bytes);
+      const bytes = maskedPng(pixels, await history.mask());
       await save(new File([bytes], maskedName(name), { type: "image/png" }));
       close();
     } catch (problem) {
@@ -67,6 +70,7 @@ export default function MaskDialog({ source, name, save, onClose }: MaskDialogPr
     <Dialog
       title={t("mask.title")}
       size="full"
+      padded={false}
       dismissable={false}
       onClose={() => void leave()}
       footer={footer}
@@ -78,7 +82,7 @@ export default function MaskDialog({ source, name, save, onClose }: MaskDialogPr
         </p>
       )}
       {opening.state === "open" && (
-        <MaskPainter open={opening} name={name} disabled={saving} onPaint={paint} />
+        <MaskBoard picture={opening} name={name} disabled={saving} onPaint={paint} />
       )}
     </Dialog>
   );
