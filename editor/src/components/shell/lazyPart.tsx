@@ -33,6 +33,8 @@ export function lazyPart<P extends object>(
  * couldn't be fetched as long as the page is open, and don't ask again.
  */
 async function reach(): Promise<void> {
+  // The service worker keeps all parts.
+  if ("serviceWorker" in navigator && navigator.serviceWorker.controller !== null) return;
   if (useConnection.getState().state === "lost") {
     await fetch(`${rootPath()}/favicon.svg`, { method: "HEAD", cache: "no-store" });
   }
