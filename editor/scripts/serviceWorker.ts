@@ -43,6 +43,7 @@ async function buildWorker(
     logLevel: "warn",
     build: {
       write: false,
+      minify: false,
       target: "es2022",
       lib: { entry: join(root, ENTRY), formats: ["iife"], name: "worker" },
     },

@@ -8,19 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from nodegraph.server.content.pages import BUILT
 from tests.editor.conftest import NewBrowser, knowing_home
 from tests.editor.editing import Editor, expect_picture
 from tests.editor.serving import Server
 from tests.editor.test_login import Guarded, log_in, skip_tour
-from tests.editor.test_root_path import Below
+from tests.editor.test_root_path import PATH, Below
 from tests.editor.watching import UNREACHED
 
 WITH_WORKER: dict[str, Any] = {"reused": False, "service_workers": "allow"}
-UNPLANNED = re.compile("^Offline$")
 _KEPT = """async () => {
     await navigator.serviceWorker.ready;
     const found = [];
@@ -33,24 +32,34 @@ _KEPT = """async () => {
     }
     return found;
 }"""
-_KEEPS_TYPES = """() => new Promise((done, fail) => {
-    const opening = indexedDB.open("nodegraph-types");
-    opening.onerror = () => fail(opening.error);
-    opening.onsuccess = () => {
-        const database = opening.result;
-        const has = database.objectStoreNames.contains("types");
-        if (!has) { database.close(); indexedDB.deleteDatabase("nodegraph-types"); done(false); }
-        else {
-            const reading = database.transaction("types").objectStore("types").get("types");
-            reading.onsuccess = () => { database.close(); done(reading.result !== undefined); };
-        }
-    };
-})"""
+_KEEPS_TYPES = """async () => {
+    const name = "nodegraph-types" + document.querySelector("meta[name=root-path]").content;
+    // To open one that isn't there would make it, as one that keeps nothing.
+    const known = await indexedDB.databases();
+    if (!known.some((each) => each.name === name)) return false;
+    const database = await new Promise((done, fail) => {
+        const opening = indexedDB.open(name);
+        opening.onerror = () => fail(opening.error);
+        opening.onsuccess = () => done(opening.result);
+    });
+    const reading = database.transaction("types").objectStore("types").get("types");
+    const found = await new Promise((done) => { reading.onsuccess = () => done(reading.result); });
+    database.close();
+    return found !== undefined;
+}"""
 
 
 @pytest.fixture
 def server(browser: Browser, tmp_path: Path, known_specs: Path) -> Iterator[Server]:
     with Server(knowing_home(tmp_path, known_specs)) as server:
+        yield server
+
+
+@pytest.fixture
+def below(browser: Browser, tmp_path: Path, known_specs: Path) -> Iterator[Below]:
+    """A server that a proxy offers below a path."""
+    home = knowing_home(tmp_path / "below", known_specs)
+    with Below(home, options=("--root-path", PATH)) as server:
         yield server
 
 
@@ -80,9 +89,7 @@ def expect_offline(editor: Editor) -> None:
     expect(editor.status.get_by_role("button", name="Offline", exact=True)).to_be_visible()
 
 
-def test_the_editor_opens_offline_and_work_goes_on(
-    server: Server, new_browser: NewBrowser
-) -> None:
+def test_the_editor_opens_offline_and_work_goes_on(server: Server, new_browser: NewBrowser) -> None:
     editor = opened(new_browser(server, **WITH_WORKER))
     editor.fill("positive", "Text", "a medlar")
     editor.wait_until_kept("a medlar")
@@ -109,67 +116,73 @@ def test_the_editor_opens_offline_and_work_goes_on(
     expect(editor.notice("A new version is available")).to_have_count(0)
 
 
-def test_a_newer_version_is_offered_and_never_forced(
-    server: Server, new_browser: NewBrowser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    editor = opened(new_browser(server, **WITH_WORKER))
+def test_a_newer_version_is_offered_and_never_forced(below: Below, new_browser: NewBrowser) -> None:
+    editor = opened(new_browser(below, base_url=below.proxy.origin, **WITH_WORKER), f"{PATH}/")
     editor.fill("positive", "Text", "a medlar")
     editor.wait_until_kept("a medlar")
     page = editor.page
     page.evaluate("() => { window.isSamePage = true; }")
-    with away(server, editor), newer_build():
-        server.start()
-        expect(editor.notice("A new version is available")).to_be_visible()
+    notice = editor.notice("A new version is available")
+    newer = newer_build(below)
+    with away(below, editor):
+        below.proxy.answers.update(newer)
+        # The proxy stays where it is.
+        Server.start(below)
+        expect(notice).to_be_visible()
         assert page.evaluate("() => window.isSamePage === true")
         # The page of before goes on as long as somebody likes.
         editor.fill("positive", "Text", "a quince")
-        editor.command("Keyboard shortcuts")
+        page.keyboard.press("?")
         expect(editor.dialog("Keyboard shortcuts")).to_be_visible()
         page.keyboard.press("Escape")
         editor.wait_until_kept("a quince")
-        editor.notice("A new version is available").get_by_role("button", name="Reload").click()
+        page.wait_for_function(_BUILDS_KEPT, arg=2)
+        notices = page.get_by_role("region", name="Notices")
+        notices.get_by_role("button", name="Reload").click()
         expect(page.locator("meta[name=newer]")).to_have_count(1)
         editor.ready()
-        expect(editor.field("positive", "Text")).to_have_value("a quince")
-        expect(editor.notice("A new version is available")).to_have_count(0)
+    expect(editor.field("positive", "Text")).to_have_value("a quince")
+    expect(notice).to_have_count(0)
+    # Without the server the newer page opens.
+    with away(below, editor):
+        below.proxy.answers.clear()
+        page.reload()
+        expect_offline(editor)
+        expect(page.locator("meta[name=newer]")).to_have_count(1)
 
 
-@contextmanager
-def newer_build() -> Iterator[None]:
-    """A build that differs: its page loads one more file. The one of before comes back."""
-    page, worker = BUILT / "index.html", BUILT / "sw.js"
-    style = BUILT / "assets" / "newer-0123abcd.css"
-    before = page.read_text(), worker.read_text()
-    try:
-        style.write_text(":root { --newer: 1; }")
-        more = '<meta name="newer" /><link rel="stylesheet" href="./assets/newer-0123abcd.css" />'
-        page.write_text(before[0].replace("</head>", f"{more}</head>"))
-        listed = before[1].replace("[`assets/", "[`assets/newer-0123abcd.css`,`assets/", 1)
-        assert listed != before[1]
-        worker.write_text(listed)
-        yield
-    finally:
-        page.write_text(before[0])
-        worker.write_text(before[1])
-        style.unlink()
+_BUILDS_KEPT = "async (count) => (await caches.keys()).length === count"
+
+
+def newer_build(server: Below) -> dict[str, tuple[str, bytes]]:
+    """What a build that loads one more file has in other words, by path."""
+    url = server.proxy.url
+    page = httpx.get(f"{url}/", trust_env=False).text
+    worker = httpx.get(f"{url}/sw.js", trust_env=False).text
+    more = f'<meta name="newer"><link rel="stylesheet" href="{PATH}/assets/newer-01ab.css">'
+    listed, build = re.subn(r'\[(\s*)"assets/', r'[\1"assets/newer-01ab.css", "assets/', worker)
+    listed, name = re.subn(r'build: "[0-9a-f]{16}"', 'build: "newer"', listed)
+    assert (build, name) == (1, 1)
+    return {
+        f"{PATH}/": ("text/html", page.replace("</head>", f"{more}</head>").encode()),
+        f"{PATH}/sw.js": ("text/javascript", listed.encode()),
+        f"{PATH}/assets/newer-01ab.css": ("text/css", b":root { --newer: 1; }"),
+    }
 
 
 @pytest.mark.slow
-def test_offline_below_a_path(
-    browser: Browser, tmp_path: Path, known_specs: Path, new_browser: NewBrowser
-) -> None:
-    with Below(knowing_home(tmp_path / "below", known_specs), options=("--root-path", "/studio")) as server:
-        editor = new_browser(server, base_url=server.proxy.origin, **WITH_WORKER)
-        opened(editor, "/studio/")
-        urls = [url for url, _ in editor.page.evaluate(_KEPT)]
-        assert f"{server.proxy.origin}/studio/" in urls
-        assert all(url.startswith(f"{server.proxy.origin}/studio/") for url in urls)
-        editor.fill("positive", "Text", "a medlar")
-        editor.wait_until_kept("a medlar")
-        with away(server, editor):
-            editor.page.reload()
-            expect_offline(editor)
-            expect(editor.field("positive", "Text")).to_have_value("a medlar")
+def test_offline_below_a_path(below: Below, new_browser: NewBrowser) -> None:
+    origin = below.proxy.origin
+    editor = opened(new_browser(below, base_url=origin, **WITH_WORKER), f"{PATH}/")
+    urls = [url for url, _ in editor.page.evaluate(_KEPT)]
+    assert f"{origin}{PATH}/" in urls
+    assert all(url.startswith(f"{origin}{PATH}/") for url in urls)
+    editor.fill("positive", "Text", "a medlar")
+    editor.wait_until_kept("a medlar")
+    with away(below, editor):
+        editor.page.reload()
+        expect_offline(editor)
+        expect(editor.field("positive", "Text")).to_have_value("a medlar")
 
 
 def test_nothing_private_is_kept_with_the_page(
@@ -182,9 +195,7 @@ def test_nothing_private_is_kept_with_the_page(
         skip_tour(editor)
         wait_until_kept(editor.page)
         kept = editor.page.evaluate(_KEPT)
-        names = re.compile(
-            r"/(assets/[\w.-]+|favicon\.svg|icon-\d+\.png|manifest\.webmanifest|)$"
-        )
+        names = re.compile(r"/(assets/[\w.-]+|favicon\.svg|icon-\d+\.png|manifest\.webmanifest|)$")
         assert [url for url, _ in kept if not names.search(url)] == []
         secret = server.token("run")
         assert not any(secret in text or "Log in to" in text for _, text in kept)

@@ -1,8 +1,10 @@
 import { useEffect } from "react";
+import { run } from "@/commands";
 import { FileHost } from "@/components/files/FileHost";
 import { MendMenu } from "@/components/panels/problems/MendMenu";
 import { ResultMenu } from "@/components/results/ResultMenu";
 import { TooltipLayer } from "@/components/ui";
+import { useFingerTaps } from "@/hooks/useFingerTaps";
 import { useLongPress } from "@/hooks/useLongPress";
 import { isDirty, useDocuments } from "@/store/documents";
 import { useSettings } from "@/store/settings";
@@ -22,6 +24,7 @@ import { Workspace } from "./Workspace";
 export function Shell() {
   useShortcuts();
   useLongPress();
+  useFingerTaps(tapped);
   useLeaveWarning();
   const isGenerate = useUi(({ view }) => view === "generate");
   return (
@@ -40,6 +43,10 @@ export function Shell() {
       <TooltipLayer />
     </div>
   );
+}
+
+function tapped(fingers: 2 | 3): void {
+  run(fingers === 2 ? "edit.undo" : "edit.redo");
 }
 
 /** Closing the page would lose edits that aren't kept in the browser, and strokes still written. */
