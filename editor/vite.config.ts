@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
-import { serviceWorker } from "./scripts/serviceWorker";
+import { serviceWorker } from "./scripts/serviceWorker.ts";
 
 // The server forbids inline scripts and styles, so everything is built into files of its own.
 export default defineConfig({

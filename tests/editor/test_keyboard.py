@@ -706,6 +706,70 @@ def _(editor: Editor, press: Press) -> None:
     )
 
 
+# -- along links
+
+
+def spoken(editor: Editor) -> Locator:
+    """What a screen reader says by itself."""
+    return editor.page.get_by_role("status", name="Announcements")
+
+
+@case("Select", "Go to the node downstream")
+def _(editor: Editor, press: Press) -> None:
+    editor.card("load").focus()
+    press()
+    expect(spoken(editor)).to_have_text(re.compile("^(model|vae) → .*, input (model|vae), 1 of "))
+    expect(editor.card("load")).not_to_be_focused()
+
+
+@case("Select", "Go to the node upstream")
+def _(editor: Editor, press: Press) -> None:
+    editor.card("save").focus()
+    press()
+    expect(editor.card("decode")).to_be_focused()
+    expect(spoken(editor)).to_have_text("image ← Decode latent, output image, 1 of 1")
+
+
+@case("Select", "Take the next link instead")
+def _(editor: Editor, press: Press) -> None:
+    editor.card("decode").focus()
+    editor.page.keyboard.press("Alt+Shift+ArrowLeft")
+    first = spoken(editor).inner_text()
+    press()
+    expect(spoken(editor)).not_to_have_text(first)
+    expect(spoken(editor)).to_have_text(re.compile("2 of 2$"))
+
+
+@case("Select", "Go back along the links")
+def _(editor: Editor, press: Press) -> None:
+    editor.card("decode").focus()
+    editor.page.keyboard.press("Alt+Shift+ArrowLeft")
+    expect(editor.card("decode")).not_to_be_focused()
+    press()
+    expect(editor.card("decode")).to_be_focused()
+
+
+def test_the_accessibility_tree_tells_the_links_of_each_card_and_how_a_run_ends(
+    tab: Editor,
+) -> None:
+    editor = tab.open_link({**CHAIN})
+    session = editor.page.context.new_cdp_session(editor.page)
+    tree = session.send("Accessibility.getFullAXTree")["nodes"]
+    cards = {
+        node["name"]["value"].rpartition(", ")[2]: node
+        for node in tree
+        if node.get("role", {}).get("value") == "group" and node.get("name", {}).get("value")
+    }
+    texts = {name: node.get("description", {}).get("value", "") for name, node in cards.items()}
+    assert texts["save"] == "Gets image from Decode latent."
+    assert "Gives image to Save image." in texts["decode"]
+    assert "Gets vae from Load model." in texts["decode"]
+    assert "Gives vae to Decode latent." in texts["load"]
+    editor.run()
+    expect(spoken(editor)).to_have_text(re.compile("^The run has (started|finished)"))
+    expect(spoken(editor)).to_have_text(re.compile("^The run has finished"))
+
+
 # -- running
 
 

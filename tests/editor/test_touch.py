@@ -211,7 +211,9 @@ def test_two_fingers_on_cards_move_and_zoom_the_view_and_drag_nothing(
     eventually(lambda: zoom(tablet) < before)
     # Nothing was done to the graph.
     tablet.show("History")
-    expect(tablet.panel("History").get_by_role("option")).to_have_count(1)
+    options = tablet.panel("History").get_by_role("option")
+    expect(options.first).to_be_visible()
+    assert len(options.all_inner_texts()) == 1, options.all_inner_texts()
 
 
 def test_taps_with_two_and_three_fingers_undo_and_redo(tablet: Editor, fingers: Fingers) -> None:

@@ -15,6 +15,7 @@ import { ErrorBoundary } from "./ErrorBoundary";
 import { NoticeHost } from "./NoticeHost";
 import { QuestionHost } from "./QuestionDialog";
 import styles from "./Shell.module.css";
+import { Spoken } from "./Spoken";
 import { StatusBar } from "./StatusBar";
 import { TopBar } from "./TopBar";
 import { useShortcuts } from "./useShortcuts";
@@ -40,6 +41,7 @@ export function Shell() {
       <MendMenu />
       <QuestionHost />
       <NoticeHost />
+      <Spoken />
       <TooltipLayer />
     </div>
   );
