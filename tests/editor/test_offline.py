@@ -18,6 +18,7 @@ from tests.editor.serving import Server
 from tests.editor.test_login import Guarded, log_in, skip_tour
 from tests.editor.test_root_path import PATH, Below
 from tests.editor.watching import UNREACHED
+from tests.server.hosting import eventually
 
 WITH_WORKER: dict[str, Any] = {"reused": False, "service_workers": "allow"}
 _KEPT = """async () => {
@@ -74,7 +75,7 @@ def wait_until_kept(page: Page) -> None:
     """Wait until the worker has kept the page, and the page its node types."""
     page.evaluate("() => navigator.serviceWorker.ready")
     page.wait_for_function("() => navigator.serviceWorker.controller !== null")
-    page.wait_for_function(_KEEPS_TYPES)
+    eventually(lambda: page.evaluate(_KEEPS_TYPES))
 
 
 @contextmanager
@@ -136,7 +137,7 @@ def test_a_newer_version_is_offered_and_never_forced(below: Below, new_browser: 
         expect(editor.dialog("Keyboard shortcuts")).to_be_visible()
         page.keyboard.press("Escape")
         editor.wait_until_kept("a quince")
-        page.wait_for_function(_KEEPS_NEWER)
+        eventually(lambda: page.evaluate(_KEEPS_NEWER))
         notices = page.get_by_role("region", name="Notices")
         notices.get_by_role("button", name="Reload").click()
         expect(page.locator("meta[name=newer]")).to_have_count(1)
