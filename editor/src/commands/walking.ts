@@ -10,7 +10,7 @@ const isOnCard = (): boolean =>
 
 export const commands: readonly Command[] = [
   {
-    id: "select.upstream",
+    id: "links.upstream",
     label: "links.command.upstream",
     group: "select",
     keys: ["alt+shift+left"],
@@ -18,7 +18,7 @@ export const commands: readonly Command[] = [
     run: () => walkTo("upstream"),
   },
   {
-    id: "select.downstream",
+    id: "links.downstream",
     label: "links.command.downstream",
     group: "select",
     keys: ["alt+shift+right"],
@@ -26,7 +26,7 @@ export const commands: readonly Command[] = [
     run: () => walkTo("downstream"),
   },
   {
-    id: "select.nextLink",
+    id: "links.next",
     label: "links.command.next",
     group: "select",
     keys: ["alt+shift+down"],
@@ -34,7 +34,7 @@ export const commands: readonly Command[] = [
     run: walkNext,
   },
   {
-    id: "select.backAlong",
+    id: "links.back",
     label: "links.command.back",
     group: "select",
     keys: ["alt+shift+up"],
