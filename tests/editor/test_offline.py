@@ -60,7 +60,8 @@ def server(browser: Browser, tmp_path: Path, known_specs: Path) -> Iterator[Serv
 def below(browser: Browser, tmp_path: Path, known_specs: Path) -> Iterator[Below]:
     """A server that a proxy offers below a path."""
     home = knowing_home(tmp_path / "below", known_specs)
-    with Below(home, options=("--root-path", PATH)) as server:
+    server = Below(home, options=("--root-path", PATH))
+    with server:
         yield server
 
 

@@ -59,8 +59,8 @@ def proxied(port: int, path: str, *, strips: bool = True) -> Iterator[Proxy]:
                 return
             if (answer := proxy.answers.get(asked.decode())) is not None:
                 media_type, body = answer
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n"
-                self.wfile.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                own = f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n"
+                self.wfile.write(f"{own}Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 return
             if not any(line.lower().startswith(b"upgrade:") for line in lines):
                 # One request a connection: no other head has to be looked for in what follows.
