@@ -1,12 +1,13 @@
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
+import { serviceWorker } from "./scripts/serviceWorker.ts";
 
 // The server forbids inline scripts and styles, so everything is built into files of its own.
 export default defineConfig({
   // Parts of the page find each other wherever a proxy offers them.
   base: "./",
-  plugins: [react()],
+  plugins: [react(), serviceWorker()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: {
     outDir: "../nodegraph/server/static",

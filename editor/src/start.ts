@@ -20,10 +20,27 @@ export async function startEditor(): Promise<void> {
   // Before all others that listen to keys.
   followComposing();
   startServerStores();
+  if (import.meta.env.PROD) whenIdle(() => import("@/pwa/install").then((app) => app.startApp()));
   startRunningOnChange({ isUnread: () => unreadField() !== null });
   await Promise.all([
     startAutosave().catch(() => undefined),
     // The page asks again, and tells what went wrong.
     switchLanguage(chosenLanguage()).catch(() => undefined),
   ]);
+}
+
+/** Milliseconds that a page has for what its person came for. */
+const SETTLING = 4000;
+
+/** Once the page is loaded and has nothing else to do. */
+function whenIdle(task: () => Promise<void>): void {
+  // A part that can't be fetched is one that isn't needed.
+  const run = () => void task().catch(() => undefined);
+  const wait = () =>
+    setTimeout(() => {
+      if ("requestIdleCallback" in window) requestIdleCallback(run);
+      else run();
+    }, SETTLING);
+  if (document.readyState === "complete") wait();
+  else addEventListener("load", wait, { once: true });
 }

@@ -20,6 +20,8 @@ OWN = frozenset(
     {
         *("api", "assets", "packs", "login", "logout", "healthz", "readyz", "metrics"),
         *("openapi.json", "favicon.svg", "favicon.ico", "editor", "comfyui", "v1", "sdapi", "mcp"),
+        *("sw.js", "manifest.webmanifest"),
+        *("icon-192.png", "icon-512.png", "icon-maskable-512.png"),
     }
 )
 """First parts of the server's own paths."""

@@ -58,7 +58,8 @@ _AT_REST = """async (place) => {
 
 
 _KEPT = """() => new Promise((resolve, reject) => {
-    const opening = indexedDB.open("nodegraph");
+    const root = document.querySelector("meta[name=root-path]").content;
+    const opening = indexedDB.open("nodegraph" + root);
     opening.onerror = () => reject(opening.error);
     opening.onsuccess = () => {
         const database = opening.result;

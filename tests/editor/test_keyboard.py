@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.editor.editing import Editor, box_of, expect_picture
-from tests.editor.gates import gated, text_to_image
+from tests.editor.gates import gated, prompted, text_to_image
 from tests.editor.graphs import CHAIN, search, tab_to
 from tests.server.hosting import eventually
 
@@ -704,6 +704,67 @@ def _(editor: Editor, press: Press) -> None:
             "true" in (first.get_attribute("aria-selected"), last.get_attribute("aria-selected"))
         )
     )
+
+
+# -- along links
+
+
+def spoken(editor: Editor) -> Locator:
+    """What a screen reader says by itself."""
+    return editor.page.get_by_role("status", name="Announcements")
+
+
+@case("Select", "Go to the node downstream")
+def _(editor: Editor, press: Press) -> None:
+    editor.card("load").focus()
+    press()
+    expect(spoken(editor)).to_have_text(re.compile("^(model|vae) → .*, input (model|vae), 1 of "))
+    expect(editor.card("load")).not_to_be_focused()
+
+
+@case("Select", "Go to the node upstream")
+def _(editor: Editor, press: Press) -> None:
+    editor.card("decode").focus()
+    press()
+    expect(editor.card("load")).to_be_focused()
+    expect(spoken(editor)).to_have_text("vae ← Load model, output vae, 1 of 2")
+
+
+@case("Select", "Take the next link instead")
+def _(editor: Editor, press: Press) -> None:
+    editor.card("decode").focus()
+    editor.page.keyboard.press("Alt+Shift+ArrowLeft")
+    expect(editor.card("load")).to_be_focused()
+    press()
+    expect(editor.card("size")).to_be_focused()
+    expect(spoken(editor)).to_have_text(re.compile("^latent ← .*, output latent, 2 of 2$"))
+
+
+@case("Select", "Go back along the links")
+def _(editor: Editor, press: Press) -> None:
+    editor.card("decode").focus()
+    editor.page.keyboard.press("Alt+Shift+ArrowLeft")
+    expect(editor.card("decode")).not_to_be_focused()
+    press()
+    expect(editor.card("decode")).to_be_focused()
+
+
+def test_the_accessibility_tree_tells_the_links_of_each_card_and_how_a_run_ends(
+    tab: Editor,
+) -> None:
+    editor = tab.open_link(prompted("a brass kettle", name="kettle"))
+    session = editor.page.context.new_cdp_session(editor.page)
+    tree = session.send("Accessibility.getFullAXTree")["nodes"]
+    texts = {
+        node["name"]["value"].rpartition(", ")[2]: node.get("description", {}).get("value", "")
+        for node in tree
+        if node.get("role", {}).get("value") == "group" and node.get("name", {}).get("value")
+    }
+    assert re.fullmatch(r"Gets image from [^.]+\.", texts["save"])
+    assert re.match(r"Gets \w+ from [^.]+\. Gets \w+ from [^.]+\. Gives image to", texts["decode"])
+    assert re.search(r"Gives model to [^.]+\.", texts["load"])
+    editor.run()
+    expect(spoken(editor)).to_have_text(re.compile("^The run has finished"))
 
 
 # -- running

@@ -14,8 +14,9 @@ from playwright.sync_api import CDPSession, Locator, expect
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import PLANNED, Editor, box_of, expect_picture
 from tests.editor.gates import prompted, text_to_image
-from tests.editor.graphs import CHAIN, Point, middle, search
+from tests.editor.graphs import CHAIN, Point, middle, search, written
 from tests.editor.serving import Server
+from tests.editor.test_painting import Painter
 from tests.server.hosting import eventually
 
 PHONE = {"width": 390, "height": 844}
@@ -57,6 +58,21 @@ class Fingers:
         with self.down(*(start for start, _ in ways)):
             for step in range(1, steps + 1):
                 self._send("touchMove", tuple(_between(way, step / steps) for way in ways))
+
+    def pen(self, way: tuple[Point, Point], steps: int = 6) -> None:
+        """Draw a line with a pen."""
+        for step in range(steps + 1):
+            x, y = _between(way, step / steps)
+            kind = "mouseMoved" if step else "mousePressed"
+            self._mouse(kind, x, y)
+        self._mouse("mouseReleased", *way[1])
+
+    def _mouse(self, kind: str, x: float, y: float) -> None:
+        self._session.send(
+            "Input.dispatchMouseEvent",
+            {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+            | {"pointerType": "pen", "force": 0.7},
+        )
 
     def tap(self, place: Point) -> None:
         # Down and up in one: a finger that is down until the page has answered may be resting.
@@ -179,6 +195,98 @@ def test_fingers_open_menus_look_for_nodes_and_draw_links(tablet: Editor, finger
     (x, y), (to_x, to_y) = ends
     fingers.drag(((x + 12, y + 2), (to_x - 10, to_y + 4)))
     expect(tablet.link("load", "decode")).to_have_count(1)
+
+
+def test_two_fingers_on_cards_move_and_zoom_the_view_and_drag_nothing(
+    tablet: Editor, fingers: Fingers
+) -> None:
+    before = zoom(tablet)
+    (x, y), (x2, y2) = head(tablet, "load"), head(tablet, "positive")
+    fingers.drag(((x, y), (x + 50, y + 60)), ((x2, y2), (x2 + 50, y2 + 60)))
+    expect_at(tablet, "load", (x + 50, y + 60), off=4)
+    expect_at(tablet, "positive", (x2 + 50, y2 + 60), off=4)
+    middle_x, middle_y = (x + x2) / 2, (y + y2) / 2
+    (x, y), (x2, y2) = head(tablet, "load"), head(tablet, "positive")
+    fingers.drag(((x, y), _between(((x, y), (middle_x, middle_y)), 0.5)), ((x2, y2), (x2, y2)))
+    eventually(lambda: zoom(tablet) < before)
+    # Nothing was done to the graph.
+    tablet.show("History")
+    options = tablet.panel("History").get_by_role("option")
+    expect(options.first).to_be_visible()
+    assert len(options.all_inner_texts()) == 1, options.all_inner_texts()
+
+
+def test_taps_with_two_and_three_fingers_undo_and_redo(tablet: Editor, fingers: Fingers) -> None:
+    tablet.fill("positive", "Text", "a medlar")
+    text = tablet.field("positive", "Text")
+    at, card = empty(tablet), head(tablet, "positive")
+    with fingers.down(at, card):
+        pass
+    expect(text).to_have_value("a red apple on a white background")
+    with fingers.down(at, (at[0] + 60, at[1]), card):
+        pass
+    expect(text).to_have_value("a medlar")
+
+
+def test_a_finger_that_rests_on_a_link_opens_its_menu(tablet: Editor, fingers: Fingers) -> None:
+    line = tablet.link("load", "sample").locator("path").first
+    at = line.evaluate(
+        """(path) => {
+            const half = path.getPointAtLength(path.getTotalLength() / 2);
+            const { x, y } = half.matrixTransform(path.getScreenCTM());
+            return [x, y];
+        }"""
+    )
+    with fingers.down(tuple(at)):
+        expect(tablet.page.get_by_role("menuitem", name="Remove the link")).to_be_visible()
+
+
+@pytest.fixture
+def painter(begin_tab: Callable[..., Editor]) -> Painter:
+    """An empty canvas on a screen that knows fingers."""
+    editor = begin_tab(has_touch=True).open_link(prompted("a brass kettle", name="kettle"))
+    found = Painter(editor)
+    found.open()
+    found.start(256, 256)
+    found.add("Empty layer")
+    return found
+
+
+def test_fingers_paint_pinch_undo_and_redo(painter: Painter) -> None:
+    fingers = Fingers(painter.editor)
+    frame, (x, y) = painter.editor.page.locator("[data-box]"), middle(painter.stage)
+    width = box_of(frame)["width"]
+    fingers.drag(((x - 40, y), (x - 90, y)), ((x + 40, y), (x + 90, y)))
+    eventually(lambda: box_of(frame)["width"] > 1.8 * width)
+    left = box_of(frame)["x"]
+    fingers.drag(((x - 40, y), (x, y)), ((x + 40, y), (x + 80, y)))
+    eventually(lambda: abs(box_of(frame)["x"] - left - 40) < 3)
+    before = written(painter.editor)["nodes"]
+    fingers.drag(((x - 20, y), (x + 20, y + 20)))
+    eventually(lambda: written(painter.editor)["nodes"] != before)
+    painted = written(painter.editor)["nodes"]
+    # The first finger of a tap with two leaves nothing behind.
+    with fingers.down((x, y), (x + 60, y)):
+        pass
+    expect(painter.button("Redo")).to_be_enabled()
+    assert written(painter.editor)["nodes"] == before
+    with fingers.down((x, y), (x + 60, y), (x - 60, y)):
+        pass
+    expect(painter.button("Redo")).to_be_disabled()
+    assert written(painter.editor)["nodes"] == painted
+
+
+def test_a_pen_draws_and_from_then_on_a_finger_moves_the_view(painter: Painter) -> None:
+    fingers = Fingers(painter.editor)
+    frame, (x, y) = painter.editor.page.locator("[data-box]"), middle(painter.stage)
+    before = written(painter.editor)["nodes"]
+    fingers.pen(((x - 20, y), (x + 20, y + 20)))
+    eventually(lambda: written(painter.editor)["nodes"] != before)
+    drawn = written(painter.editor)["nodes"]
+    left = box_of(frame)["x"]
+    fingers.drag(((x, y), (x + 50, y)))
+    eventually(lambda: abs(box_of(frame)["x"] - left - 50) < 3)
+    assert written(painter.editor)["nodes"] == drawn
 
 
 def test_a_newcomer_with_a_phone_skips_the_tour(new_browser: NewBrowser, server: Server) -> None:

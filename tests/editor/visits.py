@@ -18,6 +18,8 @@ BLANK = "/favicon.svg"
 _OPTIONS: dict[str, Any] = {
     "viewport": {"width": 1440, "height": 900},
     "reduced_motion": "reduce",
+    # Kept files would hide what a page asks for; tests of the worker allow it.
+    "service_workers": "block",
 }
 _KEPT = "cookies,file_systems,indexeddb,local_storage,service_workers,cache_storage"
 """What pages leave in a browser, besides their own files and what is in memory."""

@@ -19,10 +19,12 @@ class Proxy:
     Attributes:
         url: Where it offers the server, with the path.
         strays: Paths that it was asked for which don't lie below its own; it answers these by 404.
+        answers: Its own answers by path, instead of the server's: a media type and a body.
     """
 
     url: str
     strays: list[str] = field(default_factory=list)
+    answers: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -54,6 +56,11 @@ def proxied(port: int, path: str, *, strips: bool = True) -> Iterator[Proxy]:
             if not asked.startswith(f"{path}/".encode()) and asked != path.encode():
                 proxy.strays.append(asked.decode())
                 self.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                return
+            if (answer := proxy.answers.get(asked.decode())) is not None:
+                media_type, body = answer
+                own = f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n"
+                self.wfile.write(f"{own}Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 return
             if not any(line.lower().startswith(b"upgrade:") for line in lines):
                 # One request a connection: no other head has to be looked for in what follows.

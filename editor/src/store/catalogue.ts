@@ -1,12 +1,13 @@
 /** What the server has to work with: node types, models, templates. */
 import { create } from "zustand";
-import { listModels, listNodeHelp, listNodeTypes, listTemplates } from "@/api/client";
+import { listModels, listNodeHelp, listNodeTypes, listTemplates, type Tagged } from "@/api/client";
 import { OfflineFault } from "@/api/http";
-import type { ModelEntry, TemplateItem } from "@/api/schema";
+import type { CompactNodeTypeList, ModelEntry, TemplateItem } from "@/api/schema";
 import { type CompactSpec, completeSpec, type NodeHelps, withHelp } from "@/model/compactTypes";
 import type { PackFrame } from "@/model/packFrames";
 import { type NodeTypes, nodeTypesOf } from "@/model/spec";
 import { socket } from "./connection";
+import { keepTypes, keptTypes } from "./keptTypes";
 import { notifyFault } from "./notices";
 import { chosenLanguage, useSettings } from "./settings";
 
@@ -132,23 +133,30 @@ async function loadTypes(): Promise<void> {
       // Names that could not be fetched last time.
       if (isOther && listed !== null) useCatalogue.setState({ types: naming.apply(listed) });
     } else {
-      const { value, etag } = found;
-      const items = (value.items as unknown as CompactSpec[]).map(completeSpec);
-      listed = withHelp(nodeTypesOf({ ...value, items }, etag ?? ""), helps);
-      useCatalogue.setState({
-        types: naming.apply(listed),
-        packs: value.packs,
-        packPanels: value.frames.filter(({ kind }) => kind === "panel"),
-        packProblems: value.problems,
-      });
+      takeTypes(found);
       whenIdle(loadHelp);
+      whenIdle(() => keepTypes(found));
     }
     useCatalogue.setState({ state: "ready" });
   } catch (error) {
-    if (useCatalogue.getState().types === null) useCatalogue.setState({ state: "failed" });
+    const isLacking = () => useCatalogue.getState().types === null;
+    const kept = isLacking() && error instanceof OfflineFault ? await keptTypes() : null;
+    if (kept !== null && isLacking()) takeTypes(kept);
+    useCatalogue.setState({ state: isLacking() ? "failed" : "ready" });
     // That the server can't be reached is told of elsewhere, and it is asked again.
     if (!(error instanceof OfflineFault)) notifyFault(error, { key: "catalogue" });
   }
+}
+
+function takeTypes({ value, etag }: Tagged<CompactNodeTypeList>): void {
+  const items = (value.items as unknown as CompactSpec[]).map(completeSpec);
+  listed = withHelp(nodeTypesOf({ ...value, items }, etag ?? ""), helps);
+  useCatalogue.setState({
+    types: naming.apply(listed),
+    packs: value.packs,
+    packPanels: value.frames.filter(({ kind }) => kind === "panel"),
+    packProblems: value.problems,
+  });
 }
 
 /** Load the help texts, which nothing on the canvas needs. */

@@ -69,6 +69,14 @@ export function startConnection(): () => void {
   };
 }
 
+/** Tries after which a server isn't just starting anew. */
+const AWAY = 6;
+
+/** Whether the server is away for longer: it was before the page, or won't come back at once. */
+export function isOffline({ state, version, failures }: Connection): boolean {
+  return state === "lost" && (version === null || failures >= AWAY || !navigator.onLine);
+}
+
 /** Whether the caller may do what a scope allows; true until the server has said. */
 export function mayRun(connection: Connection): boolean {
   const scopes = connection.caller?.scopes;

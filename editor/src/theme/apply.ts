@@ -16,8 +16,18 @@ function wants(query: string): boolean {
   return typeof matchMedia === "function" && matchMedia(query).matches;
 }
 
+/** Of the bars that a browser or system draws around the page: `--bg` of tokens.css. */
+const BARS: Readonly<Record<Theme, string>> = {
+  light: "#f6f6f8",
+  dark: "#15161a",
+  contrast: "#000000",
+};
+
 function apply(choice: ThemeChoice): void {
-  document.documentElement.dataset.theme = themeOf(choice, wants);
+  const theme = themeOf(choice, wants);
+  document.documentElement.dataset.theme = theme;
+  for (const meta of document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]'))
+    meta.content = BARS[theme];
 }
 
 /** Apply a choice now and whenever the system changes its mind; gives the way to stop. */

@@ -101,11 +101,15 @@ _LOG = logging.getLogger(__name__)
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "media-src 'self' blob:; font-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "worker-src 'self'; manifest-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Of pages: everything comes from here, and no script stands in a page."""
 DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """Of everything else: if a browser shows it as a page after all, that can do nothing."""
+
+WORKER_POLICY = "default-src 'none'; connect-src 'self'"
+"""Of the editor's service worker: it fetches files of this server, and loads no other script."""
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 

@@ -22,9 +22,16 @@ ICON = "/favicon.svg"
 """What stands beside the title of each page; of the one for logging in, too."""
 ICONS = (ICON, "/favicon.ico")
 """The second one is asked for by browsers that show what is no page, such as an image."""
+WORKER = "/sw.js"
+"""The editor's service worker, which opens the editor while the server is away."""
+MANIFEST = "/manifest.webmanifest"
+"""Says how the editor is installed as an app."""
+APP_ICONS = ("/icon-192.png", "/icon-512.png", "/icon-maskable-512.png")
+"""Icons of the installed app, as the manifest names them."""
+APP_FILES = (WORKER, MANIFEST, *APP_ICONS)
 HEALTH = frozenset({b"/healthz", b"/readyz"})
 """What tells whether the server lives and is of use, however much else it has to do."""
-PUBLIC = frozenset({"/healthz", "/readyz", LOGIN, LOGOUT, *ICONS})
+PUBLIC = frozenset({"/healthz", "/readyz", LOGIN, LOGOUT, *ICONS, *APP_FILES})
 """Paths that tell nothing: probes ask for them, and whoever has yet to say who they are."""
 
 

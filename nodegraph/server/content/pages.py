@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse
 from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import InvalidValue
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.access.head import ICON, LOGOUT
+from nodegraph.server.access.head import APP_FILES, ICON, LOGOUT
 from nodegraph.server.content.files.safe_files import ConfinedFolder
 from nodegraph.server.http.media_types import ANY
 from nodegraph.server.http.responses import CODINGS, Coding, encoded
@@ -210,6 +210,7 @@ _PAGE = "index.html"
 AUTO = "auto"
 """Stands for the folder of an installed package."""
 _ICON = "favicon.svg"
+_APP_FILES = tuple(path.removeprefix("/") for path in APP_FILES)
 _ASSETS = "assets"
 _ROOT = b'<meta name="root-path" content=""'
 """Where the page is told the path below which it is: see editor/src/api/rootPath.ts."""
@@ -223,6 +224,7 @@ _TYPES: Mapping[str, str] = {
     ".json": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
@@ -271,6 +273,7 @@ class Editor:
         self._stamp: _Stamp | None = None
         self._page: EditorFile | None = None
         self._icon: EditorFile | None = None
+        self._app_files: Mapping[str, EditorFile] = {}
         self._assets: Mapping[str, EditorFile] = {}
 
     def page(self) -> EditorFile | None:
@@ -284,6 +287,15 @@ class Editor:
         with self._lock:
             self._renew()
             return self._icon
+
+    def app_file(self, name: str) -> EditorFile | None:
+        """The service worker, the manifest or an icon of the app, by name; None if there is none.
+
+        Its name stays the same when its content changes.
+        """
+        with self._lock:
+            self._renew()
+            return self._app_files.get(name)
 
     def asset(self, name: str) -> EditorFile | None:
         """A file that the page loads, by its name; None if there is none.
@@ -303,6 +315,7 @@ class Editor:
             return
         self._page = None if stamp is None else self._read_page()
         self._icon = None if stamp is None else _read(self._folder / _ICON)
+        self._app_files = {} if stamp is None else _named(self._folder, _APP_FILES)
         self._assets = {} if stamp is None else _assets(self._folder / _ASSETS)
         self._stamp = stamp
 
@@ -324,6 +337,10 @@ class Editor:
         except OSError:
             return None
         return status.st_size, status.st_mtime_ns, status.st_ino, changed
+
+
+def _named(folder: Path, names: Sequence[str]) -> dict[str, EditorFile]:
+    return {name: _read(folder / name) for name in names if (folder / name).is_file()}
 
 
 def _assets(folder: Path) -> dict[str, EditorFile]:

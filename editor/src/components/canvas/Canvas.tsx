@@ -76,6 +76,7 @@ import { useDragging } from "./moving/useDragging";
 import { useStaySeen } from "./placing/staySeen";
 import { linksNear } from "./routes/linkPlaces";
 import { useCanvasKeys } from "./useCanvasKeys";
+import { useCanvasPinch } from "./useCanvasPinch";
 import { useFocusRequests } from "./useFocusRequests";
 import { selected, useScene } from "./useScene";
 import { ViewControls } from "./ViewControls";
@@ -103,6 +104,7 @@ export default function Canvas() {
   const [isReady, setReady] = useState(false);
   // The first view depends on how large the canvas is.
   useEffect(() => setReady(true), []);
+  useCanvasPinch(frame);
   return (
     <main ref={frame} className={styles.root} aria-label={t("canvas.label")} data-canvas>
       {isReady && hasTypes && frame.current && (

@@ -41,6 +41,7 @@ import {
   REROUTE_SIZE,
 } from "./card/geometry";
 import { handleAt, handlesOf } from "./card/handles";
+import { linkWords } from "./card/linkWords";
 
 export type CardNode = FlowNodeOf<
   {
@@ -103,10 +104,15 @@ export class Adapter {
     const { workflow, scope } = scene;
     const layout = layoutOf(workflow, scope);
     const nodes = nodesOf(workflow, scope);
+    const words = this.keep("w", [nodes, scene.types], () =>
+      linkWords(edgesOf(nodes), (name) => this.card(name, scene)),
+    );
     const found = this.listed("nodes", [
       ...layout.groups.map((group) => this.keep(`g/${group.id}`, [group], () => frameNode(group))),
       ...this.ends(scene, layout),
-      ...[...nodes].map(([name, entry]) => this.cardNode(name, scene, nodes, layout, entry)),
+      ...[...nodes].map(([name, entry]) =>
+        this.cardNode(name, scene, nodes, layout, entry, words.get(name)),
+      ),
       ...layout.notes.map((note) => this.keep(`n/${note.id}`, [note], () => noteNode(note))),
       ...this.reroutes(scene, nodes, layout),
     ]);
@@ -157,13 +163,14 @@ export class Adapter {
     nodes: Nodes,
     layout: Layout,
     entry: CardModel["entry"],
+    links: string | undefined,
   ): CardNode {
     const card = this.cardModel(name, scene, nodes, layout, entry);
     const at = layout.positions.get(name);
     const size = layout.sizes.get(name);
     const collapsed = layout.collapsed.has(name);
     const color = layout.colors.get(name) ?? "";
-    const deps = [card, at?.x, at?.y, size?.width, size?.height, collapsed, color];
+    const deps = [card, at?.x, at?.y, size?.width, size?.height, collapsed, color, links];
     return this.keep(`k/${name}`, deps, () => {
       const estimate = estimatedSize(card, size, collapsed);
       return {
@@ -175,6 +182,7 @@ export class Adapter {
         initialHeight: estimate.height,
         handles: handlesOf(card, estimate.width, collapsed),
         ariaLabel: card.subtitle ? `${card.title}, ${card.subtitle}` : card.title,
+        domAttributes: { "aria-description": links },
       };
     });
   }

@@ -1,8 +1,10 @@
 import { useEffect } from "react";
+import { run } from "@/commands";
 import { FileHost } from "@/components/files/FileHost";
 import { MendMenu } from "@/components/panels/problems/MendMenu";
 import { ResultMenu } from "@/components/results/ResultMenu";
 import { TooltipLayer } from "@/components/ui";
+import { useFingerTaps } from "@/hooks/useFingerTaps";
 import { useLongPress } from "@/hooks/useLongPress";
 import { isDirty, useDocuments } from "@/store/documents";
 import { useSettings } from "@/store/settings";
@@ -13,6 +15,7 @@ import { ErrorBoundary } from "./ErrorBoundary";
 import { NoticeHost } from "./NoticeHost";
 import { QuestionHost } from "./QuestionDialog";
 import styles from "./Shell.module.css";
+import { Spoken } from "./Spoken";
 import { StatusBar } from "./StatusBar";
 import { TopBar } from "./TopBar";
 import { useShortcuts } from "./useShortcuts";
@@ -22,6 +25,7 @@ import { Workspace } from "./Workspace";
 export function Shell() {
   useShortcuts();
   useLongPress();
+  useFingerTaps(tapped);
   useLeaveWarning();
   const isGenerate = useUi(({ view }) => view === "generate");
   return (
@@ -37,9 +41,14 @@ export function Shell() {
       <MendMenu />
       <QuestionHost />
       <NoticeHost />
+      <Spoken />
       <TooltipLayer />
     </div>
   );
+}
+
+function tapped(fingers: 2 | 3): void {
+  run(fingers === 2 ? "edit.undo" : "edit.redo");
 }
 
 /** Closing the page would lose edits that aren't kept in the browser, and strokes still written. */

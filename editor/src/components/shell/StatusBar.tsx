@@ -16,7 +16,7 @@ import { useProblemCount } from "@/hooks/useProblems";
 import { t } from "@/i18n";
 import { atLeast, duration } from "@/i18n/format";
 import { isReadingPacks, useCatalogue } from "@/store/catalogue";
-import { logIn, mayRun, socket, useConnection } from "@/store/connection";
+import { isOffline, logIn, mayRun, socket, useConnection } from "@/store/connection";
 import { sumOf, useDownloads } from "@/store/downloads";
 import type { JobView } from "@/store/jobs";
 import { useModels } from "@/store/models";
@@ -45,6 +45,7 @@ export function StatusBar() {
 export function ConnectionState() {
   const state = useConnection((connection) => connection.state);
   const needsLogin = useConnection((connection) => connection.needsLogin);
+  const offline = useConnection(isOffline);
   if (needsLogin) {
     return (
       <Button size="s" variant="ghost" icon={PlugZap} className={styles.lost} onClick={logIn}>
@@ -60,9 +61,9 @@ export function ConnectionState() {
         icon={PlugZap}
         className={styles.lost}
         onClick={() => socket().retryNow()}
-        {...tip(t("shell.lostDetail"))}
+        {...tip(t(offline ? "offline.offlineDetail" : "shell.lostDetail"))}
       >
-        {t("connection.lost")}
+        {t(offline ? "offline.offline" : "connection.lost")}
       </Button>
     );
   }

@@ -41,6 +41,8 @@ export function fetchPart<T>(load: () => Promise<T>): Promise<T> {
  * couldn't be fetched as long as the page is open, and don't ask again.
  */
 async function reach(): Promise<void> {
+  // The service worker keeps all parts.
+  if ("serviceWorker" in navigator && navigator.serviceWorker.controller !== null) return;
   if (useConnection.getState().state === "lost") {
     await fetch(`${rootPath()}/favicon.svg`, { method: "HEAD", cache: "no-store" });
   }

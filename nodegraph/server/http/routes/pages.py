@@ -17,8 +17,8 @@ from fastapi.responses import RedirectResponse
 
 from nodegraph.server.access.authentication import cookie, safe_redirect_target
 from nodegraph.server.access.caller import request_notes
-from nodegraph.server.access.gate import PAGE_POLICY
-from nodegraph.server.access.head import ICONS, LOGIN, LOGOUT, Head
+from nodegraph.server.access.gate import PAGE_POLICY, WORKER_POLICY
+from nodegraph.server.access.head import APP_ICONS, ICONS, LOGIN, LOGOUT, MANIFEST, WORKER, Head
 from nodegraph.server.access.origins import EDITOR, GENERATE
 from nodegraph.server.content.frames import FRAMES, frame_path, policy
 from nodegraph.server.content.pages import EditorFile, known_page, login_page, no_editor_page
@@ -98,6 +98,26 @@ async def get_icon(request: Request, services: TheServices) -> Response:
     if icon is None:
         raise NotFound("the editor is not built, so there is no icon")
     return _answer(request, icon, _REVALIDATED)
+
+
+@router.get(WORKER)
+@router.get(MANIFEST)
+@router.get(APP_ICONS[0])
+@router.get(APP_ICONS[1])
+@router.get(APP_ICONS[2])
+async def get_app_file(request: Request, services: TheServices) -> Response:
+    """Return a file that makes an app of the editor, or that opens it without the server.
+
+    They need no login: browsers fetch the manifest without one, and none holds any data.
+    """
+    name = request.url.path.rpartition("/")[2]
+    file = await services.run_in_thread(services.editor.app_file, name)
+    if file is None:
+        raise NotFound("the editor is not built with this file", given=ascii(name))
+    answer = _answer(request, file, _REVALIDATED)
+    if f"/{name}" == WORKER:
+        answer.headers["Content-Security-Policy"] = WORKER_POLICY
+    return answer
 
 
 @router.get("/assets/{name}")

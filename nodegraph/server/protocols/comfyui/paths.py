@@ -28,7 +28,10 @@ _LARGE = 64 << 10
 _API = "/api"
 _OURS = "/api/v1"
 """Of nodegraph's own API, which stays where it is."""
-_KEPT = OWN - {"api", "assets", "favicon.ico"}
+_KEPT = OWN - {
+    *("api", "assets", "favicon.ico", "sw.js", "manifest.webmanifest"),
+    *("icon-192.png", "icon-512.png", "icon-maskable-512.png"),
+}
 """First parts of the server's own paths where all others are ComfyUI's."""
 SENT_PATH = "nodegraph.sent_path"
 """In a request's scope: the path as it was sent, which tells the slashes within its parts."""

@@ -5,7 +5,7 @@ import {
   NodeResizeControl,
   ResizeControlVariant,
 } from "@xyflow/react";
-import { useCallback } from "react";
+import { useCallback, useRef } from "react";
 import { edit } from "@/components/canvas/edit";
 import { movedAndRouted } from "@/components/canvas/routes/drawnRoutes";
 import { cx } from "@/components/ui";
@@ -31,16 +31,33 @@ interface ResizeProps {
 
 export function CardResize({ id, size, minHeight, hasEdges }: ResizeProps) {
   const height = size?.height;
+  // A press that goes nowhere changes nothing.
+  const isDragged = useRef(false);
+  const start = useCallback(() => {
+    isDragged.current = false;
+  }, []);
+  const drag = useCallback(() => {
+    isDragged.current = true;
+  }, []);
   const widen = useCallback(
-    (_: unknown, box: Box) =>
-      place(id, box, { width: box.width, ...(height !== undefined && { height }) }),
+    (_: unknown, box: Box) => {
+      if (isDragged.current)
+        place(id, box, { width: box.width, ...(height !== undefined && { height }) });
+    },
     [id, height],
   );
   const resize = useCallback(
-    (_: unknown, box: Box) => place(id, box, { width: box.width, height: box.height }),
+    (_: unknown, box: Box) => {
+      if (isDragged.current) place(id, box, { width: box.width, height: box.height });
+    },
     [id],
   );
-  const limits = { minWidth: CARD_MIN_WIDTH, minHeight };
+  const limits = {
+    minWidth: CARD_MIN_WIDTH,
+    minHeight,
+    onResizeStart: start,
+    onResize: drag,
+  };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys for it are commands
     <div className="nodrag" onDoubleClick={(event) => reset(event, id, size)}>

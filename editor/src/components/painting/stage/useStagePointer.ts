@@ -17,6 +17,19 @@ interface Options {
   onHover(point: Point | null): void;
 }
 
+/** A drag by a finger that may still become one of two. */
+interface Awaited {
+  readonly start: Sample;
+  readonly keys: HeldKeys;
+  readonly samples: Sample[];
+  readonly timer: ReturnType<typeof setTimeout>;
+}
+
+/** Milliseconds in which a second finger may follow before the first one draws. */
+const SECOND_FINGER = 90;
+/** Whether a pen has drawn since the page was loaded: fingers move the view from then on. */
+let hasPen = false;
+
 const ERASER_BUTTON = 32;
 const MIDDLE = 1;
 
@@ -24,12 +37,15 @@ export type StagePointer = ReturnType<typeof useStagePointer>;
 
 /**
  * Drags of tools by mouse, pen and finger; two fingers move and zoom the view, the middle button or
- * Space with a drag move it.
+ * Space with a drag move it. Who has a pen draws with it, and moves the view with one finger, too.
  */
 export function useStagePointer({ view, tool, isHeld, begin, onView, onHover }: Options) {
   const fingers = useRef(new Map<number, Point>());
   const gesture = useRef<Gesture | null>(null);
   const isPanning = useRef(false);
+  const awaited = useRef<Awaited | null>(null);
+  /** The pen that draws: a hand that rests beside it does nothing. */
+  const pen = useRef<number | null>(null);
   // Several moves can come before the view is drawn again.
   const latest = useRef(view);
   latest.current = view;
@@ -48,7 +64,14 @@ export function useStagePointer({ view, tool, isHeld, begin, onView, onHover }: 
     const element = event.currentTarget;
     element.setPointerCapture(event.pointerId);
     element.focus({ preventScroll: true });
+    if (event.pointerType === "pen") takePen(event.pointerId);
+    else if (pen.current !== null) return;
     fingers.current.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    const isFinger = event.pointerType === "touch";
+    if (isFinger && hasPen) {
+      isPanning.current = true;
+      return;
+    }
     if (fingers.current.size > 1 || event.button === MIDDLE || tool === "pan" || isHeld()) {
       cancel();
       isPanning.current = true;
@@ -58,14 +81,40 @@ export function useStagePointer({ view, tool, isHeld, begin, onView, onHover }: 
     const erases = event.button === 2 || (event.buttons & ERASER_BUTTON) !== 0;
     if (event.button === 2 && tool !== "brush" && tool !== "eraser") return;
     const start = sampleOf(event.nativeEvent, element.getBoundingClientRect());
-    gesture.current = begin(start, keysOf(event), erases);
+    if (isFinger) awaitSecond(start, keysOf(event));
+    else gesture.current = begin(start, keysOf(event), erases);
+  }
+
+  function takePen(id: number) {
+    hasPen = true;
+    pen.current = id;
+    cancel();
+    fingers.current.clear();
+    isPanning.current = false;
+  }
+
+  /** Draw with a finger once no other one has followed: those two would move the view, or tap. */
+  function awaitSecond(start: Sample, keys: HeldKeys) {
+    const timer = setTimeout(beginAwaited, SECOND_FINGER);
+    awaited.current = { start, keys, samples: [], timer };
+  }
+
+  function beginAwaited() {
+    const { current } = awaited;
+    if (current === null) return;
+    clearTimeout(current.timer);
+    awaited.current = null;
+    gesture.current = begin(current.start, current.keys, false);
+    if (current.samples.length > 0) gesture.current?.move(current.samples, [], current.keys);
   }
 
   function move(event: ReactPointerEvent<HTMLElement>) {
     const frame = event.currentTarget.getBoundingClientRect();
     const sample = sampleOf(event.nativeEvent, frame);
     if (event.pointerType !== "touch") onHover(sample);
+    if (pen.current !== null && event.pointerId !== pen.current) return;
     if (isPanning.current) pan(event, frame);
+    else if (awaited.current !== null) awaited.current.samples.push(sample);
     else if (gesture.current !== null) {
       const native = event.nativeEvent;
       const all = native.getCoalescedEvents?.() ?? [];
@@ -99,8 +148,11 @@ export function useStagePointer({ view, tool, isHeld, begin, onView, onHover }: 
 
   function up(event: ReactPointerEvent<HTMLElement>) {
     fingers.current.delete(event.pointerId);
+    if (pen.current !== null && event.pointerId !== pen.current) return;
+    pen.current = null;
     if (fingers.current.size > 0) return;
     isPanning.current = false;
+    beginAwaited();
     const ended = gesture.current;
     gesture.current = null;
     ended?.end();
@@ -108,6 +160,8 @@ export function useStagePointer({ view, tool, isHeld, begin, onView, onHover }: 
 
   /** Take back the drag that goes on; false if there is none. */
   function cancel(): boolean {
+    clearTimeout(awaited.current?.timer);
+    awaited.current = null;
     const ended = gesture.current;
     gesture.current = null;
     ended?.cancel();
@@ -116,6 +170,8 @@ export function useStagePointer({ view, tool, isHeld, begin, onView, onHover }: 
 
   function cancelled(event: ReactPointerEvent<HTMLElement>) {
     fingers.current.delete(event.pointerId);
+    if (pen.current !== null && event.pointerId !== pen.current) return;
+    pen.current = null;
     cancel();
     if (fingers.current.size === 0) isPanning.current = false;
   }

@@ -1,0 +1,25 @@
+/** The node types of last time, kept in the browser: without them no node could be drawn offline. */
+import { createStore, get, set, type UseStore } from "idb-keyval";
+import type { Tagged } from "@/api/client";
+import { ownName } from "@/api/rootPath";
+import type { CompactNodeTypeList } from "@/api/schema";
+
+const KEY = "types";
+
+let opened: UseStore | null = null;
+
+function store(): UseStore {
+  opened ??= createStore(ownName("nodegraph-types"), "types");
+  return opened;
+}
+
+/** Keep what the server has answered; a browser that keeps nothing forgets it. */
+export async function keepTypes(found: Tagged<CompactNodeTypeList>): Promise<void> {
+  await set(KEY, found, store()).catch(() => undefined);
+}
+
+/** What was kept; null for nothing. */
+export async function keptTypes(): Promise<Tagged<CompactNodeTypeList> | null> {
+  const found = await get<Tagged<CompactNodeTypeList>>(KEY, store()).catch(() => undefined);
+  return found ?? null;
+}
