@@ -1,10 +1,11 @@
-import { useEffect } from "react";
+import { Suspense, useEffect } from "react";
 import { FileHost } from "@/components/files/FileHost";
 import { MendMenu } from "@/components/panels/problems/MendMenu";
 import { ResultMenu } from "@/components/results/ResultMenu";
 import { TooltipLayer } from "@/components/ui";
 import { useLongPress } from "@/hooks/useLongPress";
 import { isDirty, useDocuments } from "@/store/documents";
+import { useLessonOpen } from "@/store/lessonOpen";
 import { useSettings } from "@/store/settings";
 import { strokesDrawn } from "@/store/strokes";
 import { useUi } from "@/store/ui";
@@ -12,6 +13,7 @@ import { DialogHost } from "./DialogHost";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { NoticeHost } from "./NoticeHost";
 import { QuestionHost } from "./QuestionDialog";
+import { LessonHost } from "./registry";
 import styles from "./Shell.module.css";
 import { StatusBar } from "./StatusBar";
 import { TopBar } from "./TopBar";
@@ -33,12 +35,26 @@ export function Shell() {
         <FileHost />
       </ErrorBoundary>
       <DialogHost />
+      <Lesson />
       <ResultMenu />
       <MendMenu />
       <QuestionHost />
       <NoticeHost />
       <TooltipLayer />
     </div>
+  );
+}
+
+/** Fetched with the first lesson, and with a page that was loaded in the middle of one. */
+function Lesson() {
+  const isOpen = useLessonOpen((lesson) => lesson.isOpen);
+  if (!isOpen) return null;
+  return (
+    <ErrorBoundary area="lesson" frame={() => null}>
+      <Suspense fallback={null}>
+        <LessonHost />
+      </Suspense>
+    </ErrorBoundary>
   );
 }
 

@@ -1,0 +1,136 @@
+/** Where on the page a step of a lesson points. */
+import { canvas, centerOn, itemBoxes, screenPoint } from "@/components/canvas/controller";
+import type { Part, Pointer } from "@/model/lessons/lesson";
+import { type Rect, visiblePart } from "@/model/lessons/place";
+
+/** The parts of the page; the first selector that finds something counts. */
+const PARTS: Readonly<Record<Part, string>> = {
+  canvas: "main[data-canvas]",
+  run: '[data-tour="run"]',
+  results: '[data-panel="gallery"], [data-panel="result"], [data-tour="result"]',
+  inspector: '[data-panel="inspector"], [data-tour="inspector"]',
+  help: "header[data-region]",
+};
+
+/** A pointer's place in the window as far as it is seen; null if it isn't. */
+export function seenPlace(at: Pointer): Rect | null {
+  if (at.kind === "part") {
+    const found = document.querySelector(PARTS[at.part]);
+    return found === null ? null : visiblePart(rectOf(found), windowRect());
+  }
+  const handle = canvas();
+  const whole = handle && placeOfNode(at.node, at.input);
+  return whole ? visiblePart(whole, rectOf(handle.element)) : null;
+}
+
+function placeOfNode(node: string, input: string | null): Rect | null {
+  const name = `[data-node="${CSS.escape(node)}"]`;
+  const field = input === null ? "" : `${name} [data-input="${CSS.escape(input)}"]`;
+  const element = canvas()?.element;
+  const found = (field && element?.querySelector(field)) || element?.querySelector(name);
+  // From afar, cards are painted and no elements.
+  return found ? rectOf(found) : paintedPlace(node);
+}
+
+function paintedPlace(node: string): Rect | null {
+  const box = itemBoxes().get(node);
+  if (!box) return null;
+  const start = screenPoint({ x: box.x, y: box.y });
+  const end = screenPoint({ x: box.x + box.width, y: box.y + box.height });
+  return { left: start.x, top: start.y, width: end.x - start.x, height: end.y - start.y };
+}
+
+function rectOf(element: Element): Rect {
+  const { left, top, width, height } = element.getBoundingClientRect();
+  return { left, top, width, height };
+}
+
+function windowRect(): Rect {
+  return { left: 0, top: 0, width: innerWidth, height: innerHeight };
+}
+
+/** The part of the window that no bar takes, where the card may stand. */
+export function cardArea(): Rect {
+  const bars = document.querySelector("header[data-region]")?.getBoundingClientRect();
+  const top = bars?.bottom ?? 0;
+  return { left: 0, top, width: innerWidth, height: innerHeight - top };
+}
+
+/** Pixels of a target that is seen well enough. */
+const ENOUGH = 0.95;
+/** Below this zoom, fields can't be read. */
+const READABLE = 0.84;
+/** Where a target is put on a phone, whose lower half the card takes, in heights of the canvas. */
+const HIGH = 0.28;
+const SMALL = 760;
+
+/** Move the canvas so that a node is seen, unless it is; the selection stays as it is. */
+export function bringIntoView(at: Pointer): void {
+  const handle = canvas();
+  const box = at.kind === "node" ? itemBoxes().get(at.node) : undefined;
+  if (!handle || !box) return;
+  const zoom = Math.max(handle.flow.getZoom(), READABLE);
+  const frame = rectOf(handle.element);
+  const whole = at.kind === "node" ? placeOfNode(at.node, at.input) : null;
+  const seen = whole && visiblePart(whole, frame);
+  const isSmall = innerWidth <= SMALL;
+  const isSeen = seen && seen.height >= whole.height * ENOUGH && seen.width >= whole.width * ENOUGH;
+  if (isSeen && !isSmall) return;
+  const middle = whole ? middleOf(whole) : { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const down = isSmall ? ((0.5 - HIGH) * frame.height) / zoom : 0;
+  centerOn({ x: box.x + box.width / 2, y: middle.y + down }, zoom);
+}
+
+/** The middle of a place of the window, on the canvas. */
+function middleOf(rect: Rect): { readonly x: number; readonly y: number } {
+  const point = { x: rect.left + rect.width / 2, y: rect.top + rect.height / 2 };
+  return canvas()?.flow.screenToFlowPosition(point, { snapToGrid: false }) ?? point;
+}
+
+/** Tell of whatever may move a target: panning, zooming, panels, results that make a card larger. */
+export function followPage(look: () => void): () => void {
+  let frame = 0;
+  const later = () => {
+    if (frame === 0)
+      frame = requestAnimationFrame(() => {
+        frame = 0;
+        look();
+      });
+  };
+  const moves = new MutationObserver(later);
+  const root = document.getElementById("root") ?? document.body;
+  moves.observe(root, { subtree: true, childList: true, attributeFilter: ["style", "data-panel"] });
+  const sizes = new ResizeObserver(later);
+  sizes.observe(root);
+  addEventListener("resize", later);
+  root.addEventListener("scroll", later, true);
+  // What moves by a transition tells nobody.
+  root.addEventListener("transitionend", later);
+  return () => {
+    cancelAnimationFrame(frame);
+    moves.disconnect();
+    sizes.disconnect();
+    removeEventListener("resize", later);
+    root.removeEventListener("scroll", later, true);
+    root.removeEventListener("transitionend", later);
+  };
+}
+
+const DRAWN = "main[data-ready]";
+
+/** Wait until the graph is drawn: before, nothing can be pointed at. */
+export function whenDrawn(): Promise<void> {
+  if (document.querySelector(DRAWN)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const watch = new MutationObserver(() => {
+      if (!document.querySelector(DRAWN)) return;
+      watch.disconnect();
+      resolve();
+    });
+    watch.observe(document.body, {
+      subtree: true,
+      childList: true,
+      attributeFilter: ["data-ready"],
+    });
+  });
+}
