@@ -55,7 +55,7 @@ function open(workflow: Workflow, options: OpenOptions): string {
 
 /** A workflow may bring a lesson of its own. */
 async function offerLesson(document: string): Promise<void> {
-  (await import("@/components/lessons/start")).offerOwnLesson(document);
+  (await import("@/components/lessons/own")).offerOwnLesson(document);
 }
 
 // The server

@@ -20,7 +20,7 @@ import {
   TOUR,
 } from "@/store/lessons";
 import styles from "./LessonCard.module.css";
-import { bringIntoView, cardArea, followPage, seenPlace } from "./targets";
+import { bringIntoView, cardArea, followPage, partToAvoid, rectOf, seenPlace } from "./targets";
 
 interface Props {
   readonly opened: OpenedLesson;
@@ -170,10 +170,11 @@ function usePlaces(step: LessonStep, card: { readonly current: HTMLElement | nul
     const { at } = step;
     let known = "";
     const look = () => {
-      const own = card.current?.getBoundingClientRect();
-      if (!own) return;
+      if (!card.current) return;
+      const own = rectOf(card.current);
       const target = at && seenPlace(at);
-      const corner = placeCard(target && around(target), own, cardArea());
+      const avoided = at && partToAvoid(at);
+      const corner = placeCard(avoided && around(avoided), own, cardArea());
       const now = JSON.stringify([target, corner]);
       if (now === known) return;
       known = now;

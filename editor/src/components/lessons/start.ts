@@ -2,18 +2,16 @@
 import { openTemplate } from "@/components/files/opening";
 import { t } from "@/i18n";
 import { isUnderWay } from "@/model/lessons/progress";
-import { currentWorkflow, documentById, useDocuments } from "@/store/documents";
+import { useDocuments } from "@/store/documents";
 import {
   documentOfLesson,
   fetchLesson,
-  hasOwnLesson,
-  ownLesson,
   progressOf,
   showLesson,
   TOUR,
   useLessons,
 } from "@/store/lessons";
-import { notify, notifyFault } from "@/store/notices";
+import { notifyFault } from "@/store/notices";
 import { useUi } from "@/store/ui";
 import { whenDrawn } from "./targets";
 
@@ -47,28 +45,4 @@ export async function greetWithTour(document: string): Promise<void> {
   // Before, nothing can be pointed at.
   await whenDrawn();
   showLesson({ ...found, name: TOUR, document }, false);
-}
-
-/** Offer the lesson that an opened workflow brings itself. */
-export function offerOwnLesson(document: string): void {
-  const found = documentById(document);
-  if (found === null || !hasOwnLesson(currentWorkflow(found))) return;
-  notify({
-    kind: "info",
-    title: t("lessons.offer"),
-    key: `lesson-${document}`,
-    action: { label: t("lessons.start"), run: () => startOwnLesson(document) },
-  });
-}
-
-function startOwnLesson(document: string): void {
-  try {
-    const found = ownLesson(document);
-    if (found === null) return;
-    useDocuments.getState().activate(document);
-    showLesson(found, false);
-  } catch (fault) {
-    const detail = fault instanceof Error ? fault.message : "";
-    notify({ kind: "error", title: t("lessons.failed"), detail });
-  }
 }

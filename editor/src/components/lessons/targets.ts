@@ -23,6 +23,11 @@ export function seenPlace(at: Pointer): Rect | null {
   return whole ? visiblePart(whole, rectOf(handle.element)) : null;
 }
 
+/** What the card may not cover: of a field, the whole node that it is in. */
+export function partToAvoid(at: Pointer): Rect | null {
+  return seenPlace(at.kind === "node" ? { ...at, input: null } : at);
+}
+
 function placeOfNode(node: string, input: string | null): Rect | null {
   const name = `[data-node="${CSS.escape(node)}"]`;
   const field = input === null ? "" : `${name} [data-input="${CSS.escape(input)}"]`;
@@ -40,7 +45,7 @@ function paintedPlace(node: string): Rect | null {
   return { left: start.x, top: start.y, width: end.x - start.x, height: end.y - start.y };
 }
 
-function rectOf(element: Element): Rect {
+export function rectOf(element: Element): Rect {
   const { left, top, width, height } = element.getBoundingClientRect();
   return { left, top, width, height };
 }
@@ -51,12 +56,13 @@ function windowRect(): Rect {
 
 /** The part of the window that no bar takes, where the card may stand. */
 export function cardArea(): Rect {
-  const bars = document.querySelector("header[data-region]")?.getBoundingClientRect();
-  const top = bars?.bottom ?? 0;
-  return { left: 0, top, width: innerWidth, height: innerHeight - top };
+  const edge = (selector: string) => document.querySelector(selector)?.getBoundingClientRect();
+  const top = edge("header[data-region]")?.bottom ?? 0;
+  const bottom = edge("footer[data-region]")?.top ?? innerHeight;
+  return { left: 0, top, width: innerWidth, height: bottom - top };
 }
 
-/** Pixels of a target that is seen well enough. */
+/** The part of a target that has to be seen, as a share. */
 const ENOUGH = 0.95;
 /** Below this zoom, fields can't be read. */
 const READABLE = 0.84;
