@@ -20,7 +20,15 @@ import {
   TOUR,
 } from "@/store/lessons";
 import styles from "./LessonCard.module.css";
-import { bringIntoView, cardArea, followPage, partToAvoid, rectOf, seenPlace } from "./targets";
+import {
+  bringIntoView,
+  bringWhenDrawn,
+  cardArea,
+  followPage,
+  partToAvoid,
+  rectOf,
+  seenPlace,
+} from "./targets";
 
 interface Props {
   readonly opened: OpenedLesson;
@@ -83,7 +91,7 @@ export function LessonCard({ opened, step, at }: Props) {
             </Button>
           )}
           {isLast && (
-            <Button size="s" variant="ghost" onClick={() => run("help.lessons")}>
+            <Button size="s" variant="ghost" onClick={endWithList}>
               {t("lessons.more")}
             </Button>
           )}
@@ -106,6 +114,12 @@ export function LessonCard({ opened, step, at }: Props) {
   );
 }
 
+/** After the last step: which lessons there are. */
+function endWithList(): void {
+  nextStep();
+  run("help.lessons");
+}
+
 /** What a key does; Enter belongs to the buttons while one of them has the focus. */
 function actOf(key: string, isLast: boolean, isOnCard: boolean): (() => void) | null {
   if (key === "Escape") return leaveLesson;
@@ -114,12 +128,27 @@ function actOf(key: string, isLast: boolean, isOnCard: boolean): (() => void) | 
   return key === "Enter" && isOnCard ? nextStep : null;
 }
 
+const MODAL = "dialog[open]";
+
 /** The card takes the focus when it begins, and keeps it where its own button was pressed. */
 function useFocusAtStart(card: { readonly current: HTMLElement | null }, at: number): void {
   useEffect(() => {
     const { activeElement } = document;
     const isFree = activeElement === null || activeElement === document.body;
-    if (at === 0 || isFree) card.current?.focus({ preventScroll: true });
+    const isStart = at === 0 || document.querySelector(MODAL) !== null;
+    if (!isStart && !isFree) return;
+    let frame = 0;
+    let isClosed = false;
+    // A dialog that began the lesson takes the focus back to its button when it closes.
+    const take = () => {
+      const isOpen = document.querySelector(MODAL) !== null;
+      if (!isOpen && isClosed) return card.current?.focus({ preventScroll: true });
+      isClosed = !isOpen;
+      frame = requestAnimationFrame(take);
+    };
+    if (isStart) take();
+    else card.current?.focus({ preventScroll: true });
+    return () => cancelAnimationFrame(frame);
   }, [card, at]);
 }
 
@@ -185,8 +214,12 @@ function usePlaces(step: LessonStep, card: { readonly current: HTMLElement | nul
       });
     };
     look();
-    if (at) bringIntoView(at);
-    return followPage(look);
+    const stop = at ? bringWhenDrawn(at) : () => undefined;
+    const leave = followPage(look);
+    return () => {
+      stop();
+      leave();
+    };
   }, [step, card]);
   return places;
 }

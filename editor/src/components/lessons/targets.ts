@@ -4,19 +4,19 @@ import type { Part, Pointer } from "@/model/lessons/lesson";
 import { type Rect, visiblePart } from "@/model/lessons/place";
 
 /** The parts of the page; the first selector that finds something counts. */
-const PARTS: Readonly<Record<Part, string>> = {
-  canvas: "main[data-canvas]",
-  run: '[data-tour="run"]',
-  results: '[data-panel="gallery"], [data-panel="result"], [data-tour="result"]',
-  inspector: '[data-panel="inspector"], [data-tour="inspector"]',
-  help: "header[data-region]",
+const PARTS: Readonly<Record<Part, readonly string[]>> = {
+  canvas: ["main[data-canvas]"],
+  run: ['[data-tour="run"]'],
+  results: ['[data-panel="gallery"]', '[data-panel="result"]', '[data-tour="result"]'],
+  inspector: ['[data-panel="inspector"]', '[data-tour="inspector"]'],
+  help: ["header[data-region] nav button:last-of-type", "header[data-region]"],
 };
 
 /** A pointer's place in the window as far as it is seen; null if it isn't. */
 export function seenPlace(at: Pointer): Rect | null {
   if (at.kind === "part") {
-    const found = document.querySelector(PARTS[at.part]);
-    return found === null ? null : visiblePart(rectOf(found), windowRect());
+    const found = PARTS[at.part].flatMap((selector) => document.querySelector(selector) ?? [])[0];
+    return found === undefined ? null : visiblePart(rectOf(found), windowRect());
   }
   const handle = canvas();
   const whole = handle && placeOfNode(at.node, at.input);
@@ -85,6 +85,26 @@ export function bringIntoView(at: Pointer): void {
   const middle = whole ? middleOf(whole) : { x: box.x + box.width / 2, y: box.y + box.height / 2 };
   const down = isSmall ? ((0.5 - HIGH) * frame.height) / zoom : 0;
   centerOn({ x: box.x + box.width / 2, y: middle.y + down }, zoom);
+}
+
+/** Frames that a graph is waited for. */
+const TRIES = 240;
+
+/** As `bringIntoView`, once the graph that was just opened is drawn and has its first view. */
+export function bringWhenDrawn(at: Pointer): () => void {
+  let frame = 0;
+  let tries = TRIES;
+  let steady = 0;
+  const look = () => {
+    const isThere = at.kind === "part" || (canvas() !== null && itemBoxes().has(at.node));
+    // The first view is set a moment after the nodes are there.
+    steady = isThere ? steady + 1 : 0;
+    if (steady > 6) return bringIntoView(at);
+    tries -= 1;
+    if (tries > 0) frame = requestAnimationFrame(look);
+  };
+  look();
+  return () => cancelAnimationFrame(frame);
 }
 
 /** The middle of a place of the window, on the canvas. */

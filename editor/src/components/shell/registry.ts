@@ -98,6 +98,7 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   sendTo: dialog(() => import("@/components/results/SendDialog")),
   getModels: dialog(() => import("@/components/generate/GetModelsDialog")),
   lacking: dialog(() => import("@/components/generate/LackingDialog")),
+  problemHelp: dialog(() => import("@/components/problemhelp/ProblemHelp")),
   about: dialog(() => import("./AboutDialog")),
 };
 
