@@ -38,45 +38,45 @@ OF_EDITOR = {"pack"}
 
 
 def _codes_in(path: Path) -> Iterator[str]:
-    """Codes in one module: of classes, of keywords, and of calls whose parameter is a code."""
+    """Codes in one module: of classes, of variables, of keywords, and of calls that take one."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    positions = {"Problem": 0}
+    positions = {"Problem": 0, "Finding": 5}
     for item in ast.walk(tree):
         if isinstance(item, ast.FunctionDef):
             names = [each.arg for each in item.args.args if each.arg not in ("self", "cls")]
-            if "code" in names:
-                positions[item.name] = names.index("code")
         elif isinstance(item, ast.ClassDef):
-            fields = [
-                each.target.id
-                for each in item.body
-                if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
-            ]
-            if "code" in fields:
-                positions[item.name] = fields.index("code")
-            for each in item.body:
-                targets = each.targets if isinstance(each, ast.Assign) else []
-                if isinstance(each, ast.AnnAssign):
-                    targets = [each.target]
-                if any(isinstance(name, ast.Name) and name.id == "code" for name in targets):
-                    yield from _texts(getattr(each, "value", None))
+            fields = [each.target for each in item.body if isinstance(each, ast.AnnAssign)]
+            names = [field.id for field in fields if isinstance(field, ast.Name)]
+        else:
+            continue
+        if "code" in names:
+            positions[item.name] = names.index("code")
     for item in ast.walk(tree):
-        if isinstance(item, ast.Call):
+        if isinstance(item, (ast.Assign, ast.AnnAssign)):
+            targets = item.targets if isinstance(item, ast.Assign) else [item.target]
+            names = (name for target in targets for name in ast.walk(target))
+            is_plain = not any(isinstance(each, ast.Call) for each in ast.walk(item))
+            if is_plain and any(map(_is_code, names)):
+                yield from _texts(item.value)
+        elif isinstance(item, ast.Call):
             for keyword in item.keywords:
                 if keyword.arg == "code":
                     yield from _texts(keyword.value)
-            function = item.func
-            name = getattr(function, "id", getattr(function, "attr", ""))
+            name = getattr(item.func, "id", getattr(item.func, "attr", ""))
             position = positions.get(name)
             if position is not None and len(item.args) > position:
                 yield from _texts(item.args[position])
 
 
+def _is_code(item: ast.AST) -> bool:
+    return isinstance(item, ast.Name) and item.id == "code"
+
+
 def _texts(value: ast.AST | None) -> Iterator[str]:
     for each in ast.walk(value) if value is not None else ():
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            if CODE.fullmatch(each.value):
-                yield each.value
+        text = each.value if isinstance(each, ast.Constant) else None
+        if isinstance(text, str) and CODE.fullmatch(text):
+            yield text
 
 
 def _codes() -> set[str]:

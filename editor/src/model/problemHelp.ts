@@ -2,7 +2,7 @@
 
 /** The codes that an entry explains, by its topic, which is also its anchor in the documentation. */
 export const TOPICS: Readonly<Record<string, readonly string[]>> = {
-  "missing-input": ["missing-input"],
+  "missing-input": ["missing-input", "values-not-read"],
   "invalid-value": [
     "invalid-value",
     "invalid-input",

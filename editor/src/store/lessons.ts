@@ -25,6 +25,7 @@ export const TOUR = "text_to_image";
 /** Key of a workflow's `ui` that holds a lesson of its own. */
 const OWN = "lesson";
 const PROGRESS = "nodegraph.lessons";
+const DOCUMENTS = "nodegraph.lesson-documents";
 
 /** A lesson beside the document that it is about. */
 export interface OpenedLesson {
@@ -45,14 +46,25 @@ export interface Lessons {
   readonly begun: { readonly finished: ReadonlySet<string> };
   /** Files that were downloaded since. */
   readonly downloads: number;
+  /** Whether somebody has just called for it, so that its card takes the focus. */
+  readonly isCalled: boolean;
+}
+
+/** Of this window: a lesson that was left goes on in its document, also after a reload. */
+function storedDocuments(): Readonly<Record<string, string>> {
+  const stored = readOfWindow(DOCUMENTS);
+  if (typeof stored !== "object" || stored === null) return {};
+  const entries = Object.entries(stored);
+  return Object.fromEntries(entries.filter(([, document]) => typeof document === "string"));
 }
 
 export const useLessons = create<Lessons>()(() => ({
   opened: null,
   progress: readProgress(readStored(PROGRESS)),
-  documents: {},
+  documents: storedDocuments(),
   begun: { finished: new Set() },
   downloads: 0,
+  isCalled: false,
 }));
 
 export function progressOf({ progress }: Lessons, name: string): LessonProgress {
@@ -98,18 +110,20 @@ export function ownLesson(document: string): OpenedLesson | null {
 // Going through one
 
 /** Show a lesson: from its beginning, or where it was left. */
-export function showLesson(opened: OpenedLesson, isAnew: boolean): void {
+export function showLesson(opened: OpenedLesson, isAnew: boolean, isCalled = true): void {
   const { name, document } = opened;
   useLessons.setState((state) => {
     const known = progressOf(state, name);
     const progress = isAnew || !isUnderWay(known) ? BEGUN : known;
     return {
       opened,
+      isCalled,
       progress: { ...state.progress, [name]: progress },
       documents: { ...state.documents, [name]: document },
     };
   });
   writeOfWindow(OPEN_LESSON, { name, document });
+  writeOfWindow(DOCUMENTS, useLessons.getState().documents);
   useLessonOpen.setState({ isOpen: true });
   beginStep();
 }
@@ -123,7 +137,7 @@ export async function reviveLesson(): Promise<void> {
   try {
     const found = name.startsWith("own:") ? ownLesson(document) : await fetchLesson(name);
     if (found === null) return leaveLesson();
-    showLesson({ ...found, name, document }, false);
+    showLesson({ ...found, name, document }, false, false);
   } catch {
     // Whoever was in the middle of it finds it in the list again.
     leaveLesson();

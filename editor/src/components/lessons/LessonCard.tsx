@@ -18,6 +18,7 @@ import {
   type OpenedLesson,
   previousStep,
   TOUR,
+  useLessons,
 } from "@/store/lessons";
 import styles from "./LessonCard.module.css";
 import {
@@ -41,7 +42,7 @@ export function LessonCard({ opened, step, at }: Props) {
   const card = useRef<HTMLElement>(null);
   const { ring, corner, isUnseen } = usePlaces(step, card);
   const id = useId();
-  useFocusAtStart(card, at);
+  useFocusAtStart(card);
   const language = shownLanguage();
   const { length: count } = opened.lesson.steps;
   const isLast = at === count - 1;
@@ -130,12 +131,13 @@ function actOf(key: string, isLast: boolean, isOnCard: boolean): (() => void) | 
 
 const MODAL = "dialog[open]";
 
-/** The card takes the focus when it begins, and keeps it where its own button was pressed. */
-function useFocusAtStart(card: { readonly current: HTMLElement | null }, at: number): void {
+/** The card takes the focus when it is called for, and where its own button was pressed. */
+function useFocusAtStart(card: { readonly current: HTMLElement | null }): void {
   useEffect(() => {
     const { activeElement } = document;
     const isFree = activeElement === null || activeElement === document.body;
-    const isStart = at === 0 || document.querySelector(MODAL) !== null;
+    const isStart = useLessons.getState().isCalled;
+    useLessons.setState({ isCalled: false });
     if (!isStart && !isFree) return;
     let frame = 0;
     let isClosed = false;
@@ -149,7 +151,7 @@ function useFocusAtStart(card: { readonly current: HTMLElement | null }, at: num
     if (isStart) take();
     else card.current?.focus({ preventScroll: true });
     return () => cancelAnimationFrame(frame);
-  }, [card, at]);
+  }, [card]);
 }
 
 /** What the last run computed, and what it had in the cache. */

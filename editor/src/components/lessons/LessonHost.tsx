@@ -36,7 +36,12 @@ export default function LessonHost() {
         text={textIn(step.text, shownLanguage())}
       />
       {isHere && isGraph ? (
-        <LessonCard key={at} opened={opened} step={step} at={at} />
+        <LessonCard
+          key={`${opened.document}/${opened.name}/${at}`}
+          opened={opened}
+          step={step}
+          at={at}
+        />
       ) : (
         <ElsewhereCard opened={opened} onLeave={leaveLesson} />
       )}
