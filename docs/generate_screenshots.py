@@ -276,7 +276,7 @@ def tour(editor: Editor) -> None:
     editor.zoom_to_fit()
 
 
-def lesson(editor: Editor) -> None:
+def guided(editor: Editor) -> None:
     editor.menu("Help", "Lessons")
     editor.page.get_by_role("button", name="Start: Guidance, taken apart").click()
     card = editor.page.locator("section[role=dialog]")
@@ -300,7 +300,7 @@ SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
     "sweep": (sweep, {"color_scheme": "dark"}),
     "canvas": (canvas, {"color_scheme": "light"}),
     "tour": (tour, {"color_scheme": "light"}),
-    "lesson": (lesson, {"color_scheme": "dark"}),
+    "lesson": (guided, {"color_scheme": "dark"}),
     "contrast": (grid, {"contrast": "more"}),
 }
 

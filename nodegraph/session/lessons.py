@@ -32,7 +32,7 @@ _GOALS = ("changed", "is", "below", "above")
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class LessonHeader:
     """What lists say of a lesson.
 
     Attributes:
@@ -71,7 +71,7 @@ def lesson_text(name: str) -> bytes:
     return (files(PACKAGE) / FOLDER / f"{name}.json").read_bytes()
 
 
-def read_lesson(text: bytes, workflow: Workflow) -> Lesson:
+def read_lesson(text: bytes, workflow: Workflow) -> LessonHeader:
     """Check a lesson against the workflow that it is about.
 
     Args:
@@ -91,7 +91,7 @@ def read_lesson(text: bytes, workflow: Workflow) -> Lesson:
         raise InvalidFile(
             "this is no lesson", given="; ".join(faults), expected=f"format {FORMAT} of lessons"
         )
-    return Lesson(
+    return LessonHeader(
         document["title"], document["summary"], len(document["steps"]), document.get("order", 0)
     )
 

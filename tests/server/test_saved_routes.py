@@ -274,8 +274,8 @@ def test_the_gallery_has_lessons_with_their_titles(server: Hosted) -> None:
     lesson = server.client.get("/templates/text_to_image/lesson").json()
     assert lesson["title"] == by_name["text_to_image"]["title"]
     assert len(lesson["steps"]) == by_name["text_to_image"]["steps"]
-    for place in ("hires_fix", "nothing"):
-        assert server.client.get(f"/templates/{place}/lesson").status_code == 404
+    for name in ("hires_fix", "nothing"):
+        assert server.client.get(f"/templates/{name}/lesson").status_code == 404
 
 
 def test_a_file_that_a_workflow_of_the_gallery_needs_can_be_had(server: Hosted) -> None:

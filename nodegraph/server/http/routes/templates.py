@@ -40,7 +40,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}}
 }
 
-_LESSON: dict[int | str, dict[str, Any]] = {
+_LESSON_FILE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The lesson's file.", "content": {JSON: {"schema": {"type": "object"}}}}
 }
 
@@ -92,7 +92,7 @@ async def get_template_picture(
     "/{name}/lesson",
     summary="Get the lesson about a workflow of the gallery",
     response_class=Response,
-    responses={**_LESSON, **responses(401, 403, 404)},
+    responses={**_LESSON_FILE, **responses(401, 403, 404)},
 )
 async def get_template_lesson(services: TheServices, caller: MayRead, name: Name) -> Response:
     """Return the lesson's file: its steps, with texts by language."""
@@ -166,15 +166,15 @@ def _template(name: str, workflow: Workflow) -> shapes.Template:
         types=tuple(sorted(_types(workflow))),
         href=href,
         picture=None if template_picture(name) is None else f"{href}/picture",
-        lesson=_lesson(name, workflow),
+        lesson=_lesson_header(name, workflow),
     )
 
 
-def _lesson(name: str, workflow: Workflow) -> shapes.TemplateLesson | None:
+def _lesson_header(name: str, workflow: Workflow) -> shapes.TemplateLesson | None:
     if name not in lesson_names():
         return None
-    lesson = read_lesson(lesson_text(name), workflow)
-    return shapes.TemplateLesson(lesson.title, lesson.summary, lesson.steps, lesson.order)
+    header = read_lesson(lesson_text(name), workflow)
+    return shapes.TemplateLesson(header.title, header.summary, header.steps, header.order)
 
 
 def _types(workflow: Workflow) -> set[str]:
