@@ -270,6 +270,23 @@ def canvas(editor: Editor) -> None:
     expect(page.get_by_role("region", name="Candidates")).to_be_visible()
 
 
+def tour(editor: Editor) -> None:
+    editor.menu("Help", "Show tour")
+    expect(editor.dialog("Write a prompt")).to_be_visible()
+    editor.zoom_to_fit()
+
+
+def guided(editor: Editor) -> None:
+    editor.menu("Help", "Lessons")
+    editor.page.get_by_role("button", name="Start: Guidance, taken apart").click()
+    card = editor.page.locator("section[role=dialog]")
+    card.get_by_role("button", name="Next").click()
+    expect(card).to_contain_text("Run it")
+    editor.run()
+    expect(card).to_contain_text("Four rows")
+    expect_picture(editor.results("save"))
+
+
 SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
     "editor": (editor_with_results, {"color_scheme": "dark"}),
     "running": (running, {"color_scheme": "light"}),
@@ -282,6 +299,8 @@ SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
     "templates": (templates, {"color_scheme": "dark"}),
     "sweep": (sweep, {"color_scheme": "dark"}),
     "canvas": (canvas, {"color_scheme": "light"}),
+    "tour": (tour, {"color_scheme": "light"}),
+    "lesson": (guided, {"color_scheme": "dark"}),
     "contrast": (grid, {"contrast": "more"}),
 }
 

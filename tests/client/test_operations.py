@@ -85,6 +85,7 @@ CALLS = {
     "list_templates": asked("templates.list"),
     "get_template": asked("templates.get", "text_to_image"),
     "get_template_picture": asked("templates.picture", "text_to_image"),
+    "get_template_lesson": asked("templates.lesson", "text_to_image"),
     "get_template_file": asked("templates.file", "image_to_image", "apple.png"),
     "list_apps": asked("apps.list"),
     "get_app": asked("apps.get", "sum"),

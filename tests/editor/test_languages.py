@@ -98,8 +98,8 @@ class Translated:
 
     def tour(self) -> None:
         dialog = self.page.get_by_role("dialog")
-        following = self.button("files.tourNext", dialog)
-        end = self.button("files.tourEnd", dialog)
+        following = self.button("lessons.next", dialog)
+        end = self.button("lessons.end", dialog)
         while True:
             expect(following.or_(end)).to_be_visible()
             self.look("tour")
@@ -169,7 +169,7 @@ def test_the_browser_s_language_is_shown_whole(new_browser: NewBrowser, server: 
     editor.page.goto("/")
     expect(editor.page.locator("html")).to_have_attribute("lang", "de")
     shown = Translated(editor, "de")
-    expect(shown.button("files.tourNext", editor.page.get_by_role("dialog"))).to_be_visible()
+    expect(shown.button("lessons.next", editor.page.get_by_role("dialog"))).to_be_visible()
     shown.tour()
     shown.everything()
 

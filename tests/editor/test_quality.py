@@ -111,7 +111,7 @@ def test_the_first_download_is_small(server: Server, new_browser: NewBrowser) ->
     other = new_browser(server, reused=False, locale="ja-JP")
     other.page.on("response", note)
     other.page.goto("/")
-    expect(other.page.get_by_role("dialog", name="nodegraph")).to_be_visible()
+    expect(other.page.get_by_role("dialog", name="プロンプトを書く")).to_be_visible()
     other.drawn()
     # Not as they come: what comes as the page ends has nothing more to be read.
     fetched = {
@@ -134,7 +134,7 @@ def test_each_list_is_asked_for_once_and_little_is_sent(
     other.page.on("response", lambda response: responses.append(response))
     other.page.on("request", lambda request: paths.append(urlsplit(request.url).path))
     other.page.goto("/")
-    expect(other.page.get_by_role("dialog", name="nodegraph")).to_be_visible()
+    expect(other.page.get_by_role("dialog", name="プロンプトを書く")).to_be_visible()
     other.drawn()
     lists = {f"/api/v1/{name}" for name in ("node-types/compact", "models", "templates")}
     asked = Counter(path for path in paths if path in lists)

@@ -52,7 +52,7 @@ def expect_chosen(editor: Editor) -> None:
     place = written(editor)["ui"]["positions"]["save"]
     assert [value % 20 for value in place] == [0, 0]
     editor.page.keyboard.press("F9")
-    expect(editor.dialog("Welcome to nodegraph")).to_be_focused()
+    expect(editor.dialog("Write a prompt")).to_be_focused()
     editor.page.keyboard.press("Escape")
 
 

@@ -266,6 +266,18 @@ def test_the_gallery_has_pictures_and_says_which_nodes_it_uses(server: Hosted) -
     assert {"KSampler", "SaveImage"} <= set(items[0]["types"] + items[-1]["types"])
 
 
+def test_the_gallery_has_lessons_with_their_titles(server: Hosted) -> None:
+    items = server.client.get("/templates").json()["items"]
+    by_name: dict[str, Any] = {item["name"]: item["lesson"] for item in items}
+    assert by_name["text_to_image"]["title"]["en"] == "Your first picture"
+    assert by_name["hires_fix"] is None
+    lesson = server.client.get("/templates/text_to_image/lesson").json()
+    assert lesson["title"] == by_name["text_to_image"]["title"]
+    assert len(lesson["steps"]) == by_name["text_to_image"]["steps"]
+    for name in ("hires_fix", "nothing"):
+        assert server.client.get(f"/templates/{name}/lesson").status_code == 404
+
+
 def test_a_file_that_a_workflow_of_the_gallery_needs_can_be_had(server: Hosted) -> None:
     answer = server.client.get("/templates/image_to_image/files/apple.png")
     assert answer.headers["content-type"] == "image/png"

@@ -1929,8 +1929,22 @@ export interface TemplateItem {
   types: string[];
   /** Path of an example image on the server; None if there is none. */
   picture: string | null;
+  /** Title and length of the lesson about it; None if there is none. */
+  lesson: TemplateLesson | null;
   /** Path of the workflow on the server. */
   href: string;
+}
+
+/** What a list says of the lesson about a template. */
+export interface TemplateLesson {
+  /** Its title by language, such as `en`. */
+  title: Record<string, string>;
+  /** A sentence by language. */
+  summary: Record<string, string>;
+  /** Number of steps. */
+  steps: number;
+  /** Place in lists, from 0. */
+  order: number;
 }
 
 /** Workflows that ship with nodegraph. */

@@ -6,6 +6,7 @@ import {
   FileJson,
   FilePlus,
   FolderOpen,
+  GraduationCap,
   HardDriveDownload,
   Image,
   LayoutTemplate,
@@ -137,9 +138,18 @@ export const commands: readonly Command[] = [
   },
   {
     id: "help.tour",
-    label: "files.tour",
+    label: "lessons.tour",
     group: "help",
     icon: Compass,
-    run: () => openDialog("tour"),
+    run: async () => {
+      await (await import("@/components/lessons/start")).startTour();
+    },
+  },
+  {
+    id: "help.lessons",
+    label: "lessons.command",
+    group: "help",
+    icon: GraduationCap,
+    run: () => openDialog("open", { tab: "lessons" }),
   },
 ];

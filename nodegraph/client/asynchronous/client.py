@@ -163,6 +163,15 @@ class AsyncTemplates(AsyncClientPart):
         request = Request("GET", _TEMPLATES + url_path(name, "picture"))
         return picture(await self._channel.send(request))
 
+    async def lesson(self, name: str) -> Mapping[str, Any]:
+        """Return the content of the lesson about a template: its steps, with texts by language.
+
+        Raises:
+            NotFound: There is no lesson.
+        """
+        request = Request("GET", _TEMPLATES + url_path(name, "lesson"))
+        return mapping(await self._channel.send(request))
+
     async def file(self, name: str, file: str) -> bytes:
         """Return the bytes of a file that a template needs, such as an image to upload.
 

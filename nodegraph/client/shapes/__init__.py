@@ -75,6 +75,7 @@ from nodegraph.client.shapes.workflows import (
     SavedItem,
     SavedVersion,
     Template,
+    TemplateLesson,
     Translated,
     UntranslatedNode,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "System",
     "TagCount",
     "Template",
+    "TemplateLesson",
     "Translated",
     "UntranslatedNode",
     "Upload",

@@ -185,6 +185,25 @@ class SavedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateLesson:
+    """What a list says of the lesson about a template.
+
+    Attributes:
+        title: Its title by language, such as `en`.
+        summary: A sentence by language.
+        steps: Number of steps.
+        order: Place in lists, from 0.
+    """
+
+    __pydantic_config__ = described("TemplateLesson", is_open=False)
+
+    title: Annotated[Mapping[str, str], example({"en": "Forward diffusion"})]
+    summary: Annotated[Mapping[str, str], example({"en": "How noise is added to an image."})]
+    steps: Annotated[int, example(6)]
+    order: Annotated[int, example(1)] = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """A workflow that ships with the server, as a starting point.
 
@@ -193,6 +212,7 @@ class Template:
         needs: Files that it reads and that must be uploaded; see `Templates.file`.
         types: Node types that it uses.
         picture: Path of an example image on the server; None if there is none.
+        lesson: Title and length of the lesson about it; None if there is none.
         href: Path of the workflow on the server.
     """
 
@@ -205,6 +225,7 @@ class Template:
     needs: Annotated[tuple[str, ...], example(["apple.png"])]
     types: Annotated[tuple[str, ...], example(["LoadModel", "KSampler"])] = ()
     picture: Annotated[str | None, example("/api/v1/templates/text_to_image/picture")] = None
+    lesson: TemplateLesson | None = None
     href: Annotated[str, example("/api/v1/templates/text_to_image")] = ""
 
 

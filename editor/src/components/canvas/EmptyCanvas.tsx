@@ -1,5 +1,5 @@
 /** What to do with an empty graph. */
-import { LayoutTemplate, Plus } from "lucide-react";
+import { GraduationCap, LayoutTemplate, Plus } from "lucide-react";
 import { run } from "@/commands/registry";
 import { Button, Kbd } from "@/components/ui";
 import { t } from "@/i18n";
@@ -21,6 +21,9 @@ export function EmptyCanvas() {
         </Button>
         <Button variant="secondary" icon={LayoutTemplate} onClick={() => run("file.templates")}>
           {t("canvas.empty.templates")}
+        </Button>
+        <Button variant="secondary" icon={GraduationCap} onClick={() => run("help.lessons")}>
+          {t("lessons.tab")}
         </Button>
       </div>
     </div>

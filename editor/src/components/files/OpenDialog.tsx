@@ -1,5 +1,6 @@
 import { FileJson } from "lucide-react";
 import { useState } from "react";
+import { LessonList } from "@/components/lessons/LessonList";
 import { DraftList } from "@/components/together/DraftList";
 import { Button, Dialog, SearchField, Tabs } from "@/components/ui";
 import { t } from "@/i18n";
@@ -10,12 +11,13 @@ import { TemplateGrid } from "./TemplateGrid";
 
 interface Props {
   readonly onClose: () => void;
-  readonly tab?: "saved" | "templates";
+  readonly tab?: "saved" | "templates" | "lessons";
 }
 
 const SAVED = { List: SavedList, search: "files.searchSaved" };
 const LISTS: Readonly<Record<string, typeof SAVED>> = {
   templates: { List: TemplateGrid, search: "files.searchTemplates" },
+  lessons: { List: LessonList, search: "lessons.search" },
   drafts: { List: DraftList, search: "together.searchDrafts" },
 };
 
@@ -43,6 +45,7 @@ export default function OpenDialog({ onClose, tab = "saved" }: Props) {
           { id: "saved", label: t("files.savedTab") },
           { id: "drafts", label: t("together.unsavedTab") },
           { id: "templates", label: t("files.templatesTab") },
+          { id: "lessons", label: t("lessons.tab") },
         ]}
         active={active}
         onChange={setActive}

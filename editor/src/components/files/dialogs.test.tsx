@@ -7,7 +7,6 @@ import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents
 import OpenDialog from "./OpenDialog";
 import SaveAsDialog from "./SaveAsDialog";
 import ShareDialog from "./ShareDialog";
-import Tour from "./Tour";
 
 const SAVED = { items: [item("pear", 10), item("apple", 20)], next: null };
 
@@ -86,25 +85,4 @@ test("the link of a workflow is there to be copied", () => {
   useDocuments.getState().open(emptyWorkflow("Apple"));
   render(<ShareDialog onClose={vi.fn()} />);
   expect(screen.getByLabelText(/Link/)).toHaveProperty("value", expect.stringContaining("#w="));
-});
-
-test("the tour goes on, back, and ends with Escape", async () => {
-  vi.stubGlobal(
-    "ResizeObserver",
-    class {
-      observe() {}
-      disconnect() {}
-    },
-  );
-  const box = { left: 0, top: 0, width: 10, height: 10 } as DOMRect;
-  vi.spyOn(HTMLElement.prototype, "getBoundingClientRect").mockReturnValue(box);
-  const close = vi.fn();
-  render(<main data-region="" />);
-  render(<Tour onClose={close} />);
-  expect(screen.getByRole("dialog", { name: "Welcome to nodegraph" })).toHaveFocus();
-  await userEvent.click(screen.getByRole("button", { name: "Next" }));
-  expect(screen.getByRole("dialog", { name: "Add a node" })).toHaveFocus();
-  await userEvent.click(screen.getByRole("button", { name: "Back" }));
-  await userEvent.keyboard("{Escape}");
-  expect(close).toHaveBeenCalled();
 });

@@ -6,7 +6,6 @@ import { matches } from "./matches";
 import { missingModels, missingPacks } from "./missing";
 import { nameFault, suggestedName } from "./savedNames";
 import { sinceText } from "./times";
-import { placeCard } from "./tourSteps";
 
 describe("names", () => {
   test.each([
@@ -83,22 +82,5 @@ describe("what is missing", () => {
     expect(missingModels(workflow, ["big"])).toEqual([
       { model: "big", places: [{ scope: null, node: "c" }] },
     ]);
-  });
-});
-
-describe("a card of the tour", () => {
-  const card = { width: 300, height: 150 };
-  const view = { width: 1000, height: 700 };
-
-  test("stands below its part, else above, and never leaves the window", () => {
-    const above = placeCard({ left: 900, top: 0, width: 90, height: 40 }, card, view, false);
-    expect(above).toEqual({ left: 688, top: 54 });
-    const low = placeCard({ left: 100, top: 600, width: 90, height: 90 }, card, view, false);
-    expect(low).toEqual({ left: 100, top: 436 });
-  });
-
-  test("stands beside a part of the whole height", () => {
-    const rail = placeCard({ left: 0, top: 0, width: 44, height: 700 }, card, view, false);
-    expect(rail.left).toBe(58);
   });
 });

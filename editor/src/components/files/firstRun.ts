@@ -1,8 +1,6 @@
-/** The first time that somebody opens the editor: a graph that runs at one click, and a short tour. */
+/** The first time that somebody opens the editor: a graph that runs at one click, and the tour. */
 import { ownName } from "@/api/rootPath";
-import { useUi } from "@/store/ui";
 import { isFresh, openLink, openTemplate } from "./opening";
-import { whenDrawn } from "./tourSteps";
 
 const STARTER = "text_to_image";
 const SEEN = "nodegraph.seen";
@@ -21,10 +19,11 @@ async function greet(): Promise<void> {
     return;
   }
   if (wasHere() || !isFresh()) return;
-  if ((await openTemplate(STARTER)) === null) return;
+  const document = await openTemplate(STARTER);
+  if (document === null) return;
   remember();
-  await whenDrawn();
-  useUi.getState().openDialog("tour");
+  const { greetWithTour } = await import("@/components/lessons/start");
+  await greetWithTour(document);
 }
 
 /** Open a link's workflow; its address goes, so that loading the page again doesn't open it again. */

@@ -48,7 +48,14 @@ function tellFault(fault: unknown, title: string): void {
 
 function open(workflow: Workflow, options: OpenOptions): string {
   useUi.getState().setView("graph");
-  return useDocuments.getState().open(workflow, options);
+  const document = useDocuments.getState().open(workflow, options);
+  if (workflow.ui.has("lesson")) void offerLesson(document);
+  return document;
+}
+
+/** A workflow may bring a lesson of its own. */
+async function offerLesson(document: string): Promise<void> {
+  (await import("@/components/lessons/own")).offerOwnLesson(document);
 }
 
 // The server

@@ -6,6 +6,7 @@ import { copyText } from "@/components/shell/copyText";
 import { Button, Dialog, Spinner } from "@/components/ui";
 import { t } from "@/i18n";
 import { sentences } from "@/i18n/format";
+import { useUi } from "@/store/ui";
 import styles from "./FailureDialog.module.css";
 import { MendButtons } from "./problems/MendButtons";
 
@@ -40,6 +41,15 @@ export default function FailureDialog({ job, finding, onClose }: Props) {
         isKnown && (
           <>
             {finding && <MendButtons finding={finding} onMend={onClose} />}
+            {finding && (
+              <Button
+                onClick={() =>
+                  useUi.getState().openDialog("problemHelp", { finding, isOfRun: true })
+                }
+              >
+                {t("problemhelp.learnMore")}
+              </Button>
+            )}
             <Button onClick={async () => setCopied(await copyText(textOf(failure)))}>
               {t(isCopied ? "shell.fault.copied" : "panels.failure.copy")}
             </Button>

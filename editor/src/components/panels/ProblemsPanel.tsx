@@ -1,9 +1,16 @@
 /** What is wrong with the workflow and its last run, each with its place and its mend. */
-import { CircleAlert, CircleCheck, FileText, PackageX, TriangleAlert } from "lucide-react";
+import {
+  CircleAlert,
+  CircleCheck,
+  CircleHelp,
+  FileText,
+  PackageX,
+  TriangleAlert,
+} from "lucide-react";
 import { useId, useMemo, useState } from "react";
 import type { Finding } from "@/api/schema";
 import { InstallPack } from "@/components/files/InstallPack";
-import { Button, EmptyState } from "@/components/ui";
+import { Button, EmptyState, IconButton } from "@/components/ui";
 import { useProblems } from "@/hooks/useProblems";
 import { t } from "@/i18n";
 import { inWords } from "@/i18n/format";
@@ -121,6 +128,17 @@ function ProblemRow({ problem, active, types }: RowProps) {
             {t("panels.failure.details")}
           </Button>
         )}
+        <IconButton
+          icon={CircleHelp}
+          size="s"
+          label={t("problemhelp.learnMore")}
+          tabIndex={active ? 0 : -1}
+          onClick={(event) => {
+            event.stopPropagation();
+            const isOfRun = origin === "run";
+            useUi.getState().openDialog("problemHelp", { finding, isOfRun });
+          }}
+        />
         <InstallPack {...lacking} tabIndex={active ? 0 : -1} />
         <MendButtons finding={finding} tabIndex={active ? 0 : -1} />
       </div>

@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { Suspense, useEffect } from "react";
 import { run } from "@/commands";
 import { FileHost } from "@/components/files/FileHost";
 import { MendMenu } from "@/components/panels/problems/MendMenu";
@@ -7,6 +7,7 @@ import { TooltipLayer } from "@/components/ui";
 import { useFingerTaps } from "@/hooks/useFingerTaps";
 import { useLongPress } from "@/hooks/useLongPress";
 import { isDirty, useDocuments } from "@/store/documents";
+import { useLessonOpen } from "@/store/lessonOpen";
 import { useSettings } from "@/store/settings";
 import { strokesDrawn } from "@/store/strokes";
 import { useUi } from "@/store/ui";
@@ -14,6 +15,7 @@ import { DialogHost } from "./DialogHost";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { NoticeHost } from "./NoticeHost";
 import { QuestionHost } from "./QuestionDialog";
+import { LessonHost } from "./registry";
 import styles from "./Shell.module.css";
 import { Spoken } from "./Spoken";
 import { StatusBar } from "./StatusBar";
@@ -37,6 +39,7 @@ export function Shell() {
         <FileHost />
       </ErrorBoundary>
       <DialogHost />
+      <Lesson />
       <ResultMenu />
       <MendMenu />
       <QuestionHost />
@@ -49,6 +52,19 @@ export function Shell() {
 
 function tapped(fingers: 2 | 3): void {
   run(fingers === 2 ? "edit.undo" : "edit.redo");
+}
+
+/** Fetched with the first lesson, and with a page that was loaded in the middle of one. */
+function Lesson() {
+  const isOpen = useLessonOpen((lesson) => lesson.isOpen);
+  if (!isOpen) return null;
+  return (
+    <ErrorBoundary area="lesson" frame={() => null}>
+      <Suspense fallback={null}>
+        <LessonHost />
+      </Suspense>
+    </ErrorBoundary>
+  );
 }
 
 /** Closing the page would lose edits that aren't kept in the browser, and strokes still written. */

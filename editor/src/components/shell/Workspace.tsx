@@ -110,6 +110,7 @@ function ResultButton() {
   if (isOpen) return null;
   return (
     <IconButton
+      data-tour="result"
       icon={Image}
       label={t("shell.showResult")}
       className={styles.panelButton}

@@ -77,7 +77,15 @@ export const WAYS_TO_RUN = [
   "cancel-document",
   "retry-run",
 ];
-const HELP = ["help.tour", "panels.help", "help.shortcuts", "-", "help.settings"];
+const HELP = [
+  "help.tour",
+  "help.lessons",
+  "-",
+  "panels.help",
+  "help.shortcuts",
+  "-",
+  "help.settings",
+];
 
 export const MENUS: readonly TopMenu[] = [
   {

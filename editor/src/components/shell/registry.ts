@@ -83,7 +83,6 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   missing: dialog(() => import("@/components/files/MissingDialog")),
   packs: dialog(() => import("@/components/files/PacksDialog")),
   translated: dialog(() => import("@/components/files/TranslatedDialog")),
-  tour: dialog(() => import("@/components/files/Tour")),
   mask: dialog(() => import("@/components/painting/mask/MaskDialog")),
   viewer: dialog(() => import("@/components/panels/Viewer")),
   failure: dialog(() => import("@/components/panels/FailureDialog")),
@@ -99,12 +98,14 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   sendTo: dialog(() => import("@/components/results/SendDialog")),
   getModels: dialog(() => import("@/components/generate/GetModelsDialog")),
   lacking: dialog(() => import("@/components/generate/LackingDialog")),
+  problemHelp: dialog(() => import("@/components/problemhelp/ProblemHelp")),
   about: dialog(() => import("./AboutDialog")),
 };
 
 export const Canvas = lazyPart(() => import("@/components/canvas/Canvas"));
 export const GeneratePage = lazyPart(() => import("@/components/generate/GeneratePage"));
 export const PaintingView = lazyPart(() => import("@/components/painting/PaintingView"));
+export const LessonHost = lazyPart(() => import("@/components/lessons/LessonHost"));
 export const AppMode = lazyPart(() => import("@/components/appmode/AppMode"));
 const loadSearch = () => import("@/components/panels/AddNodeSearch");
 export const AddNodeSearch = lazyPart(loadSearch);

@@ -24,6 +24,7 @@ from nodegraph.server.http.responses import etag, is_not_modified
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON, Name
 from nodegraph.server.root_path import public_path, root_path, using_root_path
 from nodegraph.session.examples import template, template_picture, templates
+from nodegraph.session.lessons import lesson_names, lesson_text, read_lesson
 
 router = APIRouter(prefix="/templates", tags=["workflows"])
 
@@ -37,6 +38,10 @@ _NEEDED: dict[int | str, dict[str, Any]] = {
 }
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}}
+}
+
+_LESSON_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The lesson's file.", "content": {JSON: {"schema": {"type": "object"}}}}
 }
 
 
@@ -81,6 +86,21 @@ async def get_template_picture(
     if data is None:
         raise NotFound("there is no image of this workflow", given=item.name)
     return _file_answer(request, data, f"{item.name}.webp")
+
+
+@router.get(
+    "/{name}/lesson",
+    summary="Get the lesson about a workflow of the gallery",
+    response_class=Response,
+    responses={**_LESSON_FILE, **responses(401, 403, 404)},
+)
+async def get_template_lesson(services: TheServices, caller: MayRead, name: Name) -> Response:
+    """Return the lesson's file: its steps, with texts by language."""
+    item = _named(name, await services.run_in_thread(_templates, root_path()))
+    if item.lesson is None:
+        raise NotFound("there is no lesson about this workflow", given=item.name)
+    text = await services.run_in_thread(lesson_text, item.name)
+    return Response(text, media_type=JSON, headers={"Cache-Control": "private, no-cache"})
 
 
 @router.get(
@@ -146,7 +166,15 @@ def _template(name: str, workflow: Workflow) -> shapes.Template:
         types=tuple(sorted(_types(workflow))),
         href=href,
         picture=None if template_picture(name) is None else f"{href}/picture",
+        lesson=_lesson_header(name, workflow),
     )
+
+
+def _lesson_header(name: str, workflow: Workflow) -> shapes.TemplateLesson | None:
+    if name not in lesson_names():
+        return None
+    header = read_lesson(lesson_text(name), workflow)
+    return shapes.TemplateLesson(header.title, header.summary, header.steps, header.order)
 
 
 def _types(workflow: Workflow) -> set[str]:
