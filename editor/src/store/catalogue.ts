@@ -1,6 +1,6 @@
 /** What the server has to work with: node types, models, templates. */
 import { create } from "zustand";
-import { listModels, listNodeHelp, listNodeTypes, listTemplates } from "@/api/client";
+import { api, ask } from "@/api/client";
 import { OfflineFault } from "@/api/http";
 import type { ModelEntry, TemplateItem } from "@/api/schema";
 import { type CompactSpec, completeSpec, type NodeHelps, withHelp } from "@/model/compactTypes";
@@ -64,13 +64,14 @@ function loaderOf<T>(ask: () => Promise<T>, take: (found: T) => void): Loader {
   return { load, need: () => pending ?? load() };
 }
 
-const modelLoader = loaderOf(listModels, ({ items, folders }) =>
-  useCatalogue.setState({ models: items, modelFolders: folders }),
+const modelLoader = loaderOf(
+  () => api.GET("/models"),
+  ({ items, folders }) => useCatalogue.setState({ models: items, modelFolders: folders }),
 );
 const templateLoader = loaderOf(
   () => {
     areTemplatesOld = false;
-    return listTemplates();
+    return api.GET("/templates");
   },
   ({ items }) => useCatalogue.setState({ templates: items }),
 );
@@ -112,9 +113,13 @@ export function isReadingPacks({ types, state }: Catalogue): boolean {
 async function loadTypes(): Promise<void> {
   const { types } = useCatalogue.getState();
   try {
-    const found = await listNodeTypes(types?.digest || null);
-    if (found !== null) {
-      const { value, etag } = found;
+    // The server says 304 where they are still those of the tag.
+    const header = { "if-none-match": types?.digest || null };
+    const { data: value, response } = await ask("get", "/node-types/compact", {
+      params: { header },
+    });
+    if (response.status !== 304) {
+      const etag = response.headers.get("etag");
       const items = (value.items as unknown as CompactSpec[]).map(completeSpec);
       useCatalogue.setState({
         types: withHelp(nodeTypesOf({ ...value, items }, etag ?? ""), helps),
@@ -136,7 +141,7 @@ async function loadTypes(): Promise<void> {
 async function loadHelp(): Promise<void> {
   const { types } = useCatalogue.getState();
   try {
-    helps = (await listNodeHelp()).items;
+    helps = (await api.GET("/node-types/help")).items;
   } catch {
     // Nodes are shown without them; the next change or connection brings another try.
     return;

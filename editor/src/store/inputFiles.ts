@@ -1,6 +1,6 @@
 /** The files of the server's inputs folder, by the path that an input is given for one. */
 import { create } from "zustand";
-import { listInputs } from "@/api/client";
+import { api } from "@/api/client";
 import type { InputFileEntry } from "@/api/schema";
 
 interface InputFiles {
@@ -16,7 +16,8 @@ let looked = Number.NEGATIVE_INFINITY;
 
 /** What there is now, the newest first. */
 export function loadInputFiles(): Promise<readonly InputFileEntry[]> {
-  loading ??= listInputs()
+  loading ??= api
+    .GET("/inputs")
     .then(({ items }) => {
       useInputFiles.setState({ files: new Map(items.map((item) => [item.path, item])) });
       return items;

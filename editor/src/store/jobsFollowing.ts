@@ -2,9 +2,9 @@
  * Keeps the jobs up to date: what there is at the start, and what happens from then on, through
  * lost connections and servers that were started again.
  */
-import * as client from "@/api/client";
+import { api, getJob, isMissing, type QueryOf } from "@/api/client";
 import type { JobEvent } from "@/api/events";
-import type { JobEntry } from "@/api/schema";
+import type { EventList, JobEntry } from "@/api/schema";
 import type { EventSocket } from "@/api/socket";
 import type { Workflow } from "@/model/workflow";
 import { storedExpectations, storeExpectations } from "./expectations";
@@ -21,10 +21,18 @@ import {
 import { type Expected, NodeRuns, type Pictures } from "./nodeRuns";
 
 /** The requests that it makes. */
-export type JobsApi = Pick<
-  typeof client,
-  "listJobs" | "getJob" | "listJobEvents" | "getQueue" | "listArtifacts"
->;
+const SERVER = {
+  getJob,
+  listJobs: (query: QueryOf<"get", "/jobs">) => api.GET("/jobs", { params: { query } }),
+  listJobEvents: (id: string, query: QueryOf<"get", "/jobs/{id}/events">) =>
+    // Without an answer only if asked for a stream.
+    api.GET("/jobs/{id}/events", { params: { path: { id }, query } }) as Promise<EventList>,
+  getQueue: (limit: number) => api.GET("/queue", { params: { query: { limit } } }),
+  listArtifacts: (query: QueryOf<"get", "/artifacts">) =>
+    api.GET("/artifacts", { params: { query } }),
+};
+
+export type JobsApi = typeof SERVER;
 
 export interface FollowingOptions {
   readonly socket: Pick<EventSocket, "follow" | "on">;
@@ -94,7 +102,7 @@ export class JobsFollowing {
   private answered = 0;
 
   constructor(private readonly options: FollowingOptions) {
-    this.api = options.api ?? client;
+    this.api = options.api ?? SERVER;
     this.pictures = options.pictures ?? browserPictures;
     this.pace = options.pace ?? 60;
   }
@@ -418,7 +426,7 @@ export class JobsFollowing {
       (job) => isEnded(job) && job.outputs.length > 0,
     );
     if (known.length === 0) return;
-    const { items, next } = await this.api.listArtifacts({ distinct: true, limit: FILES });
+    const { items, next } = await this.api.listArtifacts({ distinct: "true", limit: FILES });
     const there = new Set(items.map(({ digest }) => digest));
     // What an older job gave may stand on a later page.
     const since = next === null ? 0 : (items.at(-1)?.created ?? 0);
@@ -433,7 +441,7 @@ export class JobsFollowing {
     if (asked !== undefined) return asked;
     const found = this.current(id)
       .catch((error) => {
-        if (client.isMissing(error)) this.forget([id]);
+        if (isMissing(error)) this.forget([id]);
       })
       .finally(() => this.asked.delete(id));
     this.asked.set(id, found);

@@ -1,6 +1,6 @@
 /** Models that can be got: the starter catalogue, what a search of other sites finds, and plans. */
 import { create } from "zustand";
-import { listStarters, type ModelSearch, planDownload, searchModels } from "@/api/models";
+import { api, type QueryOf } from "@/api/client";
 import type {
   DownloadOfferEntry,
   DownloadRequest,
@@ -8,6 +8,10 @@ import type {
   StarterModelEntry,
 } from "@/api/schema";
 import { faultText } from "./notices";
+
+export interface ModelSearch extends Pick<QueryOf<"get", "/models/search">, "kind" | "source"> {
+  readonly text: string;
+}
 
 export interface PlanView {
   readonly request: DownloadRequest;
@@ -47,7 +51,8 @@ export const useModelOffers = create<ModelOffers>()((set, get) => ({
   plan: null,
   loadStarters: async () => {
     try {
-      set({ starters: await listStarters(), startersProblem: null });
+      const { items: starters } = await api.GET("/models/starter");
+      set({ starters, startersProblem: null });
     } catch (fault) {
       if (get().starters === null) set({ startersProblem: faultText(fault) });
     }
@@ -67,7 +72,8 @@ export const useModelOffers = create<ModelOffers>()((set, get) => ({
     }
     set({ isSearching: true });
     try {
-      const hits = await searchModels({ ...search, text });
+      const query = { ...search, text };
+      const { items: hits } = await api.GET("/models/search", { params: { query } });
       if (mine === question) set({ hits, isSearching: false });
     } catch (fault) {
       if (mine === question)
@@ -78,7 +84,7 @@ export const useModelOffers = create<ModelOffers>()((set, get) => ({
     const mine = ++planned;
     set({ plan: { request, offer: null, problem: null } });
     try {
-      const offer = await planDownload(request);
+      const offer = await api.POST("/models/downloads/plan", { body: request });
       if (mine === planned && get().plan !== null) set({ plan: { request, offer, problem: null } });
     } catch (fault) {
       if (mine === planned && get().plan !== null)

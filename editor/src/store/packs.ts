@@ -1,6 +1,6 @@
 /** Packs of the server: what is installed, what an index offers, and the change that runs. */
 import { create } from "zustand";
-import { changePack, findPacks, installPack, listPacks, removePack, updatePack } from "@/api/packs";
+import { api } from "@/api/client";
 import type { AvailablePack, PackChange, PackEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import { useCatalogue } from "./catalogue";
@@ -53,7 +53,7 @@ export const usePacks = create<Packs>()((set, get) => ({
   providers: new Map(),
   load: async () => {
     try {
-      const { items, has_index: hasIndex, change } = await listPacks();
+      const { items, has_index: hasIndex, change } = await api.GET("/packs");
       set({ items, hasIndex, change, problem: null });
     } catch (fault) {
       set({ problem: faultText(fault) || null });
@@ -62,7 +62,8 @@ export const usePacks = create<Packs>()((set, get) => ({
   search: async (words) => {
     const mine = ++question;
     try {
-      const { items: offers, problem } = await findPacks({ search: words.trim() });
+      const query = { search: words.trim() };
+      const { items: offers, problem } = await api.GET("/packs/available", { params: { query } });
       if (mine === question) set({ offers, problem });
     } catch (fault) {
       if (mine === question) set({ problem: faultText(fault) || null });
@@ -76,10 +77,11 @@ export const usePacks = create<Packs>()((set, get) => ({
     set({ providers: new Map([...providers, ...left.map((each) => [each, null] as const)]) });
     if (get().items === null) void listOnce();
     try {
-      const { items } = await findPacks({
-        names: names.filter((each) => left.includes(each)),
-        types: types.filter((each) => left.includes(each)),
-      });
+      const query = {
+        name: names.filter((each) => left.includes(each)),
+        node_type: types.filter((each) => left.includes(each)),
+      };
+      const { items } = await api.GET("/packs/available", { params: { query } });
       const known = left.map((each) => [each, providerOf(items, each)] as const);
       set({ providers: new Map([...get().providers, ...known]) });
     } catch {
@@ -87,15 +89,18 @@ export const usePacks = create<Packs>()((set, get) => ({
     }
   },
   install: async (name, agree = false) => {
-    await begun(set, () => installPack(name, agree));
+    await begun(set, () => api.POST("/packs", { body: { name, agree } }));
   },
   act: async (name, action) => {
+    const at = { params: { path: { name } } };
     if (action === "update") {
-      await begun(set, () => updatePack(name));
+      await begun(set, () => api.POST("/packs/{name}/update", at));
       return;
     }
     try {
-      await (action === "remove" ? removePack(name) : changePack(name, action));
+      await (action === "remove"
+        ? api.DELETE("/packs/{name}", at)
+        : api.POST(`/packs/{name}/${action}`, at));
     } catch (fault) {
       notifyFault(fault, { title: t("packs.failed", { name }), key: "packs" });
     }

@@ -1,5 +1,5 @@
 /** What prompts of a workflow can be completed with. */
-import { getModelWords } from "@/api/client";
+import { api } from "@/api/client";
 import { literalOf } from "@/model/links";
 import type { EmbeddingSource, LoraSource, PromptSources } from "@/model/promptCompletion";
 import { nodesOf, scopesOf } from "@/model/scope";
@@ -38,7 +38,7 @@ function loras(): readonly LoraSource[] {
 function wordsOf(model: string): Promise<readonly string[]> {
   const known = words.get(model);
   if (known !== undefined) return known;
-  const asked = getModelWords(model).then(
+  const asked = api.GET("/models/words", { params: { query: { name: model } } }).then(
     (found) => found.words,
     // A model that isn't there, or a server that is gone: it is asked again at the next field.
     () => {

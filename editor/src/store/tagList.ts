@@ -3,13 +3,8 @@
  * client. Which of them is used is chosen in each browser.
  */
 import { create } from "zustand";
-import {
-  deleteTagList,
-  getTagList,
-  listTagLists,
-  putTagList,
-  type TagListEntry,
-} from "@/api/client";
+import { api, read } from "@/api/client";
+import type { TagListEntry } from "@/api/schema";
 import { type Tag, tagsOfCsv } from "@/model/generate";
 import { readStored, writeStored } from "./persisted";
 
@@ -40,14 +35,18 @@ const NOTHING = { name: null, count: 0 };
 
 export const useTagList = create<TagLists>()(() => stored());
 
+function at(name: string) {
+  return { params: { path: { name } } };
+}
+
 let tags: Promise<readonly Tag[]> | null = null;
 
 /** The tags, the most used first; none where no list was chosen or the server has lost it. */
 export function knownTags(): Promise<readonly Tag[]> {
   const { name } = useTagList.getState();
   if (name === null) return Promise.resolve(NONE);
-  tags ??= getTagList(name).then(
-    (csv) => tagsOfCsv(csv) ?? NONE,
+  tags ??= read("text", "get", "/tag-lists/{name}", at(name)).then(
+    ({ data }) => tagsOfCsv(data) ?? NONE,
     () => {
       tags = null; // the server may answer later
       return NONE;
@@ -58,7 +57,7 @@ export function knownTags(): Promise<readonly Tag[]> {
 
 /** Ask the server which lists there are. */
 export async function loadTagLists(): Promise<void> {
-  const { items } = await listTagLists();
+  const { items } = await api.GET("/tag-lists");
   useTagList.setState({ known: items });
   const { name } = useTagList.getState();
   if (name !== null && !items.some((item) => item.name === name)) keep(NOTHING);
@@ -78,7 +77,8 @@ export function takeTagList({ name, tags: count }: TagListEntry): void {
 export async function chooseTagList(file: File): Promise<boolean> {
   const csv = file.size > LARGEST_LIST ? "" : await file.text();
   if (tagsOfCsv(csv) === null) return false;
-  takeTagList(await putTagList(nameOf(file), file));
+  const body = new Blob([csv], { type: "text/csv" });
+  takeTagList(await api.PUT("/tag-lists/{name}", { ...at(nameOf(file)), body }));
   await loadTagLists().catch(() => undefined);
   return true;
 }
@@ -98,7 +98,7 @@ export function leaveTagList(): void {
 
 /** Delete a list from the server. */
 export async function forgetTagList(name: string): Promise<void> {
-  await deleteTagList(name);
+  await api.DELETE("/tag-lists/{name}", at(name));
   if (useTagList.getState().name === name) leaveTagList();
   await loadTagLists();
 }

@@ -1,6 +1,6 @@
 import { HardDriveDownload } from "lucide-react";
 import { type FormEvent, useEffect, useId, useState } from "react";
-import { listWorkflows } from "@/api/client";
+import { api } from "@/api/client";
 import { Button, Dialog, Field, TextField } from "@/components/ui";
 import { useMayRun } from "@/hooks/useConnection";
 import { t } from "@/i18n";
@@ -106,7 +106,7 @@ function useTaken(): readonly string[] {
   const [names, setNames] = useState<readonly string[]>([]);
   useEffect(() => {
     const asked = new AbortController();
-    listWorkflows({ limit: 1000, signal: asked.signal }).then(
+    api.GET("/workflows", { params: { query: { limit: 1000 } }, signal: asked.signal }).then(
       ({ items }) => setNames(items.map((item) => item.name)),
       () => undefined,
     );

@@ -1,6 +1,6 @@
 import { FileWarning, FolderOpen, History, Trash2 } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
-import { deleteWorkflow, listWorkflows } from "@/api/client";
+import { api } from "@/api/client";
 import { isAborted } from "@/api/http";
 import type { SavedItem } from "@/api/schema";
 import { run } from "@/commands/registry";
@@ -89,7 +89,8 @@ function useSaved(query: string): Saved {
       asked.current = now;
       const { signal } = now;
       try {
-        const found = await listWorkflows({ text: query, limit: PAGE, cursor, signal });
+        const params = { query: { text: query, limit: PAGE, cursor } };
+        const found = await api.GET("/workflows", { params, signal });
         setItems((before) =>
           newestFirst(cursor ? [...(before ?? []), ...found.items] : found.items),
         );
@@ -130,7 +131,9 @@ async function removed(item: SavedItem): Promise<boolean> {
   });
   if (!sure) return false;
   try {
-    await deleteWorkflow(item.name, `"${item.digest}"`);
+    await api.DELETE("/workflows/{name}", {
+      params: { path: { name: item.name }, header: { "if-match": `"${item.digest}"` } },
+    });
     await forgetSnapshots(item.name);
     const { name } = item;
     notify({ kind: "success", title: t("files.deleted", { name }), key: `deleted ${name}` });

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { listVersions } from "@/api/client";
+import { api } from "@/api/client";
 import { isAborted } from "@/api/http";
 import type { SavedVersion } from "@/api/schema";
 import { Badge, Button, Spinner } from "@/components/ui";
@@ -20,10 +20,12 @@ export function VersionRows({ name, onOpen }: Props) {
   const [fault, setFault] = useState<unknown>(null);
   useEffect(() => {
     const asked = new AbortController();
-    listVersions(name, { signal: asked.signal }).then(
-      ({ items }) => setVersions([...items].sort((a, b) => b.version - a.version)),
-      (error) => !isAborted(error) && setFault(error),
-    );
+    api
+      .GET("/workflows/{name}/versions", { params: { path: { name } }, signal: asked.signal })
+      .then(
+        ({ items }) => setVersions([...items].sort((a, b) => b.version - a.version)),
+        (error) => !isAborted(error) && setFault(error),
+      );
     return () => asked.abort();
   }, [name]);
   if (fault !== null) return <p className={styles.problem}>{toldOf(fault)?.title}</p>;

@@ -1,6 +1,6 @@
 import { Download } from "lucide-react";
 import { useEffect, useState } from "react";
-import { planDownload } from "@/api/models";
+import { api } from "@/api/client";
 import type { ArtifactEntry, DownloadOfferEntry } from "@/api/schema";
 import { DownloadRow } from "@/components/panels/models/DownloadRow";
 import get from "@/components/panels/models/Get.module.css";
@@ -122,7 +122,7 @@ function usePlan(allowed: boolean, request: (typeof OFFERS)[keyof typeof OFFERS]
   useEffect(() => {
     if (!allowed) return;
     const leaving = new AbortController();
-    planDownload(request, { signal: leaving.signal }).then(
+    api.POST("/models/downloads/plan", { body: request, signal: leaving.signal }).then(
       (offer) => setPlanned({ offer, problem: null }),
       (fault) => setPlanned({ offer: null, problem: faultText(fault) || null }),
     );

@@ -1,7 +1,7 @@
 /** Presets of a node's values: choose one, keep the values that stand there, or delete one. */
 import { Save, Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
-import { getWorkflow } from "@/api/client";
+import { getWorkflow } from "@/api/workflows";
 import { Button, Dialog, IconButton, Spinner } from "@/components/ui";
 import { t } from "@/i18n";
 import { nodePreset, withPreset } from "@/model/edits";

@@ -1,6 +1,8 @@
 import { useEffect, useId, useMemo, useState } from "react";
-import { getWorkflow, listWorkflows, uploadArtifact } from "@/api/client";
+import { api } from "@/api/client";
+import { uploadArtifact } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
+import { getWorkflow } from "@/api/workflows";
 import { titleOf } from "@/components/shell/DocumentTabs";
 import { Button, Combobox, Dialog, Field, Spinner } from "@/components/ui";
 import { t } from "@/i18n";
@@ -151,7 +153,7 @@ function useSaved(): readonly { readonly name: string }[] | null {
   const [items, setItems] = useState<readonly { readonly name: string }[] | null>(null);
   useEffect(() => {
     const stop = new AbortController();
-    listWorkflows({ limit: MOST, signal: stop.signal }).then(
+    api.GET("/workflows", { params: { query: { limit: MOST } }, signal: stop.signal }).then(
       (found) => setItems(found.items.filter((item) => item.problem === null)),
       (fault) => {
         if (stop.signal.aborted) return;
@@ -174,7 +176,7 @@ function useOpened(place: SendPlace | undefined): Opened | null {
       return;
     }
     const stop = new AbortController();
-    getWorkflow(place.at.saved, { signal: stop.signal }).then(
+    getWorkflow(place.at.saved).then(
       ({ text, etag }) => setOpened({ place, workflow: readWorkflow(text), etag }),
       (fault) => {
         if (!stop.signal.aborted) notifyFault(fault);

@@ -8,7 +8,7 @@ import {
   SlidersHorizontal,
 } from "lucide-react";
 import { type MouseEvent, useEffect, useMemo, useState } from "react";
-import { drawGrid } from "@/api/client";
+import { drawGrid } from "@/api/files";
 import { isAborted } from "@/api/http";
 import type { ArtifactEntry, JobEntry } from "@/api/schema";
 import { openWorkflow } from "@/components/panels/gallery/actions";

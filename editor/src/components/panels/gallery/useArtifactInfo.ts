@@ -1,6 +1,6 @@
 /** The job and the workflow behind a file, and the job that made it; read once each. */
 import { useEffect, useState } from "react";
-import { getJob, listArtifacts } from "@/api/client";
+import { api, getJob } from "@/api/client";
 import type { ArtifactEntry, JobDetail } from "@/api/schema";
 import type { Workflow } from "@/model/workflow";
 import { workflowOf } from "@/store/gallery";
@@ -35,7 +35,9 @@ async function makerOf(artifact: ArtifactEntry): Promise<string | null> {
   if (!artifact.existed) return artifact.job;
   if (artifact.made_by !== null) return artifact.made_by;
   // What a job itself tells of a file that it found doesn't name who made it.
-  const { items } = await listArtifacts({ job: artifact.job, limit: MOST_FILES });
+  const { items } = await api.GET("/artifacts", {
+    params: { query: { job: artifact.job, limit: MOST_FILES } },
+  });
   return items.find(({ digest }) => digest === artifact.digest)?.made_by ?? null;
 }
 

@@ -1,5 +1,5 @@
 /** Which templates use which node types. Each template is read once, when first asked for. */
-import { getTemplate } from "@/api/client";
+import { read as readAnswer } from "@/api/client";
 import { readWorkflow, type Workflow } from "@/model/workflow";
 
 export interface Template {
@@ -14,8 +14,10 @@ const read = new Map<string, Promise<Workflow | null>>();
 export function templateWorkflow(name: string): Promise<Workflow | null> {
   const known = read.get(name);
   if (known !== undefined) return known;
-  const loading = getTemplate(name).then(
-    ({ text }) => readWorkflow(text),
+  const loading = readAnswer("text", "get", "/templates/{name}", {
+    params: { path: { name } },
+  }).then(
+    ({ data }) => readWorkflow(data),
     () => {
       read.delete(name); // the server may be back the next time
       return null;

@@ -1,7 +1,7 @@
 /** Folders of other programs whose models are used where they are. */
 import { FolderPlus, Unlink } from "lucide-react";
 import { type FormEvent, useEffect, useId, useState } from "react";
-import { addModelLink, listModelLinks, removeModelLink } from "@/api/models";
+import { type Abortable, api } from "@/api/client";
 import type { LinkedFolderEntry } from "@/api/schema";
 import { Badge, Button, IconButton, TextField } from "@/components/ui";
 import { t } from "@/i18n";
@@ -16,15 +16,15 @@ export function Folders() {
     notifyFault(fault, { title: t("models.failed.folders"), key: "folders" });
   useEffect(() => {
     const leaving = new AbortController();
-    listModelLinks({ signal: leaving.signal }).then(setFolders, (fault) =>
+    listed(leaving).then(setFolders, (fault) =>
       notifyFault(fault, { title: t("models.failed.folders"), key: "folders" }),
     );
     return () => leaving.abort();
   }, []);
   const remove = async (folder: string) => {
     try {
-      await removeModelLink(folder);
-      setFolders(await listModelLinks());
+      await api.DELETE("/models/links", { params: { query: { folder } } });
+      setFolders(await listed());
       await useCatalogue.getState().loadModels();
     } catch (fault) {
       tell(fault);
@@ -47,6 +47,10 @@ export function Folders() {
       <AddFolder onAdded={setFolders} />
     </details>
   );
+}
+
+async function listed(asking: Abortable = {}): Promise<readonly LinkedFolderEntry[]> {
+  return (await api.GET("/models/links", { signal: asking.signal })).items;
 }
 
 const PROGRAMS = "ComfyUI, A1111, InvokeAI";
@@ -92,7 +96,7 @@ function AddFolder({ onAdded }: AddProps) {
     event.preventDefault();
     setBusy(true);
     try {
-      onAdded(await addModelLink(path.trim()));
+      onAdded((await api.POST("/models/links", { body: { path: path.trim() } })).items);
       setPath("");
       await useCatalogue.getState().loadModels();
     } catch (fault) {

@@ -1,7 +1,7 @@
 /** All that is known of a model, and what can be done with it. */
 import { ArrowLeft, CircleAlert, ImagePlus, Images, SquarePlus, Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
-import { getModelRecord } from "@/api/models";
+import { api } from "@/api/client";
 import type { ArtifactEntry, ModelEntry, ModelRecordEntry } from "@/api/schema";
 import { putModel } from "@/commands/models";
 import { chooseFile } from "@/components/generate/chooseFile";
@@ -81,7 +81,9 @@ function useRecord(model: ModelEntry): ModelRecordEntry | null {
   const [record, setRecord] = useState<ModelRecordEntry | null>(null);
   useEffect(() => {
     const asking = new AbortController();
-    getModelRecord(model.name, asking).then(setRecord, () => undefined);
+    api
+      .GET("/models/record", { params: { query: { name: model.name } }, signal: asking.signal })
+      .then(setRecord, () => undefined);
     return () => asking.abort();
   }, [model]);
   return record;

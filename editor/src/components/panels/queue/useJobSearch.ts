@@ -1,8 +1,8 @@
 /** The jobs to be listed: those known, or those that the server finds for a text. */
 import { useEffect, useMemo, useState } from "react";
-import { type JobState, listJobs } from "@/api/client";
+import { api } from "@/api/client";
 import type { JobEntry } from "@/api/schema";
-import { type JobView, useJobs, viewOf } from "@/store/jobs";
+import { type JobState, type JobView, useJobs, viewOf } from "@/store/jobs";
 import { loadOlderJobs } from "@/store/jobsFollowing";
 import { notifyFault } from "@/store/notices";
 
@@ -43,13 +43,9 @@ export function useJobSearch(query: JobQuery): JobSearch {
   const load = async (cursor: string | null, signal?: AbortSignal) => {
     setLoading(true);
     try {
-      const page = await listJobs({
-        limit: PAGE,
-        cursor,
-        signal,
-        ...(text === "" ? {} : { text }),
-        ...(query.state === "all" ? {} : { state: [query.state] }),
-      });
+      const state = query.state === "all" ? null : [query.state];
+      const asked = { limit: PAGE, cursor, text: text || null, state };
+      const page = await api.GET("/jobs", { params: { query: asked }, signal });
       setFound((old) => ({
         key,
         entries: cursor === null || old.key !== key ? page.items : [...old.entries, ...page.items],
