@@ -2,12 +2,13 @@
 import { create } from "zustand";
 import { api, ask } from "@/api/client";
 import { OfflineFault } from "@/api/http";
-import type { ModelEntry, TemplateItem } from "@/api/schema";
+import type { ModelEntry, ModelList, TemplateItem } from "@/api/schema";
 import { type CompactSpec, completeSpec, type NodeHelps, withHelp } from "@/model/compactTypes";
 import type { PackFrame } from "@/model/packFrames";
 import { type NodeTypes, nodeTypesOf } from "@/model/spec";
 import { socket } from "./connection";
 import { notifyFault } from "./notices";
+import { answerTo, newAnswerTo, outdate, queries, question } from "./queries";
 
 export interface Catalogue {
   /** Null until they were loaded. */
@@ -34,101 +35,71 @@ export interface Catalogue {
   readonly needTemplates: () => Promise<void>;
 }
 
-let loading: Promise<void> | null = null;
-let isOutdated = false;
+const TYPES = question(["node-types"], askTypes);
+const HELP = question(["node-help"], (signal) => api.GET("/node-types/help", { signal }));
+const MODELS = question(["models"], (signal) => api.GET("/models", { signal }));
+const TEMPLATES = question(["templates"], (signal) => api.GET("/templates", { signal }));
 let helps: NodeHelps = {};
-/** Whether the last request of templates is from before the last greeting. */
-let areTemplatesOld = true;
 
-interface Loader {
-  /** Ask anew. */
-  readonly load: () => Promise<void>;
-  /** Join the request that is under way, or ask. */
-  readonly need: () => Promise<void>;
-}
-
-/** Requests of one list, of which the newest counts: an older answer may come after it. */
-function loaderOf<T>(ask: () => Promise<T>, take: (found: T) => void): Loader {
-  let pending: Promise<void> | null = null;
-  const load = () => {
-    const own = ask()
-      .then((found) => {
-        if (pending === own) take(found);
-      })
-      .finally(() => {
-        if (pending === own) pending = null;
-      });
-    pending = own;
-    return own;
+export const useCatalogue = create<Catalogue>()((set, get) => {
+  const takeModels = ({ items, folders }: ModelList) =>
+    set({ models: items, modelFolders: folders });
+  return {
+    types: null,
+    packs: {},
+    packPanels: [],
+    packProblems: [],
+    models: null,
+    modelFolders: [],
+    templates: null,
+    state: "loading",
+    load: () => loadTypes(answerTo({ ...TYPES, staleTime: 0 })),
+    loadModels: async () => takeModels(await newAnswerTo(MODELS)),
+    needModels: async () => {
+      if (get().models === null) takeModels(await answerTo(MODELS));
+    },
+    loadTemplates: async () => set({ templates: (await newAnswerTo(TEMPLATES)).items }),
+    needTemplates: async () => set({ templates: (await answerTo(TEMPLATES)).items }),
   };
-  return { load, need: () => pending ?? load() };
-}
-
-const modelLoader = loaderOf(
-  () => api.GET("/models"),
-  ({ items, folders }) => useCatalogue.setState({ models: items, modelFolders: folders }),
-);
-const templateLoader = loaderOf(
-  () => {
-    areTemplatesOld = false;
-    return api.GET("/templates");
-  },
-  ({ items }) => useCatalogue.setState({ templates: items }),
-);
-
-export const useCatalogue = create<Catalogue>()((_set, get) => ({
-  types: null,
-  packs: {},
-  packPanels: [],
-  packProblems: [],
-  models: null,
-  modelFolders: [],
-  templates: null,
-  state: "loading",
-  load: () => {
-    loading ??= loadTypes().finally(() => {
-      loading = null;
-      // What changed while it was being loaded.
-      if (isOutdated) void get().load();
-      isOutdated = false;
-    });
-    return loading;
-  },
-  loadModels: modelLoader.load,
-  needModels: async () => {
-    if (get().models === null) await modelLoader.need();
-  },
-  loadTemplates: templateLoader.load,
-  needTemplates: async () => {
-    if (areTemplatesOld) await templateLoader.load();
-    else if (get().templates === null) await templateLoader.need();
-  },
-}));
+});
 
 /** Whether node types may still come, as packs are being read: the server waits for a while. */
 export function isReadingPacks({ types, state }: Catalogue): boolean {
   return types === null ? state === "loading" : types.unread.size > 0;
 }
 
-async function loadTypes(): Promise<void> {
-  const { types } = useCatalogue.getState();
+type Types = Pick<Catalogue, "packs" | "packPanels" | "packProblems"> & {
+  readonly types: NodeTypes;
+};
+
+/** Those that are known where the server says that they are still the same. */
+async function askTypes(signal: AbortSignal): Promise<Types> {
+  const known = queries.getQueryData<Types>(["node-types"]);
+  const { data, response } = await ask("get", "/node-types/compact", {
+    params: { header: { "if-none-match": known?.types.digest || null } },
+    signal,
+  });
+  if (known !== undefined && response.status === 304) return known;
+  const items = (data.items as unknown as CompactSpec[]).map(completeSpec);
+  const digest = response.headers.get("etag") ?? "";
+  return {
+    types: nodeTypesOf({ ...data, items }, digest),
+    packs: data.packs,
+    packPanels: data.frames.filter(({ kind }) => kind === "panel"),
+    packProblems: data.problems,
+  };
+}
+
+let taken: Types | null = null;
+
+async function loadTypes(answer: Promise<Types>): Promise<void> {
   try {
-    // The server says 304 where they are still those of the tag.
-    const header = { "if-none-match": types?.digest || null };
-    const { data: value, response } = await ask("get", "/node-types/compact", {
-      params: { header },
-    });
-    if (response.status !== 304) {
-      const etag = response.headers.get("etag");
-      const items = (value.items as unknown as CompactSpec[]).map(completeSpec);
-      useCatalogue.setState({
-        types: withHelp(nodeTypesOf({ ...value, items }, etag ?? ""), helps),
-        packs: value.packs,
-        packPanels: value.frames.filter(({ kind }) => kind === "panel"),
-        packProblems: value.problems,
-      });
+    const found = await answer;
+    if (found !== taken) {
+      useCatalogue.setState({ ...found, types: withHelp(found.types, helps) });
       whenIdle(loadHelp);
     }
+    taken = found;
     useCatalogue.setState({ state: "ready" });
   } catch (error) {
     if (useCatalogue.getState().types === null) useCatalogue.setState({ state: "failed" });
@@ -141,7 +112,7 @@ async function loadTypes(): Promise<void> {
 async function loadHelp(): Promise<void> {
   const { types } = useCatalogue.getState();
   try {
-    helps = (await api.GET("/node-types/help")).items;
+    helps = (await newAnswerTo(HELP)).items;
   } catch {
     // Nodes are shown without them; the next change or connection brings another try.
     return;
@@ -167,7 +138,9 @@ export function startCatalogue(): () => void {
     clearTimeout(waiting);
     void load();
     loadModels().catch(quiet);
-    areTemplatesOld = true;
+    // A server that was started again may answer otherwise.
+    void queries.invalidateQueries();
+    void outdate(TEMPLATES.queryKey);
     whenIdle(() => needTemplates().catch(quiet));
   };
   // The greeting comes before any news of changes, so nothing is loaded twice and no news is
@@ -179,8 +152,7 @@ export function startCatalogue(): () => void {
     socket().on("notice", (notice) => {
       if (notice.kind === "models.changed") loadModels().catch(quiet);
       if (notice.kind !== "node_types.changed") return;
-      isOutdated = loading !== null;
-      void load();
+      void loadTypes(newAnswerTo(TYPES));
       loadTemplates().catch(quiet);
     }),
   ];

@@ -185,7 +185,10 @@ test("an answer of the queue that comes after a newer one is passed over", async
       );
     });
   vi.spyOn(api, "getQueue").mockImplementationOnce(later).mockImplementationOnce(later);
-  const asked = [following.loadQueue(), following.loadQueue()];
+  const asked = [following.loadQueue()];
+  await vi.waitFor(() => expect(answers).toHaveLength(1));
+  asked.push(following.loadQueue());
+  await vi.waitFor(() => expect(answers).toHaveLength(2));
   answers[1]?.(["job_1", "job_2"]);
   answers[0]?.(["job_1"]);
   await Promise.all(asked);

@@ -7,6 +7,7 @@ import { socket } from "./connection";
 import { dropFromGallery, useGallery } from "./gallery";
 import { UNMARKED } from "./jobs";
 import { notify, notifyFault } from "./notices";
+import { newAnswerTo, question } from "./queries";
 
 /** What is noted of one result. */
 export type Marks = Pick<ArtifactEntry, "stars" | "tags" | "note" | "board" | "trashed">;
@@ -37,25 +38,23 @@ const MOST_MARKED = 1000;
 /** Milliseconds in which several changes are read at once. */
 const PAUSE = 150;
 const MOST_FILES = 1000;
-let question = 0;
+const TAGS = question(["library", "tags"], (signal) => api.GET("/library/tags", { signal }));
+const BOARDS = question(["library", "boards"], (signal) => api.GET("/library/boards", { signal }));
+const TRASHED = question(["library", "trashed"], (signal) => {
+  const query = { trashed: "true", limit: MOST_FILES } as const;
+  return api.GET("/artifacts", { params: { query }, signal });
+});
 
 /** Read the tags and boards. */
 export async function loadLibrary(): Promise<void> {
-  const mine = ++question;
-  const [tags, boards] = await Promise.all([api.GET("/library/tags"), api.GET("/library/boards")]);
-  if (mine === question)
-    useLibrary.setState({ tags: tags.items, boards: boards.items, isLoaded: true });
+  const [tags, boards] = await Promise.all([newAnswerTo(TAGS), newAnswerTo(BOARDS)]);
+  useLibrary.setState({ tags: tags.items, boards: boards.items, isLoaded: true });
 }
-
-let trashQuestion = 0;
 
 /** Read what is in the trash. */
 export async function loadTrashed(): Promise<void> {
-  const mine = ++trashQuestion;
-  const query = { trashed: "true", limit: MOST_FILES } as const;
-  const { items } = await api.GET("/artifacts", { params: { query } });
-  if (mine === trashQuestion)
-    useLibrary.setState({ trashed: new Set(items.map(({ digest }) => digest)) });
+  const { items } = await newAnswerTo(TRASHED);
+  useLibrary.setState({ trashed: new Set(items.map(({ digest }) => digest)) });
 }
 
 /** Follow what other pages and programs note; gives what ends it. */

@@ -1,12 +1,7 @@
-/** Models that can be got: the starter catalogue, what a search of other sites finds, and plans. */
+/** Models that can be got: what a search of other sites finds, and plans. */
 import { create } from "zustand";
 import { api, type QueryOf } from "@/api/client";
-import type {
-  DownloadOfferEntry,
-  DownloadRequest,
-  OfferedModelEntry,
-  StarterModelEntry,
-} from "@/api/schema";
+import type { DownloadOfferEntry, DownloadRequest, OfferedModelEntry } from "@/api/schema";
 import { faultText } from "./notices";
 
 export interface ModelSearch extends Pick<QueryOf<"get", "/models/search">, "kind" | "source"> {
@@ -21,9 +16,6 @@ export interface PlanView {
 }
 
 export interface ModelOffers {
-  /** Null until they are read. */
-  readonly starters: readonly StarterModelEntry[] | null;
-  readonly startersProblem: string | null;
   readonly search: ModelSearch;
   /** Null while nothing was searched. */
   readonly hits: readonly OfferedModelEntry[] | null;
@@ -31,7 +23,6 @@ export interface ModelOffers {
   readonly searchProblem: string | null;
   /** What a download would bring, which is looked at before it starts; null for none. */
   readonly plan: PlanView | null;
-  readonly loadStarters: () => Promise<void>;
   /** Search other sites; an address is planned instead. */
   readonly find: (search: ModelSearch) => Promise<void>;
   readonly look: (request: DownloadRequest) => Promise<void>;
@@ -42,21 +33,11 @@ let question = 0;
 let planned = 0;
 
 export const useModelOffers = create<ModelOffers>()((set, get) => ({
-  starters: null,
-  startersProblem: null,
   search: { text: "" },
   hits: null,
   isSearching: false,
   searchProblem: null,
   plan: null,
-  loadStarters: async () => {
-    try {
-      const { items: starters } = await api.GET("/models/starter");
-      set({ starters, startersProblem: null });
-    } catch (fault) {
-      if (get().starters === null) set({ startersProblem: faultText(fault) });
-    }
-  },
   find: async (search) => {
     const mine = ++question;
     set({ search, plan: null, searchProblem: null });

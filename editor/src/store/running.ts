@@ -2,7 +2,7 @@
 import { create } from "zustand";
 import { api, verbatim } from "@/api/client";
 import { ApiProblem } from "@/api/http";
-import type { Finding, JobEntry, MoveBefore, MoveToEnd } from "@/api/schema";
+import type { Finding, JobEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import { problemWords } from "@/i18n/format";
 import { type Json, writeJson } from "@/model/json";
@@ -461,10 +461,6 @@ function setRefused(document: string, problems: readonly Finding[]): void {
 
 // Steering
 
-function at(id: string) {
-  return { params: { path: { id } } };
-}
-
 /** Whether it was done; what went wrong is told. */
 type Done = Promise<boolean>;
 
@@ -480,22 +476,6 @@ export function supersede(job: string): Done {
 /** A job that failed or was cancelled waits again, and goes on from its last checkpoint. */
 export function retry(job: string): Done {
   return steered(() => command("retry", job));
-}
-
-/** Let a job wait until it is let go; one that runs is put back. */
-export function hold(job: string): Done {
-  return steered(() => command("hold", job));
-}
-
-export function unhold(job: string): Done {
-  return steered(() => command("unhold", job));
-}
-
-/** Change the place of a job that waits. */
-export function move(job: string, to: MoveToEnd["to"] | MoveBefore): Done {
-  return steered(() =>
-    api.POST("/jobs/{id}/move", { ...at(job), body: typeof to === "string" ? { to } : to }),
-  );
 }
 
 /** Cancel what runs and waits: of a document, or everything. */
@@ -527,12 +507,12 @@ export function resumeQueue(): Done {
 
 /** Forget a job that has ended; its files stay. */
 export async function forget(job: string): Done {
-  const isDone = await steered(() => api.DELETE("/jobs/{id}", at(job)));
+  const isDone = await steered(() => api.DELETE("/jobs/{id}", { params: { path: { id: job } } }));
   if (isDone) jobsFollowing()?.forget([job]);
   return isDone;
 }
 
-async function command(type: "cancel" | "retry" | "hold" | "unhold", job: string) {
+async function command(type: "cancel" | "retry", job: string) {
   const found = await socket().request<{ job: JobEntry }>(type, { job }, { resend: true });
   return found.job;
 }

@@ -7,6 +7,7 @@ import { api, read } from "@/api/client";
 import type { TagListEntry } from "@/api/schema";
 import { type Tag, tagsOfCsv } from "@/model/generate";
 import { readStored, writeStored } from "./persisted";
+import { answerTo, outdate, question } from "./queries";
 
 /** Bytes of the largest list that is read. */
 export const LARGEST_LIST = 64 * 1024 * 1024;
@@ -39,20 +40,15 @@ function at(name: string) {
   return { params: { path: { name } } };
 }
 
-let tags: Promise<readonly Tag[]> | null = null;
-
 /** The tags, the most used first; none where no list was chosen or the server has lost it. */
 export function knownTags(): Promise<readonly Tag[]> {
   const { name } = useTagList.getState();
   if (name === null) return Promise.resolve(NONE);
-  tags ??= read("text", "get", "/tag-lists/{name}", at(name)).then(
-    ({ data }) => tagsOfCsv(data) ?? NONE,
-    () => {
-      tags = null; // the server may answer later
-      return NONE;
-    },
-  );
-  return tags;
+  const asked = question(["tag-list", name], async () => {
+    const { data } = await read("text", "get", "/tag-lists/{name}", at(name));
+    return tagsOfCsv(data) ?? NONE;
+  });
+  return answerTo(asked).catch(() => NONE);
 }
 
 /** Ask the server which lists there are. */
@@ -65,7 +61,6 @@ export async function loadTagLists(): Promise<void> {
 
 /** Complete prompts with a list of the server. */
 export function takeTagList({ name, tags: count }: TagListEntry): void {
-  tags = null;
   keep({ name, count });
 }
 
@@ -78,7 +73,9 @@ export async function chooseTagList(file: File): Promise<boolean> {
   const csv = file.size > LARGEST_LIST ? "" : await file.text();
   if (tagsOfCsv(csv) === null) return false;
   const body = new Blob([csv], { type: "text/csv" });
-  takeTagList(await api.PUT("/tag-lists/{name}", { ...at(nameOf(file)), body }));
+  const list = await api.PUT("/tag-lists/{name}", { ...at(nameOf(file)), body });
+  void outdate(["tag-list", list.name]);
+  takeTagList(list);
   await loadTagLists().catch(() => undefined);
   return true;
 }
@@ -92,7 +89,6 @@ function nameOf({ name }: File): string {
 
 /** Complete prompts without a list. */
 export function leaveTagList(): void {
-  tags = null;
   keep(NOTHING);
 }
 

@@ -1,8 +1,6 @@
-import { useEffect, useState } from "react";
 import { api } from "@/api/client";
-import { isAborted } from "@/api/http";
-import type { SavedVersion } from "@/api/schema";
 import { Badge, Button, Spinner } from "@/components/ui";
+import { useAnswer } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { toldOf } from "@/store/notices";
 import styles from "./SavedList.module.css";
@@ -16,20 +14,14 @@ interface Props {
 
 /** The states that a saved workflow was in, the newest first. */
 export function VersionRows({ name, onOpen }: Props) {
-  const [versions, setVersions] = useState<readonly SavedVersion[] | null>(null);
-  const [fault, setFault] = useState<unknown>(null);
-  useEffect(() => {
-    const asked = new AbortController();
-    api
-      .GET("/workflows/{name}/versions", { params: { path: { name } }, signal: asked.signal })
-      .then(
-        ({ items }) => setVersions([...items].sort((a, b) => b.version - a.version)),
-        (error) => !isAborted(error) && setFault(error),
-      );
-    return () => asked.abort();
-  }, [name]);
-  if (fault !== null) return <p className={styles.problem}>{toldOf(fault)?.title}</p>;
-  if (versions === null) return <Spinner label={t("files.loading")} />;
+  const { data, error } = useAnswer({
+    queryKey: ["versions", name],
+    queryFn: ({ signal }) =>
+      api.GET("/workflows/{name}/versions", { params: { path: { name } }, signal }),
+  });
+  if (error !== null) return <p className={styles.problem}>{toldOf(error)?.title}</p>;
+  if (data === undefined) return <Spinner label={t("files.loading")} />;
+  const versions = [...data.items].sort((a, b) => b.version - a.version);
   return (
     <ol className={styles.versions}>
       {versions.map(({ version, saved }, index) => (

@@ -1,9 +1,10 @@
 /** All that a job tells of a node that failed: what it was given, and where in its code it failed. */
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { getJob } from "@/api/client";
 import type { Finding, JobDetail } from "@/api/schema";
 import { copyText } from "@/components/shell/copyText";
 import { Button, Dialog, Spinner } from "@/components/ui";
+import { useAnswer } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { sentences } from "@/i18n/format";
 import styles from "./FailureDialog.module.css";
@@ -17,27 +18,16 @@ interface Props {
 }
 
 export default function FailureDialog({ job, finding, onClose }: Props) {
-  const [failure, setFailure] = useState<Failure | string | null>(null);
   const [isCopied, setCopied] = useState(false);
-  useEffect(() => {
-    let isOver = false;
-    const tell = (found: Failure | string) => isOver || setFailure(found);
-    getJob(job).then(
-      (detail) => tell(failureOf(detail)),
-      (fault: unknown) => tell(fault instanceof Error ? fault.message : String(fault)),
-    );
-    return () => {
-      isOver = true;
-    };
-  }, [job]);
-  const isKnown = failure !== null && typeof failure !== "string";
+  const { data, error } = useAnswer({ queryKey: ["failure", job], queryFn: () => getJob(job) });
+  const failure = data && failureOf(data);
   return (
     <Dialog
       title={t("panels.failure.title")}
       size="l"
       onClose={onClose}
       footer={
-        isKnown && (
+        failure && (
           <>
             {finding && <MendButtons finding={finding} onMend={onClose} />}
             <Button onClick={async () => setCopied(await copyText(textOf(failure)))}>
@@ -47,9 +37,9 @@ export default function FailureDialog({ job, finding, onClose }: Props) {
         )
       }
     >
-      {failure === null && <Spinner label={t("panels.failure.loading")} />}
-      {typeof failure === "string" && <p role="alert">{failure}</p>}
-      {isKnown && <Told failure={failure} />}
+      {!failure && error === null && <Spinner label={t("panels.failure.loading")} />}
+      {!failure && error !== null && <p role="alert">{error.message}</p>}
+      {failure && <Told failure={failure} />}
     </Dialog>
   );
 }

@@ -1,0 +1,30 @@
+/** Answers of the server for what is shown: asked when it appears, and again when they are outdated. */
+import { type UseQueryResult, useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { notifyFault } from "@/store/notices";
+import { type Question, queries } from "@/store/queries";
+
+/** `enabled`: false to wait. */
+export function useAnswer<T>(
+  asked: Question<T> & { readonly enabled?: boolean },
+): UseQueryResult<T> {
+  return useQuery(asked, queries);
+}
+
+/** Tell once of an answer that there isn't. */
+export function useTold(fault: unknown, given?: Parameters<typeof notifyFault>[1]): void {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the words are those of the fault
+  useEffect(() => {
+    if (fault !== null) notifyFault(fault, given);
+  }, [fault]);
+}
+
+/** A value once it stays the same for some milliseconds, as between the keys of somebody who types. */
+export function useDebounced<T>(value: T, wait: number): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(() => value), wait);
+    return () => clearTimeout(timer);
+  }, [value, wait]);
+  return settled;
+}
