@@ -26,7 +26,7 @@ export function SavedList({ query, onOpened }: Props) {
   const saved = useSaved(query);
   const [shown, setShown] = useState<string | null>(null);
   const reload = () => void saved.refetch();
-  if (saved.error !== null) {
+  if (saved.error !== null && (saved.data === undefined || saved.isFetchNextPageError)) {
     return (
       <EmptyState icon={FileWarning} title={toldOf(saved.error)?.title ?? ""}>
         <Button onClick={reload}>{t("files.again")}</Button>

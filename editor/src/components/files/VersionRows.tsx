@@ -14,12 +14,12 @@ interface Props {
 
 /** The states that a saved workflow was in, the newest first. */
 export function VersionRows({ name, onOpen }: Props) {
-  const { data, error } = useAnswer({
+  const { data, fault } = useAnswer({
     queryKey: ["versions", name],
     queryFn: ({ signal }) =>
       api.GET("/workflows/{name}/versions", { params: { path: { name } }, signal }),
   });
-  if (error !== null) return <p className={styles.problem}>{toldOf(error)?.title}</p>;
+  if (fault !== null) return <p className={styles.problem}>{toldOf(fault)?.title}</p>;
   if (data === undefined) return <Spinner label={t("files.loading")} />;
   const versions = [...data.items].sort((a, b) => b.version - a.version);
   return (

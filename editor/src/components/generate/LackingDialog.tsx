@@ -112,10 +112,12 @@ export default function LackingDialog({ task, lacks, artifact, onClose }: Props)
 
 /** The size and license of a download, and in words why it can't be got. */
 function usePlan(allowed: boolean, body: (typeof OFFERS)[keyof typeof OFFERS]["request"]) {
-  const { data, error } = useAnswer({
+  const { data, fault } = useAnswer({
     queryKey: ["download-plan", body],
     queryFn: ({ signal }) => api.POST("/models/downloads/plan", { body, signal }),
     enabled: allowed,
+    // The server asks other sites for it.
+    staleTime: Number.POSITIVE_INFINITY,
   });
-  return { offer: data ?? null, problem: error === null ? null : faultText(error) || null };
+  return { offer: data ?? null, problem: fault && (faultText(fault) || null) };
 }

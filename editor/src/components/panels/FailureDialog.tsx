@@ -19,7 +19,7 @@ interface Props {
 
 export default function FailureDialog({ job, finding, onClose }: Props) {
   const [isCopied, setCopied] = useState(false);
-  const { data, error } = useAnswer({ queryKey: ["failure", job], queryFn: () => getJob(job) });
+  const { data, fault } = useAnswer({ queryKey: ["failure", job], queryFn: () => getJob(job) });
   const failure = data && failureOf(data);
   return (
     <Dialog
@@ -37,8 +37,8 @@ export default function FailureDialog({ job, finding, onClose }: Props) {
         )
       }
     >
-      {!failure && error === null && <Spinner label={t("panels.failure.loading")} />}
-      {!failure && error !== null && <p role="alert">{error.message}</p>}
+      {!failure && !fault && <Spinner label={t("panels.failure.loading")} />}
+      {fault && <p role="alert">{fault.message}</p>}
       {failure && <Told failure={failure} />}
     </Dialog>
   );

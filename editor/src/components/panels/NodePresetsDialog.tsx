@@ -24,12 +24,12 @@ interface Props {
 export default function NodePresetsDialog({ node, onClose }: Props) {
   const spec = specOf(node);
   const kind = `Preset of ${spec?.type}.`;
-  const { data, error, refetch } = useAnswer({
+  const { data, fault, refetch } = useAnswer({
     queryKey: ["presets", kind],
     queryFn: () => presetNames(kind),
   });
-  useTold(error);
-  const names = error === null ? data : [];
+  useTold(fault);
+  const names = fault === null ? data : [];
   if (spec === null) return null;
   const save = async () => {
     const document = activeDocument();

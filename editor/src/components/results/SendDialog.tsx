@@ -151,28 +151,28 @@ function usePlaces(): readonly SendPlace[] | null {
 
 /** The workflows that are saved and can be read; null while they are asked for. */
 function useSaved(): readonly { readonly name: string }[] | null {
-  const { data, error } = useAnswer({
+  const { data, fault } = useAnswer({
     queryKey: ["workflows", MOST],
     queryFn: ({ signal }) => api.GET("/workflows", { params: { query: { limit: MOST } }, signal }),
   });
-  useTold(error);
+  useTold(fault);
   return useMemo(
-    () => (error ? [] : (data?.items.filter((item) => item.problem === null) ?? null)),
-    [data, error],
+    () => data?.items.filter((item) => item.problem === null) ?? (fault ? [] : null),
+    [data, fault],
   );
 }
 
 /** The chosen workflow, once it is read. */
 function useOpened(place: SendPlace | undefined): Opened | null {
   const saved = place !== undefined && "saved" in place.at ? place.at.saved : null;
-  const { data, error } = useAnswer({
+  const { data, fault } = useAnswer({
     queryKey: ["workflow", saved],
     queryFn: () => getWorkflow(saved ?? ""),
     enabled: saved !== null,
     // What it is now is saved over.
     gcTime: 0,
   });
-  useTold(error);
+  useTold(fault);
   const read = useMemo(() => (data === undefined ? null : readWorkflow(data.text)), [data]);
   if (place === undefined) return null;
   if ("tab" in place.at) return { place, workflow: currentWorkflow(place.at.tab), etag: null };

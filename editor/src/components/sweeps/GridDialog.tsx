@@ -314,11 +314,11 @@ function CellView({ cell, values, size, onClose }: CellProps) {
 
 /** The jobs and files as the server had them when this was opened. */
 function useLoaded(sweep: string): readonly [Loaded, () => void] {
-  const { data, error, refetch } = useAnswer({
+  const { data, fault, refetch } = useAnswer({
     queryKey: ["sweep", sweep],
     queryFn: ({ signal }) => loadSweep(sweep, signal),
   });
-  const loaded = useMemo(() => (error ? { fault: error } : (data ?? null)), [data, error]);
+  const loaded = useMemo(() => data ?? (fault && { fault }), [data, fault]);
   return [loaded, () => void refetch()];
 }
 

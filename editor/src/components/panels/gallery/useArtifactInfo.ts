@@ -54,6 +54,6 @@ export function useMaking(artifact: ArtifactEntry): ArtifactInfo | null | undefi
 }
 
 function useRead(asked: Parameters<typeof useAnswer<ArtifactInfo | null>>[0]) {
-  const { data, isError } = useAnswer(asked);
-  return isError ? null : data;
+  const { data, fault } = useAnswer(asked);
+  return fault ? null : data;
 }

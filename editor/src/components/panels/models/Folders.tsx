@@ -12,13 +12,13 @@ import styles from "./Folders.module.css";
 import get from "./Get.module.css";
 
 export function Folders() {
-  const { data, error } = useAnswer({
+  const { data, fault } = useAnswer({
     queryKey: ["models", "links"],
     queryFn: ({ signal }) => api.GET("/models/links", { signal }),
   });
   const folders = data?.items ?? [];
   const told = { title: t("models.failed.folders"), key: "folders" };
-  useTold(error, told);
+  useTold(fault, told);
   const remove = async (folder: string) => {
     try {
       await api.DELETE("/models/links", { params: { query: { folder } } });

@@ -147,10 +147,10 @@ function useStarters() {
 }
 
 function Starters() {
-  const { data, error, refetch } = useStarters();
-  if (data === undefined && error !== null) {
+  const { data, fault, refetch } = useStarters();
+  if (fault !== null) {
     return (
-      <EmptyState icon={CircleAlert} title={faultText(error)}>
+      <EmptyState icon={CircleAlert} title={faultText(fault)}>
         <Button size="s" onClick={() => void refetch()}>
           {t("models.again")}
         </Button>
