@@ -22,7 +22,13 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "icons", test: /node_modules\/lucide-react/, minShareCount: 3, priority: 2 },
-            { name: "shared", test: /\/src\//, minShareCount: 8, priority: 1 },
+            // Parts that come later ask with React's hooks, which nothing needs at first.
+            {
+              name: "shared",
+              test: /\/src\/(?!hooks\/useAnswer)/,
+              minShareCount: 8,
+              priority: 1,
+            },
             // What is loaded right after the page, with the small parts that others use, too.
             {
               name: "graph",

@@ -1,5 +1,7 @@
 // Writes src/api/schema.d.ts, the types of what the server takes and gives, from its OpenAPI
 // description: `node scripts/schema.mjs openapi.json > src/api/schema.d.ts` (or `-` for stdin).
+// `paths` has the shape that openapi-typescript gives it, for openapi-fetch. That program needs the
+// compiler interface of TypeScript 5, which TypeScript 7 doesn't have.
 import { readFileSync } from "node:fs";
 
 // Errors leave out what is null, whatever their description says; all other answers are whole.
@@ -42,6 +44,7 @@ function typeOf(schema) {
   if (choices !== undefined) return unionOf(choices.map(typeOf));
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum !== undefined) return unionOf(schema.enum.map((value) => JSON.stringify(value)));
+  if (schema.format === "binary") return "Blob";
   if (schema.type === "array") return arrayOf(typeOf(schema.items ?? {}));
   if (schema.type === "object") return recordOf(schema.additionalProperties);
   const plain = { string: "string", integer: "number", number: "number", boolean: "boolean", null: "null" };
@@ -95,13 +98,67 @@ function interfaceOf(name, schema, isAsked) {
   return [...lines, "}"];
 }
 
+function pathsOf(paths) {
+  const lines = ["/** What may be asked for, by path and method. */", "export interface paths {"];
+  for (const [path, methods] of Object.entries(paths)) {
+    lines.push(`  ${JSON.stringify(path)}: {`);
+    for (const [method, operation] of Object.entries(methods)) {
+      lines.push(...operationOf(method, operation).map((line) => `    ${line}`));
+    }
+    lines.push("  };");
+  }
+  return [...lines, "}"].join("\n");
+}
+
+function operationOf(method, { summary, parameters = [], requestBody, responses }) {
+  const body = requestBody && contentOf(requestBody.content);
+  return [
+    ...comment(summary, ""),
+    `${method}: {`,
+    ...block("  parameters: {", ["query", "header", "path"].flatMap((kind) => parametersOf(kind, parameters)), "  };"),
+    body ? `  requestBody${requestBody.required ? "" : "?"}: { content: { ${body} } };` : "  requestBody?: never;",
+    ...block("  responses: {", Object.entries(responses).flatMap(responseOf), "  };"),
+    "};",
+  ];
+}
+
+function parametersOf(kind, parameters) {
+  const own = parameters.filter((parameter) => parameter.in === kind);
+  if (own.length === 0) return [`    ${kind}?: never;`];
+  const members = own.map(
+    ({ name, required, schema }) => `      ${keyOf(name)}${required ? "" : "?"}: ${typeOf(schema)};`,
+  );
+  const isNeeded = own.some(({ required }) => required);
+  return block(`    ${kind}${isNeeded ? "" : "?"}: {`, members, "    };");
+}
+
+/** On one line if that is short enough. */
+function block(head, lines, tail) {
+  const short = [head, ...lines, tail].map((line) => line.trim()).join(" ");
+  const indent = head.slice(0, head.search(/\S/));
+  return short.length + indent.length < WIDTH - 4 ? [indent + short] : [head, ...lines, tail];
+}
+
+// Problems are the same for all of them: api/client.ts throws them.
+function responseOf([status, { content }]) {
+  if (!/^[23]/.test(status)) return [];
+  const types = content && contentOf(content);
+  return [`    ${status}: { content${types ? `: { ${types} }` : "?: never"} };`];
+}
+
+function contentOf(content) {
+  return Object.entries(content)
+    .map(([type, { schema }]) => `${JSON.stringify(type)}: ${typeOf(schema ?? {})}`)
+    .join("; ");
+}
+
 function written({ paths, components: { schemas } }) {
   const asked = reached(requestBodies(paths), schemas);
   const parts = Object.keys(schemas)
     .sort()
     .map((name) => interfaceOf(name, schemas[name], asked.has(name)).join("\n"));
   const head = "// Made by scripts/schema.mjs from the server's /openapi.json; don't edit.";
-  return `${[head, ...parts].join("\n\n")}\n`;
+  return `${[head, pathsOf(paths), ...parts].join("\n\n")}\n`;
 }
 
 const path = process.argv[2];

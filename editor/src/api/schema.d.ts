@@ -1,5 +1,1260 @@
 // Made by scripts/schema.mjs from the server's /openapi.json; don't edit.
 
+/** What may be asked for, by path and method. */
+export interface paths {
+  "/api/v1/jobs": {
+    /** Submit a job */
+    post: {
+      parameters: {
+        query?: never;
+        header?: { "idempotency-key"?: string | null; };
+        path?: never;
+      };
+      requestBody: { content: { "application/json": JobWish } };
+      responses: {
+        200: { content: { "application/json": JobEntry } };
+        202: { content: { "application/json": JobEntry } };
+      };
+    };
+    /** List jobs */
+    get: {
+      parameters: {
+        query?: {
+          order?: "newest" | "oldest";
+          limit?: number;
+          cursor?: string | null;
+          state?: ("queued" | "running" | "finished" | "failed" | "cancelled")[] | null;
+          tag?: string | null;
+          text?: string | null;
+          client?: string | null;
+          created_after?: number | null;
+          created_before?: number | null;
+        };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": JobList } }; };
+    };
+    /** Delete jobs */
+    delete: {
+      parameters: {
+        query?: {
+          state?: ("queued" | "running" | "finished" | "failed" | "cancelled")[] | null;
+          tag?: string | null;
+          text?: string | null;
+          client?: string | null;
+          created_after?: number | null;
+          created_before?: number | null;
+        };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Deleted } }; };
+    };
+  };
+  "/api/v1/jobs/rows": {
+    /** Submit a job per row of a table */
+    post: {
+      parameters: {
+        query?: never;
+        header?: { "idempotency-key"?: string | null; };
+        path?: never;
+      };
+      requestBody: { content: { "application/json": RowsWish } };
+      responses: { 202: { content: { "application/json": JobGroup } }; };
+    };
+  };
+  "/api/v1/jobs/{id}": {
+    /** Get a job */
+    get: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": JobDetail } }; };
+    };
+    /** Change a job's priority */
+    patch: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody: { content: { "application/json": Change } };
+      responses: { 200: { content: { "application/json": JobEntry } }; };
+    };
+    /** Delete a job */
+    delete: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/jobs/{id}/workflow": {
+    /** Get a job's workflow */
+    get: {
+      parameters: {
+        query?: { parameters?: "true" | "false"; };
+        header?: never;
+        path: { id: string; };
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": unknown } }; };
+    };
+  };
+  "/api/v1/jobs/{id}/cancel": {
+    /** Cancel a job */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": JobEntry } }; };
+    };
+  };
+  "/api/v1/jobs/{id}/retry": {
+    /** Queue a job again */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": JobEntry } }; };
+    };
+  };
+  "/api/v1/jobs/{id}/hold": {
+    /** Pause a job */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": JobEntry } }; };
+    };
+  };
+  "/api/v1/jobs/{id}/unhold": {
+    /** Release a job */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": JobEntry } }; };
+    };
+  };
+  "/api/v1/jobs/{id}/move": {
+    /** Move a job in the queue */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody: { content: { "application/json": MoveToEnd | MoveBefore } };
+      responses: { 200: { content: { "application/json": JobEntry } }; };
+    };
+  };
+  "/api/v1/queue": {
+    /** Get the state of the queue */
+    get: {
+      parameters: { query?: { limit?: number; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": QueueEntry } }; };
+    };
+  };
+  "/api/v1/queue/pause": {
+    /** Pause the queue */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": QueueEntry } }; };
+    };
+  };
+  "/api/v1/queue/resume": {
+    /** Resume the queue */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": QueueEntry } }; };
+    };
+  };
+  "/api/v1/queue/clear": {
+    /** Cancel the waiting jobs */
+    post: {
+      parameters: {
+        query?: { client?: string | null; tag?: string | null; };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Cleared } }; };
+    };
+  };
+  "/api/v1/events": {
+    /** Follow jobs */
+    get: {
+      parameters: {
+        query?: { after?: number | null; limit?: number; live?: boolean; previews?: boolean; };
+        header?: { "last-event-id"?: string | null; };
+        path?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: { content: { "text/event-stream": string; "application/json": EventList } };
+      };
+    };
+  };
+  "/api/v1/jobs/{id}/events": {
+    /** Follow a job */
+    get: {
+      parameters: {
+        query?: { after?: number | null; limit?: number; live?: boolean; previews?: boolean; };
+        header?: { "last-event-id"?: string | null; };
+        path: { id: string; };
+      };
+      requestBody?: never;
+      responses: {
+        200: { content: { "text/event-stream": string; "application/json": EventList } };
+        204: { content?: never };
+      };
+    };
+  };
+  "/api/v1/import": {
+    /** Import a workflow or an image's settings from another tool */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": ImportWish } };
+      responses: { 200: { content: { "application/json": Translated } }; };
+    };
+  };
+  "/api/v1/script": {
+    /** Write a workflow as a Python script */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": ScriptWish } };
+      responses: { 200: { content: { "application/json": PythonScript } }; };
+    };
+  };
+  "/api/v1/validate": {
+    /** Check a workflow */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": WorkflowWish } };
+      responses: { 200: { content: { "application/json": Checked } }; };
+    };
+  };
+  "/api/v1/plan": {
+    /** Plan a workflow */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": WorkflowWish } };
+      responses: { 200: { content: { "application/json": PlanEntry } }; };
+    };
+  };
+  "/api/v1/sources": {
+    /** Find out where to get models and packs */
+    get: {
+      parameters: {
+        query?: { model?: string[] | null; pack?: string[] | null; };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": SourceList } }; };
+    };
+  };
+  "/api/v1/workflows": {
+    /** List saved workflows */
+    get: {
+      parameters: {
+        query?: { text?: string; limit?: number; cursor?: string | null; };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": SavedList } }; };
+    };
+  };
+  "/api/v1/workflows/{name}": {
+    /** Get a saved workflow */
+    get: {
+      parameters: {
+        query?: never;
+        header?: { "if-none-match"?: string | null; };
+        path: { name: string; };
+      };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/json": Record<string, unknown> } };
+        304: { content?: never };
+      };
+    };
+    /** Save a workflow */
+    put: {
+      parameters: {
+        query?: never;
+        header?: { "if-match"?: string | null; "if-none-match"?: string | null; };
+        path: { name: string; };
+      };
+      requestBody: { content: { "application/json": Record<string, unknown> } };
+      responses: {
+        200: { content: { "application/json": SavedAs } };
+        201: { content: { "application/json": SavedAs } };
+      };
+    };
+    /** Delete a saved workflow */
+    delete: {
+      parameters: {
+        query?: never;
+        header?: { "if-match"?: string | null; };
+        path: { name: string; };
+      };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/workflows/{name}/versions": {
+    /** List the versions of a saved workflow */
+    get: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": VersionList } }; };
+    };
+  };
+  "/api/v1/workflows/{name}/versions/{version}": {
+    /** Get a version of a saved workflow */
+    get: {
+      parameters: {
+        query?: never;
+        header?: { "if-none-match"?: string | null; };
+        path: { name: string; version: number; };
+      };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/json": Record<string, unknown> } };
+        304: { content?: never };
+      };
+    };
+  };
+  "/api/v1/templates": {
+    /** List the gallery */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": TemplateList } }; };
+    };
+  };
+  "/api/v1/templates/{name}": {
+    /** Get a workflow of the gallery */
+    get: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Record<string, unknown> } }; };
+    };
+  };
+  "/api/v1/templates/{name}/picture": {
+    /** Get an image of a workflow of the gallery */
+    get: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "image/webp": Blob } }; 304: { content?: never }; };
+    };
+  };
+  "/api/v1/templates/{name}/files/{file}": {
+    /** Get a file that a workflow of the gallery needs */
+    get: {
+      parameters: { query?: never; header?: never; path: { name: string; file: string; }; };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/octet-stream": Blob; "*/*": Blob } };
+        304: { content?: never };
+      };
+    };
+  };
+  "/api/v1/apps": {
+    /** List the apps */
+    get: {
+      parameters: {
+        query?: { limit?: number; cursor?: string | null; };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": AppList } }; };
+    };
+  };
+  "/api/v1/apps/{name}": {
+    /** Get an app or its form */
+    get: {
+      parameters: {
+        query?: never;
+        header?: { accept?: string | null; };
+        path: { name: string; };
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": AppDetail; "text/html": string } }; };
+    };
+    /** Run an app */
+    post: {
+      parameters: {
+        query?: { webhook?: string | null; not_before?: string | null; };
+        header?: {
+          accept?: string | null;
+          prefer?: string | null;
+          "idempotency-key"?: string | null;
+        };
+        path: { name: string; };
+      };
+      requestBody?: { content: { "application/json": Record<string, unknown>; "multipart/form-data": Record<string, unknown>; "application/x-www-form-urlencoded": Record<string, unknown> } };
+      responses: {
+        200: { content: { "application/json": AppAnswer; "image/*": Blob } };
+        202: { content: { "application/json": AppAnswer } };
+        303: { content?: never };
+      };
+    };
+  };
+  "/api/v1/apps/{name}/jobs/{id}": {
+    /** Get a run of an app */
+    get: {
+      parameters: { query?: never; header?: never; path: { name: string; id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "text/html": string } }; };
+    };
+  };
+  "/api/v1/artifacts": {
+    /** List the output files of jobs */
+    get: {
+      parameters: {
+        query?: {
+          job?: string | null;
+          kind?: string | null;
+          text?: string;
+          stars?: number | null;
+          tag?: string[] | null;
+          board?: string | null;
+          model?: string | null;
+          seed?: number | null;
+          width?: number | null;
+          height?: number | null;
+          trashed?: "true" | "false";
+          created_after?: number | null;
+          created_before?: number | null;
+          distinct?: "true" | "false";
+          limit?: number;
+          cursor?: string | null;
+        };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ArtifactList } }; };
+    };
+  };
+  "/api/v1/artifacts/{digest}": {
+    /** Get an output file of a job */
+    get: {
+      parameters: {
+        query?: { download?: "true" | "false"; };
+        header?: never;
+        path: { digest: string; };
+      };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/octet-stream": Blob; "*/*": Blob } };
+        206: { content: { "application/octet-stream": Blob; "*/*": Blob } };
+        304: { content?: never };
+      };
+    };
+    /** Delete an output file of a job */
+    delete: {
+      parameters: { query?: { job?: string | null; }; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/artifacts/{digest}/thumbnail": {
+    /** Get a thumbnail of a file */
+    get: {
+      parameters: { query?: { size?: number; }; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "image/webp": Blob } }; 304: { content?: never }; };
+    };
+  };
+  "/api/v1/artifacts/{digest}/texts": {
+    /** Get the texts in a file's metadata */
+    get: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": CarriedTexts } }; };
+    };
+  };
+  "/api/v1/artifacts/grid": {
+    /** Combine images in a labeled grid */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": GridRequest } };
+      responses: {
+        200: { content: { "image/png": Blob; "image/webp": Blob; "image/jpeg": Blob } };
+      };
+    };
+  };
+  "/api/v1/artifacts/{digest}/frame": {
+    /** Use a frame of a video as an upload */
+    post: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody: { content: { "application/json": FrameRequest } };
+      responses: {
+        200: { content: { "application/json": UploadEntry } };
+        201: { content: { "application/json": UploadEntry } };
+      };
+    };
+  };
+  "/api/v1/library": {
+    /** Change stars, tags, notes and boards */
+    patch: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": LibraryChange } };
+      responses: { 200: { content: { "application/json": Changed } }; };
+    };
+  };
+  "/api/v1/library/trash": {
+    /** Put results into the trash */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": ChosenResults } };
+      responses: { 200: { content: { "application/json": TrashedResults } }; };
+    };
+    /** Empty the trash */
+    delete: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Emptied } }; };
+    };
+  };
+  "/api/v1/library/restore": {
+    /** Restore results from the trash */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": ChosenResults } };
+      responses: { 200: { content: { "application/json": RestoredResults } }; };
+    };
+  };
+  "/api/v1/library/tags": {
+    /** List the tags */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": TagCounts } }; };
+    };
+  };
+  "/api/v1/library/boards": {
+    /** List the boards */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": BoardList } }; };
+    };
+    /** Make a board */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": BoardName } };
+      responses: { 201: { content: { "application/json": Board } }; };
+    };
+  };
+  "/api/v1/library/boards/{id}": {
+    /** Rename a board */
+    patch: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody: { content: { "application/json": BoardName } };
+      responses: { 200: { content: { "application/json": Board } }; };
+    };
+    /** Delete a board */
+    delete: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/uploads": {
+    /** Upload a file */
+    post: {
+      parameters: { query?: { name?: string; }; header?: never; path?: never; };
+      requestBody: { content: { "multipart/form-data": Record<string, unknown>; "application/octet-stream": Blob } };
+      responses: {
+        200: { content: { "application/json": UploadEntry } };
+        201: { content: { "application/json": UploadEntry } };
+      };
+    };
+    /** List uploads */
+    get: {
+      parameters: {
+        query?: { limit?: number; cursor?: string | null; };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": UploadList } }; };
+    };
+  };
+  "/api/v1/uploads/artifacts/{digest}": {
+    /** Use an output file of a job as an upload */
+    post: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/json": UploadEntry } };
+        201: { content: { "application/json": UploadEntry } };
+      };
+    };
+  };
+  "/api/v1/uploads/{digest}": {
+    /** Get an upload */
+    get: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/octet-stream": Blob; "*/*": Blob } };
+        206: { content: { "application/octet-stream": Blob; "*/*": Blob } };
+        304: { content?: never };
+      };
+    };
+    /** Delete an upload */
+    delete: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/uploads/{digest}/thumbnail": {
+    /** Get a thumbnail of an upload */
+    get: {
+      parameters: { query?: { size?: number; }; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "image/webp": Blob } }; 304: { content?: never }; };
+    };
+  };
+  "/api/v1/uploads/{digest}/texts": {
+    /** Get the texts in an upload's metadata */
+    get: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": CarriedTexts } }; };
+    };
+  };
+  "/api/v1/inputs": {
+    /** List the files of the inputs folder */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": InputList } }; };
+    };
+  };
+  "/api/v1/inputs/file": {
+    /** Get a file of the inputs folder */
+    get: {
+      parameters: { query: { path: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/octet-stream": Blob; "*/*": Blob } };
+        206: { content: { "application/octet-stream": Blob; "*/*": Blob } };
+        304: { content?: never };
+      };
+    };
+  };
+  "/api/v1/inputs/thumbnail": {
+    /** Get a thumbnail of a file of the inputs folder */
+    get: {
+      parameters: { query: { path: string; size?: number; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "image/webp": Blob } }; 304: { content?: never }; };
+    };
+  };
+  "/api/v1/styles": {
+    /** List the styles */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Styles } }; };
+    };
+    /** Replace the styles */
+    put: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": Styles } };
+      responses: { 200: { content: { "application/json": Styles } }; };
+    };
+  };
+  "/api/v1/styles/csv": {
+    /** Add the styles of a CSV file */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/octet-stream": Blob } };
+      responses: { 200: { content: { "application/json": Styles } }; };
+    };
+  };
+  "/api/v1/tag-lists": {
+    /** List the tag lists */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": TagLists } }; };
+    };
+  };
+  "/api/v1/tag-lists/{name}": {
+    /** Get a tag list */
+    get: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "text/csv": string } }; 304: { content?: never }; };
+    };
+    /** Save a tag list */
+    put: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody: { content: { "application/octet-stream": Blob } };
+      responses: { 200: { content: { "application/json": TagListEntry } }; };
+    };
+    /** Delete a tag list */
+    delete: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/node-types": {
+    /** List the node types */
+    get: {
+      parameters: { query?: never; header?: { "if-none-match"?: string | null; }; path?: never; };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/json": NodeTypeList } };
+        304: { content?: never };
+      };
+    };
+  };
+  "/api/v1/node-types/compact": {
+    /** List the node types in a compact form */
+    get: {
+      parameters: { query?: never; header?: { "if-none-match"?: string | null; }; path?: never; };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/json": CompactNodeTypeList } };
+        304: { content?: never };
+      };
+    };
+  };
+  "/api/v1/node-types/help": {
+    /** List the texts of the node types */
+    get: {
+      parameters: { query?: never; header?: { "if-none-match"?: string | null; }; path?: never; };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/json": NodeTypeHelpList } };
+        304: { content?: never };
+      };
+    };
+  };
+  "/api/v1/node-types/summaries": {
+    /** List summaries of node types */
+    get: {
+      parameters: {
+        query?: {
+          search?: string | null;
+          category?: string | null;
+          pack?: string | null;
+          limit?: number;
+          cursor?: string | null;
+        };
+        header?: { "if-none-match"?: string | null; };
+        path?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/json": NodeTypeSummaryList } };
+        304: { content?: never };
+      };
+    };
+  };
+  "/api/v1/node-types/{type}": {
+    /** Get a node type */
+    get: {
+      parameters: {
+        query?: never;
+        header?: { "if-none-match"?: string | null; };
+        path: { type: string; };
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": NodeType } }; 304: { content?: never }; };
+    };
+  };
+  "/api/v1/node-types/{type}/example": {
+    /** Get an example workflow of a node type */
+    get: {
+      parameters: { query?: never; header?: never; path: { type: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Record<string, unknown> } }; };
+    };
+  };
+  "/api/v1/node-types/{type}/example/picture": {
+    /** Get an example image of a node type */
+    get: {
+      parameters: { query?: never; header?: never; path: { type: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "image/webp": Blob } }; 304: { content?: never }; };
+    };
+  };
+  "/api/v1/node-types/{type}/example/files/{file}": {
+    /** Get a file that the example of a node type needs */
+    get: {
+      parameters: { query?: never; header?: never; path: { type: string; file: string; }; };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/octet-stream": Blob; "*/*": Blob } };
+        304: { content?: never };
+      };
+    };
+  };
+  "/api/v1/node-types/{type}/example/folders": {
+    /** Copy the folders that the example of a node type needs */
+    post: {
+      parameters: { query?: never; header?: never; path: { type: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/models": {
+    /** List the models */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ModelList } }; };
+    };
+  };
+  "/api/v1/models/thumbnail": {
+    /** Get a thumbnail of a model */
+    get: {
+      parameters: { query: { name: string; size?: number; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "image/webp": Blob } }; 304: { content?: never }; };
+    };
+  };
+  "/api/v1/models/verify": {
+    /** Compare a model with the digests of its source */
+    post: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": VerifiedFiles } }; };
+    };
+  };
+  "/api/v1/models/uses": {
+    /** Find out what names a model */
+    get: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ModelUsesEntry } }; };
+    };
+  };
+  "/api/v1/models/lookup": {
+    /** Look a model up at Civitai by its hash */
+    post: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ModelRecordEntry } }; };
+    };
+  };
+  "/api/v1/models/update": {
+    /** Ask the source of a model for a newer version */
+    get: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ModelUpdateEntry } }; };
+    };
+  };
+  "/api/v1/models/words": {
+    /** List the words that a model's text encoder knows */
+    get: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ModelWords } }; };
+    };
+  };
+  "/api/v1/models/record": {
+    /** Get what is known about a model */
+    get: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ModelRecordEntry } }; };
+    };
+    /** Change the notes, tags and stars of a model */
+    patch: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody: { content: { "application/json": RecordChange } };
+      responses: { 200: { content: { "application/json": ModelRecordEntry } }; };
+    };
+    /** Remove a model from the disk */
+    delete: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/models/record/move": {
+    /** Move a model to another name */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": ModelMove } };
+      responses: { 200: { content: { "application/json": MovedModel } }; };
+    };
+  };
+  "/api/v1/models/picture": {
+    /** Set the image of a model */
+    put: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody: { content: { "application/octet-stream": Blob } };
+      responses: { 204: { content?: never }; };
+    };
+    /** Remove the image of a model */
+    delete: {
+      parameters: { query: { name: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/models/starter": {
+    /** List well-known models to start with */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": StarterList } }; };
+    };
+  };
+  "/api/v1/models/search": {
+    /** Search other sites for models */
+    get: {
+      parameters: {
+        query?: {
+          text?: string;
+          kind?: string | null;
+          family?: string | null;
+          source?: string | null;
+          limit?: number;
+        };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": OfferList } }; };
+    };
+  };
+  "/api/v1/models/missing": {
+    /** Find out where to get the models that a workflow lacks */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": MissingRequest } };
+      responses: { 200: { content: { "application/json": MissingList } }; };
+    };
+  };
+  "/api/v1/models/links": {
+    /** List the linked folders of other programs */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": LinkedFolders } }; };
+    };
+    /** Use the models of another program */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": LinkRequest } };
+      responses: { 200: { content: { "application/json": LinkedFolders } }; };
+    };
+    /** Do not use a linked folder any more */
+    delete: {
+      parameters: { query: { folder: string; }; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/models/downloads": {
+    /** List the downloads of models */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": DownloadList } }; };
+    };
+    /** Download a model */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": DownloadRequest } };
+      responses: { 202: { content: { "application/json": ModelDownloadEntry } }; };
+    };
+  };
+  "/api/v1/models/downloads/plan": {
+    /** Plan a download of a model */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": DownloadRequest } };
+      responses: { 200: { content: { "application/json": DownloadOfferEntry } }; };
+    };
+  };
+  "/api/v1/models/downloads/{id}/pause": {
+    /** Pause a download of a model */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ModelDownloadEntry } }; };
+    };
+  };
+  "/api/v1/models/downloads/{id}/resume": {
+    /** Continue a download of a model */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ModelDownloadEntry } }; };
+    };
+  };
+  "/api/v1/models/downloads/{id}": {
+    /** Cancel a download of a model */
+    delete: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/packs": {
+    /** List the installed packs */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": PackList } }; };
+    };
+    /** Install a pack of the index */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": PackRequest } };
+      responses: { 202: { content: { "application/json": PackChange } }; };
+    };
+  };
+  "/api/v1/packs/available": {
+    /** Search the index of packs */
+    get: {
+      parameters: {
+        query?: { search?: string; node_type?: string[] | null; name?: string[] | null; };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": AvailablePacks } }; };
+    };
+  };
+  "/api/v1/packs/{name}/update": {
+    /** Update a pack */
+    post: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 202: { content: { "application/json": PackChange } }; };
+    };
+  };
+  "/api/v1/packs/{name}/rollback": {
+    /** Use the earlier version of a pack again */
+    post: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": PackEntry } }; };
+    };
+  };
+  "/api/v1/packs/{name}/enable": {
+    /** Offer the node types of a pack again */
+    post: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": PackEntry } }; };
+    };
+  };
+  "/api/v1/packs/{name}/disable": {
+    /** Offer the node types of a pack no more */
+    post: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": PackEntry } }; };
+    };
+  };
+  "/api/v1/packs/{name}": {
+    /** Remove a pack */
+    delete: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/system": {
+    /** Get the state of the server */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": SystemEntry } }; };
+    };
+  };
+  "/api/v1/system/refresh": {
+    /** Reload the node packs */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Refreshed } }; };
+    };
+  };
+  "/api/v1/settings": {
+    /** Get the settings */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ServerSettings } }; };
+    };
+    /** Change settings */
+    patch: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": SettingsChange } };
+      responses: { 200: { content: { "application/json": ServerSettings } }; };
+    };
+  };
+  "/api/v1/secrets": {
+    /** List the secrets */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": SecretList } }; };
+    };
+  };
+  "/api/v1/secrets/{name}": {
+    /** Store a secret */
+    put: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody: { content: { "application/json": SecretValue } };
+      responses: { 200: { content: { "application/json": SecretInfo } }; };
+    };
+    /** Remove a secret */
+    delete: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/schedules": {
+    /** List the schedules */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ScheduleList } }; };
+    };
+    /** Add a schedule */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": ScheduleWish } };
+      responses: { 201: { content: { "application/json": ScheduleEntry } }; };
+    };
+  };
+  "/api/v1/schedules/{id}": {
+    /** Get a schedule */
+    get: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ScheduleEntry } }; };
+    };
+    /** Remove a schedule */
+    delete: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 204: { content?: never }; };
+    };
+  };
+  "/api/v1/schedules/{id}/pause": {
+    /** Pause a schedule */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ScheduleEntry } }; };
+    };
+  };
+  "/api/v1/schedules/{id}/resume": {
+    /** Resume a schedule */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": ScheduleEntry } }; };
+    };
+  };
+  "/api/v1/schedules/{id}/run": {
+    /** Run a schedule now */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 202: { content: { "application/json": JobEntry } }; };
+    };
+  };
+  "/api/v1/webhooks": {
+    /** List deliveries to webhooks */
+    get: {
+      parameters: {
+        query?: {
+          state?: "pending" | "delivered" | "failed" | null;
+          job?: string | null;
+          limit?: number;
+          cursor?: string | null;
+        };
+        header?: never;
+        path?: never;
+      };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": DeliveryList } }; };
+    };
+  };
+  "/api/v1/webhooks/test": {
+    /** Test a webhook */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": WebhookTestWish } };
+      responses: { 200: { content: { "application/json": WebhookTest } }; };
+    };
+  };
+  "/api/v1/webhooks/secret": {
+    /** Make a new secret for webhooks */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": SecretWish } };
+      responses: { 200: { content: { "application/json": WebhookSecret } }; };
+    };
+  };
+  "/api/v1/webhooks/{id}": {
+    /** Get a delivery */
+    get: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": DeliveryEntry } }; };
+    };
+  };
+  "/api/v1/webhooks/{id}/replay": {
+    /** Deliver again */
+    post: {
+      parameters: { query?: never; header?: never; path: { id: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": DeliveryEntry } }; };
+    };
+  };
+  "/healthz": {
+    /** Check whether the server is alive */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Alive } }; };
+    };
+  };
+  "/readyz": {
+    /** Check whether the server accepts jobs */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Alive } }; };
+    };
+  };
+  "/metrics": {
+    /** Get the metrics for monitoring */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "text/plain": string } }; };
+    };
+  };
+  "/openapi.json": {
+    /** Get this description */
+    get: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": unknown } }; };
+    };
+  };
+}
+
 /** The answer of a probe. */
 export interface Alive {
   status: string;

@@ -4,6 +4,7 @@ import { setInput } from "@/model/edits";
 import { PICTURE, SIZE, types } from "@/model/fixtures/canvas";
 import { isLayer, readCanvas, setBox, startCanvas } from "@/model/painting";
 import { emptyWorkflow, type Workflow } from "@/model/workflow";
+import { stubServer } from "@/test/answers";
 import {
   accept,
   candidatesOf,
@@ -28,7 +29,7 @@ beforeEach(() => {
   const started = startCanvas({ workflow: emptyWorkflow(), scope: null, types }, PICTURE, SIZE);
   document = useDocuments.getState().open(started.workflow);
   // What the server answers when an artifact is to stand as an upload.
-  vi.stubGlobal("fetch", async (address: string) => {
+  stubServer(async (address: string) => {
     const digest = /artifacts\/(\w+)/.exec(address)?.[1] ?? "";
     const entry = { value: `upload:${digest}/result.png`, width: 512, height: 512 };
     return new Response(JSON.stringify(entry), { status: 201 });

@@ -5,7 +5,7 @@
  * stood when it was made. Accepting one takes it as a layer, and all others go with it.
  */
 import { create } from "zustand";
-import { artifactAddress, uploadArtifact } from "@/api/client";
+import { artifactAddress, uploadArtifact } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import {
   acceptResult,

@@ -1,14 +1,15 @@
 /** What the server has to work with: node types, models, templates. */
 import { create } from "zustand";
-import { listModels, listNodeHelp, listNodeTypes, listTemplates, type Tagged } from "@/api/client";
+import { api, ask } from "@/api/client";
 import { OfflineFault } from "@/api/http";
-import type { CompactNodeTypeList, ModelEntry, TemplateItem } from "@/api/schema";
+import type { ModelEntry, ModelList, TemplateItem } from "@/api/schema";
 import { type CompactSpec, completeSpec, type NodeHelps, withHelp } from "@/model/compactTypes";
 import type { PackFrame } from "@/model/packFrames";
 import { type NodeTypes, nodeTypesOf } from "@/model/spec";
 import { socket } from "./connection";
-import { keepTypes, keptTypes } from "./keptTypes";
+import { type KeptTypes, keepTypes, keptTypes } from "./keptTypes";
 import { notifyFault } from "./notices";
+import { answerTo, newAnswerTo, outdate, queries, question } from "./queries";
 import { chosenLanguage, useSettings } from "./settings";
 
 /** Gives node types the names of a language. */
@@ -44,119 +45,100 @@ export interface Catalogue {
   readonly needTemplates: () => Promise<void>;
 }
 
-let loading: Promise<void> | null = null;
-let isOutdated = false;
+const TYPES = question(["node-types"], askTypes);
+const HELP = question(["node-help"], (signal) => api.GET("/node-types/help", { signal }));
+const MODELS = question(["models"], (signal) => api.GET("/models", { signal }));
+const TEMPLATES = question(["templates"], (signal) => api.GET("/templates", { signal }));
 let helps: NodeHelps = {};
 /** The node types as the server lists them, with English names. */
 let listed: NodeTypes | null = null;
 let naming = ENGLISH;
-/** Whether the last request of templates is from before the last greeting. */
-let areTemplatesOld = true;
 
-interface Loader {
-  /** Ask anew. */
-  readonly load: () => Promise<void>;
-  /** Join the request that is under way, or ask. */
-  readonly need: () => Promise<void>;
-}
-
-/** Requests of one list, of which the newest counts: an older answer may come after it. */
-function loaderOf<T>(ask: () => Promise<T>, take: (found: T) => void): Loader {
-  let pending: Promise<void> | null = null;
-  const load = () => {
-    const own = ask()
-      .then((found) => {
-        if (pending === own) take(found);
-      })
-      .finally(() => {
-        if (pending === own) pending = null;
-      });
-    pending = own;
-    return own;
+export const useCatalogue = create<Catalogue>()((set, get) => {
+  const takeModels = ({ items, folders }: ModelList) =>
+    set({ models: items, modelFolders: folders });
+  return {
+    types: null,
+    packs: {},
+    packPanels: [],
+    packProblems: [],
+    models: null,
+    modelFolders: [],
+    templates: null,
+    state: "loading",
+    load: () => loadTypes(answerTo({ ...TYPES, staleTime: 0 })),
+    loadModels: async () => takeModels(await newAnswerTo(MODELS)),
+    needModels: async () => {
+      if (get().models === null) takeModels(await answerTo(MODELS));
+    },
+    loadTemplates: async () => set({ templates: (await newAnswerTo(TEMPLATES)).items }),
+    needTemplates: async () => set({ templates: (await answerTo(TEMPLATES)).items }),
   };
-  return { load, need: () => pending ?? load() };
-}
-
-const modelLoader = loaderOf(listModels, ({ items, folders }) =>
-  useCatalogue.setState({ models: items, modelFolders: folders }),
-);
-const templateLoader = loaderOf(
-  () => {
-    areTemplatesOld = false;
-    return listTemplates();
-  },
-  ({ items }) => useCatalogue.setState({ templates: items }),
-);
-
-export const useCatalogue = create<Catalogue>()((_set, get) => ({
-  types: null,
-  packs: {},
-  packPanels: [],
-  packProblems: [],
-  models: null,
-  modelFolders: [],
-  templates: null,
-  state: "loading",
-  load: () => {
-    loading ??= loadTypes().finally(() => {
-      loading = null;
-      // What changed while it was being loaded.
-      if (isOutdated) void get().load();
-      isOutdated = false;
-    });
-    return loading;
-  },
-  loadModels: modelLoader.load,
-  needModels: async () => {
-    if (get().models === null) await modelLoader.need();
-  },
-  loadTemplates: templateLoader.load,
-  needTemplates: async () => {
-    if (areTemplatesOld) await templateLoader.load();
-    else if (get().templates === null) await templateLoader.need();
-  },
-}));
+});
 
 /** Whether node types may still come, as packs are being read: the server waits for a while. */
 export function isReadingPacks({ types, state }: Catalogue): boolean {
   return types === null ? state === "loading" : types.unread.size > 0;
 }
 
-async function loadTypes(): Promise<void> {
+type Types = Pick<Catalogue, "packs" | "packPanels" | "packProblems"> & {
+  readonly types: NodeTypes;
+};
+
+/** Those that are known where the server says that they are still the same. */
+async function askTypes(signal: AbortSignal): Promise<Types> {
+  const known = queries.getQueryData<Types>(["node-types"]);
+  const { data, response } = await ask("get", "/node-types/compact", {
+    params: { header: { "if-none-match": known?.types.digest || null } },
+    signal,
+  });
+  if (known !== undefined && response.status === 304) return known;
+  const found = { value: data, etag: response.headers.get("etag") };
+  whenIdle(() => keepTypes(found));
+  return typesOf(found);
+}
+
+function typesOf({ value, etag }: KeptTypes): Types {
+  const items = (value.items as unknown as CompactSpec[]).map(completeSpec);
+  return {
+    types: nodeTypesOf({ ...value, items }, etag ?? ""),
+    packs: value.packs,
+    packPanels: value.frames.filter(({ kind }) => kind === "panel"),
+    packProblems: value.problems,
+  };
+}
+
+let taken: Types | null = null;
+
+async function loadTypes(answer: Promise<Types>): Promise<void> {
   const language = chosenLanguage();
   try {
-    const [found, now] = await Promise.all([listNodeTypes(listed?.digest || null), namingNow()]);
+    const [found, now] = await Promise.all([answer, namingNow()]);
     // A language that was chosen meanwhile has names of its own.
     const isOther = naming.language !== now.language;
     if (language === chosenLanguage()) naming = now;
-    if (found === null) {
-      // Names that could not be fetched last time.
-      if (isOther && listed !== null) useCatalogue.setState({ types: naming.apply(listed) });
-    } else {
-      takeTypes(found);
+    if (found !== taken) {
+      take(found);
       whenIdle(loadHelp);
-      whenIdle(() => keepTypes(found));
+    } else if (isOther && listed !== null) {
+      // Names that could not be fetched last time.
+      useCatalogue.setState({ types: naming.apply(listed) });
     }
     useCatalogue.setState({ state: "ready" });
   } catch (error) {
     const isLacking = () => useCatalogue.getState().types === null;
     const kept = isLacking() && error instanceof OfflineFault ? await keptTypes() : null;
-    if (kept !== null && isLacking()) takeTypes(kept);
+    if (kept !== null && isLacking()) take(typesOf(kept));
     useCatalogue.setState({ state: isLacking() ? "failed" : "ready" });
     // That the server can't be reached is told of elsewhere, and it is asked again.
     if (!(error instanceof OfflineFault)) notifyFault(error, { key: "catalogue" });
   }
 }
 
-function takeTypes({ value, etag }: Tagged<CompactNodeTypeList>): void {
-  const items = (value.items as unknown as CompactSpec[]).map(completeSpec);
-  listed = withHelp(nodeTypesOf({ ...value, items }, etag ?? ""), helps);
-  useCatalogue.setState({
-    types: naming.apply(listed),
-    packs: value.packs,
-    packPanels: value.frames.filter(({ kind }) => kind === "panel"),
-    packProblems: value.problems,
-  });
+function take(found: Types): void {
+  taken = found;
+  listed = withHelp(found.types, helps);
+  useCatalogue.setState({ ...found, types: naming.apply(listed) });
 }
 
 /** Load the help texts, which nothing on the canvas needs. */
@@ -164,7 +146,10 @@ async function loadHelp(): Promise<void> {
   const [types, language] = [listed, chosenLanguage()];
   let texts: NodeHelps;
   try {
-    texts = await (language === "en" ? englishHelps() : (await typeTexts()).helpsIn(language));
+    texts =
+      language === "en"
+        ? (await newAnswerTo(HELP)).items
+        : await (await typeTexts()).helpsIn(language);
   } catch {
     // Nodes are shown without them; the next change or connection brings another try.
     return;
@@ -174,10 +159,6 @@ async function loadHelp(): Promise<void> {
   if (listed === null || listed.digest !== types?.digest) return;
   listed = withHelp(listed, helps);
   useCatalogue.setState({ types: naming.apply(listed) });
-}
-
-async function englishHelps(): Promise<NodeHelps> {
-  return (await listNodeHelp()).items;
 }
 
 // Other languages
@@ -223,7 +204,9 @@ export function startCatalogue(): () => void {
     clearTimeout(waiting);
     void load();
     loadModels().catch(quiet);
-    areTemplatesOld = true;
+    // A server that was started again may answer otherwise.
+    void queries.invalidateQueries();
+    void outdate(TEMPLATES.queryKey);
     whenIdle(() => needTemplates().catch(quiet));
   };
   // The greeting comes before any news of changes, so nothing is loaded twice and no news is
@@ -241,8 +224,7 @@ export function startCatalogue(): () => void {
     socket().on("notice", (notice) => {
       if (notice.kind === "models.changed") loadModels().catch(quiet);
       if (notice.kind !== "node_types.changed") return;
-      isOutdated = loading !== null;
-      void load();
+      void loadTypes(newAnswerTo(TYPES));
       loadTemplates().catch(quiet);
     }),
   ];

@@ -1,6 +1,6 @@
 /** The connection to the server: whether it stands, who one is, and the socket itself. */
 import { create } from "zustand";
-import { getQueue } from "@/api/client";
+import { api } from "@/api/client";
 import { loginPlace, onLoginNeeded } from "@/api/http";
 import { EventSocket, type SocketState, socketAddress, type Welcome } from "@/api/socket";
 import { t } from "@/i18n";
@@ -107,7 +107,8 @@ function welcomed(welcome: Welcome): void {
 
 /** A browser doesn't say that a websocket was refused for want of a login: so ask otherwise. */
 function lost(failures: number): void {
-  if (failures === 1 || failures % 5 === 0) getQueue(1).catch(() => {});
+  if (failures === 1 || failures % 5 === 0)
+    api.GET("/queue", { params: { query: { limit: 1 } } }).catch(() => {});
 }
 
 const LOGIN = "login";

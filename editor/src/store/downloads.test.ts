@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { ModelDownloadEntry } from "@/api/schema";
 import { EventSocket } from "@/api/socket";
+import { stubServer } from "@/test/answers";
 import { ScriptedServer } from "@/test/scriptedServer";
 import { setSocket, socket } from "./connection";
 import { downloadFor, startDownloads, sumOf, useDownloads } from "./downloads";
@@ -27,7 +28,7 @@ let stop: () => void;
 
 beforeEach(() => {
   [listed, refusal, asked] = [[INK], null, []];
-  vi.stubGlobal("fetch", async (path: string, { method = "GET" }: RequestInit = {}) => {
+  stubServer(async (path: string, { method = "GET" }: RequestInit = {}) => {
     asked.push([method, path.replace(/^.*\/api\/v1/, "")]);
     if (method === "POST" && refusal !== null) return Response.json(refusal, { status: 422 });
     if (method === "DELETE") return new Response(null, { status: 204 });

@@ -1,12 +1,6 @@
 /** Downloads of models: the server does them, so they go on while no page is open. */
 import { create } from "zustand";
-import {
-  cancelDownload,
-  listDownloads,
-  pauseDownload,
-  resumeDownload,
-  startDownload,
-} from "@/api/models";
+import { api } from "@/api/client";
 import type { DownloadRequest, ModelDownloadEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import { useCatalogue } from "./catalogue";
@@ -30,6 +24,10 @@ export interface Downloads {
   readonly resume: (id: string) => Promise<void>;
   /** Call it off; of a finished one only the record goes. */
   readonly cancel: (id: string) => Promise<void>;
+}
+
+function at(id: string) {
+  return { params: { path: { id } } };
 }
 
 export const useDownloads = create<Downloads>()((set, get) => {
@@ -58,7 +56,7 @@ export const useDownloads = create<Downloads>()((set, get) => {
     refused: new Map(),
     starting: new Set(),
     load: async () => {
-      const items = await listDownloads();
+      const { items } = await api.GET("/models/downloads");
       set({ items });
     },
     start: async (key, request) => {
@@ -66,7 +64,7 @@ export const useDownloads = create<Downloads>()((set, get) => {
       refused.delete(key);
       set({ refused, starting: new Set(get().starting).add(key) });
       try {
-        const entry = await startDownload(request);
+        const entry = await api.POST("/models/downloads", { body: request });
         put(entry);
         set({ asked: new Map(get().asked).set(key, entry.id) });
         // What was there already is listed at once.
@@ -80,11 +78,11 @@ export const useDownloads = create<Downloads>()((set, get) => {
         set({ starting });
       }
     },
-    pause: (id) => act(async () => put(await pauseDownload(id))),
-    resume: (id) => act(async () => put(await resumeDownload(id))),
+    pause: (id) => act(async () => put(await api.POST("/models/downloads/{id}/pause", at(id)))),
+    resume: (id) => act(async () => put(await api.POST("/models/downloads/{id}/resume", at(id)))),
     cancel: (id) =>
       act(async () => {
-        await cancelDownload(id);
+        await api.DELETE("/models/downloads/{id}", at(id));
         set({ items: get().items.filter((each) => each.id !== id) });
       }),
   };

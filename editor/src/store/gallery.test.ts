@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ArtifactEntry } from "@/api/schema";
 import { artifact, job } from "@/components/panels/testing";
+import { stubServer } from "@/test/answers";
 import { startGallery, useGallery, workflowOf } from "./gallery";
 import { NO_JOBS, useJobs } from "./jobs";
 
@@ -31,8 +32,7 @@ let stop: () => void;
 
 beforeEach(() => {
   answers = [];
-  vi.stubGlobal(
-    "fetch",
+  stubServer(
     () =>
       new Promise<Response>((resolve) => {
         answers.push((items, next) => resolve(Response.json({ items, next: next ?? null })));
@@ -61,7 +61,7 @@ it("gives the workflow of a result with the very seed that its job was given", a
     parameters: { seed: "sample.seed" },
     nodes: { sample: { type: "KSampler", inputs: {} } },
   };
-  vi.stubGlobal("fetch", async (address: string) =>
+  stubServer(async (address: string) =>
     address.endsWith("/workflow")
       ? Response.json(workflow)
       : new Response('{"id": "a", "tags": [], "parameters": {"seed": 18446744073709551557}}'),

@@ -3,7 +3,7 @@
  * The same bytes are shown once, however many jobs gave them.
  */
 import { create } from "zustand";
-import { deleteArtifact, getJob, getJobWorkflow, listArtifacts } from "@/api/client";
+import { api, getJob, read } from "@/api/client";
 import type { ArtifactEntry, JobDetail } from "@/api/schema";
 import { fromPlain } from "@/model/json";
 import { literalJson, targetOf } from "@/model/links";
@@ -64,12 +64,12 @@ export const useGallery = create<Gallery>()((set, get) => {
   const asked = () => {
     const { text, kind, job, board, isTrash } = get();
     return {
-      distinct: true,
+      distinct: "true" as const,
       ...(text.trim() === "" ? {} : { text: text.trim() }),
       ...(kind === null ? {} : { kind }),
       ...(job === null ? {} : { job }),
       ...(board === null ? {} : { board }),
-      ...(isTrash ? { trashed: true } : {}),
+      ...(isTrash ? { trashed: "true" as const } : {}),
     };
   };
   const load = async (limit = PAGE) => {
@@ -77,7 +77,8 @@ export const useGallery = create<Gallery>()((set, get) => {
     meanwhile = [];
     set({ state: "loading", problem: null });
     try {
-      const page = await listArtifacts({ ...asked(), limit });
+      const query = { ...asked(), limit };
+      const page = await api.GET("/artifacts", { params: { query } });
       if (mine !== question) return;
       const marked = kept(get().marked, page.items);
       set({ items: page.items, next: page.next, state: "ready", marked });
@@ -90,7 +91,8 @@ export const useGallery = create<Gallery>()((set, get) => {
     const { next, items } = get();
     if (next === null) return;
     const mine = question;
-    const page = await listArtifacts({ ...asked(), limit, cursor: next });
+    const query = { ...asked(), limit, cursor: next };
+    const page = await api.GET("/artifacts", { params: { query } });
     if (mine !== question) return;
     // Whoever sees the list grow may ask for more at once.
     more = null;
@@ -138,7 +140,9 @@ export const useGallery = create<Gallery>()((set, get) => {
     },
     remove: async (artifact) => {
       const job = artifact.jobs > 1 ? null : artifact.job;
-      await deleteArtifact(artifact.digest, job ?? undefined);
+      await api.DELETE("/artifacts/{digest}", {
+        params: { path: { digest: artifact.digest }, query: { job } },
+      });
       dropFromGallery([artifact.digest]);
       jobsFollowing()?.dropOutput(artifact.digest, job);
     },
@@ -183,8 +187,12 @@ function follow(jobs: Jobs["jobs"], before: Jobs["jobs"]): void {
 
 /** The workflow that made something, with the values that it was run with. */
 export async function workflowOf(artifact: Pick<ArtifactEntry, "job">): Promise<Workflow> {
-  const [{ text }, job] = await Promise.all([getJobWorkflow(artifact.job), getJob(artifact.job)]);
-  const workflow = withParameters(readWorkflow(text), job.parameters);
+  const params = { path: { id: artifact.job } };
+  const [{ data }, job] = await Promise.all([
+    read("text", "get", "/jobs/{id}/workflow", { params }),
+    getJob(artifact.job),
+  ]);
+  const workflow = withParameters(readWorkflow(data), job.parameters);
   // Opened beside the one that was swept, it is told apart.
   return { ...workflow, title: titleWith(workflow.title, job.tags) };
 }

@@ -1,6 +1,6 @@
 /** The page that generates images without a graph: what is chosen there, and its jobs. */
 import { create } from "zustand";
-import { getStyles, putStyles } from "@/api/client";
+import { api } from "@/api/client";
 import { ApiProblem } from "@/api/http";
 import type { Finding } from "@/api/schema";
 import { t } from "@/i18n";
@@ -145,9 +145,11 @@ async function sendStyles(styles: readonly Style[]): Promise<void> {
     prompt,
     negative_prompt: negative,
   }));
-  await putStyles(items).catch((fault) =>
-    notifyFault(fault, { title: t("generate.stylesNotKept"), key: "generate-styles" }),
-  );
+  await api
+    .PUT("/styles", { body: { items } })
+    .catch((fault) =>
+      notifyFault(fault, { title: t("generate.stylesNotKept"), key: "generate-styles" }),
+    );
 }
 
 const styleState = { isLoaded: false };
@@ -155,8 +157,8 @@ const styleState = { isLoaded: false };
 /** Bring the styles that the server keeps; those of this browser alone go there. */
 export async function loadStyles(): Promise<void> {
   try {
-    const { items } = await getStyles();
-    const there = items.map(({ name, prompt, negative_prompt }) => ({
+    const { items } = await api.GET("/styles");
+    const there = items.map(({ name, prompt = "", negative_prompt = "" }) => ({
       name,
       prompt,
       negative: negative_prompt,

@@ -1,6 +1,5 @@
 /** The jobs that the editor knows of, as they are just now. jobsFollowing.ts keeps them up to date. */
 import { create } from "zustand";
-import type { JobState } from "@/api/client";
 import type {
   ArtifactEntry,
   Finding,
@@ -14,7 +13,7 @@ import type { Workflow } from "@/model/workflow";
 import type { NodeRun } from "./nodeRuns";
 
 export type { Expected, NodeNote, NodeRun, NodeState } from "./nodeRuns";
-export type { JobState };
+export type JobState = JobEntry["state"];
 
 export interface JobView {
   readonly id: string;

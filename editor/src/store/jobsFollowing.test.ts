@@ -20,7 +20,7 @@ const COUNTS = { queued: 0, running: 0, finished: 0, failed: 0, cancelled: 0, he
 
 const api: JobsApi = {
   listJobs: async ({ state } = {}) => ({
-    items: jobs.filter((job) => state === undefined || state.includes(job.state)),
+    items: jobs.filter((job) => state == null || state.includes(job.state)),
     next: null,
   }),
   getJob: async (id) => {
@@ -28,7 +28,8 @@ const api: JobsApi = {
     if (found === undefined) throw new ApiProblem({ status: 404 });
     return detail(found, details.get(id));
   },
-  listJobEvents: async (id, { after = 0 } = {}) => {
+  listJobEvents: async (id, query) => {
+    const after = query.after ?? 0;
     loadedEvents.push(id);
     if (!jobs.some((job) => job.id === id)) throw new ApiProblem({ status: 404 });
     const items = (past.get(id) ?? []).filter((each) => (each.seq ?? 0) > after);
@@ -184,7 +185,10 @@ test("an answer of the queue that comes after a newer one is passed over", async
       );
     });
   vi.spyOn(api, "getQueue").mockImplementationOnce(later).mockImplementationOnce(later);
-  const asked = [following.loadQueue(), following.loadQueue()];
+  const asked = [following.loadQueue()];
+  await vi.waitFor(() => expect(answers).toHaveLength(1));
+  asked.push(following.loadQueue());
+  await vi.waitFor(() => expect(answers).toHaveLength(2));
   answers[1]?.(["job_1", "job_2"]);
   answers[0]?.(["job_1"]);
   await Promise.all(asked);

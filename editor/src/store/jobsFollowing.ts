@@ -2,9 +2,9 @@
  * Keeps the jobs up to date: what there is at the start, and what happens from then on, through
  * lost connections and servers that were started again.
  */
-import * as client from "@/api/client";
+import { api, getJob, isMissing, type QueryOf } from "@/api/client";
 import type { JobEvent } from "@/api/events";
-import type { JobEntry } from "@/api/schema";
+import type { EventList, JobEntry } from "@/api/schema";
 import type { EventSocket } from "@/api/socket";
 import type { Workflow } from "@/model/workflow";
 import { storedExpectations, storeExpectations } from "./expectations";
@@ -19,12 +19,21 @@ import {
   withOutput,
 } from "./jobs";
 import { type Expected, NodeRuns, type Pictures } from "./nodeRuns";
+import { answerTo, newAnswerTo, outdate, queries } from "./queries";
 
 /** The requests that it makes. */
-export type JobsApi = Pick<
-  typeof client,
-  "listJobs" | "getJob" | "listJobEvents" | "getQueue" | "listArtifacts"
->;
+const SERVER = {
+  getJob,
+  listJobs: (query: QueryOf<"get", "/jobs">) => api.GET("/jobs", { params: { query } }),
+  listJobEvents: (id: string, query: QueryOf<"get", "/jobs/{id}/events">) =>
+    // Without an answer only if asked for a stream.
+    api.GET("/jobs/{id}/events", { params: { path: { id }, query } }) as Promise<EventList>,
+  getQueue: (limit: number) => api.GET("/queue", { params: { query: { limit } } }),
+  listArtifacts: (query: QueryOf<"get", "/artifacts">) =>
+    api.GET("/artifacts", { params: { query } }),
+};
+
+export type JobsApi = typeof SERVER;
 
 export interface FollowingOptions {
   readonly socket: Pick<EventSocket, "follow" | "on">;
@@ -34,6 +43,10 @@ export interface FollowingOptions {
   readonly pace?: number;
 }
 
+const DETAIL = "job";
+const QUEUE = "queue";
+/** What is merged into the jobs isn't kept here, too. */
+const ONCE = { staleTime: 0, gcTime: 0 };
 const PAGE = 100;
 const EVENTS = 1000;
 const QUEUE_WAIT = 200;
@@ -77,7 +90,6 @@ export class JobsFollowing {
   private readonly expected = storedExpectations();
   private readonly changed = new Map<string, JobView>();
   private readonly stirred = new Set<string>();
-  private readonly asked = new Map<string, Promise<void>>();
   /** How often events have changed what a job is: an answer that was asked for before may be old. */
   private readonly turns = new Map<string, number>();
   private readonly api: JobsApi;
@@ -89,12 +101,9 @@ export class JobsFollowing {
   private isStopped = false;
   /** Counts the times that all was loaded, so that answers to older questions are passed over. */
   private round = 0;
-  /** Of the queue: how often it was asked for, and the last question that was answered. */
-  private questions = 0;
-  private answered = 0;
 
   constructor(private readonly options: FollowingOptions) {
-    this.api = options.api ?? client;
+    this.api = options.api ?? SERVER;
     this.pictures = options.pictures ?? browserPictures;
     this.pace = options.pace ?? 60;
   }
@@ -282,7 +291,7 @@ export class JobsFollowing {
     this.tracked.clear();
     this.changed.clear();
     this.stirred.clear();
-    this.asked.clear();
+    void outdate([DETAIL]);
     this.turns.clear();
     useJobs.setState({ jobs: new Map(), order: [], isReady: false, older: null, queue: null });
   }
@@ -305,6 +314,7 @@ export class JobsFollowing {
     for (const event of events) {
       if (QUEUE_KINDS.has(event.kind)) {
         this.turns.set(event.job, (this.turns.get(event.job) ?? 0) + 1);
+        void outdate([DETAIL, event.job]);
       }
       const tracked = this.tracked.get(event.job) ?? this.meet(event);
       if (tracked.held === null) this.apply(tracked, event);
@@ -418,7 +428,7 @@ export class JobsFollowing {
       (job) => isEnded(job) && job.outputs.length > 0,
     );
     if (known.length === 0) return;
-    const { items, next } = await this.api.listArtifacts({ distinct: true, limit: FILES });
+    const { items, next } = await this.api.listArtifacts({ distinct: "true", limit: FILES });
     const there = new Set(items.map(({ digest }) => digest));
     // What an older job gave may stand on a later page.
     const since = next === null ? 0 : (items.at(-1)?.created ?? 0);
@@ -428,29 +438,20 @@ export class JobsFollowing {
     }
   }
 
-  private detail(id: string): Promise<void> {
-    const asked = this.asked.get(id);
-    if (asked !== undefined) return asked;
-    const found = this.current(id)
-      .catch((error) => {
-        if (client.isMissing(error)) this.forget([id]);
-      })
-      .finally(() => this.asked.delete(id));
-    this.asked.set(id, found);
-    return found;
-  }
-
-  /** Ask for a job until nothing has happened to it meanwhile. */
-  private async current(id: string): Promise<void> {
+  /** Ask for a job: several who want it share a request, and an event on its way begins it anew. */
+  private async detail(id: string): Promise<void> {
     const { round } = this;
-    for (;;) {
-      const turns = this.turns.get(id);
-      const detail = await this.api.getJob(id);
+    try {
+      const found = await answerTo({
+        queryKey: [DETAIL, id],
+        queryFn: () => this.api.getJob(id),
+        ...ONCE,
+      });
       if (round !== this.round) return;
-      if (turns === this.turns.get(id)) {
-        this.put(mergedDetail(this.view(id), detail));
-        return this.planFlush();
-      }
+      this.put(mergedDetail(this.view(id), found));
+      this.planFlush();
+    } catch (error) {
+      if (isMissing(error)) this.forget([id]);
     }
   }
 
@@ -520,18 +521,18 @@ export class JobsFollowing {
   private askQueue(): void {
     this.queueTimer ??= setTimeout(() => {
       this.queueTimer = undefined;
-      void this.loadQueue();
+      // What is under way comes first: where many jobs come and go there would never be an answer.
+      if (queries.isFetching({ queryKey: [QUEUE] }) > 0) this.askQueue();
+      else void this.loadQueue();
     }, QUEUE_WAIT);
   }
 
   /** Who waits, in which order. */
   async loadQueue(): Promise<void> {
     const { round } = this;
-    const question = ++this.questions;
-    const found = await this.api.getQueue(LISTED).catch(() => null);
+    const queryFn = () => this.api.getQueue(LISTED);
+    const found = await newAnswerTo({ queryKey: [QUEUE], queryFn, ...ONCE }).catch(() => null);
     if (found === null || round !== this.round || this.isStopped) return;
-    if (question < this.answered) return;
-    this.answered = question;
     const places = new Map(found.upcoming.map((entry, index) => [entry.id, index + 1]));
     for (const entry of found.upcoming) {
       if (this.view(entry.id) === undefined) this.put(merged(undefined, entry));

@@ -1,10 +1,15 @@
 /** The node types of last time, kept in the browser: without them no node could be drawn offline. */
 import { createStore, get, set, type UseStore } from "idb-keyval";
-import type { Tagged } from "@/api/client";
 import { ownName } from "@/api/rootPath";
 import type { CompactNodeTypeList } from "@/api/schema";
 
 const KEY = "types";
+
+/** The server's answer with the digest that names this version of it. */
+export interface KeptTypes {
+  readonly value: CompactNodeTypeList;
+  readonly etag: string | null;
+}
 
 let opened: UseStore | null = null;
 
@@ -14,12 +19,12 @@ function store(): UseStore {
 }
 
 /** Keep what the server has answered; a browser that keeps nothing forgets it. */
-export async function keepTypes(found: Tagged<CompactNodeTypeList>): Promise<void> {
+export async function keepTypes(found: KeptTypes): Promise<void> {
   await set(KEY, found, store()).catch(() => undefined);
 }
 
 /** What was kept; null for nothing. */
-export async function keptTypes(): Promise<Tagged<CompactNodeTypeList> | null> {
-  const found = await get<Tagged<CompactNodeTypeList>>(KEY, store()).catch(() => undefined);
+export async function keptTypes(): Promise<KeptTypes | null> {
+  const found = await get<KeptTypes>(KEY, store()).catch(() => undefined);
   return found ?? null;
 }

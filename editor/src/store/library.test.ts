@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { artifact } from "@/components/panels/testing";
+import { stubServer } from "@/test/answers";
 import { useGallery } from "./gallery";
 import { clearTrash, dropBoard, mark, newBoard, trash, useLibrary } from "./library";
 import { useNotices } from "./notices";
@@ -17,7 +18,7 @@ const [first = artifact(0), second = artifact(1)] = items;
 beforeEach(() => {
   asked = [];
   refuse = null;
-  vi.stubGlobal("fetch", async (address: string, init: RequestInit = {}) => {
+  stubServer(async (address: string, init: RequestInit = {}) => {
     const what = `${init.method ?? "GET"} ${address.replace(/^.*\/v1/, "")}`;
     asked.push({ what, body: JSON.parse(String(init.body ?? "{}")) });
     if (refuse?.test(what)) return Response.json({ detail: "no", status: 422 }, { status: 422 });

@@ -1,25 +1,13 @@
 /** What people note of results: stars, tags, boards, notes and the trash; shown before it is stored. */
 import { create } from "zustand";
-import {
-  addBoard,
-  deleteBoard,
-  emptyTrash,
-  listArtifacts,
-  listBoards,
-  listTags,
-  type MarkChange,
-  MOST_MARKED,
-  markArtifacts,
-  renameBoard,
-  restoreArtifacts,
-  trashArtifacts,
-} from "@/api/client";
+import { api, type BodyOf } from "@/api/client";
 import type { ArtifactEntry, Board, TagCount } from "@/api/schema";
 import { t } from "@/i18n";
 import { socket } from "./connection";
 import { dropFromGallery, useGallery } from "./gallery";
 import { UNMARKED } from "./jobs";
 import { notify, notifyFault } from "./notices";
+import { newAnswerTo, question } from "./queries";
 
 /** What is noted of one result. */
 export type Marks = Pick<ArtifactEntry, "stars" | "tags" | "note" | "board" | "trashed">;
@@ -43,27 +31,30 @@ export const useLibrary = create<Library>()(() => ({
   trashed: new Set(),
 }));
 
+export type MarkChange = Omit<BodyOf<"patch", "/library">, "digests">;
+
+/** Digests that one request may name. */
+const MOST_MARKED = 1000;
 /** Milliseconds in which several changes are read at once. */
 const PAUSE = 150;
 const MOST_FILES = 1000;
-let question = 0;
+const TAGS = question(["library", "tags"], (signal) => api.GET("/library/tags", { signal }));
+const BOARDS = question(["library", "boards"], (signal) => api.GET("/library/boards", { signal }));
+const TRASHED = question(["library", "trashed"], (signal) => {
+  const query = { trashed: "true", limit: MOST_FILES } as const;
+  return api.GET("/artifacts", { params: { query }, signal });
+});
 
 /** Read the tags and boards. */
 export async function loadLibrary(): Promise<void> {
-  const mine = ++question;
-  const [tags, boards] = await Promise.all([listTags(), listBoards()]);
-  if (mine === question)
-    useLibrary.setState({ tags: tags.items, boards: boards.items, isLoaded: true });
+  const [tags, boards] = await Promise.all([newAnswerTo(TAGS), newAnswerTo(BOARDS)]);
+  useLibrary.setState({ tags: tags.items, boards: boards.items, isLoaded: true });
 }
-
-let trashQuestion = 0;
 
 /** Read what is in the trash. */
 export async function loadTrashed(): Promise<void> {
-  const mine = ++trashQuestion;
-  const { items } = await listArtifacts({ trashed: true, limit: MOST_FILES });
-  if (mine === trashQuestion)
-    useLibrary.setState({ trashed: new Set(items.map(({ digest }) => digest)) });
+  const { items } = await newAnswerTo(TRASHED);
+  useLibrary.setState({ trashed: new Set(items.map(({ digest }) => digest)) });
 }
 
 /** Follow what other pages and programs note; gives what ends it. */
@@ -104,7 +95,7 @@ export function marksOf(
 export async function learnMarks({ job, digest }: ArtifactEntry): Promise<void> {
   const isKnown = useGallery.getState().items.some((each) => each.digest === digest);
   if (isKnown || useLibrary.getState().marks.has(digest)) return;
-  const { items } = await listArtifacts({ job, limit: MOST_FILES });
+  const { items } = await api.GET("/artifacts", { params: { query: { job, limit: MOST_FILES } } });
   const found = items.find((each) => each.digest === digest);
   if (found !== undefined) remember([digest], () => found);
 }
@@ -130,7 +121,7 @@ export async function mark(
   show(digests, (before) => changed(before, change));
   leaveBoard(digests, change);
   try {
-    await inParts(digests, (part) => markArtifacts(part, change));
+    await inParts(digests, (part) => api.PATCH("/library", { body: { ...change, digests: part } }));
   } catch (fault) {
     useGallery.setState({ items });
     useLibrary.setState({ marks });
@@ -180,7 +171,7 @@ function digestsOf(artifacts: readonly ArtifactEntry[]): readonly string[] {
 
 async function inParts(
   digests: readonly string[],
-  send: (part: readonly string[]) => Promise<unknown>,
+  send: (part: string[]) => Promise<unknown>,
 ): Promise<void> {
   for (let from = 0; from < digests.length; from += MOST_MARKED)
     await send(digests.slice(from, from + MOST_MARKED));
@@ -195,7 +186,7 @@ export async function trash(
   const digests = digestsOf(artifacts);
   if (digests.length === 0) return [];
   try {
-    await inParts(digests, trashArtifacts);
+    await inParts(digests, (part) => api.POST("/library/trash", { body: { digests: part } }));
   } catch (fault) {
     notifyFault(fault, { title: t("library.fault.trash") });
     return [];
@@ -219,7 +210,7 @@ const UNDO_LASTS = 12_000;
 export async function restore(artifacts: readonly ArtifactEntry[]): Promise<boolean> {
   const digests = digestsOf(artifacts);
   try {
-    await inParts(digests, restoreArtifacts);
+    await inParts(digests, (part) => api.POST("/library/restore", { body: { digests: part } }));
   } catch (fault) {
     notifyFault(fault, { title: t("library.fault.restore") });
     return false;
@@ -237,7 +228,7 @@ export async function restore(artifacts: readonly ArtifactEntry[]): Promise<bool
 /** Delete for good what is in the trash. */
 export async function clearTrash(): Promise<boolean> {
   try {
-    await emptyTrash();
+    await api.DELETE("/library/trash");
   } catch (fault) {
     notifyFault(fault, { title: t("library.fault.empty") });
     return false;
@@ -252,7 +243,7 @@ export async function clearTrash(): Promise<boolean> {
 /** A new board; null if there can't be one of that name. */
 export async function newBoard(name: string): Promise<Board | null> {
   try {
-    const board = await addBoard(name);
+    const board = await api.POST("/library/boards", { body: { name } });
     useLibrary.setState(({ boards }) => ({ boards: [...boards, board] }));
     return board;
   } catch (fault) {
@@ -263,7 +254,7 @@ export async function newBoard(name: string): Promise<Board | null> {
 
 export async function nameBoard(id: string, name: string): Promise<boolean> {
   try {
-    await renameBoard(id, name);
+    await api.PATCH("/library/boards/{id}", { params: { path: { id } }, body: { name } });
     useLibrary.setState(({ boards }) => ({
       boards: boards.map((board) => (board.id === id ? { ...board, name } : board)),
     }));
@@ -277,7 +268,7 @@ export async function nameBoard(id: string, name: string): Promise<boolean> {
 /** Delete a board; its results stay. */
 export async function dropBoard(id: string): Promise<boolean> {
   try {
-    await deleteBoard(id);
+    await api.DELETE("/library/boards/{id}", { params: { path: { id } } });
   } catch (fault) {
     notifyFault(fault, { title: t("library.fault.board") });
     return false;

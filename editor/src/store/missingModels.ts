@@ -1,6 +1,6 @@
 /** Where the models come from that a workflow lacks, as the server finds it. */
 import { create } from "zustand";
-import { missingModelsOf } from "@/api/models";
+import { api, verbatim } from "@/api/client";
 import type { MissingModelEntry } from "@/api/schema";
 import { type Workflow, writeWorkflow } from "@/model/workflow";
 import { useDownloads } from "./downloads";
@@ -27,9 +27,10 @@ export async function askForMissing(workflow: Workflow): Promise<void> {
   const mine = ++question;
   useMissingModels.setState({ sources: null, isAsking: true, problem: null });
   try {
-    const found = await missingModelsOf(writeWorkflow(workflow));
+    const body = { workflow: verbatim(writeWorkflow(workflow)) };
+    const { items } = await api.POST("/models/missing", { body });
     if (mine !== question) return;
-    const sources = new Map(found.map((entry) => [entry.name, entry]));
+    const sources = new Map(items.map((entry) => [entry.name, entry]));
     useMissingModels.setState({ sources, isAsking: false });
   } catch (fault) {
     if (mine !== question) return;

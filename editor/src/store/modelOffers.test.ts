@@ -1,13 +1,13 @@
 import { beforeEach, expect, it, vi } from "vitest";
+import { stubServer } from "@/test/answers";
 import { isReference, useModelOffers } from "./modelOffers";
 
 let answers: Map<string, (body: unknown, status?: number) => void>;
 
 beforeEach(() => {
   answers = new Map();
-  vi.stubGlobal(
-    "fetch",
-    (path: string) =>
+  stubServer(
+    (path) =>
       new Promise<Response>((resolve) => {
         answers.set(path.replace(/^.*\/api\/v1/, ""), (body, status = 200) =>
           resolve(Response.json(body, { status })),
@@ -49,6 +49,7 @@ it("a search that is overtaken by another says nothing", async () => {
 it("an address is planned, and nothing is searched or downloaded", async () => {
   const found = state().find({ text: " https://example.org/a.safetensors " });
   expect(state().plan?.request.source).toBe("https://example.org/a.safetensors");
+  await vi.waitUntil(() => answers.has("/models/downloads/plan"));
   answers.get("/models/downloads/plan")?.({ name: "a.safetensors", files: [] });
   await found;
   expect(state().plan?.offer?.name).toBe("a.safetensors");
@@ -58,10 +59,13 @@ it("an address is planned, and nothing is searched or downloaded", async () => {
 it("a plan that is closed stays closed, and one that is refused says why", async () => {
   const late = state().look({ source: "a/b" });
   state().closePlan();
+  await vi.waitUntil(() => answers.has("/models/downloads/plan"));
   answers.get("/models/downloads/plan")?.({ name: "b", files: [] });
   await late;
   expect(state().plan).toBeNull();
+  answers.clear();
   const refused = state().look({ source: "a/c" });
+  await vi.waitUntil(() => answers.has("/models/downloads/plan"));
   answers.get("/models/downloads/plan")?.({ title: "Refused", detail: "no such model" }, 422);
   await refused;
   expect(state().plan?.problem).toBe("No such model");

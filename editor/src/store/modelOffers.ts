@@ -1,13 +1,12 @@
-/** Models that can be got: the starter catalogue, what a search of other sites finds, and plans. */
+/** Models that can be got: what a search of other sites finds, and plans. */
 import { create } from "zustand";
-import { listStarters, type ModelSearch, planDownload, searchModels } from "@/api/models";
-import type {
-  DownloadOfferEntry,
-  DownloadRequest,
-  OfferedModelEntry,
-  StarterModelEntry,
-} from "@/api/schema";
+import { api, type QueryOf } from "@/api/client";
+import type { DownloadOfferEntry, DownloadRequest, OfferedModelEntry } from "@/api/schema";
 import { faultText } from "./notices";
+
+export interface ModelSearch extends Pick<QueryOf<"get", "/models/search">, "kind" | "source"> {
+  readonly text: string;
+}
 
 export interface PlanView {
   readonly request: DownloadRequest;
@@ -17,9 +16,6 @@ export interface PlanView {
 }
 
 export interface ModelOffers {
-  /** Null until they are read. */
-  readonly starters: readonly StarterModelEntry[] | null;
-  readonly startersProblem: string | null;
   readonly search: ModelSearch;
   /** Null while nothing was searched. */
   readonly hits: readonly OfferedModelEntry[] | null;
@@ -27,7 +23,6 @@ export interface ModelOffers {
   readonly searchProblem: string | null;
   /** What a download would bring, which is looked at before it starts; null for none. */
   readonly plan: PlanView | null;
-  readonly loadStarters: () => Promise<void>;
   /** Search other sites; an address is planned instead. */
   readonly find: (search: ModelSearch) => Promise<void>;
   readonly look: (request: DownloadRequest) => Promise<void>;
@@ -38,20 +33,11 @@ let question = 0;
 let planned = 0;
 
 export const useModelOffers = create<ModelOffers>()((set, get) => ({
-  starters: null,
-  startersProblem: null,
   search: { text: "" },
   hits: null,
   isSearching: false,
   searchProblem: null,
   plan: null,
-  loadStarters: async () => {
-    try {
-      set({ starters: await listStarters(), startersProblem: null });
-    } catch (fault) {
-      if (get().starters === null) set({ startersProblem: faultText(fault) });
-    }
-  },
   find: async (search) => {
     const mine = ++question;
     set({ search, plan: null, searchProblem: null });
@@ -67,7 +53,8 @@ export const useModelOffers = create<ModelOffers>()((set, get) => ({
     }
     set({ isSearching: true });
     try {
-      const hits = await searchModels({ ...search, text });
+      const query = { ...search, text };
+      const { items: hits } = await api.GET("/models/search", { params: { query } });
       if (mine === question) set({ hits, isSearching: false });
     } catch (fault) {
       if (mine === question)
@@ -78,7 +65,7 @@ export const useModelOffers = create<ModelOffers>()((set, get) => ({
     const mine = ++planned;
     set({ plan: { request, offer: null, problem: null } });
     try {
-      const offer = await planDownload(request);
+      const offer = await api.POST("/models/downloads/plan", { body: request });
       if (mine === planned && get().plan !== null) set({ plan: { request, offer, problem: null } });
     } catch (fault) {
       if (mine === planned && get().plan !== null)

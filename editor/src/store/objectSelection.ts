@@ -1,5 +1,6 @@
 /** Find an object in a picture by a small job, with a model or by edges. */
-import { artifactAddress, deleteJob } from "@/api/client";
+import { api } from "@/api/client";
+import { artifactAddress } from "@/api/files";
 import type { JobEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import {
@@ -64,5 +65,5 @@ export async function objectMask(
 
 /** Its mask stays until another object is asked for, as the page still loads it. */
 function forget(job: string): void {
-  deleteJob(job).catch(() => undefined);
+  api.DELETE("/jobs/{id}", { params: { path: { id: job } } }).catch(() => undefined);
 }

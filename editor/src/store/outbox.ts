@@ -6,7 +6,7 @@
  */
 import { createStore, del, entries, set, type UseStore } from "idb-keyval";
 import { create } from "zustand";
-import { upload, uploadDigest } from "@/api/client";
+import { upload, uploadDigest } from "@/api/files";
 import { ApiProblem } from "@/api/http";
 import { ownName } from "@/api/rootPath";
 import { t } from "@/i18n";

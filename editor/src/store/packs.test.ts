@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { AvailablePack, PackChange, PackEntry } from "@/api/schema";
 import { EventSocket } from "@/api/socket";
+import { stubServer } from "@/test/answers";
 import { ScriptedServer } from "@/test/scriptedServer";
 import { setSocket, socket } from "./connection";
 import { useNotices } from "./notices";
@@ -43,7 +44,7 @@ let stop: () => void;
 
 beforeEach(() => {
   [installed, change, refusal, asked] = [[], null, null, []];
-  vi.stubGlobal("fetch", async (path: string, { method = "GET" }: RequestInit = {}) => {
+  stubServer(async (path: string, { method = "GET" }: RequestInit = {}) => {
     const place = path.replace(/^.*\/api\/v1/, "");
     asked.push(`${method} ${place}`);
     if (refusal !== null && method !== "GET") return Response.json(refusal, { status: 409 });

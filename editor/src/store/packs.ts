@@ -1,11 +1,12 @@
 /** Packs of the server: what is installed, what an index offers, and the change that runs. */
 import { create } from "zustand";
-import { changePack, findPacks, installPack, listPacks, removePack, updatePack } from "@/api/packs";
-import type { AvailablePack, PackChange, PackEntry } from "@/api/schema";
+import { api } from "@/api/client";
+import type { AvailablePack, PackChange, PackEntry, PackList } from "@/api/schema";
 import { t } from "@/i18n";
 import { useCatalogue } from "./catalogue";
 import { socket } from "./connection";
 import { faultText, notify, notifyFault } from "./notices";
+import { answerTo, newAnswerTo, question } from "./queries";
 
 export type PackAction = PackChange["action"];
 
@@ -30,19 +31,8 @@ export interface Packs {
   readonly act: (name: string, action: Exclude<PackAction, "install">) => Promise<void>;
 }
 
-let question = 0;
-let listing: Promise<void> | null = null;
-
-/** Read the installed packs; many rows that want them at once share one request. */
-function listOnce(): Promise<void> {
-  listing ??= usePacks
-    .getState()
-    .load()
-    .finally(() => {
-      listing = null;
-    });
-  return listing;
-}
+const INSTALLED = question(["packs"], (signal) => api.GET("/packs", { signal }));
+let searches = 0;
 
 export const usePacks = create<Packs>()((set, get) => ({
   items: null,
@@ -51,21 +41,15 @@ export const usePacks = create<Packs>()((set, get) => ({
   offers: null,
   problem: null,
   providers: new Map(),
-  load: async () => {
-    try {
-      const { items, has_index: hasIndex, change } = await listPacks();
-      set({ items, hasIndex, change, problem: null });
-    } catch (fault) {
-      set({ problem: faultText(fault) || null });
-    }
-  },
+  load: () => list(newAnswerTo(INSTALLED)),
   search: async (words) => {
-    const mine = ++question;
+    const mine = ++searches;
     try {
-      const { items: offers, problem } = await findPacks({ search: words.trim() });
-      if (mine === question) set({ offers, problem });
+      const query = { search: words.trim() };
+      const { items: offers, problem } = await api.GET("/packs/available", { params: { query } });
+      if (mine === searches) set({ offers, problem });
     } catch (fault) {
-      if (mine === question) set({ problem: faultText(fault) || null });
+      if (mine === searches) set({ problem: faultText(fault) || null });
     }
   },
   provide: async (names, types) => {
@@ -74,12 +58,13 @@ export const usePacks = create<Packs>()((set, get) => ({
     if (left.length === 0) return;
     // Noted before the answer: what is asked meanwhile is asked once.
     set({ providers: new Map([...providers, ...left.map((each) => [each, null] as const)]) });
-    if (get().items === null) void listOnce();
+    if (get().items === null) void list(answerTo(INSTALLED));
     try {
-      const { items } = await findPacks({
-        names: names.filter((each) => left.includes(each)),
-        types: types.filter((each) => left.includes(each)),
-      });
+      const query = {
+        name: names.filter((each) => left.includes(each)),
+        node_type: types.filter((each) => left.includes(each)),
+      };
+      const { items } = await api.GET("/packs/available", { params: { query } });
       const known = left.map((each) => [each, providerOf(items, each)] as const);
       set({ providers: new Map([...get().providers, ...known]) });
     } catch {
@@ -87,21 +72,33 @@ export const usePacks = create<Packs>()((set, get) => ({
     }
   },
   install: async (name, agree = false) => {
-    await begun(set, () => installPack(name, agree));
+    await begun(set, () => api.POST("/packs", { body: { name, agree } }));
   },
   act: async (name, action) => {
+    const at = { params: { path: { name } } };
     if (action === "update") {
-      await begun(set, () => updatePack(name));
+      await begun(set, () => api.POST("/packs/{name}/update", at));
       return;
     }
     try {
-      await (action === "remove" ? removePack(name) : changePack(name, action));
+      await (action === "remove"
+        ? api.DELETE("/packs/{name}", at)
+        : api.POST(`/packs/{name}/${action}`, at));
     } catch (fault) {
       notifyFault(fault, { title: t("packs.failed", { name }), key: "packs" });
     }
     await get().load();
   },
 }));
+
+async function list(answer: Promise<PackList>): Promise<void> {
+  try {
+    const { items, has_index: hasIndex, change } = await answer;
+    usePacks.setState({ items, hasIndex, change, problem: null });
+  } catch (fault) {
+    usePacks.setState({ problem: faultText(fault) || null });
+  }
+}
 
 async function begun(
   set: (state: Partial<Packs>) => void,

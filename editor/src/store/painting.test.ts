@@ -14,7 +14,7 @@ import { blankPicture, knownSize, outbox, sampleCanvas, setLive, useOutbox } fro
 
 const { upload } = vi.hoisted(() => ({ upload: vi.fn() }));
 
-vi.mock("@/api/client", async (original) => ({ ...(await original<object>()), upload }));
+vi.mock("@/api/files", async (original) => ({ ...(await original<object>()), upload }));
 
 let server: ScriptedServer;
 let stop = () => {};

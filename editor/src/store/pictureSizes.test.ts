@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
+import { stubServer } from "@/test/answers";
 import { eventually } from "@/test/eventually";
 import { knownSize, rememberSize } from "./pictureSizes";
 
@@ -11,7 +12,7 @@ function value(letter: string): string {
 test("a size is known once it is said, or the server has told it", async () => {
   let items: readonly object[] = [{ digest: "a".repeat(64), width: 640, height: 480 }];
   let times = 0;
-  vi.stubGlobal("fetch", async () => {
+  stubServer(async () => {
     times += 1;
     return new Response(JSON.stringify({ items, next: null }));
   });

@@ -1,5 +1,6 @@
 /** How large pictures are that inputs name: by that the canvas knows what its layers cover. */
-import { listUploads, uploadDigest } from "@/api/client";
+import { api } from "@/api/client";
+import { uploadDigest } from "@/api/files";
 
 export interface Size {
   readonly width: number;
@@ -32,7 +33,8 @@ export function rememberSize(value: string, size: Size): void {
 /** Those of what was uploaded last; all others come with what is done here. */
 async function learnSizes(): Promise<void> {
   isAsking = true;
-  const { items } = await listUploads({ limit: MOST }).catch(() => ({ items: [] }));
+  const asking = api.GET("/uploads", { params: { query: { limit: MOST } } });
+  const { items } = await asking.catch(() => ({ items: [] }));
   isAsking = false;
   for (const { digest, width, height } of items) {
     if (width !== null && height !== null && !sizes.has(digest))

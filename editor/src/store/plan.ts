@@ -3,7 +3,7 @@
  * would take. Asked of the server a moment after each change.
  */
 import { create } from "zustand";
-import { planWorkflow } from "@/api/client";
+import { api, verbatim } from "@/api/client";
 import { ApiProblem, OfflineFault } from "@/api/http";
 import type { ArtifactEntry, Finding, PlanEntry } from "@/api/schema";
 import type { Workflow } from "@/model/workflow";
@@ -437,7 +437,8 @@ export function unfinished(problems: readonly Finding[]): number {
 /** The outputs that a run of a workflow would give whatever is wrong with the rest of it. */
 export async function completeTargets(workflow: Workflow): Promise<readonly string[]> {
   // Not by the socket: there the newest question takes the place of those before it.
-  return textsOf((await planWorkflow(writeWorkflow(workflow))).targets);
+  const body = { workflow: verbatim(writeWorkflow(workflow)) };
+  return textsOf((await api.POST("/plan", { body })).targets);
 }
 
 function isBlock(plan: Plan, name: string): boolean {

@@ -2,8 +2,9 @@
  * Presets: values under a name. Each is a workflow that is saved on the server, so it is there on
  * the phone too, has versions, runs from the command line, and opens as a graph.
  */
-import { deleteWorkflow, listWorkflows, saveWorkflow } from "@/api/client";
+import { api } from "@/api/client";
 import { ApiProblem } from "@/api/http";
+import { saveWorkflow } from "@/api/workflows";
 import { t } from "@/i18n";
 import { type Workflow, writeWorkflow } from "@/model/workflow";
 import { notify, notifyFault } from "./notices";
@@ -13,7 +14,7 @@ const MOST = 200;
 
 /** The names of the presets of a kind, which is their description; the same in all languages. */
 export async function presetNames(kind: string): Promise<readonly string[]> {
-  const { items } = await listWorkflows({ text: kind, limit: MOST });
+  const { items } = await api.GET("/workflows", { params: { query: { text: kind, limit: MOST } } });
   return items.filter(({ description }) => description === kind).map(({ name }) => name);
 }
 
@@ -55,5 +56,7 @@ export async function deletePreset(name: string): Promise<void> {
     danger: true,
   });
   if (!isSure) return;
-  await deleteWorkflow(name).catch((fault) => notifyFault(fault));
+  await api
+    .DELETE("/workflows/{name}", { params: { path: { name } } })
+    .catch((fault) => notifyFault(fault));
 }

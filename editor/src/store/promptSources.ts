@@ -1,5 +1,5 @@
 /** What prompts of a workflow can be completed with. */
-import { getModelWords } from "@/api/client";
+import { api } from "@/api/client";
 import { literalOf } from "@/model/links";
 import type { EmbeddingSource, LoraSource, PromptSources } from "@/model/promptCompletion";
 import { nodesOf, scopesOf } from "@/model/scope";
@@ -9,10 +9,8 @@ import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "./catalogue";
 import { activeDocument, currentWorkflow } from "./documents";
 import { keptPrompts } from "./promptHistory";
+import { answerTo, question } from "./queries";
 import { knownTags } from "./tagList";
-
-/** Of a model, once they were asked for. */
-const words = new Map<string, Promise<readonly string[]>>();
 
 /** Of the active document, unless another workflow is meant. */
 export async function promptSources(
@@ -35,19 +33,14 @@ function loras(): readonly LoraSource[] {
   return usable.map(({ name, trigger_words: words }) => ({ name, words: words.join(", ") }));
 }
 
-function wordsOf(model: string): Promise<readonly string[]> {
-  const known = words.get(model);
-  if (known !== undefined) return known;
-  const asked = getModelWords(model).then(
-    (found) => found.words,
-    // A model that isn't there, or a server that is gone: it is asked again at the next field.
-    () => {
-      words.delete(model);
-      return [];
-    },
+/** None of a model that isn't there, or of a server that is gone: it is asked again next time. */
+function wordsOf(name: string): Promise<readonly string[]> {
+  const params = { query: { name } };
+  const asked = question(["words", name], () => api.GET("/models/words", { params }));
+  return answerTo(asked).then(
+    ({ words }) => words,
+    () => [],
   );
-  words.set(model, asked);
-  return asked;
 }
 
 /** Those that the graph loads, by the word given for them, then what else the server has. */

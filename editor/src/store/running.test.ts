@@ -5,6 +5,7 @@ import { input, spec } from "@/model/fixtures/specs";
 import { changeLayout } from "@/model/layout";
 import { type NodeSpec, nodeTypesOf } from "@/model/spec";
 import { readWorkflow } from "@/model/workflow";
+import { stubServer } from "@/test/answers";
 import { ScriptedServer } from "@/test/scriptedServer";
 import { useCatalogue } from "./catalogue";
 import { setSocket } from "./connection";
@@ -155,8 +156,8 @@ test("what is run to is named", async () => {
 
 /** The server's plan has these targets. */
 function planTargets(targets: readonly string[]): void {
-  vi.stubGlobal("fetch", async (_: string, { body }: { body: string }) => {
-    const isAsked = JSON.parse(body).workflow.nodes.sample.type === "Draw";
+  stubServer(async (_, { body }) => {
+    const isAsked = JSON.parse(String(body)).workflow.nodes.sample.type === "Draw";
     return Response.json({ nodes: {}, problems: [], targets: isAsked ? targets : [] });
   });
 }

@@ -1,18 +1,8 @@
 /** Running workflows, and steering the jobs that come of it. */
 import { create } from "zustand";
-import {
-  clearQueue as clearWaiting,
-  deleteJob,
-  deleteJobs,
-  type JobFilter,
-  moveJob,
-  pauseQueue as pauseAll,
-  prioritizeJob,
-  resumeQueue as resumeAll,
-  submitRows,
-} from "@/api/client";
+import { api, verbatim } from "@/api/client";
 import { ApiProblem } from "@/api/http";
-import type { Finding, JobEntry, MoveBefore, MoveToEnd } from "@/api/schema";
+import type { Finding, JobEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import { problemWords } from "@/i18n/format";
 import { type Json, writeJson } from "@/model/json";
@@ -28,7 +18,7 @@ import { askAbout } from "./asked";
 import { useCatalogue } from "./catalogue";
 import { socket, useConnection } from "./connection";
 import { currentWorkflow, documentById, useDocuments } from "./documents";
-import { isEnded, type JobView, tagOf, useJobs } from "./jobs";
+import { isEnded, tagOf, useJobs } from "./jobs";
 import { jobsFollowing } from "./jobsFollowing";
 import { dismissNoticeOf, notify, notifyFault } from "./notices";
 import { picturesSent } from "./outbox";
@@ -347,13 +337,17 @@ export async function runRows(document: string, rows: string): Promise<string> {
   try {
     const workflow = withSeeds(document);
     rememberPrompts(workflow);
-    const wish = {
-      workflow: writeWorkflow(workflow),
+    const body = {
+      workflow: verbatim(writeWorkflow(workflow)),
       rows,
       name: (workflow.title || t("running.untitled")).slice(0, MOST_OF_NAME),
       tags: [tagOf(document)],
     };
-    const { group, jobs } = await submitRows(wish, newKey());
+    const { group, jobs } = await api.POST("/jobs/rows", {
+      // With the same key they are made once, however often it is sent.
+      params: { header: { "idempotency-key": newKey() } },
+      body,
+    });
     notify({ kind: "success", title: t("library.rows.started", { count: jobs.length }) });
     return group;
   } finally {
@@ -484,31 +478,14 @@ export function retry(job: string): Done {
   return steered(() => command("retry", job));
 }
 
-/** Let a job wait until it is let go; one that runs is put back. */
-export function hold(job: string): Done {
-  return steered(() => command("hold", job));
-}
-
-export function unhold(job: string): Done {
-  return steered(() => command("unhold", job));
-}
-
-/** Change the place of a job that waits. */
-export function move(job: string, to: MoveToEnd["to"] | MoveBefore): Done {
-  return steered(() => moveJob(job, typeof to === "string" ? { to } : to));
-}
-
-export function prioritize(job: string, priority: number): Done {
-  return steered(() => prioritizeJob(job, priority));
-}
-
 /** Cancel what runs and waits: of a document, or everything. */
 export async function cancelAll(document?: string): Promise<void> {
   const { jobs } = useJobs.getState();
   const open = [...jobs.values()].filter((job) => !isEnded(job) && job.wanted !== "cancel");
   const chosen = open.filter((job) => document === undefined || job.document === document);
-  if (document === undefined) await steered(clearWaiting);
-  else if (chosen.length > 1) await steered(() => clearWaiting({ tag: tagOf(document) }));
+  if (document === undefined) await steered(() => api.POST("/queue/clear"));
+  else if (chosen.length > 1)
+    await steered(() => api.POST("/queue/clear", { params: { query: { tag: tagOf(document) } } }));
   const running = chosen.filter((job) => job.state === "running");
   await Promise.all(
     (chosen.length > 1 || document === undefined ? running : chosen).map((job) => cancel(job.id)),
@@ -517,38 +494,25 @@ export async function cancelAll(document?: string): Promise<void> {
 
 /** Cancel what waits and leave what runs. */
 export function clearQueue(): Done {
-  return steered(clearWaiting);
+  return steered(() => api.POST("/queue/clear"));
 }
 
 export function pauseQueue(): Done {
-  return steered(pauseAll);
+  return steered(() => api.POST("/queue/pause"));
 }
 
 export function resumeQueue(): Done {
-  return steered(resumeAll);
+  return steered(() => api.POST("/queue/resume"));
 }
 
 /** Forget a job that has ended; its files stay. */
 export async function forget(job: string): Done {
-  const isDone = await steered(() => deleteJob(job));
+  const isDone = await steered(() => api.DELETE("/jobs/{id}", { params: { path: { id: job } } }));
   if (isDone) jobsFollowing()?.forget([job]);
   return isDone;
 }
 
-/** Forget the ended jobs that match. */
-export async function forgetJobs(filter: JobFilter): Done {
-  const matches = (job: JobView) =>
-    isEnded(job) &&
-    (filter.state === undefined || filter.state.includes(job.state)) &&
-    (filter.tag === undefined || job.tags.includes(filter.tag)) &&
-    (filter.text === undefined || job.name.includes(filter.text));
-  const gone = [...useJobs.getState().jobs.values()].filter(matches).map((job) => job.id);
-  const isDone = await steered(() => deleteJobs(filter));
-  if (isDone) jobsFollowing()?.forget(gone);
-  return isDone;
-}
-
-async function command(type: "cancel" | "retry" | "hold" | "unhold", job: string) {
+async function command(type: "cancel" | "retry", job: string) {
   const found = await socket().request<{ job: JobEntry }>(type, { job }, { resend: true });
   return found.job;
 }

@@ -1,6 +1,6 @@
 /** Inputs that are marked to be swept, and the jobs of sweeps. */
 import { create } from "zustand";
-import { listArtifacts, listJobs } from "@/api/client";
+import { api } from "@/api/client";
 import type { ArtifactEntry, JobEntry } from "@/api/schema";
 import { MOST_AXES, ROWS_TAG, rowsOf, sweepOf, sweepTag } from "@/model/sweeps";
 import { newId } from "./documents";
@@ -49,7 +49,9 @@ export const useSweeps = create<Sweeps>()((set, get) => ({
     const here = unknown.flatMap((id) => jobs.get(id) ?? []);
     const elsewhere = unknown.some((id) => !jobs.has(id));
     const texts = elsewhere ? [sweepTag(""), ROWS_TAG] : [];
-    const listed = await Promise.all(texts.map((text) => listJobs({ text, limit: MOST })));
+    const listed = await Promise.all(
+      texts.map((text) => api.GET("/jobs", { params: { query: { text, limit: MOST } } })),
+    );
     const listedJobs = listed.flatMap(({ items }) => items);
     const found = [...here, ...listedJobs].flatMap(({ id, tags }): [string, string][] => {
       const sweep = sweepOf(tags) ?? rowsOf(tags);
@@ -81,10 +83,13 @@ export interface SweepJobs {
 
 /** The jobs of a sweep as the server has them, and what they gave. */
 export async function loadSweep(id: string, signal?: AbortSignal): Promise<SweepJobs> {
-  const options = signal === undefined ? {} : { signal };
+  const [tagged, named] = [
+    { tag: sweepTag(id), limit: MOST },
+    { text: id, limit: MOST },
+  ];
   const [jobs, artifacts] = await Promise.all([
-    listJobs({ tag: sweepTag(id), limit: MOST, ...options }),
-    listArtifacts({ text: id, limit: MOST, ...options }),
+    api.GET("/jobs", { params: { query: tagged }, signal }),
+    api.GET("/artifacts", { params: { query: named }, signal }),
   ]);
   const files = new Map<string, ArtifactEntry[]>();
   for (const artifact of artifacts.items) {

@@ -1,4 +1,5 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
+import { stubServer } from "@/test/answers";
 import { chooseTagList, forgetTagList, knownTags, leaveTagList, useTagList } from "./tagList";
 
 const CSV = 'red_apple,0,4350,"malus"\npear,0,12,\n';
@@ -7,7 +8,7 @@ const CSV = 'red_apple,0,4350,"malus"\npear,0,12,\n';
 function serve(): Map<string, string> {
   const lists = new Map<string, string>();
   const entry = (name: string) => ({ name, tags: 2, bytes: 40, href: "" });
-  vi.stubGlobal("fetch", async (address: string, init: RequestInit = {}) => {
+  stubServer(async (address: string, init: RequestInit = {}) => {
     const name = decodeURIComponent(/tag-lists\/(.+)$/.exec(String(address))?.[1] ?? "");
     if (name === "") return Response.json({ items: [...lists.keys()].map(entry) });
     if (init.method === "DELETE") {

@@ -3,15 +3,11 @@
  * client. Which of them is used is chosen in each browser.
  */
 import { create } from "zustand";
-import {
-  deleteTagList,
-  getTagList,
-  listTagLists,
-  putTagList,
-  type TagListEntry,
-} from "@/api/client";
+import { api, read } from "@/api/client";
+import type { TagListEntry } from "@/api/schema";
 import { type Tag, tagsOfCsv } from "@/model/generate";
 import { readStored, writeStored } from "./persisted";
+import { answerTo, outdate, question } from "./queries";
 
 /** Bytes of the largest list that is read. */
 export const LARGEST_LIST = 64 * 1024 * 1024;
@@ -40,25 +36,24 @@ const NOTHING = { name: null, count: 0 };
 
 export const useTagList = create<TagLists>()(() => stored());
 
-let tags: Promise<readonly Tag[]> | null = null;
+function at(name: string) {
+  return { params: { path: { name } } };
+}
 
 /** The tags, the most used first; none where no list was chosen or the server has lost it. */
 export function knownTags(): Promise<readonly Tag[]> {
   const { name } = useTagList.getState();
   if (name === null) return Promise.resolve(NONE);
-  tags ??= getTagList(name).then(
-    (csv) => tagsOfCsv(csv) ?? NONE,
-    () => {
-      tags = null; // the server may answer later
-      return NONE;
-    },
-  );
-  return tags;
+  const asked = question(["tag-list", name], async () => {
+    const { data } = await read("text", "get", "/tag-lists/{name}", at(name));
+    return tagsOfCsv(data) ?? NONE;
+  });
+  return answerTo(asked).catch(() => NONE);
 }
 
 /** Ask the server which lists there are. */
 export async function loadTagLists(): Promise<void> {
-  const { items } = await listTagLists();
+  const { items } = await api.GET("/tag-lists");
   useTagList.setState({ known: items });
   const { name } = useTagList.getState();
   if (name !== null && !items.some((item) => item.name === name)) keep(NOTHING);
@@ -66,7 +61,6 @@ export async function loadTagLists(): Promise<void> {
 
 /** Complete prompts with a list of the server. */
 export function takeTagList({ name, tags: count }: TagListEntry): void {
-  tags = null;
   keep({ name, count });
 }
 
@@ -78,7 +72,10 @@ export function takeTagList({ name, tags: count }: TagListEntry): void {
 export async function chooseTagList(file: File): Promise<boolean> {
   const csv = file.size > LARGEST_LIST ? "" : await file.text();
   if (tagsOfCsv(csv) === null) return false;
-  takeTagList(await putTagList(nameOf(file), file));
+  const body = new Blob([csv], { type: "text/csv" });
+  const list = await api.PUT("/tag-lists/{name}", { ...at(nameOf(file)), body });
+  void outdate(["tag-list", list.name]);
+  takeTagList(list);
   await loadTagLists().catch(() => undefined);
   return true;
 }
@@ -92,13 +89,12 @@ function nameOf({ name }: File): string {
 
 /** Complete prompts without a list. */
 export function leaveTagList(): void {
-  tags = null;
   keep(NOTHING);
 }
 
 /** Delete a list from the server. */
 export async function forgetTagList(name: string): Promise<void> {
-  await deleteTagList(name);
+  await api.DELETE("/tag-lists/{name}", at(name));
   if (useTagList.getState().name === name) leaveTagList();
   await loadTagLists();
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fromPlain } from "@/model/json";
 import { workflowFromJson } from "@/model/workflow";
+import { stubServer } from "@/test/answers";
 import { startForgettingViews, valueFiles } from "./valueViews";
 
 let jobs = 0;
@@ -18,7 +19,7 @@ let stop: () => void;
 beforeEach(() => {
   deleted = [];
   isRunning = false;
-  vi.stubGlobal("fetch", async (path: string, { method, keepalive }: RequestInit) => {
+  stubServer(async (path: string, { method, keepalive }: RequestInit) => {
     if (method !== "DELETE") {
       if (isRunning) return Response.json({ state: "running" });
       return Response.json({ state: "finished", tags: [], outputs: { files: [] }, error: null });

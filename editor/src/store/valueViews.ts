@@ -1,5 +1,5 @@
 /** Looking at a value that no node has written: a small job of its own shows it, from what is cached. */
-import { deleteJob, getJob } from "@/api/client";
+import { api, getJob } from "@/api/client";
 import type { ArtifactEntry, JobDetail, JobEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import { type Workflow, workflowToJson } from "@/model/workflow";
@@ -64,7 +64,7 @@ function forgetLast(job: string): void {
 }
 
 function forget(job: string, keepalive = false): void {
-  deleteJob(job, { keepalive }).catch(() => undefined);
+  api.DELETE("/jobs/{id}", { params: { path: { id: job } }, keepalive }).catch(() => undefined);
 }
 
 /** Let the last one go with the page; gives what ends that. */

@@ -1,6 +1,6 @@
 import { Download, FileIcon, History, ImageIcon } from "lucide-react";
 import { Suspense, useMemo } from "react";
-import { artifactAddress, thumbnailAddress } from "@/api/client";
+import { artifactAddress, thumbnailAddress } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { resultDrag } from "@/components/results/dragging";
 import { ResultButton } from "@/components/results/ResultButton";

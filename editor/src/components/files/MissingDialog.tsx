@@ -1,7 +1,7 @@
 import { Boxes, CircleCheck, FileWarning, Puzzle, RefreshCw } from "lucide-react";
 import { useState } from "react";
 import { useShallow } from "zustand/react/shallow";
-import { refreshPacks } from "@/api/client";
+import { api } from "@/api/client";
 import { Badge, Button, Dialog, EmptyState } from "@/components/ui";
 import { t } from "@/i18n";
 import { useCatalogue } from "@/store/catalogue";
@@ -124,7 +124,7 @@ function Again() {
   const look = async () => {
     setIsBusy(true);
     try {
-      const { node_types: count } = await refreshPacks();
+      const { node_types: count } = await api.POST("/system/refresh");
       const { load, loadModels } = useCatalogue.getState();
       await Promise.all([load(), loadModels()]);
       notify({ kind: "success", title: t("files.looked", { count }), key: "looked" });

@@ -1,7 +1,8 @@
 import { HardDriveDownload } from "lucide-react";
-import { type FormEvent, useEffect, useId, useState } from "react";
-import { listWorkflows } from "@/api/client";
+import { type FormEvent, useId, useState } from "react";
+import { api } from "@/api/client";
 import { Button, Dialog, Field, TextField } from "@/components/ui";
+import { useAnswer } from "@/hooks/useAnswer";
 import { useMayRun } from "@/hooks/useConnection";
 import { t } from "@/i18n";
 import { currentWorkflow, documentById, useDocuments } from "@/store/documents";
@@ -101,16 +102,13 @@ function titleFor(id: string, name: string): string | undefined {
   return suggestedName(currentWorkflow(document).title) === name ? undefined : name;
 }
 
+const MOST = 1000;
+
 /** The names that there are; without them the server still asks before it replaces anything. */
 function useTaken(): readonly string[] {
-  const [names, setNames] = useState<readonly string[]>([]);
-  useEffect(() => {
-    const asked = new AbortController();
-    listWorkflows({ limit: 1000, signal: asked.signal }).then(
-      ({ items }) => setNames(items.map((item) => item.name)),
-      () => undefined,
-    );
-    return () => asked.abort();
-  }, []);
-  return names;
+  const { data } = useAnswer({
+    queryKey: ["workflows", MOST],
+    queryFn: ({ signal }) => api.GET("/workflows", { params: { query: { limit: MOST } }, signal }),
+  });
+  return data?.items.map(({ name }) => name) ?? [];
 }

@@ -1,13 +1,15 @@
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { FileWarning, FolderOpen, History, Trash2 } from "lucide-react";
-import { useCallback, useEffect, useRef, useState } from "react";
-import { deleteWorkflow, listWorkflows } from "@/api/client";
-import { isAborted } from "@/api/http";
+import { useState } from "react";
+import { api } from "@/api/client";
 import type { SavedItem } from "@/api/schema";
 import { run } from "@/commands/registry";
 import { Button, EmptyState, IconButton, Spinner, tip } from "@/components/ui";
+import { useDebounced } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { forgetSnapshots } from "@/store/autosave";
 import { notify, notifyFault, toldOf } from "@/store/notices";
+import { queries } from "@/store/queries";
 import { confirm, useUi } from "@/store/ui";
 import { openSaved } from "./opening";
 import styles from "./SavedList.module.css";
@@ -23,25 +25,27 @@ interface Props {
 export function SavedList({ query, onOpened }: Props) {
   const saved = useSaved(query);
   const [shown, setShown] = useState<string | null>(null);
-  if (saved.fault !== null) {
+  const reload = () => void saved.refetch();
+  if (saved.error !== null && (saved.data === undefined || saved.isFetchNextPageError)) {
     return (
-      <EmptyState icon={FileWarning} title={toldOf(saved.fault)?.title ?? ""}>
-        <Button onClick={saved.reload}>{t("files.again")}</Button>
+      <EmptyState icon={FileWarning} title={toldOf(saved.error)?.title ?? ""}>
+        <Button onClick={reload}>{t("files.again")}</Button>
       </EmptyState>
     );
   }
-  if (saved.items === null) return <Spinner label={t("files.loading")} />;
-  if (saved.items.length === 0) return <Nothing isSearch={query !== ""} />;
+  if (saved.data === undefined) return <Spinner label={t("files.loading")} />;
+  const items = newestFirst(saved.data.pages.flatMap((page) => page.items));
+  if (items.length === 0) return <Nothing isSearch={query !== ""} />;
   const open = async (name: string, version?: number) => {
     if ((await openSaved(name, version)) !== null) onOpened();
   };
   const remove = async (item: SavedItem) => {
-    if (await removed(item)) saved.reload();
+    if (await removed(item)) reload();
   };
   return (
     <>
       <ul className={styles.rows}>
-        {saved.items.map((item) => (
+        {items.map((item) => (
           <li key={item.name} className={styles.item}>
             <Row
               item={item}
@@ -56,65 +60,32 @@ export function SavedList({ query, onOpened }: Props) {
           </li>
         ))}
       </ul>
-      {saved.more && (
+      {saved.hasNextPage && (
         <div className={styles.more}>
-          <Button onClick={saved.more}>{t("files.more")}</Button>
+          <Button onClick={() => void saved.fetchNextPage()}>{t("files.more")}</Button>
         </div>
       )}
     </>
   );
 }
 
-interface Saved {
-  readonly items: readonly SavedItem[] | null;
-  readonly fault: unknown;
-  readonly reload: () => void;
-  readonly more: (() => void) | null;
-}
-
 const PAGE = 100;
 /** Between the last key and the question. */
 const WAIT = 180;
 
-function useSaved(query: string): Saved {
-  const [items, setItems] = useState<readonly SavedItem[] | null>(null);
-  const [next, setNext] = useState<string | null>(null);
-  const [fault, setFault] = useState<unknown>(null);
-  const [round, setRound] = useState(0);
-  const asked = useRef<AbortController | null>(null);
-  const ask = useCallback(
-    async (cursor: string | null) => {
-      asked.current?.abort();
-      const now = new AbortController();
-      asked.current = now;
-      const { signal } = now;
-      try {
-        const found = await listWorkflows({ text: query, limit: PAGE, cursor, signal });
-        setItems((before) =>
-          newestFirst(cursor ? [...(before ?? []), ...found.items] : found.items),
-        );
-        setNext(found.next);
-        setFault(null);
-      } catch (error) {
-        if (!isAborted(error)) setFault(error);
-      }
+function useSaved(query: string) {
+  const text = useDebounced(query, query === "" ? 0 : WAIT);
+  return useInfiniteQuery(
+    {
+      queryKey: ["workflows", "pages", text],
+      queryFn: ({ pageParam: cursor, signal }) =>
+        api.GET("/workflows", { params: { query: { text, limit: PAGE, cursor } }, signal }),
+      initialPageParam: null as string | null,
+      getNextPageParam: ({ next }) => next,
+      placeholderData: keepPreviousData,
     },
-    [query],
+    queries,
   );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `round` asks anew
-  useEffect(() => {
-    const timer = setTimeout(() => void ask(null), query === "" ? 0 : WAIT);
-    return () => {
-      clearTimeout(timer);
-      asked.current?.abort();
-    };
-  }, [ask, query, round]);
-  return {
-    items,
-    fault,
-    reload: () => setRound((before) => before + 1),
-    more: next === null ? null : () => void ask(next),
-  };
 }
 
 function newestFirst(items: readonly SavedItem[]): readonly SavedItem[] {
@@ -130,7 +101,9 @@ async function removed(item: SavedItem): Promise<boolean> {
   });
   if (!sure) return false;
   try {
-    await deleteWorkflow(item.name, `"${item.digest}"`);
+    await api.DELETE("/workflows/{name}", {
+      params: { path: { name: item.name }, header: { "if-match": `"${item.digest}"` } },
+    });
     await forgetSnapshots(item.name);
     const { name } = item;
     notify({ kind: "success", title: t("files.deleted", { name }), key: `deleted ${name}` });

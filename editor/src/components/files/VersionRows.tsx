@@ -1,8 +1,6 @@
-import { useEffect, useState } from "react";
-import { listVersions } from "@/api/client";
-import { isAborted } from "@/api/http";
-import type { SavedVersion } from "@/api/schema";
+import { api } from "@/api/client";
 import { Badge, Button, Spinner } from "@/components/ui";
+import { useAnswer } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { toldOf } from "@/store/notices";
 import styles from "./SavedList.module.css";
@@ -16,18 +14,14 @@ interface Props {
 
 /** The states that a saved workflow was in, the newest first. */
 export function VersionRows({ name, onOpen }: Props) {
-  const [versions, setVersions] = useState<readonly SavedVersion[] | null>(null);
-  const [fault, setFault] = useState<unknown>(null);
-  useEffect(() => {
-    const asked = new AbortController();
-    listVersions(name, { signal: asked.signal }).then(
-      ({ items }) => setVersions([...items].sort((a, b) => b.version - a.version)),
-      (error) => !isAborted(error) && setFault(error),
-    );
-    return () => asked.abort();
-  }, [name]);
+  const { data, fault } = useAnswer({
+    queryKey: ["versions", name],
+    queryFn: ({ signal }) =>
+      api.GET("/workflows/{name}/versions", { params: { path: { name } }, signal }),
+  });
   if (fault !== null) return <p className={styles.problem}>{toldOf(fault)?.title}</p>;
-  if (versions === null) return <Spinner label={t("files.loading")} />;
+  if (data === undefined) return <Spinner label={t("files.loading")} />;
+  const versions = [...data.items].sort((a, b) => b.version - a.version);
   return (
     <ol className={styles.versions}>
       {versions.map(({ version, saved }, index) => (

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { emptyWorkflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
+import { stubServer } from "@/test/answers";
 import OpenDialog from "./OpenDialog";
 import SaveAsDialog from "./SaveAsDialog";
 import ShareDialog from "./ShareDialog";
@@ -36,7 +37,7 @@ const TEMPLATES = ["text_to_image", "seed_grid"].map((name) => ({
 beforeEach(() => {
   useDocuments.getState().restore([], null);
   useCatalogue.setState({ templates: TEMPLATES as never });
-  vi.stubGlobal("fetch", async (path: string) => {
+  stubServer(async (path: string) => {
     const isTemplate = path.includes("/templates/") || /workflows\/\w+$/.test(path);
     if (isTemplate) return new Response('{"format": "nodegraph/1", "title": "Opened"}');
     const list = path.includes("/templates") ? { items: TEMPLATES } : SAVED;

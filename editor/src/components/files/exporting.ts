@@ -1,5 +1,5 @@
 /** The active document as a file of another kind. */
-import { pythonScript } from "@/api/client";
+import { api, verbatim } from "@/api/client";
 import { download } from "@/components/shell/download";
 import { writeWorkflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
@@ -20,7 +20,8 @@ export function exportJsonFile(): void {
 
 export async function exportPythonFile(): Promise<void> {
   const { workflow, title } = active();
-  const script = await pythonScript(writeWorkflow(workflow));
+  const body = { workflow: verbatim(writeWorkflow(workflow)) };
+  const { text: script } = await api.POST("/script", { body });
   // A module's name can't hold a hyphen or begin with a digit.
   const name = fileName(title, "py")
     .replace(/^(?=\d)/, "workflow_")

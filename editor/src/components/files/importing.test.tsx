@@ -7,6 +7,7 @@ import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
 import { useNotices } from "@/store/notices";
 import { useUi } from "@/store/ui";
+import { stubServer } from "@/test/answers";
 import type { ToldTranslation } from "./importing";
 import { placeholders } from "./missing";
 import { openFiles } from "./opening";
@@ -39,7 +40,7 @@ const NOTHING = { untranslated: [], models: [], files: [], differences: [] };
 
 function answered(report: object, workflow = WORKFLOW): void {
   const rest = JSON.stringify(report).slice(1);
-  vi.stubGlobal("fetch", async () => new Response(`{"workflow": ${workflow}, ${rest}`));
+  stubServer(async () => new Response(`{"workflow": ${workflow}, ${rest}`));
 }
 
 async function drop(names = ["apple pie.json"]): Promise<void> {
@@ -82,7 +83,7 @@ test("one that lacks nothing opens without a dialog", async () => {
 
 test("one that the server refuses says why, and opens nothing", async () => {
   const problem = { title: "Invalid request", detail: "its version is not known", status: 422 };
-  vi.stubGlobal("fetch", async () => new Response(JSON.stringify(problem), { status: 422 }));
+  stubServer(async () => new Response(JSON.stringify(problem), { status: 422 }));
   await drop();
   const told = useNotices.getState().items.at(-1);
   expect(told).toMatchObject({ kind: "error", title: expect.stringContaining("apple pie.json") });

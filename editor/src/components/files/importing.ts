@@ -1,5 +1,5 @@
 /** Workflows of other tools that are opened: the server translates them, and what it couldn't is told. */
-import { importWorkflow } from "@/api/client";
+import { read } from "@/api/client";
 import type { Translated } from "@/api/schema";
 import { t } from "@/i18n";
 import { isObject, readJson } from "@/model/json";
@@ -34,7 +34,8 @@ export async function translated(
     lasts: null,
   });
   try {
-    const { workflow, report } = translationOf(await importWorkflow(texts));
+    const { data } = await read("text", "post", "/import", { body: { texts: { ...texts } } });
+    const { workflow, report } = translationOf(data);
     const title = workflow.title || name.replace(/\.[^.]+$/, "");
     return { workflow: { ...workflow, title }, report };
   } finally {

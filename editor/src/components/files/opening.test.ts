@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import * as client from "@/api/client";
+import * as files from "@/api/files";
 import type { UploadEntry } from "@/api/schema";
 import { galleryWorkflow } from "@/model/fixtures";
 import { spec } from "@/model/fixtures/specs";
@@ -10,6 +10,7 @@ import { emptyWorkflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentWorkflow, isDirty, useDocuments } from "@/store/documents";
 import { useNotices } from "@/store/notices";
+import { stubServer } from "@/test/answers";
 import { openExample, openFiles, openLink, openSaved, openTemplate } from "./opening";
 
 const PICTURES = resolve(import.meta.dirname, "../../model/fixtures/pictures");
@@ -60,12 +61,12 @@ describe("results that only the server reads", () => {
   const digest = "ab".repeat(32);
 
   beforeEach(() => {
-    vi.spyOn(client, "upload").mockResolvedValue({ digest } as UploadEntry);
+    vi.spyOn(files, "upload").mockResolvedValue({ digest } as UploadEntry);
   });
 
   async function dropped(texts: Record<string, string>): Promise<void> {
     const asked = vi.fn(async () => new Response(JSON.stringify({ texts })));
-    vi.stubGlobal("fetch", asked);
+    stubServer(asked);
     await openFiles([{ file: file("mesh.GLB", "", "glTF"), handle: null }]);
     expect(String((asked.mock.calls[0] as unknown[])[0])).toContain(`/uploads/${digest}/texts`);
   }
@@ -97,8 +98,8 @@ describe("pictures of other tools", () => {
 
   async function opened(texts: Record<string, string>): Promise<readonly string[]> {
     const asked: string[] = [];
-    vi.spyOn(client, "upload").mockResolvedValue({ digest } as UploadEntry);
-    vi.stubGlobal("fetch", async (url: string, init?: RequestInit) => {
+    vi.spyOn(files, "upload").mockResolvedValue({ digest } as UploadEntry);
+    stubServer(async (url: string, init?: RequestInit) => {
       asked.push(`${url} ${init?.body ?? ""}`);
       const isImport = String(url).endsWith("/import");
       const workflow = { format: "nodegraph/1", title: "Cat", nodes: {} };
@@ -137,7 +138,7 @@ describe("from the server", () => {
   const text = '{"format": "nodegraph/1", "title": "Kept"}';
 
   test("a saved workflow opens under its name, once", async () => {
-    vi.stubGlobal("fetch", async () => new Response(text, { headers: { etag: '"v1"' } }));
+    stubServer(async () => new Response(text, { headers: { etag: '"v1"' } }));
     const id = await openSaved("kept");
     expect(activeDocument()).toMatchObject({ id, savedName: "kept", savedEtag: '"v1"' });
     useDocuments.getState().open(emptyWorkflow("Other"));
@@ -146,13 +147,13 @@ describe("from the server", () => {
   });
 
   test("an older version opens as a document without a name", async () => {
-    vi.stubGlobal("fetch", async () => new Response(text));
+    stubServer(async () => new Response(text));
     await openSaved("kept", 1);
     expect(activeDocument().savedName).toBeNull();
   });
 
   test("a template that can't be got is told", async () => {
-    vi.stubGlobal("fetch", async () => new Response('{"title": "Gone"}', { status: 404 }));
+    stubServer(async () => new Response('{"title": "Gone"}', { status: 404 }));
     expect(await openTemplate("none")).toBeNull();
     expect(told()).toContain("none");
   });
@@ -162,7 +163,7 @@ describe("from the server", () => {
       { name: "t", title: "", description: "", parameters: [], needs: ["a.png"], href: "" },
     ];
     useCatalogue.setState({ templates: needs as never });
-    vi.stubGlobal("fetch", async (path: string) =>
+    stubServer(async (path: string) =>
       path.includes("/files/") ? new Response("", { status: 404 }) : new Response(text),
     );
     expect(await openTemplate("t")).not.toBeNull();
@@ -172,7 +173,7 @@ describe("from the server", () => {
 
   test("a node's example opens with its files brought along", async () => {
     const asked: string[] = [];
-    vi.stubGlobal("fetch", async (path: string) => {
+    stubServer(async (path: string) => {
       asked.push(path);
       if (path.includes("/files/")) return new Response("", { status: 404 });
       return new Response(text);
@@ -189,7 +190,7 @@ describe("from the server", () => {
   test("folders that a node's example reads are brought along, or it says why not", async () => {
     const asked: string[] = [];
     let may = true;
-    vi.stubGlobal("fetch", async (path: string, { method }: RequestInit) => {
+    stubServer(async (path: string, { method }: RequestInit) => {
       if (method !== "POST") return new Response(text);
       asked.push(path.replace(/^.*node-types/, ""));
       return may ? new Response(null, { status: 204 }) : new Response("{}", { status: 403 });

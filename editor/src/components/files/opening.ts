@@ -1,12 +1,7 @@
 /** Opening workflows: from the server, from files and pictures, from links. */
-import {
-  examplePath,
-  getExample,
-  getTemplate,
-  getWorkflow,
-  upload,
-  uploadTexts,
-} from "@/api/client";
+import { read } from "@/api/client";
+import { ANY, upload, uploadTexts } from "@/api/files";
+import { getWorkflow } from "@/api/workflows";
 import { t } from "@/i18n";
 import { JsonFault } from "@/model/json";
 import type { FoundWorkflow, PictureFault } from "@/model/pictures";
@@ -64,7 +59,7 @@ async function offerLesson(document: string): Promise<void> {
 export async function openSaved(name: string, version?: number): Promise<string | null> {
   try {
     const isOld = version !== undefined;
-    const { text, etag } = await getWorkflow(name, isOld ? { version } : {});
+    const { text, etag } = await getWorkflow(name, version);
     const workflow = readWorkflow(text);
     // An older version is a new document of that name: saving it asks before it replaces the newest.
     if (isOld) return open(workflow, { origin: "saved", reuse: false });
@@ -78,8 +73,8 @@ export async function openSaved(name: string, version?: number): Promise<string 
 /** Open a template as a new document, with the files that it needs brought to the server. */
 export async function openTemplate(name: string): Promise<string | null> {
   try {
-    const { text } = await getTemplate(name);
-    const workflow = await withTemplateFiles(name, readWorkflow(text));
+    const { data } = await read("text", "get", "/templates/{name}", { params: { path: { name } } });
+    const workflow = await withTemplateFiles(name, readWorkflow(data));
     return open(workflow, { origin: "template" });
   } catch (fault) {
     tellFault(fault, t("files.openFailed", { name }));
@@ -90,10 +85,16 @@ export async function openTemplate(name: string): Promise<string | null> {
 /** Open the workflow that shows what a node type does, with its files brought to the server. */
 export async function openExample(spec: NodeSpec): Promise<string | null> {
   try {
-    const { text } = await getExample(spec.type);
-    const needs = spec.example?.needs ?? [];
-    const workflow = await withFiles(examplePath(spec.type), needs, readWorkflow(text));
-    await bringFolders(examplePath(spec.type), spec.example?.folders ?? []);
+    const { type, example } = spec;
+    const params = { path: { type } };
+    const { data } = await read("text", "get", "/node-types/{type}/example", { params });
+    const workflow = await withFiles(example?.needs ?? [], readWorkflow(data), (file) =>
+      read("blob", "get", "/node-types/{type}/example/files/{file}", {
+        params: { path: { type, file } },
+        headers: ANY,
+      }),
+    );
+    await bringFolders(type, example?.folders ?? []);
     return open(workflow, { origin: "template" });
   } catch (fault) {
     tellFault(fault, t("files.openFailed", { name: spec.label || spec.type }));

@@ -4,6 +4,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import type { AvailablePack, PackEntry } from "@/api/schema";
 import { useConnection } from "@/store/connection";
 import { usePacks } from "@/store/packs";
+import { stubServer } from "@/test/answers";
 import { InstallPack } from "./InstallPack";
 import PacksDialog from "./PacksDialog";
 
@@ -46,7 +47,7 @@ beforeEach(() => {
   const admin = { name: "me", scopes: ["read", "run", "models", "admin"] };
   useConnection.setState({ caller: admin });
   usePacks.setState({ items: null, change: null, offers: null, providers: new Map() });
-  vi.stubGlobal("fetch", async (path: string, { method = "GET" }: RequestInit = {}) => {
+  stubServer(async (path: string, { method = "GET" }: RequestInit = {}) => {
     const place = path.replace(/^.*\/api\/v1/, "");
     asked.push(`${method} ${place}`);
     if (place.startsWith("/packs/available"))

@@ -1,5 +1,5 @@
 /** A picture that holds no workflow, dropped on the canvas: a node that loads it. */
-import { upload } from "@/api/client";
+import { upload } from "@/api/files";
 import { t } from "@/i18n";
 import { addNode } from "@/model/edits";
 import type { PictureFault } from "@/model/pictures";

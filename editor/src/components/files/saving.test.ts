@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { setMeta } from "@/model/edits";
 import { emptyWorkflow } from "@/model/workflow";
 import {
@@ -10,6 +10,7 @@ import {
 } from "@/store/documents";
 import { useNotices } from "@/store/notices";
 import { useUi } from "@/store/ui";
+import { stubServer } from "@/test/answers";
 import { eventually } from "@/test/eventually";
 import { save, saveOnServer } from "./saving";
 
@@ -35,7 +36,7 @@ function refused(status: number): Response {
 beforeEach(() => {
   sent = [];
   answers = [];
-  vi.stubGlobal("fetch", async (path: string, init: RequestInit) => {
+  stubServer(async (path: string, init: RequestInit) => {
     const headers = new Headers(init.headers);
     sent.push({ method: init.method ?? "", path, headers, body: String(init.body) });
     return answers.shift()?.() ?? refused(500);

@@ -1,6 +1,7 @@
 /** Saving a document: on the server under a name, or into a file. Nobody else's work is overwritten silently. */
-import { saveWorkflow } from "@/api/client";
+
 import { ApiProblem, OfflineFault } from "@/api/http";
+import { saveWorkflow } from "@/api/workflows";
 import { download } from "@/components/shell/download";
 import { t } from "@/i18n";
 import { setMeta } from "@/model/edits";

@@ -1,6 +1,6 @@
 /** Files that a template reads, such as a picture: brought to the server, as inputs name uploads. */
-import { upload } from "@/api/client";
-import { send } from "@/api/http";
+import { api, read } from "@/api/client";
+import { ANY, upload } from "@/api/files";
 import { t } from "@/i18n";
 import { setInput } from "@/model/edits";
 import type { Workflow } from "@/model/workflow";
@@ -18,22 +18,27 @@ export async function withTemplateFiles(name: string, workflow: Workflow): Promi
       .catch(() => undefined);
   const templates = useCatalogue.getState().templates ?? [];
   const needs = templates.find((template) => template.name === name)?.needs ?? [];
-  return withFiles(`/templates/${encodeURIComponent(name)}`, needs, workflow);
+  return withFiles(needs, workflow, (file) =>
+    read("blob", "get", "/templates/{name}/files/{file}", {
+      params: { path: { name, file } },
+      headers: ANY,
+    }),
+  );
 }
 
 /**
  * A workflow that comes with the server, with its files in place.
  *
- * @param path Where the server has it.
+ * @param ask Asks the server for one of its files.
  */
 export async function withFiles(
-  path: string,
   needs: readonly string[],
   workflow: Workflow,
+  ask: (file: string) => Promise<{ readonly data: Blob }>,
 ): Promise<Workflow> {
   let found = workflow;
   for (const file of needs.filter((need) => !CODE.test(need))) {
-    const value = await bring(path, file);
+    const value = await bring(ask, file);
     if (value === null) {
       notify({
         kind: "warning",
@@ -47,11 +52,11 @@ export async function withFiles(
   return found;
 }
 
-/** Folders that a workflow reads, put where the server reads inputs from; `path` as for files. */
-export async function bringFolders(path: string, folders: readonly string[]): Promise<void> {
+/** Folders that the example of a node type reads, put where the server reads inputs from. */
+export async function bringFolders(type: string, folders: readonly string[]): Promise<void> {
   if (folders.length === 0) return;
   try {
-    await send("POST", `${path}/folders`);
+    await api.POST("/node-types/{type}/example/folders", { params: { path: { type } } });
   } catch (fault) {
     notifyFault(fault, {
       title: t("files.needsFolder", { count: folders.length, folder: folders.join("”, “") }),
@@ -59,11 +64,12 @@ export async function bringFolders(path: string, folders: readonly string[]): Pr
   }
 }
 
-async function bring(path: string, file: string): Promise<string | null> {
+async function bring(
+  ask: (file: string) => Promise<{ readonly data: Blob }>,
+  file: string,
+): Promise<string | null> {
   try {
-    const place = `${path}/files/${encodeURIComponent(file)}`;
-    const answer = await send("GET", place, { headers: { accept: "*/*" } });
-    return (await upload(await answer.blob(), { name: file })).value;
+    return (await upload((await ask(file)).data, { name: file })).value;
   } catch {
     return null;
   }

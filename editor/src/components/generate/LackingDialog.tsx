@@ -1,11 +1,11 @@
 import { Download } from "lucide-react";
-import { useEffect, useState } from "react";
-import { planDownload } from "@/api/models";
-import type { ArtifactEntry, DownloadOfferEntry } from "@/api/schema";
+import { api } from "@/api/client";
+import type { ArtifactEntry } from "@/api/schema";
 import { DownloadRow } from "@/components/panels/models/DownloadRow";
 import get from "@/components/panels/models/Get.module.css";
 import { License } from "@/components/panels/models/License";
 import { Button, Dialog } from "@/components/ui";
+import { useAnswer } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { bytes } from "@/i18n/format";
 import { lackingFor, type Task } from "@/model/generate";
@@ -110,23 +110,14 @@ export default function LackingDialog({ task, lacks, artifact, onClose }: Props)
   );
 }
 
-interface Planned {
-  readonly offer: DownloadOfferEntry | null;
-  /** Why it can't be got, in words. */
-  readonly problem: string | null;
-}
-
-/** The size and license of a download, asked for once. */
-function usePlan(allowed: boolean, request: (typeof OFFERS)[keyof typeof OFFERS]["request"]) {
-  const [planned, setPlanned] = useState<Planned>({ offer: null, problem: null });
-  useEffect(() => {
-    if (!allowed) return;
-    const leaving = new AbortController();
-    planDownload(request, { signal: leaving.signal }).then(
-      (offer) => setPlanned({ offer, problem: null }),
-      (fault) => setPlanned({ offer: null, problem: faultText(fault) || null }),
-    );
-    return () => leaving.abort();
-  }, [allowed, request]);
-  return planned;
+/** The size and license of a download, and in words why it can't be got. */
+function usePlan(allowed: boolean, body: (typeof OFFERS)[keyof typeof OFFERS]["request"]) {
+  const { data, fault } = useAnswer({
+    queryKey: ["download-plan", body],
+    queryFn: ({ signal }) => api.POST("/models/downloads/plan", { body, signal }),
+    enabled: allowed,
+    // The server asks other sites for it.
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  return { offer: data ?? null, problem: fault && (faultText(fault) || null) };
 }

@@ -1,6 +1,6 @@
 import { Clock, Palette, Tags, X } from "lucide-react";
 import { useMemo, useRef } from "react";
-import type { TagListEntry } from "@/api/client";
+import type { TagListEntry } from "@/api/schema";
 import { download } from "@/components/shell/download";
 import { MenuButton, type MenuEntry, tip } from "@/components/ui";
 import { t } from "@/i18n";

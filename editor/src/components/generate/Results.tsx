@@ -15,7 +15,7 @@ import {
   X,
 } from "lucide-react";
 import { memo, useEffect, useMemo, useRef } from "react";
-import { artifactAddress, thumbnailAddress } from "@/api/client";
+import { artifactAddress, thumbnailAddress } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { download } from "@/components/panels/gallery/actions";
 import { progressText } from "@/components/panels/queue/states";

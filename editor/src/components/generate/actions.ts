@@ -1,5 +1,5 @@
 /** What can be done with an image of the page; faults are told, never thrown. */
-import { upload, uploadArtifact, uploadTexts } from "@/api/client";
+import { upload, uploadArtifact, uploadTexts } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import {

@@ -1,5 +1,5 @@
 /** Presets of the page Generate: whole settings under a name. */
-import { getWorkflow } from "@/api/client";
+import { getWorkflow } from "@/api/workflows";
 import { t } from "@/i18n";
 import { settingsOf } from "@/model/generate";
 import { readWorkflow } from "@/model/workflow";

@@ -1,7 +1,7 @@
 /** A workflow without a canvas: what one begins with. */
 import { Brush, ImagePlus, Images } from "lucide-react";
 import { useState } from "react";
-import { upload } from "@/api/client";
+import { upload } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { chooseFile } from "@/components/generate/chooseFile";
 import { Button, EmptyState, NumberField } from "@/components/ui";

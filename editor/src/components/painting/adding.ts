@@ -1,6 +1,6 @@
 /** Adding layers to the canvas: empty ones to paint on, and pictures. */
 import { Brush, Grid2x2, ImagePlus, Layers2, MessageSquareText, SquareDashed } from "lucide-react";
-import { upload } from "@/api/client";
+import { upload } from "@/api/files";
 import { chooseFile } from "@/components/generate/chooseFile";
 import type { MenuEntry } from "@/components/ui";
 import { t } from "@/i18n";

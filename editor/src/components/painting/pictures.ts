@@ -1,5 +1,5 @@
 /** Addresses of the pictures of layers, be they on the server already or still on their way. */
-import { artifactAddress, pictureOf as uploaded } from "@/api/client";
+import { artifactAddress, pictureOf as uploaded } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { type Jobs, jobsOfDocument, lastOutputs, useJobs } from "@/store/jobs";
 import { pendingAddress } from "@/store/outbox";

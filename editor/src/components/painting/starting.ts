@@ -1,5 +1,5 @@
 /** A canvas for the graph that is shown: empty, or with a picture as its lowest layer. */
-import { uploadArtifact } from "@/api/client";
+import { uploadArtifact } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { t } from "@/i18n";
 import { adoptLayers, canStartCanvas, readCanvas, startCanvas } from "@/model/painting";

@@ -4,6 +4,7 @@ import { expect, it, vi } from "vitest";
 import { activeDocument, currentWorkflow } from "@/store/documents";
 import { NO_JOBS, useJobs } from "@/store/jobs";
 import { useUi } from "@/store/ui";
+import { stubServer } from "@/test/answers";
 import FailureDialog from "./FailureDialog";
 import { JobDetails } from "./queue/JobDetails";
 import { arrange, job } from "./testing";
@@ -21,7 +22,7 @@ const error = {
 function answer(found: unknown): void {
   const body = JSON.stringify(found);
   const headers = { "content-type": "application/json" };
-  vi.stubGlobal("fetch", async () => new Response(body, { headers }));
+  stubServer(async () => new Response(body, { headers }));
 }
 
 it("tells what a node that failed was given, and where in its code it failed", async () => {

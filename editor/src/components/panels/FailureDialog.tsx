@@ -1,9 +1,10 @@
 /** All that a job tells of a node that failed: what it was given, and where in its code it failed. */
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { getJob } from "@/api/client";
 import type { Finding, JobDetail } from "@/api/schema";
 import { copyText } from "@/components/shell/copyText";
 import { Button, Dialog, Spinner } from "@/components/ui";
+import { useAnswer } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { sentences } from "@/i18n/format";
 import { useUi } from "@/store/ui";
@@ -18,27 +19,16 @@ interface Props {
 }
 
 export default function FailureDialog({ job, finding, onClose }: Props) {
-  const [failure, setFailure] = useState<Failure | string | null>(null);
   const [isCopied, setCopied] = useState(false);
-  useEffect(() => {
-    let isOver = false;
-    const tell = (found: Failure | string) => isOver || setFailure(found);
-    getJob(job).then(
-      (detail) => tell(failureOf(detail)),
-      (fault: unknown) => tell(fault instanceof Error ? fault.message : String(fault)),
-    );
-    return () => {
-      isOver = true;
-    };
-  }, [job]);
-  const isKnown = failure !== null && typeof failure !== "string";
+  const { data, fault } = useAnswer({ queryKey: ["failure", job], queryFn: () => getJob(job) });
+  const failure = data && failureOf(data);
   return (
     <Dialog
       title={t("panels.failure.title")}
       size="l"
       onClose={onClose}
       footer={
-        isKnown && (
+        failure && (
           <>
             {finding && <MendButtons finding={finding} onMend={onClose} />}
             {finding && (
@@ -57,9 +47,9 @@ export default function FailureDialog({ job, finding, onClose }: Props) {
         )
       }
     >
-      {failure === null && <Spinner label={t("panels.failure.loading")} />}
-      {typeof failure === "string" && <p role="alert">{failure}</p>}
-      {isKnown && <Told failure={failure} />}
+      {!failure && !fault && <Spinner label={t("panels.failure.loading")} />}
+      {fault && <p role="alert">{fault.message}</p>}
+      {failure && <Told failure={failure} />}
     </Dialog>
   );
 }

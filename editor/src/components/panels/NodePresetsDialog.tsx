@@ -1,8 +1,8 @@
 /** Presets of a node's values: choose one, keep the values that stand there, or delete one. */
 import { Save, Trash2 } from "lucide-react";
-import { useEffect, useState } from "react";
-import { getWorkflow } from "@/api/client";
+import { getWorkflow } from "@/api/workflows";
 import { Button, Dialog, IconButton, Spinner } from "@/components/ui";
+import { useAnswer, useTold } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { nodePreset, withPreset } from "@/model/edits";
 import { nodeOf } from "@/model/scope";
@@ -22,21 +22,19 @@ interface Props {
 }
 
 export default function NodePresetsDialog({ node, onClose }: Props) {
-  const [names, setNames] = useState<readonly string[] | null>(null);
   const spec = specOf(node);
   const kind = `Preset of ${spec?.type}.`;
-  const look = () =>
-    presetNames(kind).then(setNames, (fault: unknown) => {
-      setNames([]);
-      notifyFault(fault);
-    });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once, and again after each change
-  useEffect(() => void look(), [kind]);
+  const { data, fault, refetch } = useAnswer({
+    queryKey: ["presets", kind],
+    queryFn: () => presetNames(kind),
+  });
+  useTold(fault);
+  const names = fault === null ? data : [];
   if (spec === null) return null;
   const save = async () => {
     const document = activeDocument();
     const preset = nodePreset(currentWorkflow(document), currentScope(document), node, spec);
-    if (preset !== null && (await savePresetOf(kind, preset))) await look();
+    if (preset !== null && (await savePresetOf(kind, preset))) await refetch();
   };
   const apply = async (name: string) => {
     try {
@@ -51,7 +49,7 @@ export default function NodePresetsDialog({ node, onClose }: Props) {
   };
   const remove = async (name: string) => {
     await deletePreset(name);
-    await look();
+    await refetch();
   };
   return (
     <Dialog
@@ -64,7 +62,7 @@ export default function NodePresetsDialog({ node, onClose }: Props) {
         </Button>
       }
     >
-      {names === null && <Spinner label={t("files.loading")} />}
+      {names === undefined && <Spinner label={t("files.loading")} />}
       {names?.length === 0 && <p className={styles.none}>{t("panels.presets.none")}</p>}
       <ul className={styles.rows}>
         {names?.map((name) => (

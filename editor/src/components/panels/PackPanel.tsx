@@ -1,7 +1,7 @@
 /** Panels that packs bring, one at a time, in a frame that looks at the graph and changes nothing. */
 import { Puzzle } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
-import { thumbnailAddress } from "@/api/client";
+import { thumbnailAddress } from "@/api/files";
 import { PackFrame } from "@/components/frames/PackFrame";
 import { Button, EmptyState, Select } from "@/components/ui";
 import { t } from "@/i18n";

@@ -17,7 +17,6 @@ import {
   Trash2,
 } from "lucide-react";
 import { type KeyboardEvent, useId, useMemo, useState } from "react";
-import type { JobState } from "@/api/client";
 import {
   Badge,
   EmptyState,
@@ -33,7 +32,7 @@ import { t } from "@/i18n";
 import { dayLabel, duration, moment } from "@/i18n/format";
 import { mayRun, useConnection } from "@/store/connection";
 import { useDocuments } from "@/store/documents";
-import { isEnded, type JobView, useJobs } from "@/store/jobs";
+import { isEnded, type JobState, type JobView, useJobs } from "@/store/jobs";
 import { readStored, writeStored } from "@/store/persisted";
 import { useUi } from "@/store/ui";
 import { GridCell } from "./lib/grid";

@@ -1,6 +1,6 @@
 import { render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { ModelDownloadEntry, StarterModelEntry } from "@/api/schema";
 import MissingDialog from "@/components/files/MissingDialog";
 import { builtInTypes, galleryWorkflow } from "@/model/fixtures";
@@ -15,6 +15,7 @@ import { useModelOffers } from "@/store/modelOffers";
 import { useModels } from "@/store/models";
 import { NO_PLAN, usePlan } from "@/store/plan";
 import { useUi } from "@/store/ui";
+import { stubServer } from "@/test/answers";
 import { modelEntry } from "@/test/models";
 import ModelsPanel from "./ModelsPanel";
 
@@ -78,7 +79,7 @@ beforeEach(() => {
     "POST /models/downloads": DOWNLOAD,
     "GET /models/uses": { saved: ["portrait"], jobs: 3, last: null },
   };
-  vi.stubGlobal("fetch", async (address: string, { method = "GET", body }: RequestInit = {}) => {
+  stubServer(async (address: string, { method = "GET", body }: RequestInit = {}) => {
     const path = decodeURIComponent(address.replace(/^.*\/api\/v1/, ""));
     asked.push({ method, path, body: typeof body === "string" ? JSON.parse(body) : body });
     const answer = answers[`${method} ${path.split("?")[0]}`];
@@ -90,7 +91,7 @@ beforeEach(() => {
   useConnection.setState({ caller: { name: "me", scopes: ["read", "run", "models"] } });
   useModels.setState({ tab: "own", shown: null, filter: NO_FILTER, sort: "name" });
   useDownloads.setState({ items: [], asked: new Map(), refused: new Map(), starting: new Set() });
-  useModelOffers.setState({ starters: null, hits: null, plan: null, search: { text: "" } });
+  useModelOffers.setState({ hits: null, plan: null, search: { text: "" } });
   useMissingModels.setState({ sources: null, isAsking: false, problem: null });
   usePlan.setState({ ...NO_PLAN });
   useDocuments.getState().restore([], null);

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { useGallery } from "@/store/gallery";
 import { type JobView, NO_JOBS, useJobs } from "@/store/jobs";
 import { useUi } from "@/store/ui";
+import { stubServer } from "@/test/answers";
 import GalleryPanel from "./GalleryPanel";
 import QueuePanel from "./QueuePanel";
 import { arrange, artifact, job } from "./testing";
@@ -14,7 +15,7 @@ let asked: string[];
 beforeEach(() => {
   arrange();
   asked = [];
-  vi.stubGlobal("fetch", async (address: RequestInfo | URL, init?: RequestInit) => {
+  stubServer(async (address: RequestInfo | URL, init?: RequestInit) => {
     asked.push(`${init?.method ?? "GET"} ${String(address)}`);
     return new Response("{}", { status: 404, headers: { "content-type": "application/json" } });
   });
@@ -76,7 +77,7 @@ describe("deleting in the GalleryPanel", () => {
     act(async () => useUi.getState().question?.answer(given));
   const done = () => asked.filter((each) => /trash|DELETE/.test(each));
   beforeEach(() => {
-    vi.stubGlobal("fetch", async (address: RequestInfo | URL, init?: RequestInit) => {
+    stubServer(async (address: RequestInfo | URL, init?: RequestInit) => {
       asked.push(`${init?.method ?? "GET"} ${String(address)}`);
       return Response.json({ items: [], next: null });
     });
@@ -131,7 +132,7 @@ describe("deleting in the GalleryPanel", () => {
 describe("noting in the GalleryPanel", () => {
   const items = [artifact(0), artifact(1), artifact(2)];
   beforeEach(() => {
-    vi.stubGlobal("fetch", async () => Response.json({ items: [], next: null }));
+    stubServer(async () => Response.json({ items: [], next: null }));
     useGallery.setState({ items, next: null, state: "ready", isTrash: false, marked: new Set() });
   });
 

@@ -1,8 +1,11 @@
-import { useEffect, useId, useMemo, useState } from "react";
-import { getWorkflow, listWorkflows, uploadArtifact } from "@/api/client";
+import { useId, useMemo, useState } from "react";
+import { api } from "@/api/client";
+import { uploadArtifact } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
+import { getWorkflow } from "@/api/workflows";
 import { titleOf } from "@/components/shell/DocumentTabs";
 import { Button, Combobox, Dialog, Field, Spinner } from "@/components/ui";
+import { useAnswer, useTold } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { setInput } from "@/model/edits";
 import { targetOf } from "@/model/links";
@@ -148,39 +151,30 @@ function usePlaces(): readonly SendPlace[] | null {
 
 /** The workflows that are saved and can be read; null while they are asked for. */
 function useSaved(): readonly { readonly name: string }[] | null {
-  const [items, setItems] = useState<readonly { readonly name: string }[] | null>(null);
-  useEffect(() => {
-    const stop = new AbortController();
-    listWorkflows({ limit: MOST, signal: stop.signal }).then(
-      (found) => setItems(found.items.filter((item) => item.problem === null)),
-      (fault) => {
-        if (stop.signal.aborted) return;
-        setItems([]);
-        notifyFault(fault);
-      },
-    );
-    return () => stop.abort();
-  }, []);
-  return items;
+  const { data, fault } = useAnswer({
+    queryKey: ["workflows", MOST],
+    queryFn: ({ signal }) => api.GET("/workflows", { params: { query: { limit: MOST } }, signal }),
+  });
+  useTold(fault);
+  return useMemo(
+    () => data?.items.filter((item) => item.problem === null) ?? (fault ? [] : null),
+    [data, fault],
+  );
 }
 
 /** The chosen workflow, once it is read. */
 function useOpened(place: SendPlace | undefined): Opened | null {
-  const [opened, setOpened] = useState<Opened | null>(null);
-  useEffect(() => {
-    if (place === undefined) return;
-    if ("tab" in place.at) {
-      setOpened({ place, workflow: currentWorkflow(place.at.tab), etag: null });
-      return;
-    }
-    const stop = new AbortController();
-    getWorkflow(place.at.saved, { signal: stop.signal }).then(
-      ({ text, etag }) => setOpened({ place, workflow: readWorkflow(text), etag }),
-      (fault) => {
-        if (!stop.signal.aborted) notifyFault(fault);
-      },
-    );
-    return () => stop.abort();
-  }, [place]);
-  return opened?.place === place ? opened : null;
+  const saved = place !== undefined && "saved" in place.at ? place.at.saved : null;
+  const { data, fault } = useAnswer({
+    queryKey: ["workflow", saved],
+    queryFn: () => getWorkflow(saved ?? ""),
+    enabled: saved !== null,
+    // What it is now is saved over.
+    gcTime: 0,
+  });
+  useTold(fault);
+  const read = useMemo(() => (data === undefined ? null : readWorkflow(data.text)), [data]);
+  if (place === undefined) return null;
+  if ("tab" in place.at) return { place, workflow: currentWorkflow(place.at.tab), etag: null };
+  return read && { place, workflow: read, etag: data?.etag ?? null };
 }

@@ -1,6 +1,6 @@
 /** Results on their way: onto the canvas, onto a port, or out of the page as files. */
 import type { DragEvent, MouseEvent } from "react";
-import { artifactAddress } from "@/api/client";
+import { artifactAddress } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { isReadable } from "./kinds";
 import { openResultMenu } from "./menuState";

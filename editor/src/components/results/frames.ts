@@ -1,7 +1,6 @@
 /** The frame that a video shows, taken as an image that workflows read. */
 import { ImagePlus, Send } from "lucide-react";
-import type { FrameAt } from "@/api/client";
-import type { ArtifactEntry } from "@/api/schema";
+import type { ArtifactEntry, FrameRequest } from "@/api/schema";
 import type { MenuItem } from "@/components/ui";
 import { t } from "@/i18n";
 import { mayRun, useConnection } from "@/store/connection";
@@ -16,7 +15,7 @@ interface Options {
 /** What can be done with the frame of a video; `at` is asked when one of them is chosen. */
 export function frameItems(
   video: ArtifactEntry,
-  at: () => FrameAt,
+  at: () => FrameRequest,
   { node = null, before }: Options = {},
 ): readonly MenuItem[] {
   const isAllowed = mayRun(useConnection.getState());

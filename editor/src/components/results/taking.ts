@@ -1,6 +1,7 @@
 /** Doing something with a picture that a workflow gave: nodes are added to the graph that made it. */
-import { type FrameAt, getJob, upload, uploadArtifact, uploadFrame } from "@/api/client";
-import type { ArtifactEntry } from "@/api/schema";
+import { api, getJob } from "@/api/client";
+import { upload, uploadArtifact } from "@/api/files";
+import type { ArtifactEntry, FrameRequest } from "@/api/schema";
 import { change } from "@/commands/selection";
 import { canvas, freePlace, itemBoxes, showAdded } from "@/components/canvas/controller";
 import { keepingSeen } from "@/components/canvas/placing/staySeen";
@@ -166,7 +167,7 @@ export async function openOnCanvas(artifact: ArtifactEntry, node: string | null)
 export async function takeFrame(
   action: "use" | "send",
   video: ArtifactEntry,
-  at: FrameAt,
+  at: FrameRequest,
   node: string | null,
 ): Promise<void> {
   const { types } = useCatalogue.getState();
@@ -177,7 +178,10 @@ export async function takeFrame(
   }
   try {
     const graph = shownGraph();
-    const { value, width, height } = await uploadFrame(video.digest, at);
+    const { value, width, height } = await api.POST("/artifacts/{digest}/frame", {
+      params: { path: { digest: video.digest } },
+      body: at,
+    });
     const frame = { ...video, width, height };
     if (action === "send") useUi.getState().openDialog("sendTo", { artifact: frame, value });
     else await add("use", frame, value, node, graph);

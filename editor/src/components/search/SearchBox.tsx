@@ -9,7 +9,7 @@ import {
   useRef,
   useState,
 } from "react";
-import { listArtifacts, listWorkflows } from "@/api/client";
+import { api } from "@/api/client";
 import { Thumbnail } from "@/components/panels/gallery/Thumbnail";
 import { Highlight } from "@/components/panels/lib/Highlight";
 import { Dot } from "@/components/panels/lib/NodePreview";
@@ -166,10 +166,13 @@ function moved(key: string, from: number, count: number): number | null {
 }
 
 const savedLike = async (text: string, signal: AbortSignal) =>
-  text === "" ? [] : (await listWorkflows({ text, limit: MOST, signal })).items;
+  text === ""
+    ? []
+    : (await api.GET("/workflows", { params: { query: { text, limit: MOST } }, signal })).items;
 const resultsLike = async (text: string, signal: AbortSignal) => {
   const asked = text === "" ? {} : { text };
-  return (await listArtifacts({ ...asked, distinct: true, limit: MOST, signal })).items;
+  const query = { ...asked, distinct: "true", limit: MOST } as const;
+  return (await api.GET("/artifacts", { params: { query }, signal })).items;
 };
 
 /** What is found, and whether it was found for what stood there before. */

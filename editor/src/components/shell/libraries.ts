@@ -16,5 +16,7 @@ export const LIBRARIES: readonly Library[] = [
   { name: "msgpack", licence: "ISC" },
   { name: "fflate", licence: "MIT" },
   { name: "jsonc-parser", licence: "MIT" },
+  { name: "openapi-fetch", licence: "MIT" },
+  { name: "@tanstack/react-query", licence: "MIT" },
   { name: "idb-keyval", licence: "Apache-2.0" },
 ];

@@ -7,9 +7,8 @@ import {
   MoreHorizontal,
   SlidersHorizontal,
 } from "lucide-react";
-import { type MouseEvent, useEffect, useMemo, useState } from "react";
-import { drawGrid } from "@/api/client";
-import { isAborted } from "@/api/http";
+import { type MouseEvent, useMemo, useState } from "react";
+import { drawGrid } from "@/api/files";
 import type { ArtifactEntry, JobEntry } from "@/api/schema";
 import { openWorkflow } from "@/components/panels/gallery/actions";
 import { Thumbnail } from "@/components/panels/gallery/Thumbnail";
@@ -27,6 +26,7 @@ import {
   Slider,
   Tabs,
 } from "@/components/ui";
+import { useAnswer } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import type { Point } from "@/model/layout";
 import { type Grid, gridOf, type Place, placeKey, sweepTag } from "@/model/sweeps";
@@ -314,17 +314,12 @@ function CellView({ cell, values, size, onClose }: CellProps) {
 
 /** The jobs and files as the server had them when this was opened. */
 function useLoaded(sweep: string): readonly [Loaded, () => void] {
-  const [loaded, setLoaded] = useState<Loaded>(null);
-  const [turn, setTurn] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: anew with each turn
-  useEffect(() => {
-    const stop = new AbortController();
-    loadSweep(sweep, stop.signal).then(setLoaded, (fault) => {
-      if (!isAborted(fault)) setLoaded({ fault });
-    });
-    return () => stop.abort();
-  }, [sweep, turn]);
-  return [loaded, () => setTurn(turn + 1)];
+  const { data, fault, refetch } = useAnswer({
+    queryKey: ["sweep", sweep],
+    queryFn: ({ signal }) => loadSweep(sweep, signal),
+  });
+  const loaded = useMemo(() => data ?? (fault && { fault }), [data, fault]);
+  return [loaded, () => void refetch()];
 }
 
 /** Those, and what became of the jobs since. */

@@ -3,6 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { beforeEach, expect, it, vi } from "vitest";
 import { arrange } from "@/components/panels/testing";
 import { useNotices } from "@/store/notices";
+import { stubServer } from "@/test/answers";
 import RowsDialog from "./RowsDialog";
 
 const sent: { address: string; body: Record<string, unknown> }[] = [];
@@ -14,7 +15,7 @@ beforeEach(() => {
   });
   sent.length = 0;
   useNotices.setState({ items: [] });
-  vi.stubGlobal("fetch", async (address: string, init: RequestInit) => {
+  stubServer(async (address: string, init: RequestInit) => {
     sent.push({ address, body: JSON.parse(String(init.body)) });
     return Response.json({ group: "rows-abcdef01", jobs: ["a", "b"] }, { status: 202 });
   });

@@ -1,6 +1,6 @@
 /** The bytes of a file that a job gave, and JSON of them, as they come. */
 import { useEffect, useState } from "react";
-import { getArtifactBytes } from "@/api/client";
+import { getArtifactBytes } from "@/api/files";
 import { isAborted } from "@/api/http";
 import type { ArtifactEntry } from "@/api/schema";
 

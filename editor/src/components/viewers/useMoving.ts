@@ -1,6 +1,6 @@
 /** A picture that moves, frame by frame, where browsers can read frames; elsewhere it just plays. */
 import { type RefObject, useEffect, useRef, useState } from "react";
-import { getArtifactBytes } from "@/api/client";
+import { getArtifactBytes } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { mayMove } from "@/model/moving";
 import type { Steps } from "./FrameSteps";

@@ -8,7 +8,7 @@ import {
   useRef,
   useState,
 } from "react";
-import { uploadArtifact } from "@/api/client";
+import { uploadArtifact } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { draggedResult } from "@/components/results/dragging";
 import { cx, IconButton, Progress, TextField } from "@/components/ui";

@@ -1,16 +1,14 @@
 /** The editor's world as widgets see it. */
 import { useEffect } from "react";
+import { api } from "@/api/client";
 import {
   inputPicture,
-  listArtifacts,
-  listSecrets,
-  listUploads,
   pictureOf,
   thumbnailAddress,
   upload,
   uploadArtifact,
   uploadDigest,
-} from "@/api/client";
+} from "@/api/files";
 import type { ArtifactEntry, InputFileEntry, ModelEntry, UploadEntry } from "@/api/schema";
 import { isReadable } from "@/components/results/kinds";
 import { t } from "@/i18n";
@@ -42,9 +40,9 @@ export const storeServices: WidgetServices = {
     return models === null ? null : choicesOf(models, kind);
   },
   useSubgraphs: () => useActive((_, workflow) => [...workflow.subgraphs.keys()]),
-  secrets: async () => (await listSecrets()).secrets,
+  secrets: async () => (await api.GET("/secrets")).secrets,
   recentFiles: async (kind) => {
-    const { items } = await listUploads({ limit: MOST_FILES });
+    const { items } = await api.GET("/uploads", { params: { query: { limit: MOST_FILES } } });
     return items.filter((item) => fits(item, kind)).map(fileOf);
   },
   inputFiles: async (kind) => {
@@ -53,7 +51,8 @@ export const storeServices: WidgetServices = {
   },
   results: async (kind) => {
     if (kind !== "image") return [];
-    const { items } = await listArtifacts({ kind, distinct: true, limit: MOST_FILES });
+    const query = { kind, distinct: "true", limit: MOST_FILES } as const;
+    const { items } = await api.GET("/artifacts", { params: { query } });
     return items.filter(isReadable).map(resultOf);
   },
   completions: promptSources,

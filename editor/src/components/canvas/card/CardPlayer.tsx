@@ -1,7 +1,7 @@
 /** A video or sound played in the card of its node; it never begins by itself. */
 import { FileAudio, Pause, Play, SquareArrowOutUpRight, Volume2, VolumeX } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, type Ref, useEffect, useRef, useState } from "react";
-import { thumbnailAddress } from "@/api/client";
+import { thumbnailAddress } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { frameItems } from "@/components/results/frames";
 import { cx, IconButton, MenuButton, Slider } from "@/components/ui";

@@ -1,7 +1,7 @@
 /** The pictures and files that a node gave last, in its card. */
 import { File as FileIcon, History, Image as ImageIcon } from "lucide-react";
 import { memo, type ReactNode, Suspense } from "react";
-import { thumbnailAddress } from "@/api/client";
+import { thumbnailAddress } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { vars } from "@/components/canvas/vars";
 import { usePlace } from "@/components/canvas/view";

@@ -1,13 +1,14 @@
 import { render, screen } from "@testing-library/react";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
+import { stubServer } from "@/test/answers";
 import { CardText } from "./CardText";
 
 it("shows the text of a result, and its name where it can't be had", async () => {
-  vi.stubGlobal("fetch", async () => new Response("0: 1.5\n1: 2.5\n"));
+  stubServer(async () => new Response("0: 1.5\n1: 2.5\n"));
   const { rerender } = render(<CardText digest="a" name="a.txt" />);
   expect(screen.getByText("a.txt")).toBeInTheDocument();
   expect(await screen.findByText(/1: 2\.5/)).toBeInTheDocument();
-  vi.stubGlobal("fetch", async () => new Response("", { status: 404 }));
+  stubServer(async () => new Response("", { status: 404 }));
   rerender(<CardText digest="b" name="b.txt" />);
   expect(await screen.findByText("b.txt")).toBeInTheDocument();
 });

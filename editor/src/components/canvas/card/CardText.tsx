@@ -1,6 +1,6 @@
 /** The text that a node gave last, in its card. */
 import { useEffect, useState } from "react";
-import { getArtifactText } from "@/api/client";
+import { getArtifactText } from "@/api/files";
 import styles from "./CardResults.module.css";
 
 /** Letters that are shown; the viewer's download has all. */

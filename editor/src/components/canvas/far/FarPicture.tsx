@@ -1,6 +1,6 @@
 /** The picture that a node gave, in its block: what one looks for in a graph that is seen from afar. */
 import { memo, useEffect, useRef } from "react";
-import { thumbnailAddress } from "@/api/client";
+import { thumbnailAddress } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { useFoundFiles, useNodeOutputs, useNodePictures } from "@/hooks/useNodeRun";
 import type { FoundFiles } from "@/store/plan";

@@ -1,6 +1,7 @@
 import { render, screen } from "@testing-library/react";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { fullMoment } from "@/i18n/format";
+import { stubServer } from "@/test/answers";
 import { arrange, artifact, job } from "../testing";
 import { ArtifactFacts } from "./Facts";
 
@@ -25,7 +26,7 @@ let answers: Record<string, unknown>;
 beforeEach(() => {
   arrange();
   answers = {};
-  vi.stubGlobal("fetch", async (address: RequestInfo | URL) => {
+  stubServer(async (address: RequestInfo | URL) => {
     const path = new URL(String(address), "http://localhost").pathname.replace("/api/v1", "");
     const found = path.endsWith("/workflow") ? WORKFLOW : answers[path];
     const init = { status: found ? 200 : 404, headers: { "content-type": "application/json" } };

@@ -12,7 +12,7 @@ import {
   Play,
 } from "lucide-react";
 import { useState } from "react";
-import { thumbnailAddress } from "@/api/client";
+import { thumbnailAddress } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { type ViewKind, viewKind } from "@/components/viewers/kinds";
 import styles from "./Thumbnail.module.css";

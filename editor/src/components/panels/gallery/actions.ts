@@ -1,5 +1,5 @@
 /** What can be done with the files that jobs gave; faults are told, never thrown. */
-import { artifactAddress } from "@/api/client";
+import { artifactAddress } from "@/api/files";
 import type { ArtifactEntry, Board } from "@/api/schema";
 import type { MenuEntry } from "@/components/ui";
 import { t } from "@/i18n";

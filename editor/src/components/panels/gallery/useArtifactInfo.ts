@@ -1,33 +1,28 @@
 /** The job and the workflow behind a file, and the job that made it; read once each. */
-import { useEffect, useState } from "react";
-import { getJob, listArtifacts } from "@/api/client";
+import { api, getJob } from "@/api/client";
 import type { ArtifactEntry, JobDetail } from "@/api/schema";
+import { useAnswer } from "@/hooks/useAnswer";
 import type { Workflow } from "@/model/workflow";
 import { workflowOf } from "@/store/gallery";
+import { answerTo } from "@/store/queries";
 
 export interface ArtifactInfo {
   readonly job: JobDetail;
   readonly workflow: Workflow;
 }
 
-const MOST = 50;
 const MOST_FILES = 1000;
-const known = new Map<string, Promise<ArtifactInfo | null>>();
+const ALWAYS = { staleTime: Number.POSITIVE_INFINITY };
 
-/** Null where the server has them no more, or can't be asked now. */
-function infoOf(job: string): Promise<ArtifactInfo | null> {
-  const found = known.get(job);
-  if (found !== undefined) return found;
-  const loading = Promise.all([getJob(job), workflowOf({ job })]).then(
-    ([detail, workflow]) => ({ job: detail, workflow }),
-    () => {
-      known.delete(job); // may be there the next time
-      return null;
+function infoOf(job: string) {
+  return {
+    queryKey: ["artifact-info", job],
+    queryFn: async (): Promise<ArtifactInfo> => {
+      const [detail, workflow] = await Promise.all([getJob(job), workflowOf({ job })]);
+      return { job: detail, workflow };
     },
-  );
-  if (known.size >= MOST) known.delete(known.keys().next().value ?? "");
-  known.set(job, loading);
-  return loading;
+    ...ALWAYS,
+  };
 }
 
 /** The job that made a file; null where the server has it no more. */
@@ -35,39 +30,30 @@ async function makerOf(artifact: ArtifactEntry): Promise<string | null> {
   if (!artifact.existed) return artifact.job;
   if (artifact.made_by !== null) return artifact.made_by;
   // What a job itself tells of a file that it found doesn't name who made it.
-  const { items } = await listArtifacts({ job: artifact.job, limit: MOST_FILES });
+  const { items } = await api.GET("/artifacts", {
+    params: { query: { job: artifact.job, limit: MOST_FILES } },
+  });
   return items.find(({ digest }) => digest === artifact.digest)?.made_by ?? null;
 }
 
-async function makingOf(artifact: ArtifactEntry): Promise<ArtifactInfo | null> {
-  const maker = await makerOf(artifact).catch(() => null);
-  return maker === null ? null : infoOf(maker);
-}
-
-/** Undefined while it is being read. */
+/** Undefined while it is being read; null where the server has it no more, or can't be asked now. */
 export function useArtifactInfo(artifact: ArtifactEntry | null): ArtifactInfo | null | undefined {
-  return useRead(artifact, ({ job }) => infoOf(job));
+  return useRead({ ...infoOf(artifact?.job ?? ""), enabled: artifact !== null });
 }
 
 /** Of the job that made the file, where another one found it there: undefined while it is read. */
 export function useMaking(artifact: ArtifactEntry): ArtifactInfo | null | undefined {
-  return useRead(artifact, makingOf);
+  return useRead({
+    queryKey: ["artifact-maker", artifact.job, artifact.digest],
+    queryFn: async () => {
+      const maker = await makerOf(artifact);
+      return maker === null ? null : answerTo(infoOf(maker));
+    },
+    ...ALWAYS,
+  });
 }
 
-function useRead(
-  artifact: ArtifactEntry | null,
-  read: (artifact: ArtifactEntry) => Promise<ArtifactInfo | null>,
-): ArtifactInfo | null | undefined {
-  const [state, setState] = useState<{ of: string; info: ArtifactInfo | null } | null>(null);
-  const of = artifact === null ? null : `${artifact.job} ${artifact.digest}`;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the same file of the same job may come anew
-  useEffect(() => {
-    if (artifact === null || of === null) return;
-    let isWanted = true;
-    void read(artifact).then((info) => isWanted && setState({ of, info }));
-    return () => {
-      isWanted = false;
-    };
-  }, [of]);
-  return state?.of === of ? state.info : undefined;
+function useRead(asked: Parameters<typeof useAnswer<ArtifactInfo | null>>[0]) {
+  const { data, fault } = useAnswer(asked);
+  return fault ? null : data;
 }

@@ -1,6 +1,7 @@
 /** Which templates use which node types. Each template is read once, when first asked for. */
-import { getTemplate } from "@/api/client";
+import { read } from "@/api/client";
 import { readWorkflow, type Workflow } from "@/model/workflow";
+import { answerTo, question } from "@/store/queries";
 
 export interface Template {
   readonly name: string;
@@ -8,21 +9,14 @@ export interface Template {
   readonly description: string;
 }
 
-const read = new Map<string, Promise<Workflow | null>>();
-
 /** A template's workflow; null if it can't be had now. */
 export function templateWorkflow(name: string): Promise<Workflow | null> {
-  const known = read.get(name);
-  if (known !== undefined) return known;
-  const loading = getTemplate(name).then(
-    ({ text }) => readWorkflow(text),
-    () => {
-      read.delete(name); // the server may be back the next time
-      return null;
-    },
-  );
-  read.set(name, loading);
-  return loading;
+  const asked = question(["template", name], async (signal) => {
+    const params = { path: { name } };
+    const { data } = await read("text", "get", "/templates/{name}", { params, signal });
+    return readWorkflow(data);
+  });
+  return answerTo(asked).catch(() => null);
 }
 
 /** The templates that use a node type, in any of their graphs. */

@@ -1,9 +1,10 @@
 /** Folders of other programs whose models are used where they are. */
 import { FolderPlus, Unlink } from "lucide-react";
-import { type FormEvent, useEffect, useId, useState } from "react";
-import { addModelLink, listModelLinks, removeModelLink } from "@/api/models";
+import { type FormEvent, useId, useState } from "react";
+import { api } from "@/api/client";
 import type { LinkedFolderEntry } from "@/api/schema";
 import { Badge, Button, IconButton, TextField } from "@/components/ui";
+import { useAnswer, useTold } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { useCatalogue } from "@/store/catalogue";
 import { faultText, notifyFault } from "@/store/notices";
@@ -11,23 +12,19 @@ import styles from "./Folders.module.css";
 import get from "./Get.module.css";
 
 export function Folders() {
-  const [folders, setFolders] = useState<readonly LinkedFolderEntry[]>([]);
-  const tell = (fault: unknown) =>
-    notifyFault(fault, { title: t("models.failed.folders"), key: "folders" });
-  useEffect(() => {
-    const leaving = new AbortController();
-    listModelLinks({ signal: leaving.signal }).then(setFolders, (fault) =>
-      notifyFault(fault, { title: t("models.failed.folders"), key: "folders" }),
-    );
-    return () => leaving.abort();
-  }, []);
+  const { data, fault } = useAnswer({
+    queryKey: ["models", "links"],
+    queryFn: ({ signal }) => api.GET("/models/links", { signal }),
+  });
+  const folders = data?.items ?? [];
+  const told = { title: t("models.failed.folders"), key: "folders" };
+  useTold(fault, told);
   const remove = async (folder: string) => {
     try {
-      await removeModelLink(folder);
-      setFolders(await listModelLinks());
+      await api.DELETE("/models/links", { params: { query: { folder } } });
       await useCatalogue.getState().loadModels();
     } catch (fault) {
-      tell(fault);
+      notifyFault(fault, told);
     }
   };
   return (
@@ -44,7 +41,7 @@ export function Folders() {
           ))}
         </ul>
       )}
-      <AddFolder onAdded={setFolders} />
+      <AddFolder />
     </details>
   );
 }
@@ -79,11 +76,7 @@ function Folder({ folder: { folder, exists, models }, onRemove }: FolderProps) {
   );
 }
 
-interface AddProps {
-  readonly onAdded: (folders: readonly LinkedFolderEntry[]) => void;
-}
-
-function AddFolder({ onAdded }: AddProps) {
+function AddFolder() {
   const [path, setPath] = useState("");
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
@@ -92,7 +85,7 @@ function AddFolder({ onAdded }: AddProps) {
     event.preventDefault();
     setBusy(true);
     try {
-      onAdded(await addModelLink(path.trim()));
+      await api.POST("/models/links", { body: { path: path.trim() } });
       setPath("");
       await useCatalogue.getState().loadModels();
     } catch (fault) {

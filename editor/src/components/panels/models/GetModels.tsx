@@ -1,6 +1,7 @@
 /** Where models come from: a catalogue to start with, a search of other sites, or an address. */
 import { ArrowLeft, ArrowRight, CircleAlert, Search } from "lucide-react";
 import { type FormEvent, useEffect, useId, useState } from "react";
+import { api } from "@/api/client";
 import type { ModelDownloadEntry, OfferedModelEntry, StarterModelEntry } from "@/api/schema";
 import {
   Badge,
@@ -11,12 +12,14 @@ import {
   Select,
   Spinner,
 } from "@/components/ui";
+import { useAnswer } from "@/hooks/useAnswer";
 import { hasText, t } from "@/i18n";
 import { bytes, numeral } from "@/i18n/format";
 import { familyName, offerKind } from "@/model/models";
 import { isAdmin, mayManageModels, useConnection } from "@/store/connection";
 import { useDownloads } from "@/store/downloads";
 import { useModelOffers } from "@/store/modelOffers";
+import { faultText } from "@/store/notices";
 import { DownloadRow } from "./DownloadRow";
 import { Folders } from "./Folders";
 import styles from "./Get.module.css";
@@ -115,10 +118,10 @@ interface DownloadListProps {
 
 function DownloadList({ allowed, isWhole }: DownloadListProps) {
   const items = useDownloads((state) => state.items);
-  const starters = useModelOffers((state) => state.starters);
+  const starters = useStarters().data?.items ?? [];
   const id = useId();
   const isOnCard = ({ source }: ModelDownloadEntry) =>
-    !isWhole && (starters ?? []).some((each) => each.source === source);
+    !isWhole && starters.some((each) => each.source === source);
   const shown = items.filter((each) => each.state !== "finished" && !isOnCard(each));
   if (shown.length === 0) return null;
   return (
@@ -135,32 +138,32 @@ function DownloadList({ allowed, isWhole }: DownloadListProps) {
   );
 }
 
+/** Which of them are installed changes with the models. */
+function useStarters() {
+  return useAnswer({
+    queryKey: ["models", "starter"],
+    queryFn: ({ signal }) => api.GET("/models/starter", { signal }),
+  });
+}
+
 function Starters() {
-  const starters = useModelOffers((state) => state.starters);
-  const problem = useModelOffers((state) => state.startersProblem);
-  const { loadStarters } = useModelOffers.getState();
-  const finished = useDownloads(
-    ({ items }) => items.filter(({ state }) => state === "finished").length,
-  );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what came is installed then
-  useEffect(() => {
-    void loadStarters();
-  }, [loadStarters, finished]);
-  if (problem !== null) {
+  const { data, fault, refetch } = useStarters();
+  if (fault !== null) {
     return (
-      <EmptyState icon={CircleAlert} title={problem}>
-        <Button size="s" onClick={() => void loadStarters()}>
+      <EmptyState icon={CircleAlert} title={faultText(fault)}>
+        <Button size="s" onClick={() => void refetch()}>
           {t("models.again")}
         </Button>
       </EmptyState>
     );
   }
-  if (starters === null)
+  if (data === undefined)
     return (
       <div className={styles.waiting}>
         <Spinner label={t("models.loading")} />
       </div>
     );
+  const starters = data.items;
   const purposes = [...new Set(starters.map(({ purpose }) => purpose))];
   return (
     <>

@@ -1,13 +1,13 @@
 /** All that is known of a model, and what can be done with it. */
 import { ArrowLeft, CircleAlert, ImagePlus, Images, SquarePlus, Trash2 } from "lucide-react";
-import { useEffect, useState } from "react";
-import { getModelRecord } from "@/api/models";
+import { api } from "@/api/client";
 import type { ArtifactEntry, ModelEntry, ModelRecordEntry } from "@/api/schema";
 import { putModel } from "@/commands/models";
 import { chooseFile } from "@/components/generate/chooseFile";
 import { draggedResult } from "@/components/results/dragging";
 import { useIsSmall } from "@/components/shell/useMedia";
 import { Button, IconButton } from "@/components/ui";
+import { useAnswer } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
 import { modelTitle } from "@/model/models";
 import { mayManageModels, useConnection } from "@/store/connection";
@@ -77,14 +77,12 @@ export function ModelDetail({ model, models }: Props) {
 }
 
 /** What only the model's own record says, such as its page; null until it is read, or if it can't be. */
-function useRecord(model: ModelEntry): ModelRecordEntry | null {
-  const [record, setRecord] = useState<ModelRecordEntry | null>(null);
-  useEffect(() => {
-    const asking = new AbortController();
-    getModelRecord(model.name, asking).then(setRecord, () => undefined);
-    return () => asking.abort();
-  }, [model]);
-  return record;
+function useRecord({ name }: ModelEntry): ModelRecordEntry | null {
+  const { data } = useAnswer({
+    queryKey: ["models", "record", name],
+    queryFn: ({ signal }) => api.GET("/models/record", { params: { query: { name } }, signal }),
+  });
+  return data ?? null;
 }
 
 interface PictureProps {

@@ -1,17 +1,7 @@
 /** What can be done with a model of the server, with what went wrong told instead of thrown. */
 
-import { artifactAddress } from "@/api/client";
-import {
-  changeModelRecord,
-  findModelUpdate,
-  getModelUses,
-  lookUpModel,
-  moveModel,
-  removeModel,
-  removeModelPicture,
-  setModelPicture,
-  verifyModel,
-} from "@/api/models";
+import { api } from "@/api/client";
+import { artifactAddress } from "@/api/files";
 import type { ArtifactEntry, ModelEntry, ModelUsesEntry, RecordChange } from "@/api/schema";
 import { t } from "@/i18n";
 import { moment } from "@/i18n/format";
@@ -31,6 +21,14 @@ async function tried(title: string, work: () => Promise<void>): Promise<boolean>
   }
 }
 
+function of(name: string) {
+  return { params: { query: { name } } };
+}
+
+function sendPicture(name: string, body: Blob): Promise<undefined> {
+  return api.PUT("/models/picture", { ...of(name), body });
+}
+
 /** The list tells of changes too, but not before its next notice. */
 async function reload(): Promise<void> {
   await useCatalogue.getState().loadModels();
@@ -38,7 +36,7 @@ async function reload(): Promise<void> {
 
 export function change({ name }: ModelEntry, by: RecordChange): Promise<boolean> {
   return tried(t("models.failed.change"), async () => {
-    await changeModelRecord(name, by);
+    await api.PATCH("/models/record", { ...of(name), body: by });
     await reload();
   });
 }
@@ -49,7 +47,7 @@ const MOST_NAMED = 4;
 export async function askToRemove(model: ModelEntry): Promise<void> {
   let uses: ModelUsesEntry | null = null;
   try {
-    uses = await getModelUses(model.name);
+    uses = await api.GET("/models/uses", of(model.name));
   } catch {
     // A server that can't tell is no reason to keep it; the question says so.
   }
@@ -62,7 +60,7 @@ export async function askToRemove(model: ModelEntry): Promise<void> {
   });
   if (!isSure) return;
   await tried(t("models.failed.remove"), async () => {
-    await removeModel(model.name);
+    await api.DELETE("/models/record", of(model.name));
     if (useModels.getState().shown === model.name) useModels.getState().show(null);
     await reload();
     notify({
@@ -97,7 +95,8 @@ export async function askToMove(model: ModelEntry): Promise<void> {
   });
   if (to === null || to.trim() === "" || to === model.name) return;
   await tried(t("models.failed.move"), async () => {
-    const name = await moveModel(model.name, to.trim());
+    const body = { name: model.name, new: to.trim() };
+    const { name } = await api.POST("/models/record/move", { body });
     await reload();
     useModels.getState().show(name);
   });
@@ -105,7 +104,7 @@ export async function askToMove(model: ModelEntry): Promise<void> {
 
 export function setPicture({ name }: ModelEntry, picture: Blob): Promise<boolean> {
   return tried(t("models.failed.image"), async () => {
-    await setModelPicture(name, picture);
+    await sendPicture(name, picture);
     await reload();
   });
 }
@@ -114,14 +113,14 @@ export function setResultAsPicture(model: ModelEntry, artifact: ArtifactEntry): 
   return tried(t("models.failed.image"), async () => {
     const answer = await fetch(artifactAddress(artifact.digest));
     if (!answer.ok) throw new TypeError(`status ${answer.status}`);
-    await setModelPicture(model.name, await answer.blob());
+    await sendPicture(model.name, await answer.blob());
     await reload();
   });
 }
 
 export function removePicture({ name }: ModelEntry): Promise<boolean> {
   return tried(t("models.failed.image"), async () => {
-    await removeModelPicture(name);
+    await api.DELETE("/models/picture", of(name));
     await reload();
   });
 }
@@ -129,7 +128,7 @@ export function removePicture({ name }: ModelEntry): Promise<boolean> {
 /** Compare its bytes with the digests that its source stated. */
 export function verify(model: ModelEntry): Promise<boolean> {
   return tried(t("models.failed.verify"), async () => {
-    const files = await verifyModel(model.name);
+    const { files } = await api.POST("/models/verify", of(model.name));
     const bad = files.filter(({ problem }) => problem !== null);
     const isStated = files.some(({ expected }) => expected !== null);
     const name = modelTitle(model);
@@ -149,7 +148,7 @@ export function verify(model: ModelEntry): Promise<boolean> {
 /** Have what Civitai knows of it filled in. */
 export function lookUp(model: ModelEntry): Promise<boolean> {
   return tried(t("models.failed.lookUp"), async () => {
-    await lookUpModel(model.name);
+    await api.POST("/models/lookup", of(model.name));
     await reload();
     notify({
       kind: "success",
@@ -163,8 +162,7 @@ export function lookUp(model: ModelEntry): Promise<boolean> {
 export async function lookForUpdate(model: ModelEntry): Promise<string | null> {
   let source: string | null = null;
   await tried(t("models.failed.update"), async () => {
-    const found = await findModelUpdate(model.name);
-    source = found.source;
+    source = (await api.GET("/models/update", of(model.name))).source;
     if (source === null)
       notify({
         kind: "info",

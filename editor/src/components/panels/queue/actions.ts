@@ -1,20 +1,9 @@
 /** What can be done with jobs; faults are told, never thrown. */
-import {
-  cancelJob,
-  clearQueue,
-  deleteJob,
-  deleteJobs,
-  holdJob,
-  moveJob,
-  pauseQueue,
-  resumeQueue,
-  retryJob,
-  unholdJob,
-} from "@/api/client";
+import { api } from "@/api/client";
 import { t } from "@/i18n";
 import { useDocuments } from "@/store/documents";
 import { workflowOf } from "@/store/gallery";
-import { isEnded, type JobView, useJobs } from "@/store/jobs";
+import { isEnded, type JobState, type JobView, useJobs } from "@/store/jobs";
 import { jobsFollowing } from "@/store/jobsFollowing";
 import { notify, notifyFault } from "@/store/notices";
 import { confirm } from "@/store/ui";
@@ -30,26 +19,35 @@ async function attempt(work: () => Promise<unknown>, title: string): Promise<boo
   }
 }
 
+function at({ id }: JobView) {
+  return { params: { path: { id } } };
+}
+
 export function cancel(job: JobView): Promise<boolean> {
-  return attempt(() => cancelJob(job.id), "panels.queue.fault.cancel");
+  return attempt(() => api.POST("/jobs/{id}/cancel", at(job)), "panels.queue.fault.cancel");
 }
 
 export function retry(job: JobView): Promise<boolean> {
-  return attempt(() => retryJob(job.id), "panels.queue.fault.retry");
+  return attempt(() => api.POST("/jobs/{id}/retry", at(job)), "panels.queue.fault.retry");
 }
 
 export function setHeld(job: JobView, held: boolean): Promise<boolean> {
-  const change = held ? holdJob : unholdJob;
-  return attempt(() => change(job.id), "panels.queue.fault.hold");
+  const path = held ? "/jobs/{id}/hold" : "/jobs/{id}/unhold";
+  return attempt(() => api.POST(path, at(job)), "panels.queue.fault.hold");
 }
 
 export async function move(waiting: readonly JobView[], job: JobView, step: Step): Promise<void> {
   const place = moveOf(waiting, job.id, step);
-  if (place !== null) await attempt(() => moveJob(job.id, place), "panels.queue.fault.move");
+  if (place === null) return;
+  const asked = () => api.POST("/jobs/{id}/move", { ...at(job), body: place });
+  await attempt(asked, "panels.queue.fault.move");
 }
 
 export function setPaused(paused: boolean): Promise<boolean> {
-  return attempt(paused ? pauseQueue : resumeQueue, "panels.queue.fault.pause");
+  return attempt(
+    () => api.POST(paused ? "/queue/pause" : "/queue/resume"),
+    "panels.queue.fault.pause",
+  );
 }
 
 export async function cancelWaiting(count: number): Promise<void> {
@@ -59,7 +57,7 @@ export async function cancelWaiting(count: number): Promise<void> {
     confirm: t("panels.queue.clearConfirm"),
     danger: true,
   });
-  if (isSure) await attempt(() => clearQueue(), "panels.queue.fault.clear");
+  if (isSure) await attempt(() => api.POST("/queue/clear"), "panels.queue.fault.clear");
 }
 
 /** Forget a job that has ended; its files go with it. */
@@ -71,7 +69,7 @@ export async function remove(job: JobView): Promise<void> {
     danger: true,
   });
   if (!isSure) return;
-  if (await attempt(() => deleteJob(job.id), "panels.queue.fault.delete"))
+  if (await attempt(() => api.DELETE("/jobs/{id}", at(job)), "panels.queue.fault.delete"))
     jobsFollowing()?.forget([job.id]);
 }
 
@@ -84,8 +82,9 @@ export async function clearHistory(): Promise<void> {
     danger: true,
   });
   if (!isSure) return;
-  const states = ["finished", "failed", "cancelled"] as const;
-  const done = await attempt(() => deleteJobs({ state: states }), "panels.queue.fault.delete");
+  const state: JobState[] = ["finished", "failed", "cancelled"];
+  const asked = () => api.DELETE("/jobs", { params: { query: { state } } });
+  const done = await attempt(asked, "panels.queue.fault.delete");
   if (!done) return;
   const { jobs } = useJobs.getState();
   jobsFollowing()?.forget([...jobs.values()].filter(isEnded).map((job) => job.id));

@@ -1,10 +1,13 @@
 /** The jobs to be listed: those known, or those that the server finds for a text. */
-import { useEffect, useMemo, useState } from "react";
-import { type JobState, listJobs } from "@/api/client";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { api } from "@/api/client";
 import type { JobEntry } from "@/api/schema";
-import { type JobView, useJobs, viewOf } from "@/store/jobs";
+import { useDebounced, useTold } from "@/hooks/useAnswer";
+import { type JobState, type JobView, useJobs, viewOf } from "@/store/jobs";
 import { loadOlderJobs } from "@/store/jobsFollowing";
 import { notifyFault } from "@/store/notices";
+import { queries } from "@/store/queries";
 
 export interface JobQuery {
   readonly text: string;
@@ -23,84 +26,64 @@ export interface JobSearch {
 const PAUSE = 250;
 const PAGE = 100;
 
-interface Found {
-  readonly key: string;
-  readonly entries: readonly JobEntry[];
-  readonly next: string | null;
-}
-
-const NOTHING: Found = { key: "", entries: [], next: null };
-
 export function useJobSearch(query: JobQuery): JobSearch {
   const jobs = useJobs((state) => state.jobs);
   const order = useJobs((state) => state.order);
   const older = useJobs((state) => state.older);
-  const [found, setFound] = useState(NOTHING);
-  const [isLoading, setLoading] = useState(false);
+  const [isOlder, setOlder] = useState(false);
+  const { state } = query;
   const text = query.text.trim();
-  const asks = text !== "" || query.state !== "all";
-  const key = `${query.state}\n${text}`;
-  const load = async (cursor: string | null, signal?: AbortSignal) => {
-    setLoading(true);
-    try {
-      const page = await listJobs({
-        limit: PAGE,
-        cursor,
-        signal,
-        ...(text === "" ? {} : { text }),
-        ...(query.state === "all" ? {} : { state: [query.state] }),
-      });
-      setFound((old) => ({
-        key,
-        entries: cursor === null || old.key !== key ? page.items : [...old.entries, ...page.items],
-        next: page.next,
-      }));
-    } catch (fault) {
-      notifyFault(fault, { key: "job-search" });
-    }
-    setLoading(false);
-  };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: asked anew only when the question changes
-  useEffect(() => {
-    if (!asks) return;
-    const stop = new AbortController();
-    const timer = setTimeout(() => void load(null, stop.signal), PAUSE);
-    return () => {
-      clearTimeout(timer);
-      stop.abort();
-    };
-  }, [key, asks]);
+  const asks = text !== "" || state !== "all";
+  const key = `${state}\n${text}`;
+  const isSettled = useDebounced(key, PAUSE) === key;
+  const found = useInfiniteQuery(
+    {
+      queryKey: ["jobs", "found", state, text],
+      queryFn: ({ pageParam: cursor, signal }) => {
+        const states = state === "all" ? null : [state];
+        const asked = { limit: PAGE, cursor, text: text || null, state: states };
+        return api.GET("/jobs", { params: { query: asked }, signal });
+      },
+      initialPageParam: null as string | null,
+      getNextPageParam: ({ next }) => next,
+      enabled: asks && isSettled,
+      // Jobs come and go.
+      gcTime: 0,
+    },
+    queries,
+  );
+  useTold(found.error, { key: "job-search" });
+  const isLoading = isOlder || found.isFetching;
   const listed = useMemo(() => {
     const known = order.flatMap((id) => jobs.get(id) ?? []);
-    const all = asks ? withFound(known, found, key, matcher(text, query.state)) : known;
+    const entries = found.data?.pages.flatMap(({ items }) => items) ?? [];
+    const all = asks ? withFound(known, entries, matcher(text, state)) : known;
     if (query.document === null) return all;
     return all.filter((job) => job.document === query.document);
-  }, [jobs, order, found, key, asks, text, query.state, query.document]);
+  }, [jobs, order, found.data, asks, text, state, query.document]);
   const more = () => {
     if (isLoading) return;
-    if (asks && found.next !== null) void load(found.next);
+    if (asks && found.hasNextPage) void found.fetchNextPage();
     else if (!asks && older !== null) {
-      setLoading(true);
+      setOlder(true);
       loadOlderJobs()
         .catch((fault) => notifyFault(fault, { key: "job-search" }))
-        .finally(() => setLoading(false));
+        .finally(() => setOlder(false));
     }
   };
-  return { jobs: listed, hasMore: (asks ? found.next : older) !== null, isLoading, more };
+  return { jobs: listed, hasMore: asks ? found.hasNextPage : older !== null, isLoading, more };
 }
 
 /** What is known and matches, at once, and what the server found besides. */
 function withFound(
   known: readonly JobView[],
-  found: Found,
-  key: string,
+  entries: readonly JobEntry[],
   matches: (job: JobView) => boolean,
 ): readonly JobView[] {
   const here = known.filter(matches);
-  if (found.key !== key) return here;
   const ids = new Set(here.map((job) => job.id));
   const all = new Map(known.map((job) => [job.id, job]));
-  const others = found.entries.filter((entry) => !ids.has(entry.id));
+  const others = entries.filter((entry) => !ids.has(entry.id));
   const views = others.map((entry) => all.get(entry.id) ?? viewOf(entry));
   return [...here, ...views].sort((a, b) => b.created - a.created);
 }

@@ -1,6 +1,6 @@
 /** The processes that run jobs, as the server tells of them while somebody looks. */
 import { useEffect, useRef, useState } from "react";
-import { getSystem } from "@/api/client";
+import { api } from "@/api/client";
 import type { WorkerEntry } from "@/api/schema";
 import { useIsConnected } from "@/hooks/useConnection";
 import { type Jobs, useJobs } from "@/store/jobs";
@@ -23,7 +23,7 @@ export function useWorkers(isWatched: boolean): readonly WorkerEntry[] | null {
     const stop = new AbortController();
     const look = async () => {
       try {
-        const { workers: found } = await getSystem({ signal: stop.signal });
+        const { workers: found } = await api.GET("/system", { signal: stop.signal });
         setWorkers(found.filter((worker) => worker.role === "worker"));
       } catch {
         // What was known stays; a lost connection is told of elsewhere, and it is asked for again.

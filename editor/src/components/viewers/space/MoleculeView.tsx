@@ -1,6 +1,6 @@
 /** A molecule: its drawing as the server made it, or in space, and what it is called. */
 import { useState } from "react";
-import { thumbnailAddress } from "@/api/client";
+import { thumbnailAddress } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { EmptyState, Tabs } from "@/components/ui";
 import { t } from "@/i18n";

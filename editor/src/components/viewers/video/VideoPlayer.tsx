@@ -1,7 +1,7 @@
 /** A video played, and looked through frame by frame. */
 import { Maximize, Repeat, SquareArrowOutUpRight, Volume2, VolumeX } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
-import { thumbnailAddress } from "@/api/client";
+import { thumbnailAddress } from "@/api/files";
 import { frameItems } from "@/components/results/frames";
 import { IconButton, MenuButton, Select } from "@/components/ui";
 import { t } from "@/i18n";

@@ -1,5 +1,5 @@
 /** Parts of a video's file, enough to tell when each of its frames is shown. */
-import { getArtifactBytes } from "@/api/client";
+import { getArtifactBytes } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
 import { boxesOf } from "@/model/mp4";
 import { evenTiming, mp4Timing, type VideoTiming, webmRate } from "@/model/videoTiming";
