@@ -344,6 +344,14 @@ export interface paths {
       responses: { 200: { content: { "image/webp": Blob } }; 304: { content?: never }; };
     };
   };
+  "/api/v1/templates/{name}/lesson": {
+    /** Get the lesson about a workflow of the gallery */
+    get: {
+      parameters: { query?: never; header?: never; path: { name: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": Record<string, unknown> } }; };
+    };
+  };
   "/api/v1/templates/{name}/files/{file}": {
     /** Get a file that a workflow of the gallery needs */
     get: {
@@ -728,10 +736,29 @@ export interface paths {
   "/api/v1/node-types/help": {
     /** List the texts of the node types */
     get: {
-      parameters: { query?: never; header?: { "if-none-match"?: string | null; }; path?: never; };
+      parameters: {
+        query?: { language?: string; };
+        header?: { "if-none-match"?: string | null; };
+        path?: never;
+      };
       requestBody?: never;
       responses: {
         200: { content: { "application/json": NodeTypeHelpList } };
+        304: { content?: never };
+      };
+    };
+  };
+  "/api/v1/node-types/names": {
+    /** List the names of the node types in a language */
+    get: {
+      parameters: {
+        query: { language: string; };
+        header?: { "if-none-match"?: string | null; };
+        path?: never;
+      };
+      requestBody?: never;
+      responses: {
+        200: { content: { "application/json": NodeTypeNames } };
         304: { content?: never };
       };
     };

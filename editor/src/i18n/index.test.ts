@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { english, switchLanguage, t } from "@/i18n";
+import { switchLanguage, t, wordsOf } from "@/i18n";
 import { keysUsed } from "./keysUsed.testing";
 
+const english = await wordsOf("en");
 const sources = import.meta.glob<string>(
   ["../**/*.{ts,tsx}", "!../**/*.test.{ts,tsx}", "!../**/*.testing.ts"],
   {

@@ -1,11 +1,10 @@
-/** The words of the editor: English is built in, other languages are fetched when they are shown. */
+/** The words of the editor: those of a language are fetched when it is shown. */
 import { createInstance } from "i18next";
 
 type Words = Record<string, string>;
 type Values = Record<string, unknown>;
 
-const ENGLISH = import.meta.glob<Words>("./en/*.json", { eager: true, import: "default" });
-const OTHERS = import.meta.glob<Record<string, Words>>("./*/index.ts", { import: "default" });
+const ALL = import.meta.glob<Record<string, Words>>("./*/index.ts", { import: "default" });
 
 /** Words of one language by full key: `en/shell.json` holds what follows "shell." in a key. */
 function byKey(files: Readonly<Record<string, Words>>): Words {
@@ -16,9 +15,6 @@ function byKey(files: Readonly<Record<string, Words>>): Words {
   return Object.fromEntries(entries);
 }
 
-/** All words of English by full key, the file that a translator starts from. */
-export const english: Readonly<Words> = byKey(ENGLISH);
-
 const translator = createInstance();
 void translator.init({
   lng: "en",
@@ -27,7 +23,7 @@ void translator.init({
   nsSeparator: false,
   initAsync: false,
   interpolation: { escapeValue: false }, // React escapes
-  resources: { en: { translation: { ...english } } },
+  resources: {},
 });
 
 /** The text of a key in the chosen language; `{{name}}` in it takes `values.name`. */
@@ -42,13 +38,14 @@ export function hasText(key: string): boolean {
 
 /** Languages that came with the editor. */
 export function languages(): readonly string[] {
-  return ["en", ...Object.keys(OTHERS).map((path) => path.split("/")[1] ?? "en")];
+  const others = Object.keys(ALL).map((path) => path.split("/")[1] ?? "en");
+  return [...new Set(["en", ...others])];
 }
 
-/** The words of a language that came with the editor, by full key. */
+/** The words of a language that came with the editor, by full key; English ones for any other. */
 export async function wordsOf(language: string): Promise<Readonly<Words>> {
-  const fetched = await OTHERS[`./${language}/index.ts`]?.();
-  return fetched ? byKey(fetched) : english;
+  const fetch = ALL[`./${language}/index.ts`] ?? ALL["./en/index.ts"];
+  return fetch ? byKey(await fetch()) : {};
 }
 
 /**
@@ -89,12 +86,13 @@ export function shownLanguage(): string {
 let asked = "en";
 
 /**
- * Fetch a language and make it the one shown, unless another was asked for meanwhile; words that it
- * lacks stay English.
+ * Fetch a language and make it the one shown, unless another was asked for meanwhile; words that a
+ * person's own lack stay English.
  */
 export async function switchLanguage(language: string, ownWords?: Readonly<Words>): Promise<void> {
   asked = language;
   const words = ownWords ?? (await wordsOf(language));
+  if (ownWords) translator.addResourceBundle("en", "translation", await wordsOf("en"));
   if (asked !== language) return;
   translator.addResourceBundle(language, "translation", words);
   await translator.changeLanguage(language);

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { english, languageFor, languageName, languages, switchLanguage, t, wordsOf } from "@/i18n";
+import { languageFor, languageName, languages, switchLanguage, t, wordsOf } from "@/i18n";
 import { bytes, duration, moment, numeral } from "./format";
 
 /** What is written as in English: names, keys of the keyboard, and words that were borrowed. */
@@ -20,6 +20,7 @@ const NAMES =
 const all = await Promise.all(
   languages().map(async (language) => ({ language, words: await wordsOf(language) })),
 );
+const english = await wordsOf("en");
 const others = all.filter(({ language }) => language !== "en");
 
 /** Keys that a language has: English's, with one form for each of its own kinds of numbers. */

@@ -1,6 +1,6 @@
 /** The lesson that is shown, and how far somebody is in each; fetched with the first lesson. */
 import { create } from "zustand";
-import { send } from "@/api/http";
+import { read } from "@/api/client";
 import { readJson } from "@/model/json";
 import { type Facts, isReached } from "@/model/lessons/goals";
 import type { Lesson, LessonStep } from "@/model/lessons/lesson";
@@ -85,11 +85,14 @@ export function shownStep(state: Lessons): LessonStep | null {
 export async function fetchLesson(
   name: string,
 ): Promise<Pick<OpenedLesson, "lesson" | "original">> {
-  const path = `/templates/${encodeURIComponent(name)}`;
-  const [lesson, workflow] = await Promise.all([send("GET", `${path}/lesson`), send("GET", path)]);
+  const params = { path: { name } };
+  const [lesson, workflow] = await Promise.all([
+    read("text", "get", "/templates/{name}/lesson", { params }),
+    read("text", "get", "/templates/{name}", { params }),
+  ]);
   return {
-    lesson: lessonFromJson(readJson(await lesson.text())),
-    original: readWorkflow(await workflow.text()),
+    lesson: lessonFromJson(readJson(lesson.data)),
+    original: readWorkflow(workflow.data),
   };
 }
 

@@ -4,8 +4,7 @@ import { edgesOf } from "@/model/graph";
 import { nextLink, type Walk, type Way, walkBack, walkedTo, walkFrom } from "@/model/linkWalk";
 import { nodesOf } from "@/model/scope";
 import { speak } from "@/store/spoken";
-import { portLabel } from "./card/card";
-import { type CardOf, outputLabel, titleOf } from "./card/linkWords";
+import { type CardOf, inputLabel, outputLabel, titleOf } from "./card/linkWords";
 import { canvas } from "./controller";
 import { focusedItem, focusItem } from "./focus";
 
@@ -51,7 +50,7 @@ function take(next: Walk): void {
   focusItem(node);
   const card = cards();
   const [index, count] = [next.index + 1, next.links.length];
-  const [output, input] = [outputLabel(link.from, card), portLabel(link.to.port)];
+  const [output, input] = [outputLabel(link.from, card), inputLabel(link.to, card)];
   speak(t(`links.step.${next.way}`, { output, input, node: titleOf(node, card), index, count }));
 }
 

@@ -1,7 +1,8 @@
 /** A node's links in words, for those who don't see the lines. */
 import { t } from "@/i18n";
 import type { Edge } from "@/model/graph";
-import { type CardModel, portLabel } from "./card";
+import { portLabel } from "@/model/spec";
+import type { CardModel, PortView } from "./card";
 
 export type CardOf = (name: string) => CardModel | null;
 
@@ -14,7 +15,7 @@ export function linkWords(edges: readonly Edge[], card: CardOf): ReadonlyMap<str
     else found.set(node, [text]);
   };
   for (const { from, to } of edges)
-    add(to.node, t("links.gets", { port: portLabel(to.port), node: titleOf(from.node, card) }));
+    add(to.node, t("links.gets", { port: inputLabel(to, card), node: titleOf(from.node, card) }));
   for (const { from, to } of edges)
     add(
       from.node,
@@ -29,5 +30,14 @@ export function titleOf(name: string, card: CardOf): string {
 
 /** A link names no output where the node has only one. */
 export function outputLabel({ node, port }: Edge["from"], card: CardOf): string {
-  return portLabel(port === "" ? (card(node)?.outputs[0]?.name ?? "") : port);
+  const ports = card(node)?.outputs ?? [];
+  return labelIn(ports, port === "" ? (ports[0]?.name ?? "") : port);
+}
+
+export function inputLabel({ node, port }: Edge["to"], card: CardOf): string {
+  return labelIn(card(node)?.inputs ?? [], port);
+}
+
+function labelIn(ports: readonly PortView[], port: string): string {
+  return ports.find(({ name }) => name === port)?.label ?? portLabel({ name: port });
 }

@@ -1,6 +1,6 @@
 import { useId, useRef, useState } from "react";
 import { Button, Field, Select } from "@/components/ui";
-import { english, languageFor, languageName, languages, t } from "@/i18n";
+import { languageFor, languageName, languages, t, wordsOf } from "@/i18n";
 import { setSetting, useSettings } from "@/store/settings";
 import { download } from "../download";
 import styles from "./LanguageSettings.module.css";
@@ -25,7 +25,7 @@ export function LanguageSettings() {
     ...own,
   ];
   const read = async (chosen: File | undefined) => {
-    const words = chosen ? readWords(await chosen.text()) : null;
+    const words = chosen ? readWords(await chosen.text(), await wordsOf("en")) : null;
     setFault(words === null ? t("settings.languageFault") : null);
     if (words === null) return;
     setSetting("ownWords", words);
@@ -44,11 +44,7 @@ export function LanguageSettings() {
       <Section title={t("settings.translate")}>
         <p className={styles.text}>{t("settings.translateHelp")}</p>
         <div className={styles.buttons}>
-          <Button
-            onClick={() => download("nodegraph-english.json", JSON.stringify(english, null, 2))}
-          >
-            {t("settings.downloadWords")}
-          </Button>
+          <Button onClick={() => void downloadEnglish()}>{t("settings.downloadWords")}</Button>
           <Button onClick={() => file.current?.click()}>{t("settings.loadWords")}</Button>
           <input
             ref={file}
@@ -69,4 +65,10 @@ export function LanguageSettings() {
       </Section>
     </>
   );
+}
+
+/** The file that a translator starts from. */
+async function downloadEnglish(): Promise<void> {
+  const words = await wordsOf("en");
+  download("nodegraph-english.json", JSON.stringify(words, null, 2));
 }

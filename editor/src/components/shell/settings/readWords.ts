@@ -1,7 +1,8 @@
-import { english } from "@/i18n";
-
-/** The words of a language file: those that are texts and that the editor has; null if it has none. */
-export function readWords(text: string): Readonly<Record<string, string>> | null {
+/** The words of a language file: those that are texts and that English has; null if it has none. */
+export function readWords(
+  text: string,
+  english: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> | null {
   let read: unknown;
   try {
     read = JSON.parse(text);

@@ -1,1 +1,0 @@
-import{Cd as e,H as t,P as n,do as r}from"./shared-C9wDANpT.js";import{t as i}from"./Marks-DyvFTTvO.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(n,{title:e(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(t,{variant:`primary`,onClick:o,children:e(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

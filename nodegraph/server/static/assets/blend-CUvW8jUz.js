@@ -1,1 +1,0 @@
-import{yn as e}from"./icons-DCBvsjA9.js";var t={name:`blend`,size:24,node:[[`circle`,{cx:`15`,cy:`9`,r:`7`,key:`1i12rt`}],[`circle`,{cx:`9`,cy:`15`,r:`7`,key:`19bs8k`}]]};t.node;var n=e(t);export{n as t};

@@ -1,1 +1,0 @@
-import{Mo as e,ko as t}from"./shared-C9wDANpT.js";function n(){return e(t)}function r(){return e(e=>e.state===`open`)}export{n,r as t};

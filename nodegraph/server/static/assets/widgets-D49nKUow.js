@@ -1,1 +1,0 @@
-import"./graph-jMa3G_4A.js";
