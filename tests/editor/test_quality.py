@@ -99,10 +99,7 @@ def corner(canvas: Locator) -> tuple[float, float]:
 
 
 def test_the_first_download_is_small(server: Server, new_browser: NewBrowser) -> None:
-    """Everything that is fetched until the starter graph is there, but the server's answers.
-
-    In another language than English, which is always fetched.
-    """
+    """Everything that is fetched until the starter graph is there, but the server's answers."""
     responses: list[Response] = []
 
     def note(response: Response) -> None:
@@ -134,7 +131,7 @@ def test_each_list_is_asked_for_once_and_little_is_sent(
     other.page.on("response", lambda response: responses.append(response))
     other.page.on("request", lambda request: paths.append(urlsplit(request.url).path))
     other.page.goto("/")
-    expect(other.page.get_by_role("dialog", name="プロンプトを書く")).to_be_visible()
+    expect(other.page.get_by_role("dialog", name="Write a prompt")).to_be_visible()
     other.drawn()
     lists = {f"/api/v1/{name}" for name in ("node-types/compact", "models", "templates")}
     asked = Counter(path for path in paths if path in lists)

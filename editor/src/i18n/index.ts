@@ -97,5 +97,5 @@ export async function switchLanguage(language: string, ownWords?: Readonly<Words
   translator.addResourceBundle(language, "translation", words);
   await translator.changeLanguage(language);
   // Nobody knows which language a person's own words are in.
-  document.documentElement.lang = ownWords ? "" : language;
+  if ("document" in globalThis) document.documentElement.lang = ownWords ? "" : language;
 }

@@ -6,8 +6,8 @@ import { bytes, duration, moment, numeral } from "./format";
 const SAME: Readonly<Record<string, string>> = {
   all: "comfyui controlnet controlnets lora loras smiles vae workflow ctrl esc min mono x",
   de: "audio bytes cfg details graph guidance link meshes name navigation optional orange prompt sampler seed stereo subgraph sweep tabs text traceback version video videos worker workflows zoom tag normal lasso linear radial",
-  fr: "actions animations audio charge description image images menu note orange pause points source surface type version violet volume worker workers workflows normal exclusion saturation lasso radial",
-  es: "bytes color error experimental inspector panel series worker workers zoom control normal radial",
+  fr: "prompt actions animations audio charge description image images menu note orange pause points source surface type version violet volume worker workers workflows normal exclusion saturation lasso radial",
+  es: "prompt bytes color error experimental inspector panel series worker workers zoom control normal radial",
   ja: "end enter home pgdn pgup shift space",
   "zh-Hans": "end enter home pgdn pgup shift",
 };

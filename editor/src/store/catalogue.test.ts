@@ -29,12 +29,12 @@ let stop: () => void;
 
 beforeEach(() => {
   [asked, isBroken] = [[], false];
-  vi.stubGlobal("fetch", async (path: string, { headers }: RequestInit = {}) => {
-    const url = new URL(path, "http://localhost");
+  vi.stubGlobal("fetch", async ({ url: address, headers }: Request) => {
+    const url = new URL(address);
     const language = url.searchParams.get("language") ?? "en";
     asked.push(url.pathname.replace("/api/v1", "") + url.search);
     if (url.pathname.endsWith("/compact")) {
-      const known = new Headers(headers).get("if-none-match");
+      const known = headers.get("if-none-match");
       if (known === "aa") return new Response(null, { status: 304 });
       return Response.json(LIST, { headers: { etag: "aa" } });
     }

@@ -2,11 +2,7 @@ import "@testing-library/jest-dom/vitest";
 import "fake-indexeddb/auto";
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeAll, expect } from "vitest";
-import { switchLanguage } from "@/i18n";
 import { queries } from "@/store/queries";
-
-// As on a page: before anything is drawn.
-await switchLanguage("en");
 
 // A busy machine is no fault.
 configure({ asyncUtilTimeout: 30_000 });
