@@ -244,10 +244,11 @@ def _layout_of_block(path: Path, gone: Collection[Path]) -> Path | None:
 
 
 def _removal(path: Path, before: Fields, detached: Mapping[Path, Mapping[Path, Any]]) -> Change:
-    return Change("removed", kind_of(path), path, _part_document(path, before), moved=detached[path])
+    return Change("removed", kind_of(path), path, part_document(path, before), moved=detached[path])
 
 
-def _part_document(path: Path, fields: Fields) -> Any:
+def part_document(path: Path, fields: Fields) -> Any:
+    """Return the document of a part."""
     own = {each: fields[each] for each in _below(fields, [path])}
     document: Any = to_document(dict(sorted(own.items(), key=lambda item: len(item[0]))))
     for step in path:
@@ -302,7 +303,7 @@ def _arriving(after: Fields, current: Fields, new: Sequence[Path]) -> dict[Path,
 
 
 def _addition(path: Path, after: Fields, arriving: Mapping[Path, Mapping[Path, Any]]) -> Change:
-    document = _part_document(path, after)
+    document = part_document(path, after)
     return Change("added", kind_of(path), path, after=document, moved=arriving[path])
 
 

@@ -19,8 +19,8 @@ from nodegraph.core.comparison.fields import (
     Path,
     Scope,
     is_link_value,
-    node_path,
     references,
+    renamed,
     same,
     scope_of,
     split_target,
@@ -134,10 +134,10 @@ def _count_block(left: _Tables, right: _Tables, old: str, new: str) -> float:
     differing = 0
     for path in ports:
         before, after = mine.get(path, ABSENT), theirs.get(path, ABSENT)
-        if names and before is not ABSENT:
-            from nodegraph.core.comparison.fields import renamed
-
-            full = ("subgraphs", old, *path)
+        full = ("subgraphs", old, *path)
+        if before is not ABSENT:
+            if any(name not in nodes for name in references(full, before)):
+                continue  # goes with its node
             (before,) = renamed({full: before}, Names({old: names})).values()
         differing += not same(before, after)
     return paired + alone + differing
@@ -269,7 +269,9 @@ class _Graph:
         base = path[:0] if self._new is None else ("subgraphs", self._new)
         if inner[0] != "nodes":
             return (*base, *inner)
-        name = self._names.get(str(inner[1]))
+        own = str(inner[1])
+        is_free = own in self.second and own not in self._partners
+        name = self._names.get(own, own if is_free else None)
         return None if name is None else (*base, "nodes", name, *inner[2:])
 
     def _apart(self, old: str, new: str) -> float:
@@ -323,6 +325,3 @@ class _Graph:
                 steps = [step if isinstance(step, str) else step.name for step in path[-2:]]
                 found[steps[0], split_target(steps[1])[1]] = tables.fields[path]
         return found
-
-
-__all__ = ["Matches", "match", "node_path"]
