@@ -28,7 +28,9 @@ def random_workflow(random: Random) -> Document:
         "ui": {
             "positions": {name: [random.randint(0, 99), 0] for name in nodes},
             "collapsed": [name for name in nodes if random.random() < 0.3],
-            "groups": [{"id": f"group_{at}", "title": "G", "box": [at, 0, 1, 1]} for at in range(2)],
+            "groups": [
+                {"id": f"group_{at}", "title": "G", "box": [at, 0, 1, 1]} for at in range(2)
+            ],
             "notes": [{"id": "note_0", "text": "hello", "box": [0, 0, 1, 1]}],
         },
     }
@@ -54,7 +56,8 @@ def random_nodes(random: Random, count: int, prefix: str, types: list[str]) -> D
 
 def random_block(random: Random, prefix: str) -> Document:
     nodes = random_nodes(random, random.randint(1, 4), prefix, [*TYPES])
-    first, last = [*nodes][0], [*nodes][-1]
+    first, *_ = nodes
+    last = [*nodes][-1]
     return {
         "inputs": {"text": {"to": [f"{first}.text"], "default": "x"}},
         "outputs": {"image": f"{last}.out"},
@@ -196,9 +199,7 @@ def rename_node(document: Document, random: Random, at: int) -> bool:
             port["to"] = [follow(text) for text in port["to"]]
         block["outputs"] = {name: follow(text) for name, text in block["outputs"].items()}
         return True
-    document["parameters"] = {
-        name: follow(text) for name, text in document["parameters"].items()
-    }
+    document["parameters"] = {name: follow(text) for name, text in document["parameters"].items()}
     layout = document["ui"]
     layout["positions"] = {follow(name): item for name, item in layout["positions"].items()}
     layout["collapsed"] = [follow(name) for name in layout["collapsed"]]
@@ -231,7 +232,10 @@ def rename_parameter(document: Document, random: Random, at: int) -> bool:
 def move(document: Document, random: Random, at: int) -> bool:
     layout = document["ui"]
     if random.random() < 0.5 and layout["positions"]:
-        layout["positions"][random.choice([*layout["positions"]])] = [at, random.randint(100, 10**9)]
+        layout["positions"][random.choice([*layout["positions"]])] = [
+            at,
+            random.randint(100, 10**9),
+        ]
     else:
         layout["groups"][0]["title"] = f"title {at}"
     return True

@@ -74,9 +74,8 @@ class Change:
             "kind": self.kind,
             "path": path_document(self.path),
         }
-        for key, value in (("before", self.before), ("after", self.after)):
-            if value is not ABSENT:
-                document[key] = value
+        values = {"before": self.before, "after": self.after}
+        document |= {key: value for key, value in values.items() if value is not ABSENT}
         if self.moved:
             document["with"] = [path_document(path) for path in self.moved]
         return document
@@ -223,7 +222,7 @@ def _detached(
             if path[0] == "parameters" and part is not None:
                 # A parameter whose input is gone goes with all that it says.
                 if renamed_path(part, names) not in after:
-                    found[owner].update({each: ABSENT for each in _below(before, [part])})
+                    found[owner].update(dict.fromkeys(_below(before, [part]), ABSENT))
                 else:
                     del found[owner][path]
     return found
@@ -354,7 +353,9 @@ def apply_changes(changes: Iterable[Change], document: Any) -> dict[str, Any]:
     whole = {each.path for each in changes if _is_whole(each)}
     fields = to_fields(plain, whole)
     gone = [each.path for each in changes if each.verb == "removed" and _is_part(each, fields)]
-    moved = {path: value for each in changes if each.path in gone for path, value in each.moved.items()}
+    moved = {
+        path: value for each in changes if each.path in gone for path, value in each.moved.items()
+    }
     fields = renamed(_without(fields, gone, moved), _names(changes))
     for each in changes:
         if each.verb == "renamed" or (each.verb == "removed" and each.path in gone):

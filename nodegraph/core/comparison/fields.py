@@ -403,8 +403,6 @@ def same(first: Any, second: Any) -> bool:
         )
     if isinstance(first, list):
         return (
-            isinstance(second, list)
-            and len(first) == len(second)
-            and all(map(same, first, second))
+            isinstance(second, list) and len(first) == len(second) and all(map(same, first, second))
         )
     return type(first) is type(second) and bool(first == second)

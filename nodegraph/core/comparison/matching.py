@@ -70,13 +70,17 @@ def _changed(names: Mapping[str, str]) -> dict[str, str]:
     return {old: new for old, new in names.items() if old != new}
 
 
-def match(first: Fields, second: Fields) -> Matches:
-    """Pair the parts of two workflows."""
+def match(first: Fields, second: Fields, *, by_name: bool = False) -> Matches:
+    """Pair the parts of two workflows.
+
+    Args:
+        by_name: Pair nodes of one name also where a removal and an addition were fewer entries.
+    """
     left, right = _Tables(first), _Tables(second)
     blocks = _match_blocks(left, right)
-    nodes: dict[Scope, Mapping[str, str]] = {None: _Graph(left, right, None, None, blocks).match()}
-    for old, new in blocks.items():
-        nodes[old] = _Graph(left, right, old, new, blocks).match()
+    nodes: dict[Scope, Mapping[str, str]] = {}
+    for old, new in ((None, None), *blocks.items()):
+        nodes[old] = _Graph(left, right, old, new, blocks).match(by_name=by_name)
     return Matches(nodes, blocks, _match_parameters(first, second, nodes[None]))
 
 
@@ -87,9 +91,7 @@ class _Tables:
         self.fields = fields
         self.nodes: dict[Scope, dict[str, dict[Path, Any]]] = defaultdict(dict)
         self.blocks: dict[str, dict[Path, Any]] = {}
-        self.references: dict[Scope, dict[str, list[Path]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
+        self.references: dict[Scope, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
         self.uses: dict[str, int] = defaultdict(int)
         for path, value in fields.items():
             self._add(path, value)
@@ -153,11 +155,11 @@ def _match_parameters(first: Fields, second: Fields, nodes: Mapping[str, str]) -
         node, port = split_target(own.get("input", ""))
         target = nodes.get(node, node) + port
         expected = {**own, "input": target}
-        best = min(free, key=lambda each: _differing(expected, free[each]), default=None)
+        alike = [each for each, other in free.items() if other["input"] == target]
+        best = min(alike, key=lambda each: _differing(expected, free[each]), default=None)
         if best is not None and _differing(expected, free[best]) <= 1:
-            if expected["input"] == free[best]["input"]:
-                matched[name] = best
-                del free[best]
+            matched[name] = best
+            del free[best]
     return matched
 
 
@@ -193,7 +195,7 @@ class _Graph:
         self._names: dict[str, str] = {}
         self._partners: dict[str, str] = {}
 
-    def match(self) -> dict[str, str]:
+    def match(self, *, by_name: bool = False) -> dict[str, str]:
         """Names of the second graph's nodes by those of the first."""
         for name in self.first:
             if name in self.second and self._same_type(name, name):
@@ -203,7 +205,7 @@ class _Graph:
                 break
         for name in self.first:
             is_free = name not in self._names and name not in self._partners
-            if is_free and name in self.second and self.together(name, name) <= 2:
+            if is_free and name in self.second and (by_name or self.together(name, name) <= 2):
                 self._pair(name, name)
         return self._names
 
@@ -241,7 +243,7 @@ class _Graph:
         return pairs
 
     def _type(self, old: str) -> Any:
-        own = self.first[old].get(("type",))
+        own = self.first[old]["type",]
         return self._blocks.get(own, own)
 
     def _same_type(self, old: str, new: str) -> bool:

@@ -38,7 +38,7 @@ class SharedNames:
 
     def __init__(self, base: Fields, ours: Fields, theirs: Fields) -> None:
         self.clashes: list[NameClash] = []
-        to_ours, to_theirs = match(base, ours), match(base, theirs)
+        to_ours, to_theirs = (match(base, side, by_name=True) for side in (ours, theirs))
         # A part that both sides removed may have left its name to another.
         both = {
             path

@@ -7,7 +7,7 @@ and links that would close a cycle are conflicts, too, so the result is no broke
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from nodegraph.core.comparison.fields import (
     to_fields,
     used_types,
 )
-from nodegraph.core.comparison.merged_names import NameClash, SharedNames, free_name
+from nodegraph.core.comparison.merged_names import SharedNames, free_name
 from nodegraph.core.graph import topological_order
 
 
@@ -94,21 +94,19 @@ def merge(base: Any, ours: Any, theirs: Any) -> Merge:
     whole = whole_layouts(*documents, ordered=False)
     tables = [to_fields(document, whole) for document in documents]
     names = SharedNames(*tables)
-    return _Merger(*names.tables, names.clashes).merge()
+    return _Merger(names).merge()
 
 
 class _Merger:
     """Merges fields whose names are the same in all three tables."""
 
-    def __init__(
-        self, base: Fields, ours: Fields, theirs: Fields, clashes: Collection[NameClash]
-    ) -> None:
-        self._base, self._ours, self._theirs = base, ours, theirs
+    def __init__(self, names: SharedNames) -> None:
+        self._base, self._ours, self._theirs = names.tables
         self._merged: Fields = {}
         self._conflicts: dict[Path, MergeConflict] = {}
         self._gone: set[Path] = set()
-        for path, message, *values in clashes:
-            self._conflict(path, message, *values)
+        for clash in names.clashes:
+            self._conflict(*clash)
 
     def merge(self) -> Merge:
         self._separate_added()
@@ -221,10 +219,10 @@ class _Merger:
             is_layout = path[0] == "subgraphs" and each[:3] == ("ui", *path)
             if _is_inside(each, path) or is_reference or is_layout:
                 self._theirs.setdefault(each, value)
-        for each in {_holder(each) for each in self._theirs} - {None}:
-            if each not in self._theirs:  # a reference of a part that theirs removed, too
-                for orphan in [path for path in self._theirs if _holder(path) == each]:
-                    del self._theirs[orphan]
+        for each in [*self._theirs]:
+            holder = _holder(each)
+            if holder is not None and holder not in self._theirs:
+                del self._theirs[each]  # a reference of a part that theirs removed, too
 
     # Fields
 

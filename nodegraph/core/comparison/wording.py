@@ -97,9 +97,7 @@ def conflict_text(conflict: MergeConflict) -> list[str]:
     ]
 
 
-def html_page(
-    changes: Sequence[Change], first: str, second: str, note: Note | None = None
-) -> str:
+def html_page(changes: Sequence[Change], first: str, second: str, note: Note | None = None) -> str:
     """Return a page with the changes side by side. It loads nothing and runs no script.
 
     Args:
@@ -118,7 +116,8 @@ def html_page(
 <body>
 <table>
 <caption>{count}</caption>
-<thead><tr><td class="word"></td><th>Place</th><th>{escape(first)}</th><th>{escape(second)}</th></tr>
+<thead>
+<tr><td class="word"></td><th>Place</th><th>{escape(first)}</th><th>{escape(second)}</th></tr>
 </thead>
 <tbody>
 {rows}
