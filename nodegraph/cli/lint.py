@@ -40,11 +40,11 @@ def lint(
     has a code and a hint.
     """
     session = common.session()
-    found = {name: _findings(common, session, name) for name in workflows}
-    _check_codes(ignore or (), found.values())
+    by_file = {name: _findings(common, session, name) for name in workflows}
+    _check_codes(ignore or (), by_file.values())
     kept = {
         name: [each for each in findings if each.code not in (ignore or ())]
-        for name, findings in found.items()
+        for name, findings in by_file.items()
     }
     if json:
         files = [
@@ -74,12 +74,12 @@ def _findings(common: CommonOptions, session: Session, name: str) -> list[Proble
     return lint_workflow(opened.workflow, session.registry, environment)
 
 
-def _check_codes(ignored: Collection[str], found: Collection[Sequence[Problem]]) -> None:
+def _check_codes(ignored: Collection[str], by_file: Collection[Sequence[Problem]]) -> None:
     """Refuse a code that no finding has, and that none could have: it may be misspelled."""
     from nodegraph.core.suggest import did_you_mean
     from nodegraph.session.lint import LINT_CODES
 
-    known = {*LINT_CODES, *(each.code for findings in found for each in findings)}
+    known = {*LINT_CODES, *(each.code for findings in by_file for each in findings)}
     for code in ignored:
         near = did_you_mean(code, known)
         if code not in known and near.startswith("Did"):

@@ -198,3 +198,14 @@ def test_a_node_that_both_moved_is_a_quiet_conflict() -> None:
     theirs["ui"]["positions"]["load"] = [2, 2]
     [conflict] = merge(BASE, ours, theirs).conflicts
     assert conflict.is_quiet
+
+
+def test_a_comment_that_one_side_removed_and_the_other_changed_is_a_conflict() -> None:
+    base = copied()
+    base["ui"]["comments"] = [{"id": "comment_1", "text": "Why?", "box": [0, 0, 1, 1]}]
+    removed, changed = copied(base), copied(base)
+    del removed["ui"]["comments"]
+    changed["ui"]["comments"][0]["text"] = "Because."
+    merged = merge(base, changed, removed)
+    assert [each.kind for each in merged.conflicts] == ["comment"]
+    assert merged.document["ui"]["comments"] == changed["ui"]["comments"]

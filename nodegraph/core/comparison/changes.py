@@ -175,11 +175,11 @@ def _is_parameter_of(path: Path, fields: Fields, nodes: Collection[tuple[Scope, 
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:
-    found: dict[Path, None] = {}
+    result: dict[Path, None] = {}
     for path in paths:
-        if not any(path[:end] in found for end in range(1, len(path))):
-            found[path] = None
-    return list(found)
+        if not any(path[:end] in result for end in range(1, len(path))):
+            result[path] = None
+    return list(result)
 
 
 def _below(fields: Iterable[Path], roots: Collection[Path]) -> set[Path]:
@@ -194,7 +194,7 @@ def _detached(
     """What each removed part takes along, as far as the second workflow lacks it, too."""
     removed = {_node_key(path): path for path in gone if _node_key(path) is not None}
     below = _below(before, gone)
-    found: dict[Path, dict[Path, Any]] = {path: {} for path in gone}
+    result: dict[Path, dict[Path, Any]] = {path: {} for path in gone}
     scopes: dict[Scope, set[str]] = {}
     for scope, name in filter(None, removed):
         scopes.setdefault(scope, set()).add(name)
@@ -204,7 +204,7 @@ def _detached(
         layout = _layout_of_block(path, gone)
         if layout is not None:
             if renamed_path(path, names) not in after:
-                found[layout][path] = ABSENT
+                result[layout][path] = ABSENT
             continue
         scope = scope_of(path)
         named = [name for name in references(path, value) if name in scopes.get(scope, ())]
@@ -217,15 +217,15 @@ def _detached(
             (kept,) = renamed({path: remaining}, names).values()
         if same(kept, wanted):
             owner = removed[scope, named[0]]
-            found[owner][path] = remaining
+            result[owner][path] = remaining
             part = part_of(path)
             if path[0] == "parameters" and part is not None:
                 # A parameter whose input is gone goes with all that it says.
                 if renamed_path(part, names) not in after:
-                    found[owner].update(dict.fromkeys(_below(before, [part]), ABSENT))
+                    result[owner].update(dict.fromkeys(_below(before, [part]), ABSENT))
                 else:
-                    del found[owner][path]
-    return found
+                    del result[owner][path]
+    return result
 
 
 def _node_key(path: Path) -> tuple[Scope, str] | None:
@@ -288,7 +288,7 @@ def _without(fields: Fields, gone: Collection[Path], moved: Mapping[Path, Any]) 
 
 def _arriving(after: Fields, current: Fields, new: Sequence[Path]) -> dict[Path, dict[Path, Any]]:
     """The layout that comes with added parts."""
-    found: dict[Path, dict[Path, Any]] = {path: {} for path in new}
+    result: dict[Path, dict[Path, Any]] = {path: {} for path in new}
     added = {_node_key(path): path for path in new if _node_key(path) is not None}
     for path, value in after.items():
         if path[0] != "ui" or path in current:
@@ -297,8 +297,8 @@ def _arriving(after: Fields, current: Fields, new: Sequence[Path]) -> dict[Path,
         owners = [added.get((scope_of(path), name)) for name in references(path, value)]
         owner = block or next(filter(None, owners), None)
         if owner is not None:
-            found[owner][path] = value
-    return found
+            result[owner][path] = value
+    return result
 
 
 def _addition(path: Path, after: Fields, arriving: Mapping[Path, Mapping[Path, Any]]) -> Change:

@@ -321,9 +321,9 @@ class _Graph:
 
     def _layout(self, tables: _Tables, name: str) -> dict[Any, Any]:
         scope = self._old if tables is self._left else self._new
-        found = {}
+        result = {}
         for path in tables.references[scope].get(name, ()):
             if path[0] == "ui":
                 steps = [step if isinstance(step, str) else step.name for step in path[-2:]]
-                found[steps[0], split_target(steps[1])[1]] = tables.fields[path]
-        return found
+                result[steps[0], split_target(steps[1])[1]] = tables.fields[path]
+        return result

@@ -165,7 +165,7 @@ class _Merger:
             if path not in self._base:
                 continue  # gone with the subgraph around it
             if path in self._ours and path not in self._theirs:
-                if path[0] != "ui" and self._is_changed(self._ours, path):
+                if self._is_changed(self._ours, path):
                     self._keep(path, "theirs removed it and ours changed it; it stays")
             elif path in self._theirs and path not in self._ours:
                 self._settle_removal_of_ours(path)
@@ -180,7 +180,7 @@ class _Merger:
             for each in [each for each in self._base if _is_inside(each, path)]:
                 self._ours[each] = self._base[each]
             return
-        if path[0] != "ui" and self._is_changed(self._theirs, path):
+        if self._is_changed(self._theirs, path):
             message = "ours removed it and theirs changed it; it stays removed"
             self._conflict(path, message, before, ABSENT, after)
         self._gone |= {each for each in self._base if _is_inside(each, path)}
@@ -240,7 +240,7 @@ class _Merger:
                 names = ", ".join(f"`{node[-1]}`" for node in lost)
                 message = f"theirs links it to {names}, which ours removed; ours stays"
                 self._conflict(path, message, base, ours, theirs)
-        elif path[0] != "ui" or theirs is not ABSENT:
+        elif not (ABSENT in (ours, theirs) and _is_node_layout(path)):  # the node is gone
             self._conflict(path, "both sides changed it; ours stays", base, ours, theirs)
         if merged is not ABSENT:
             self._merged[path] = merged
@@ -304,6 +304,10 @@ def _referred_nodes(path: Path, value: Any) -> list[Path]:
         return []
     base = scope_path(scope_of(path))
     return [(*base, "nodes", name) for name in references(path, value)]
+
+
+def _is_node_layout(path: Path) -> bool:
+    return path[0] == "ui" and bool(references(path, ABSENT))
 
 
 def _holder(path: Path) -> Path | None:

@@ -27,8 +27,8 @@ caption { text-align: left; padding: 4px 0 }
 """
 
 
-def place_text(path: Path) -> str:
-    """Return a place in words: ``subgraph `Block`, node `sample`, input `steps```."""
+def path_text(path: Path) -> str:
+    """return a path in words: ``subgraph `Block`, node `sample`, input `steps```."""
     parts = []
     steps = list(path)
     if steps[0] == "ui":
@@ -68,16 +68,16 @@ def value_text(value: Any, note: Note | None = None) -> str:
 
 def change_text(change: Change, note: Note | None = None) -> str:
     """Return what a change says after its verb."""
-    place = place_text(change.path)
+    location = path_text(change.path)
     if change.verb == "renamed":
-        return f"{place} to `{change.after}`"
+        return f"{location} to `{change.after}`"
     if change.verb in ("added", "removed") and change.kind in ("node", "subgraph"):
         document = change.after if change.verb == "added" else change.before
-        return f"{place}{_about(document)}"
+        return f"{location}{_about(document)}"
     before, after = value_text(change.before, note), value_text(change.after, note)
     if change.verb == "changed":
-        return f"{place}: {before} → {after}"
-    return f"{place}: {after if change.verb == 'added' else before}"
+        return f"{location}: {before} → {after}"
+    return f"{location}: {after if change.verb == 'added' else before}"
 
 
 def _about(document: Mapping[str, Any]) -> str:
@@ -92,7 +92,7 @@ def conflict_text(conflict: MergeConflict) -> list[str]:
     """Return the lines of a conflict: what happened, then the three values."""
     values = (("base", conflict.base), ("ours", conflict.ours), ("theirs", conflict.theirs))
     return [
-        f"{place_text(conflict.path)}: {conflict.message}",
+        f"{path_text(conflict.path)}: {conflict.message}",
         *(f"  {name}: {value_text(value)}" for name, value in values),
     ]
 
@@ -134,7 +134,7 @@ def _row(change: Change, note: Note | None) -> str:
     before, after = (_cell(value, note) for value in (change.before, change.after))
     return (
         f'<tr{quiet}><td class="word" style="color: {color}">{change.verb}</td>'
-        f"<td>{escape(place_text(change.path))}</td>"
+        f"<td>{escape(path_text(change.path))}</td>"
         f'<td class="old">{escape(before)}</td><td class="new">{escape(after)}</td></tr>'
     )
 
