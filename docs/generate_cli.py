@@ -226,9 +226,14 @@ conflict: node `sample`, input `seed`: both sides changed it; ours stays
 ```
 
 Exit codes: 0 merged, 1 merged with conflicts, 2 not merged, and nothing was written. These are
-conflicts: both sides changed one field; one side removed what the other changed or needs; both
-added a node of one name, and theirs gets another; links of both sides would close a cycle. A node
-that both sides moved is noted, and the exit code stays 0.
+conflicts:
+
+- Both sides changed one field.
+- One side removed what the other changed or needs.
+- Both added a node of one name. Both are kept, and that of theirs gets another name.
+- Links of both sides would close a cycle.
+
+A node that both sides moved is noted, and the exit code stays 0.
 """
 LINT = """| code | meaning |
 |---|---|

@@ -30,7 +30,7 @@ from nodegraph.core.workflow import Workflow, read_document
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 
 if TYPE_CHECKING:
-    from nodegraph.core.comparison.changes import Change
+    from nodegraph.core.comparison.changes import WorkflowChange
 
 DIFFERENT = 1
 """Exit code of `diff --exit-code` with differences, and of `merge` with conflicts, as git wants."""
@@ -106,7 +106,7 @@ def diff(
     return DIFFERENT if exit_code and changes else FINE
 
 
-def _changes(first: Any, second: Any) -> list[Change]:
+def _changes(first: Any, second: Any) -> list[WorkflowChange]:
     from nodegraph.core.comparison.changes import diff as difference
 
     return difference(first, second)
@@ -128,7 +128,9 @@ def _document(common: CommonOptions, name: str, server: str | None) -> Any:
     return open_workflow(name, common).workflow
 
 
-def _print(changes: Sequence[Change], note: Callable[[Any], str], *, with_layout: bool) -> None:
+def _print(
+    changes: Sequence[WorkflowChange], note: Callable[[Any], str], *, with_layout: bool
+) -> None:
     from nodegraph.core.comparison.wording import change_text
 
     shown = [each for each in changes if with_layout or not _is_minor(each)]
@@ -143,7 +145,7 @@ def _print(changes: Sequence[Change], note: Callable[[Any], str], *, with_layout
         echo((f"{more} of layout or stated versions; --layout lists them.", "dim"))
 
 
-def _is_minor(change: Change) -> bool:
+def _is_minor(change: WorkflowChange) -> bool:
     return change.is_quiet or (change.kind == "version" and change.verb != "changed")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.core.comparison.changes import Change, apply_changes, diff
+from nodegraph.core.comparison.changes import WorkflowChange, apply_changes, diff
 from nodegraph.core.comparison.fields import canonical, same
 from nodegraph.core.workflow import Workflow
 from tests.comparison.editing import Document, edited, random_workflow
@@ -32,7 +32,7 @@ def copied(document: Document = BASE) -> Document:
     return Workflow.from_dict(document).to_dict()
 
 
-def kinds(changes: list[Change]) -> list[tuple[str, str]]:
+def kinds(changes: list[WorkflowChange]) -> list[tuple[str, str]]:
     return [(change.verb, change.kind) for change in changes]
 
 

@@ -16,7 +16,7 @@ from nodegraph.core.comparison.fields import (
     PART,
     Fields,
     ListStep,
-    Names,
+    PartNames,
     Path,
     Scope,
     canonical,
@@ -40,7 +40,7 @@ Verb = Literal["added", "removed", "renamed", "changed"]
 
 
 @dataclass(frozen=True)
-class Change:
+class WorkflowChange:
     """One entry of a difference.
 
     Attributes:
@@ -86,7 +86,7 @@ def path_document(path: Path) -> list[Any]:
     return [{step.kind: step.name} if isinstance(step, ListStep) else step for step in path]
 
 
-def diff(first: Any, second: Any) -> list[Change]:
+def diff(first: Any, second: Any) -> list[WorkflowChange]:
     """Return the changes that make the second workflow of the first.
 
     Args:
@@ -139,7 +139,7 @@ def _key(item: Any) -> Any:
     return item["id"] if isinstance(item, dict) else item
 
 
-def changes_between(before: Fields, after: Fields, matches: Matches) -> list[Change]:
+def changes_between(before: Fields, after: Fields, matches: Matches) -> list[WorkflowChange]:
     """Return the changes from fields to others, of parts that are paired."""
     names = matches.renames()
     gone = _outermost(path for path in parts(before) if _is_gone(path, before, after, matches))
@@ -189,7 +189,7 @@ def _below(fields: Iterable[Path], roots: Collection[Path]) -> set[Path]:
 
 
 def _detached(
-    before: Fields, after: Fields, gone: Sequence[Path], names: Names
+    before: Fields, after: Fields, gone: Sequence[Path], names: PartNames
 ) -> dict[Path, dict[Path, Any]]:
     """What each removed part takes along, as far as the second workflow lacks it, too."""
     removed = {_node_key(path): path for path in gone if _node_key(path) is not None}
@@ -242,8 +242,12 @@ def _layout_of_block(path: Path, gone: Collection[Path]) -> Path | None:
     return None
 
 
-def _removal(path: Path, before: Fields, detached: Mapping[Path, Mapping[Path, Any]]) -> Change:
-    return Change("removed", kind_of(path), path, part_document(path, before), moved=detached[path])
+def _removal(
+    path: Path, before: Fields, detached: Mapping[Path, Mapping[Path, Any]]
+) -> WorkflowChange:
+    return WorkflowChange(
+        "removed", kind_of(path), path, part_document(path, before), moved=detached[path]
+    )
 
 
 def part_document(path: Path, fields: Fields) -> Any:
@@ -257,19 +261,19 @@ def part_document(path: Path, fields: Fields) -> Any:
     return document
 
 
-def _renames(names: Names) -> list[Change]:
+def _renames(names: PartNames) -> list[WorkflowChange]:
     changes = [
-        Change("renamed", "subgraph", ("subgraphs", old), old, new)
+        WorkflowChange("renamed", "subgraph", ("subgraphs", old), old, new)
         for old, new in names.blocks.items()
     ]
     for scope, inside in names.nodes.items():
         base: Path = () if scope is None else ("subgraphs", scope)
         changes += [
-            Change("renamed", "node", (*base, "nodes", old), old, new)
+            WorkflowChange("renamed", "node", (*base, "nodes", old), old, new)
             for old, new in inside.items()
         ]
     changes += [
-        Change("renamed", "parameter", ("parameters", old), old, new)
+        WorkflowChange("renamed", "parameter", ("parameters", old), old, new)
         for old, new in names.parameters.items()
     ]
     return changes
@@ -301,19 +305,21 @@ def _arriving(after: Fields, current: Fields, new: Sequence[Path]) -> dict[Path,
     return result
 
 
-def _addition(path: Path, after: Fields, arriving: Mapping[Path, Mapping[Path, Any]]) -> Change:
+def _addition(
+    path: Path, after: Fields, arriving: Mapping[Path, Mapping[Path, Any]]
+) -> WorkflowChange:
     document = part_document(path, after)
-    return Change("added", kind_of(path), path, after=document, moved=arriving[path])
+    return WorkflowChange("added", kind_of(path), path, after=document, moved=arriving[path])
 
 
-def _field_change(path: Path, before: Any, after: Any) -> Change:
+def _field_change(path: Path, before: Any, after: Any) -> WorkflowChange:
     verb: Verb = "changed"
     if before is ABSENT or after is ABSENT:
         verb = "added" if before is ABSENT else "removed"
     kind = kind_of(path)
     if kind == "input" and (is_link_value(before) or is_link_value(after)):
         kind = "link"
-    return Change(verb, kind, path, before, after)
+    return WorkflowChange(verb, kind, path, before, after)
 
 
 def kind_of(path: Path) -> str:
@@ -341,7 +347,7 @@ def kind_of(path: Path) -> str:
     return str(inner[0])
 
 
-def apply_changes(changes: Iterable[Change], document: Any) -> dict[str, Any]:
+def apply_changes(changes: Iterable[WorkflowChange], document: Any) -> dict[str, Any]:
     """Return the second workflow of a difference, made of the first; see `fields.canonical`.
 
     Args:
@@ -370,18 +376,18 @@ def apply_changes(changes: Iterable[Change], document: Any) -> dict[str, Any]:
     return canonical({"format": plain["format"], **to_document(fields)})
 
 
-def _is_whole(change: Change) -> bool:
+def _is_whole(change: WorkflowChange) -> bool:
     """Whether an entry is one of the layout that is compared as a whole."""
     path = change.path
     is_entry = len(path) == (4 if path[:2] == ("ui", "subgraphs") else 2)
     return path[0] == "ui" and is_entry and not isinstance(path[-1], ListStep)
 
 
-def _is_part(change: Change, fields: Fields) -> bool:
+def _is_part(change: WorkflowChange, fields: Fields) -> bool:
     return fields.get(change.path) is PART
 
 
-def _names(changes: Iterable[Change]) -> Names:
+def _names(changes: Iterable[WorkflowChange]) -> PartNames:
     nodes: dict[Scope, dict[str, str]] = {}
     tables: dict[str, dict[str, str]] = {"subgraph": {}, "parameter": {}}
     for each in changes:
@@ -391,7 +397,7 @@ def _names(changes: Iterable[Change]) -> Names:
             nodes.setdefault(scope_of(each.path), {})[each.before] = each.after
         else:
             tables[each.kind][each.before] = each.after
-    return Names(nodes, tables["subgraph"], tables["parameter"])
+    return PartNames(nodes, tables["subgraph"], tables["parameter"])
 
 
 def _part_fields(path: Path, document: Any) -> Fields:

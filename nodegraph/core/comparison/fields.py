@@ -245,7 +245,7 @@ def parts(fields: Mapping[Path, Any]) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Names:
+class PartNames:
     """New names by old ones.
 
     Attributes:
@@ -321,7 +321,7 @@ def without_references(path: Path, value: Any, names: Collection[str]) -> Any:
     return ABSENT
 
 
-def renamed(fields: Mapping[Path, Any], names: Names) -> Fields:
+def renamed(fields: Mapping[Path, Any], names: PartNames) -> Fields:
     """Return the fields with other names of nodes, subgraphs and parameters, all at once."""
     if not names:
         return dict(fields)
@@ -331,7 +331,7 @@ def renamed(fields: Mapping[Path, Any], names: Names) -> Fields:
     }
 
 
-def renamed_path(path: Path, names: Names) -> Path:
+def renamed_path(path: Path, names: PartNames) -> Path:
     """Return a path with other names."""
     inside = names.nodes.get(scope_of(path), {})
     steps = list(path)
@@ -358,7 +358,7 @@ def _target(text: str, names: Mapping[str, str]) -> str:
     return names.get(node, node) + port
 
 
-def _renamed_value(path: Path, value: Any, names: Names) -> Any:
+def _renamed_value(path: Path, value: Any, names: PartNames) -> Any:
     inside = names.nodes.get(scope_of(path), {})
     if _is_input(path) and is_link_value(value):
         return {**value, "from": _target(value["from"], inside)}

@@ -15,7 +15,7 @@ from nodegraph.core.comparison.fields import (
     ABSENT,
     PART,
     Fields,
-    Names,
+    PartNames,
     Path,
     Scope,
     is_link_value,
@@ -35,7 +35,7 @@ _MOST_PAIRS = 40_000
 
 @dataclass(frozen=True)
 class Matches:
-    """Names in the second workflow, by names in the first; parts without a partner are absent.
+    """PartNames in the second workflow, by names in the first; parts without a partner are absent.
 
     Attributes:
         nodes: By the name that their subgraph has in the first workflow.
@@ -45,9 +45,9 @@ class Matches:
     blocks: Mapping[str, str]
     parameters: Mapping[str, str]
 
-    def renames(self) -> Names:
+    def renames(self) -> PartNames:
         """The names that differ."""
-        return Names(
+        return PartNames(
             {scope: _changed(names) for scope, names in self.nodes.items()},
             _changed(self.blocks),
             _changed(self.parameters),
@@ -140,7 +140,7 @@ def _count_block(left: _Tables, right: _Tables, old: str, new: str) -> float:
         if before is not ABSENT:
             if any(name not in nodes for name in references(full, before)):
                 continue  # goes with its node
-            (before,) = renamed({full: before}, Names({old: names})).values()
+            (before,) = renamed({full: before}, PartNames({old: names})).values()
         differing += not same(before, after)
     return paired + alone + differing
 
@@ -196,7 +196,7 @@ class _Graph:
         self._partners: dict[str, str] = {}
 
     def match(self, *, by_name: bool = False) -> dict[str, str]:
-        """Names of the second graph's nodes by those of the first."""
+        """PartNames of the second graph's nodes by those of the first."""
         for name in self.first:
             if name in self.second and self._same_type(name, name):
                 self._pair(name, name)

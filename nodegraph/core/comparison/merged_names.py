@@ -1,4 +1,4 @@
-"""Names that three workflows share before a merge: the same part has one name in all of them."""
+"""PartNames that three workflows share before a merge: the same part has one name in all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Container, Iterable, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
-from nodegraph.core.comparison.fields import ABSENT, PART, Fields, Names, Path, Scope, renamed
+from nodegraph.core.comparison.fields import ABSENT, PART, Fields, PartNames, Path, Scope, renamed
 from nodegraph.core.comparison.matching import Matches, match
 
 
@@ -33,7 +33,7 @@ class SharedNames:
 
     Attributes:
         tables: The three tables of fields.
-        clashes: Names that could not be kept.
+        clashes: PartNames that could not be kept.
     """
 
     def __init__(self, base: Fields, ours: Fields, theirs: Fields) -> None:
@@ -65,7 +65,7 @@ class SharedNames:
         for scope in dict.fromkeys((None, *to_ours.blocks, *to_theirs.blocks)):
             self._join_nodes(scope, to_ours, to_theirs, ours, theirs, blocks[0], nodes)
         self.tables = tuple(
-            renamed(table, Names(nodes[at], blocks[at], parameters[at]))
+            renamed(table, PartNames(nodes[at], blocks[at], parameters[at]))
             for at, table in enumerate((base, ours, theirs))
         )
 

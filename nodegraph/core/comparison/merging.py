@@ -16,7 +16,7 @@ from nodegraph.core.comparison.fields import (
     ABSENT,
     PART,
     Fields,
-    Names,
+    PartNames,
     Path,
     canonical,
     is_link_value,
@@ -40,7 +40,7 @@ class MergeConflict:
 
     Attributes:
         path: Its place, by the names in the merged workflow.
-        kind: What it is; see `changes.Change`.
+        kind: What it is; see `changes.WorkflowChange`.
         message: What the sides did and which of it the file keeps, in one sentence.
         base, ours, theirs: The three values; `ABSENT` where there is none.
     """
@@ -153,11 +153,11 @@ class _Merger:
             message = f"both sides added one of this name; theirs is now called `{new}`"
             self._conflict(path, message, ABSENT, ours, theirs)
             if path[0] == "parameters":
-                renames = Names(parameters={old: new})
+                renames = PartNames(parameters={old: new})
             elif len(path) == 2 and path[0] == "subgraphs":
-                renames = Names(blocks={old: new})
+                renames = PartNames(blocks={old: new})
             else:
-                renames = Names({scope_of(path): {old: new}})
+                renames = PartNames({scope_of(path): {old: new}})
             self._theirs = renamed(self._theirs, renames)
 
     def _settle_removals(self) -> None:

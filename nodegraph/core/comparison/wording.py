@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from nodegraph.core.comparison.changes import Change
+from nodegraph.core.comparison.changes import WorkflowChange
 from nodegraph.core.comparison.fields import ABSENT, ListStep, Path
 from nodegraph.core.comparison.merging import MergeConflict
 from nodegraph.core.links import is_link, read_literal
@@ -66,7 +66,7 @@ def value_text(value: Any, note: Note | None = None) -> str:
     return f"{format_value(plain)}{more}"
 
 
-def change_text(change: Change, note: Note | None = None) -> str:
+def change_text(change: WorkflowChange, note: Note | None = None) -> str:
     """Return what a change says after its verb."""
     location = path_text(change.path)
     if change.verb == "renamed":
@@ -97,11 +97,13 @@ def conflict_text(conflict: MergeConflict) -> list[str]:
     ]
 
 
-def html_page(changes: Sequence[Change], first: str, second: str, note: Note | None = None) -> str:
+def html_page(
+    changes: Sequence[WorkflowChange], first: str, second: str, note: Note | None = None
+) -> str:
     """Return a page with the changes side by side. It loads nothing and runs no script.
 
     Args:
-        first, second: Names of the workflows.
+        first, second: PartNames of the workflows.
     """
     rows = "\n".join(_row(change, note) for change in changes)
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
@@ -128,7 +130,7 @@ def html_page(changes: Sequence[Change], first: str, second: str, note: Note | N
 """
 
 
-def _row(change: Change, note: Note | None) -> str:
+def _row(change: WorkflowChange, note: Note | None) -> str:
     quiet = ' class="quiet"' if change.is_quiet else ""
     color = _COLORS[change.verb]
     before, after = (_cell(value, note) for value in (change.before, change.after))
