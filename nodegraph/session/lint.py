@@ -52,7 +52,7 @@ class _Linter:
         blocks = self._workflow.subgraphs
         yield from self._unused_nodes("", self._workflow.nodes, set())
         for name, block in blocks.items():
-            shown = {parse_link(text).node for text in block.outputs.values()}
+            shown = {text.partition(".")[0] for text in block.outputs.values()}
             yield from self._unused_nodes(f"{name}/", block.nodes, shown)
         used = self._used_blocks()
         for name in blocks:

@@ -147,13 +147,15 @@ def changes_between(before: Fields, after: Fields, matches: Matches) -> list[Wor
     # A parameter goes with the node of its input: that is one change.
     gone = [path for path in gone if not _is_parameter_of(path, before, nodes)]
     detached = _detached(before, after, gone, names)
-    changes = [_removal(path, before, detached) for path in gone]
+    old = _grouped(before, gone)
+    changes = [_removal(path, old[path], detached) for path in gone]
     changes += _renames(names)
     moved = {path: value for each in changes for path, value in each.moved.items()}
     current = renamed(_without(before, gone, moved), names)
     new = _outermost(path for path in parts(after) if path not in current)
     arriving = _arriving(after, current, new)
-    changes += [_addition(path, after, arriving) for path in new]
+    added = _grouped(after, new)
+    changes += [_addition(path, added[path], arriving) for path in new]
     taken = {path for each in changes for path in each.moved} | _below(after, new)
     for path in dict.fromkeys((*current, *after)):
         value, wanted = current.get(path, ABSENT), after.get(path, ABSENT)
@@ -180,6 +182,17 @@ def _outermost(paths: Iterable[Path]) -> list[Path]:
         if not any(path[:end] in result for end in range(1, len(path))):
             result[path] = None
     return list(result)
+
+
+def _grouped(fields: Fields, roots: Collection[Path]) -> dict[Path, Fields]:
+    """The fields below each path."""
+    groups: dict[Path, Fields] = {root: {} for root in roots}
+    lengths = sorted({len(root) for root in roots})
+    for path, value in fields.items():
+        root = next((path[:length] for length in lengths if path[:length] in groups), None)
+        if root is not None:
+            groups[root][path] = value
+    return groups
 
 
 def _below(fields: Iterable[Path], roots: Collection[Path]) -> set[Path]:

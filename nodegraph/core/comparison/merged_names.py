@@ -1,4 +1,4 @@
-"""PartNames that three workflows share before a merge: the same part has one name in all of them."""
+"""Names that three workflows share before a merge: the same part has one name in all of them."""
 
 from __future__ import annotations
 
