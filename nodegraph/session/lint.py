@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.analysis import analyse
 from nodegraph.core.links import is_link, parse_link, read_literal
 from nodegraph.core.subgraphs import SpecResolver
+from nodegraph.families.embedded_models import EMBEDDED
 from nodegraph.errors import Problem
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ UNUSED, UNREACHED, UNUSED_SUBGRAPH = "unused-node", "unreached-output", "unused-
 UNPINNED, RANDOM_SEED = "unpinned-model", "random-seed"
 LINT_CODES = (UNUSED, UNREACHED, UNUSED_SUBGRAPH, UNPINNED, RANDOM_SEED, "deprecated")
 """Codes of findings that do not keep a workflow from running."""
-
-_INCLUDED = ("tiny", "")
-"""Model names that no file stands behind that could change."""
 
 
 def lint_workflow(workflow: Workflow, catalog: Catalog, environment: Environment) -> list[Problem]:
@@ -135,7 +133,7 @@ class _Linter:
         used = [
             (name, entry, port, value)
             for name, entry, port, value in self._literals()
-            if port.is_model_file and isinstance(value, str) and value not in _INCLUDED
+            if port.is_model_file and isinstance(value, str) and not _is_included(value)
         ]
         if not used:
             return
@@ -154,7 +152,7 @@ class _Linter:
                     port.name,
                     given=value,
                     hint="Add its name and sha256 to the list `models` in the workflow's "
-                    "`metadata`; `nodegraph models info` shows the digest.",
+                    "`metadata`; `nodegraph models info NAME --hashes` shows the digest.",
                 )
 
     def _literals(self) -> Iterator[tuple[str, NodeEntry, Any, Any]]:
@@ -190,6 +188,11 @@ class _Linter:
                     given=str(mode),
                     hint="Set it to fixed in the editor, to get the same result again.",
                 )
+
+
+def _is_included(model: str) -> bool:
+    """Whether a model ships with nodegraph, or none is named."""
+    return model.partition("/")[0] in ("", EMBEDDED)
 
 
 def _sources(entry: NodeEntry) -> set[str]:

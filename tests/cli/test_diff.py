@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from nodegraph.core.workflow import Workflow
 from tests.cli.conftest import WORKFLOW, Cli, changed, saved
 
 
@@ -90,6 +93,24 @@ def test_a_run_is_compared_with_a_file(cli: Cli, pack: Path) -> None:
     second = saved(changed(WORKFLOW, "join", first="bye"), "b.json")
     lines = cli("diff", "last", second, "--pack", pack).out.splitlines()
     assert lines[0] == 'changed node `join`, input `first`: "hello" → "bye"'
+
+
+def picture(document: dict[str, Any], name: str) -> Path:
+    texts = PngInfo()
+    texts.add_text("workflow", json.dumps(document))
+    Image.new("RGB", (8, 8)).save(name, pnginfo=texts)
+    return Path(name)
+
+
+def test_a_picture_is_compared_by_the_workflow_that_it_carries(cli: Cli) -> None:
+    first = picture(WORKFLOW, "a.png")
+    second = saved(changed(WORKFLOW, "draw", seed=4), "b.json")
+    assert cli("diff", first, second).out == "changed node `draw`, input `seed`: 3 → 4\n"
+
+
+def test_git_gets_the_workflow_of_a_picture_as_text(cli: Cli) -> None:
+    shown = cli("diff", "--git", picture(WORKFLOW, "a.png"))
+    assert shown.out == Workflow.from_dict(WORKFLOW).to_json()
 
 
 def test_a_missing_argument_is_told(cli: Cli) -> None:

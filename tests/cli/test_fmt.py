@@ -179,6 +179,25 @@ def test_a_model_without_a_digest_is_found(cli: Cli, tmp_path: Path) -> None:
     assert ("unpinned-model", "load") not in codes(cli, pinned)
 
 
+def test_models_that_ship_with_nodegraph_need_no_digest(cli: Cli) -> None:
+    nodes = {
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "net": {"type": "LoadControlNet", "inputs": {"control_net": "tiny/controlnet"}},
+    }
+    document = {"format": "nodegraph/1", "nodes": nodes}
+    assert "unpinned-model" not in {code for code, _ in codes(cli, document)}
+
+
+def test_a_missing_file_is_found(cli: Cli) -> None:
+    load = {"type": "LoadImage", "inputs": {"path": "gone.png"}}
+    save = {"type": "SaveImage", "inputs": {"image": {"from": "load.image"}}}
+    document = {"format": "nodegraph/1", "nodes": {"load": load, "save": save}}
+    [file] = cli("lint", saved(document), "--json").json["files"]
+    [finding] = file["findings"]
+    assert (finding["node"], finding["port"]) == ("load", "path")
+    assert "gone.png" in json.dumps(finding)
+
+
 def test_codes_can_be_left_out(cli: Cli, pack: Path) -> None:
     document = linted(alone={"type": "toys:Draw"})
     assert codes(cli, document, "--pack", pack, "--ignore", "unused-node") == []
