@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.analysis import analyse
 from nodegraph.core.links import is_link, parse_link, read_literal
 from nodegraph.core.subgraphs import SpecResolver
-from nodegraph.families.embedded_models import EMBEDDED
 from nodegraph.errors import Problem
+from nodegraph.families.embedded_models import EMBEDDED
 
 if TYPE_CHECKING:
     from nodegraph.core.catalog import Catalog

@@ -97,6 +97,14 @@ def test_git_diff_shows_entries(repository: Repository) -> None:
     assert "changed node `sample`, input `seed`: 1 → 7" in shown
 
 
+def test_git_diff_of_a_new_file_shows_its_nodes(repository: Repository) -> None:
+    (repository.folder / "new.json").write_text(json.dumps(copied()))
+    repository.git("add", "-A")
+    shown = repository.git("diff", "--cached")
+    assert "nodegraph diff new.json" in shown
+    assert "added   node `load` (LoadModel)" in shown
+
+
 def test_git_diff_of_a_file_that_is_no_workflow_shows_lines(repository: Repository) -> None:
     (repository.folder / "wf.json").write_text("{}\n")
     assert "+{}" in repository.git("diff")
