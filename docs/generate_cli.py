@@ -190,10 +190,75 @@ $ nodegraph queue resume
 The queue is running.
 ```
 """
+DIFF = """```console
+$ nodegraph diff a.json b.json
+renamed node `sample` to `sampler`
+changed node `sampler`, input `steps`: 20 → 30
+added   node `up` (Upscale)
+3 more changes of layout or stated versions; --layout lists them.
+$ nodegraph diff last~1 output/apple_00001.png --html changes.html
+```
+
+A removed node takes the links to it along, and a renamed one keeps them: each is one entry. A
+model whose digest the workflow states is shown with it. The exit code is 0; with `--exit-code` it
+is 1 if the workflows differ. [workflow-file.md](workflow-file.md#workflows-in-git) shows how to set
+it up for git.
+
+`--json` prints a document with these fields:
+
+| field | |
+|---|---|
+| `changes.*.change` | `added`, `removed`, `renamed` or `changed` |
+| `changes.*.kind` | such as `node`, `input`, `link`, `type`, `version`, `mode`, `parameter`, \
+`comment`, `layout` |
+| `changes.*.path` | keys, and `{"id": …}` or `{"is": …}` in lists: for removed and renamed parts \
+in the first workflow, for all others in the second |
+| `changes.*.before`, `after` | the values, or the names of a renamed part |
+| `changes.*.with` | fields that come or go with a part: links to it, its position |
+| `models.first`, `models.second` | digests of models by name, where the workflow states them |
+"""
+MERGE = """```console
+$ nodegraph merge base.json ours.json theirs.json
+conflict: node `sample`, input `seed`: both sides changed it; ours stays
+  base: 3
+  ours: 4
+  theirs: 5
+```
+
+Exit codes: 0 merged, 1 merged with conflicts, 2 not merged, and nothing was written. These are
+conflicts:
+
+- Both sides changed one field.
+- One side removed what the other changed or needs.
+- Both added a node of one name. Both are kept, and that of theirs gets another name.
+- Links of both sides would close a cycle.
+
+A node that both sides moved is noted, and the exit code stays 0.
+"""
+LINT = """| code | meaning |
+|---|---|
+| `unused-node` | no node uses its outputs, and it writes no result |
+| `unreached-output` | other nodes use it, but none of them leads to a result |
+| `unused-subgraph` | no node has this type |
+| `deprecated` | the type is deprecated; the hint has its replacement |
+| `unpinned-model` | the workflow states no SHA-256 digest of the model |
+| `random-seed` | the editor changes the seed before each run |
+
+All other codes are those of `validate`, such as `unknown-node-type`. The exit code is 1 if there
+are findings. `--ignore CODE` leaves out those of one code.
+"""
+FMT = """`--check` writes nothing, and exits with 1 if a file would change: for continuous
+integration, or a hook of git. A file that cannot be read is reported, the others are written, and
+the exit code is 2. `nodegraph migrate` does the same.
+"""
 MORE = {
     "run": RUN,
     "plan": PLAN,
     "why": WHY,
+    "lint": LINT,
+    "fmt": FMT,
+    "diff": DIFF,
+    "merge": MERGE,
     "submit": SUBMIT,
     "jobs retry": JOBS_RETRY,
     "jobs move": JOBS_MOVE,

@@ -110,6 +110,7 @@ LINES = list(
 
 NOT_RUN = {
     r"(serve|submit|jobs|queue|watch|cancel|pull|cluster|schedules|webhooks)\b": "needs a server",
+    r"(diff a\.json|merge base\.json)": "needs versions of a workflow",
     r".* --cluster ": "needs a cluster",
     r"models (search|add|link)\b": "asks another site, or needs another program",
     r"pack (add|info|search|rollback|disable|enable|remove|sync|index)\b": "needs a pack",

@@ -128,6 +128,23 @@ def test_a_warm_listing_imports_no_pack(arguments: list[str], pack: Path) -> Non
     assert node_modules(modules) == set()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["diff", "wf.json", "wf.json"],
+        ["merge", "wf.json", "wf.json", "wf.json"],
+        ["fmt", "wf.json"],
+    ],
+)
+def test_comparing_and_formatting_files_imports_no_library_and_no_pack(
+    arguments: list[str],
+) -> None:
+    saved(WORKFLOW)
+    modules = imported(arguments)
+    assert not modules & (NEVER | {"sqlite3", "nodegraph.packs.registry"})
+    assert node_modules(modules) == set()
+
+
 def test_checking_what_the_built_in_pack_runs_imports_its_hooks_alone() -> None:
     command = ["validate", Path(__file__).parents[2] / "workflows" / "text_to_image.json"]
     imported(command)

@@ -1,0 +1,1 @@
+"""Differences of workflows: fields, matching of nodes, entries, three-way merges, and drawings."""

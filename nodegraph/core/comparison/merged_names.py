@@ -1,0 +1,179 @@
+"""Names that three workflows share before a merge: the same part has one name in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Mapping
+from itertools import count
+from typing import Any, NamedTuple
+
+from nodegraph.core.comparison.fields import ABSENT, PART, Fields, PartNames, Path, Scope, renamed
+from nodegraph.core.comparison.matching import Matches, match
+
+
+class NameClash(NamedTuple):
+    """A name that two parts want, or two names that one part has."""
+
+    path: Path
+    message: str
+    base: Any
+    ours: Any
+    theirs: Any
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a name that is not taken: ``name_2``, ``name_3``, …"""
+    return next(each for at in count(2) if (each := f"{name}_{at}") not in taken)
+
+
+class SharedNames:
+    """Base, ours and theirs with the same name for the same part.
+
+    A part has the name that one side gave it. If both sides renamed it, or theirs wants a name
+    that ours uses for another part, ours stays.
+
+    Attributes:
+        tables: The three tables of fields.
+        clashes: PartNames that could not be kept.
+    """
+
+    def __init__(self, base: Fields, ours: Fields, theirs: Fields) -> None:
+        self.clashes: list[NameClash] = []
+        to_ours, to_theirs = (match(base, side, by_name=True) for side in (ours, theirs))
+        # A part that both sides removed may have left its name to another.
+        both = {
+            path
+            for path, value in base.items()
+            if value is PART and path[0] != "ui" and not (to_ours.has(path) or to_theirs.has(path))
+        }
+        lengths = {len(path) for path in both}
+        base = {
+            path: value
+            for path, value in base.items()
+            if not any(path[:length] in both for length in lengths)
+        }
+        blocks = self._join(
+            ("subgraphs",), to_ours.blocks, to_theirs.blocks, _names(ours), _names(theirs)
+        )
+        parameters = self._join(
+            ("parameters",),
+            to_ours.parameters,
+            to_theirs.parameters,
+            _names(ours, "parameters"),
+            _names(theirs, "parameters"),
+        )
+        nodes: tuple[dict[Scope, Mapping[str, str]], ...] = ({}, {}, {})
+        for scope in dict.fromkeys((None, *to_ours.blocks, *to_theirs.blocks)):
+            self._join_nodes(scope, to_ours, to_theirs, ours, theirs, blocks[0], nodes)
+        self.tables = tuple(
+            renamed(table, PartNames(nodes[at], blocks[at], parameters[at]))
+            for at, table in enumerate((base, ours, theirs))
+        )
+
+    def _join_nodes(
+        self,
+        scope: Scope,
+        to_ours: Matches,
+        to_theirs: Matches,
+        ours: Fields,
+        theirs: Fields,
+        blocks: Mapping[str, str],
+        nodes: Collection[dict[Scope, Mapping[str, str]]],
+    ) -> None:
+        path: Path = ("nodes",)
+        scopes = [scope, scope, scope]
+        if scope is not None:
+            path = ("subgraphs", blocks.get(scope, scope), "nodes")
+            scopes[1:] = to_ours.blocks.get(scope), to_theirs.blocks.get(scope)
+        mine, yours = (
+            _node_names(side, at) if scope is None or at is not None else []
+            for side, at in zip((ours, theirs), scopes[1:], strict=True)
+        )
+        joined = self._join(
+            path, to_ours.nodes.get(scope, {}), to_theirs.nodes.get(scope, {}), mine, yours
+        )
+        for table, at, names in zip(nodes, scopes, joined, strict=True):
+            if scope is None or at is not None:
+                table[at] = names
+
+    def _join(
+        self,
+        path: Path,
+        to_ours: Mapping[str, str],
+        to_theirs: Mapping[str, str],
+        ours: Iterable[str],
+        theirs: Iterable[str],
+    ) -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]]:
+        """New names for the parts of the base, of ours and of theirs."""
+        added = set(ours) - set(to_ours.values())
+        refused: set[str] = set()
+        while True:
+            shared = {
+                old: _shared_name(old, to_ours.get(old), to_theirs.get(old), old in refused)
+                for old in {**to_ours, **to_theirs}
+            }
+            wanted = _repeated(shared, added) - refused
+            renames = {old for old in wanted if shared[old] != to_ours.get(old)}
+            if not renames:
+                break
+            refused |= renames
+        for old, name in shared.items():
+            mine, yours = to_ours.get(old), to_theirs.get(old)
+            if old in refused and mine is None:
+                shared[old] = free_name(name, {*shared.values(), *added})
+            elif old in refused:
+                message = "theirs renamed it to a name that ours uses; ours stays"
+                self.clashes.append(NameClash((*path, name), message, old, mine, yours))
+            elif mine is not None and yours not in (None, old, name) and mine != old:
+                message = "both sides renamed it; ours stays"
+                self.clashes.append(NameClash((*path, name), message, old, mine, yours))
+        own = {mine: shared[old] for old, mine in to_ours.items()}
+        other = {yours: shared[old] for old, yours in to_theirs.items()}
+        taken = {*shared.values(), *added}
+        for name in theirs:
+            if name in other or name not in shared.values():
+                continue
+            other[name] = free_name(name, taken)
+            taken.add(other[name])
+            message = f"ours uses this name; the one of theirs is now called `{other[name]}`"
+            self.clashes.append(NameClash((*path, name), message, ABSENT, name, other[name]))
+        return tuple(  # type: ignore[return-value]
+            {old: new for old, new in names.items() if old != new} for names in (shared, own, other)
+        )
+
+
+def _shared_name(old: str, mine: str | None, yours: str | None, is_refused: bool) -> str:
+    if mine is None:
+        return yours or old
+    keeps = is_refused or yours is None or mine != old
+    return mine if keeps else str(yours)
+
+
+def _repeated(shared: Mapping[str, str], added: Collection[str]) -> set[str]:
+    """The parts whose new name another one has, too."""
+    by_name: dict[str, list[str]] = {}
+    for old, name in shared.items():
+        by_name.setdefault(name, []).append(old)
+    return {
+        old
+        for name, members in by_name.items()
+        if len(members) > 1 or name in added
+        for old in members
+    }
+
+
+def _names(fields: Fields, key: str = "subgraphs") -> list[str]:
+    return [
+        str(path[1])
+        for path, value in fields.items()
+        if value is PART and len(path) == 2 and path[0] == key
+    ]
+
+
+def _node_names(fields: Fields, scope: Scope) -> list[str]:
+    start: Path = ("nodes",) if scope is None else ("subgraphs", scope, "nodes")
+    length = len(start)
+    return [
+        str(path[-1])
+        for path, value in fields.items()
+        if value is PART and len(path) == length + 1 and path[:length] == start
+    ]

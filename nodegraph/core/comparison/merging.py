@@ -1,0 +1,334 @@
+"""Three-way merges of workflows: changes of two sides since a common base, in one workflow.
+
+Changes of different fields are kept from both sides. Where both changed the same, ours stays and
+a conflict has both values. A link to a node that the other side removed, two parts of one name,
+and links that would close a cycle are conflicts, too, so the result is no broken file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodegraph.core.comparison.changes import kind_of, part_document, path_document, whole_layouts
+from nodegraph.core.comparison.fields import (
+    ABSENT,
+    PART,
+    Fields,
+    PartNames,
+    Path,
+    canonical,
+    is_link_value,
+    plain_document,
+    references,
+    renamed,
+    same,
+    scope_of,
+    scope_path,
+    to_document,
+    to_fields,
+    used_types,
+)
+from nodegraph.core.comparison.merged_names import SharedNames, free_name
+from nodegraph.core.graph import topological_order
+
+
+@dataclass(frozen=True)
+class MergeConflict:
+    """What both sides changed, or what one side removed and the other needs.
+
+    Attributes:
+        path: Its place, by the names in the merged workflow.
+        kind: What it is; see `changes.WorkflowChange`.
+        message: What the sides did and which of it the file keeps, in one sentence.
+        base, ours, theirs: The three values; `ABSENT` where there is none.
+    """
+
+    path: Path
+    kind: str
+    message: str
+    base: Any
+    ours: Any
+    theirs: Any
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it only concerns the drawing of the workflow."""
+        return self.kind == "layout"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON output."""
+        values = (("base", self.base), ("ours", self.ours), ("theirs", self.theirs))
+        return {
+            "kind": self.kind,
+            "path": path_document(self.path),
+            "message": self.message,
+            **{name: value for name, value in values if value is not ABSENT},
+        }
+
+
+@dataclass(frozen=True)
+class Merge:
+    """A merged workflow.
+
+    Attributes:
+        document: In the form of `fields.canonical`.
+        conflicts: What could not be kept from both sides; the document has ours there.
+    """
+
+    document: dict[str, Any]
+    conflicts: tuple[MergeConflict, ...]
+
+
+def merge(base: Any, ours: Any, theirs: Any) -> Merge:
+    """Merge two workflows with a common base.
+
+    Args:
+        base, ours, theirs: Workflows or their documents.
+    Raises:
+        InvalidFile: One is no workflow.
+        InvalidWorkflow: Parts of one have the wrong form.
+    """
+    documents = [plain_document(each) for each in (base, ours, theirs)]
+    whole = whole_layouts(*documents, ordered=False)
+    tables = [to_fields(document, whole) for document in documents]
+    names = SharedNames(*tables)
+    return _Merger(names).merge()
+
+
+class _Merger:
+    """Merges fields whose names are the same in all three tables."""
+
+    def __init__(self, names: SharedNames) -> None:
+        self._base, self._ours, self._theirs = names.tables
+        self._merged: Fields = {}
+        self._conflicts: dict[Path, MergeConflict] = {}
+        self._gone: set[Path] = set()
+        for clash in names.clashes:
+            self._conflict(*clash)
+
+    def merge(self) -> Merge:
+        self._separate_added()
+        self._settle_removals()
+        settled = dict(self._conflicts)
+        while True:
+            self._conflicts = dict(settled)
+            self._merged = {}
+            for path in dict.fromkeys((*self._ours, *self._base, *self._theirs)):
+                self._merge_field(path)
+            needed = self._needed()
+            if not needed:
+                break
+            for path in needed:
+                self._keep(path, "theirs removed it and ours needs it; it stays")
+            settled |= {path: self._conflicts[path] for path in needed}
+        self._leave_out_orphans()
+        self._break_cycles()
+        order = sorted(self._merged, key=len)  # parts before what they contain
+        document = canonical(to_document({path: self._merged[path] for path in order}))
+        return Merge(document, tuple(self._conflicts.values()))
+
+    def _conflict(self, path: Path, message: str, base: Any, ours: Any, theirs: Any) -> None:
+        conflict = MergeConflict(path, kind_of(path), message, base, ours, theirs)
+        self._conflicts.setdefault(path, conflict)
+
+    # Parts
+
+    def _separate_added(self) -> None:
+        """Give theirs another name for a part that both sides added under one, differently."""
+        names = {str(path[-1]) for path in (*self._ours, *self._theirs) if len(path) in (2, 4)}
+        for path in [path for path, value in self._theirs.items() if value is PART]:
+            is_added = path in self._ours and path not in self._base
+            if not is_added or path[0] == "ui" or (len(path) == 4 and path[2] == "inputs"):
+                continue
+            if len(path) == 4 and path[:2] not in self._base:
+                continue  # the subgraph around it is new, too
+            ours, theirs = part_document(path, self._ours), part_document(path, self._theirs)
+            if same(ours, theirs):
+                continue
+            old = str(path[-1])
+            new = free_name(old, names)
+            names.add(new)
+            message = f"both sides added one of this name; theirs is now called `{new}`"
+            self._conflict(path, message, ABSENT, ours, theirs)
+            if path[0] == "parameters":
+                renames = PartNames(parameters={old: new})
+            elif len(path) == 2 and path[0] == "subgraphs":
+                renames = PartNames(blocks={old: new})
+            else:
+                renames = PartNames({scope_of(path): {old: new}})
+            self._theirs = renamed(self._theirs, renames)
+
+    def _settle_removals(self) -> None:
+        for path in [path for path, value in self._base.items() if value is PART]:
+            if path not in self._base:
+                continue  # gone with the subgraph around it
+            if path in self._ours and path not in self._theirs:
+                if self._is_changed(self._ours, path):
+                    self._keep(path, "theirs removed it and ours changed it; it stays")
+            elif path in self._theirs and path not in self._ours:
+                self._settle_removal_of_ours(path)
+            elif path not in self._theirs:
+                self._gone.add(path)
+
+    def _settle_removal_of_ours(self, path: Path) -> None:
+        before, after = part_document(path, self._base), part_document(path, self._theirs)
+        if kind_of(path) == "subgraph" and self._is_newly_used(str(path[1])):
+            message = "ours removed it and theirs uses it in another node; it stays"
+            self._conflict(path, message, before, ABSENT, after)
+            for each in [each for each in self._base if _is_inside(each, path)]:
+                self._ours[each] = self._base[each]
+            return
+        if self._is_changed(self._theirs, path):
+            message = "ours removed it and theirs changed it; it stays removed"
+            self._conflict(path, message, before, ABSENT, after)
+        self._gone |= {each for each in self._base if _is_inside(each, path)}
+        for table in (self._base, self._theirs):
+            for each in [each for each in table if _is_inside(each, path)]:
+                del table[each]
+
+    def _is_newly_used(self, block: str) -> bool:
+        return any(
+            value == block and self._base.get(path) != block
+            for path, value in used_types(self._theirs)
+        )
+
+    def _is_changed(self, side: Fields, path: Path) -> bool:
+        """Whether a side changed something inside a part; links that went with their node aside."""
+        inside = {each for each in (*side, *self._base) if _is_inside(each, path)}
+        return any(
+            not same(self._base.get(each, ABSENT), side.get(each, ABSENT))
+            for each in inside
+            if not self._is_detached(each, side)
+        )
+
+    def _is_detached(self, path: Path, side: Fields) -> bool:
+        """Whether a link of the base is gone because the node that it comes from is."""
+        if path in side or path not in self._base:
+            return False
+        nodes = _referred_nodes(path, self._base[path])
+        return any(node not in side for node in nodes)
+
+    def _keep(self, path: Path, message: str) -> None:
+        """Put a part that theirs removed back into theirs, with the references to it."""
+        before, ours = part_document(path, self._base), part_document(path, self._ours)
+        self._conflict(path, message, before, ours, ABSENT)
+        for each, value in self._base.items():
+            is_reference = path in _referred_nodes(each, value)
+            is_layout = path[0] == "subgraphs" and each[:3] == ("ui", *path)
+            if _is_inside(each, path) or is_reference or is_layout:
+                self._theirs.setdefault(each, value)
+        for each in [*self._theirs]:
+            holder = _holder(each)
+            if holder is not None and holder not in self._theirs:
+                del self._theirs[each]  # a reference of a part that theirs removed, too
+
+    # Fields
+
+    def _merge_field(self, path: Path) -> None:
+        tables = (self._base, self._ours, self._theirs)
+        base, ours, theirs = (table.get(path, ABSENT) for table in tables)
+        merged = ours
+        if same(ours, theirs) or same(base, theirs):
+            pass
+        elif same(base, ours):
+            lost = [node for node in _referred_nodes(path, theirs) if node in self._gone]
+            if not lost:
+                merged = theirs
+            elif path[0] != "ui":
+                names = ", ".join(f"`{node[-1]}`" for node in lost)
+                message = f"theirs links it to {names}, which ours removed; ours stays"
+                self._conflict(path, message, base, ours, theirs)
+        elif not (ABSENT in (ours, theirs) and _is_node_layout(path)):  # the node is gone
+            self._conflict(path, "both sides changed it; ours stays", base, ours, theirs)
+        if merged is not ABSENT:
+            self._merged[path] = merged
+
+    def _needed(self) -> list[Path]:
+        """Nodes and subgraphs that theirs removed and that something of the result refers to."""
+        needed: dict[Path, None] = {}
+        for path, value in self._merged.items():
+            for node in _referred_nodes(path, value) if path[0] != "ui" else ():
+                if node not in self._merged and node in self._ours:
+                    needed[node] = None
+        for _, block in used_types(self._merged):
+            path = ("subgraphs", block)
+            if path not in self._merged and path in self._ours:
+                needed[path] = None
+        return list(needed)
+
+    def _leave_out_orphans(self) -> None:
+        """Leave out the layout of nodes that are gone, and parameters without an input."""
+        parts = {path for path, value in self._merged.items() if value is PART}
+        for path, value in [*self._merged.items()]:
+            nodes = _referred_nodes(path, value) if path[0] == "ui" else []
+            is_lost = any(
+                node not in parts and (node in self._base or node in self._gone) for node in nodes
+            )
+            holder = _holder(path)
+            is_empty = path[0] == "parameters" and (*path[:2], "input") not in self._merged
+            if is_lost or is_empty or (holder is not None and holder not in parts):
+                del self._merged[path]
+
+    def _break_cycles(self) -> None:
+        """Take back links of theirs that close a cycle with links of ours."""
+        for scope in {scope_of(path) for path in self._merged if path[0] != "ui"}:
+            base = scope_path(scope)
+            if any(_cycle(self._ours, base)) or any(_cycle(self._theirs, base)):
+                continue  # one side has a cycle without the other
+            while cycle := set(_cycle(self._merged, base)):
+                links = [
+                    path
+                    for path, value in self._merged.items()
+                    if is_link_value(value)
+                    and _holder(path) in cycle
+                    and cycle.issuperset(_referred_nodes(path, value))
+                    and not same(self._ours.get(path, ABSENT), value)
+                ]
+                path = links[0]
+                theirs, ours = self._merged.pop(path), self._ours.get(path, ABSENT)
+                if ours is not ABSENT:
+                    self._merged[path] = ours
+                message = "theirs links it, which would close a cycle; ours stays"
+                self._conflict(path, message, self._base.get(path, ABSENT), ours, theirs)
+
+
+def _is_inside(path: Path, part: Path) -> bool:
+    return path[: len(part)] == part
+
+
+def _referred_nodes(path: Path, value: Any) -> list[Path]:
+    """The paths of the nodes that a field refers to."""
+    if value is ABSENT:
+        return []
+    base = scope_path(scope_of(path))
+    return [(*base, "nodes", name) for name in references(path, value)]
+
+
+def _is_node_layout(path: Path) -> bool:
+    return path[0] == "ui" and bool(references(path, ABSENT))
+
+
+def _holder(path: Path) -> Path | None:
+    """The node, parameter or port that a field lies in; else the subgraph."""
+    if path[0] in ("nodes", "parameters"):
+        return path[:2]
+    if path[0] == "subgraphs":
+        is_part = len(path) >= 4 and path[2] in ("nodes", "inputs")
+        return path[:4] if is_part else path[:2]
+    return None
+
+
+def _cycle(fields: Mapping[Path, Any], base: Path) -> Iterator[Path]:
+    """The nodes of a cycle of links in one graph; none if there is no cycle."""
+    needs: dict[str, list[str]] = {}
+    start = (*base, "nodes")
+    for path, value in fields.items():
+        if path[: len(start)] == start:
+            name = str(path[len(start)])
+            needs.setdefault(name, []).extend(references(path, value))
+    known = {name: [each for each in names if each in needs] for name, names in needs.items()}
+    _, cycles = topological_order(known)
+    for name in cycles[0] if cycles else ():
+        yield (*start, name)

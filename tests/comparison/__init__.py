@@ -1,0 +1,1 @@
+"""Differences and merges of workflows."""

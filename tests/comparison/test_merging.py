@@ -1,0 +1,211 @@
+"""Three-way merges: what differs is kept from both sides, and what collides is reported."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodegraph.core.comparison.changes import apply_changes, diff
+from nodegraph.core.comparison.fields import (
+    ABSENT,
+    canonical,
+    references,
+    same,
+    scope_of,
+    scope_path,
+    to_fields,
+)
+from nodegraph.core.comparison.merging import merge
+from nodegraph.core.workflow import Workflow
+from tests.comparison.editing import Document, edited, random_value, random_workflow
+from tests.comparison.test_differences import BASE, copied
+
+MERGES = 1000
+
+
+def dangling(document: Document) -> set[object]:
+    """References to nodes that are not there."""
+    fields = to_fields(document)
+    return {
+        (path, name)
+        for path, value in fields.items()
+        if path[0] != "ui"
+        for name in references(path, value)
+        if (*scope_path(scope_of(path)), "nodes", name) not in fields
+    }
+
+
+def check_disjoint(seed: int) -> None:
+    """Each side sets inputs and labels of its own half of the nodes, and adds nodes."""
+    random = Random(seed)
+    base = random_workflow(random)
+    sides = [Workflow.from_dict(base).to_dict() for _ in range(2)]
+    for at, name in enumerate(base["nodes"]):
+        node = sides[at % 2]["nodes"][name]
+        if random.random() < 0.6:
+            node.setdefault("inputs", {})["strength"] = f"{seed} {name}"
+        if random.random() < 0.4:
+            node["label"] = f"label of {name}"
+    for at, side in enumerate(sides):
+        side["nodes"][f"added{at}"] = {"type": f"Type{at}", "inputs": {"a": random_value(random)}}
+    ours, theirs = sides
+    merged = merge(base, ours, theirs)
+    assert merged.conflicts == (), f"seed {seed}"
+    expected = apply_changes(diff(base, theirs), ours)
+    assert same(merged.document, canonical(expected)), f"seed {seed}"
+
+
+def check_conflicting(seed: int) -> None:
+    """Both sides set the same input of some nodes: each is reported with both values."""
+    random = Random(seed)
+    base = random_workflow(random)
+    ours, theirs = (Workflow.from_dict(base).to_dict() for _ in range(2))
+    touched = random.sample([*base["nodes"]], random.randint(1, len(base["nodes"])))
+    for name in touched:
+        for side, value in ((ours, "ours"), (theirs, "theirs")):
+            side["nodes"][name].setdefault("inputs", {})["strength"] = f"{value} {name}"
+    merged = merge(base, ours, theirs)
+    reported = {each.path: (each.ours, each.theirs) for each in merged.conflicts}
+    assert reported == {
+        ("nodes", name, "inputs", "strength"): (f"ours {name}", f"theirs {name}")
+        for name in touched
+    }, f"seed {seed}"
+    assert same(merged.document, canonical(ours)), f"seed {seed}"
+
+
+def check_any(seed: int) -> None:
+    """Whatever both sides did: no broken file, and no change of theirs is lost in silence."""
+    random = Random(seed)
+    base = random_workflow(random)
+    ours, theirs = (edited(base, random, random.randint(0, 4))[0] for _ in range(2))
+    merged = merge(base, ours, theirs)
+    Workflow.from_dict(merged.document)
+    own = dangling(canonical(ours)) | dangling(canonical(theirs))
+    assert dangling(merged.document) <= own, f"seed {seed}"
+    if not merged.conflicts:
+        back = merge(base, theirs, ours)
+        assert back.conflicts == (), f"seed {seed}"
+        assert same(back.document, merged.document), f"seed {seed}"
+    assert same(merge(base, ours, base).document, canonical(ours)), f"seed {seed}"
+    assert same(merge(base, base, theirs).document, canonical(theirs)), f"seed {seed}"
+    assert same(merge(base, ours, ours).document, canonical(ours)), f"seed {seed}"
+
+
+@given(st.integers(0, 2**32))
+def test_disjoint_edits_are_all_kept(seed: int) -> None:
+    check_disjoint(seed)
+
+
+@given(st.integers(0, 2**32))
+def test_conflicting_edits_are_all_reported(seed: int) -> None:
+    check_conflicting(seed)
+
+
+@given(st.integers(0, 2**32))
+def test_no_merge_breaks_a_workflow_or_depends_on_the_side(seed: int) -> None:
+    check_any(seed)
+
+
+@pytest.mark.slow
+def test_a_thousand_merges() -> None:
+    for seed in range(MERGES):
+        check_disjoint(seed)
+        check_conflicting(seed)
+        check_any(seed)
+
+
+def test_a_renamed_node_keeps_what_the_other_side_changed_in_it() -> None:
+    ours, theirs = copied(), copied()
+    ours["nodes"]["sampler"] = ours["nodes"].pop("sample")
+    ours["nodes"]["decode"]["inputs"]["latent"] = {"from": "sampler"}
+    ours["parameters"] = {"seed": "sampler.seed"}
+    theirs["nodes"]["sample"]["inputs"]["steps"] = 30
+    theirs["nodes"]["preview"] = {"type": "Preview", "inputs": {"latent": {"from": "sample"}}}
+    merged = merge(BASE, ours, theirs)
+    assert merged.conflicts == ()
+    assert merged.document["nodes"]["sampler"]["inputs"]["steps"] == 30
+    assert merged.document["nodes"]["preview"]["inputs"]["latent"] == {"from": "sampler"}
+
+
+def test_a_node_that_one_side_removed_and_the_other_changed_is_a_conflict() -> None:
+    removed, changed = copied(), copied()
+    del removed["nodes"]["decode"]
+    changed["nodes"]["decode"]["label"] = "New"
+    [conflict] = merge(BASE, removed, changed).conflicts
+    assert (conflict.path, conflict.ours) == (("nodes", "decode"), ABSENT)
+    assert conflict.theirs["label"] == "New"
+    kept = merge(BASE, changed, removed)
+    assert len(kept.conflicts) == 1
+    assert kept.document["nodes"]["decode"]["label"] == "New"
+
+
+def test_a_link_to_a_node_that_the_other_side_removed_is_a_conflict() -> None:
+    removed, linked = copied(), copied()
+    del removed["nodes"]["sample"], removed["nodes"]["decode"]["inputs"], removed["parameters"]
+    linked["nodes"]["preview"] = {"type": "Preview", "inputs": {"latent": {"from": "sample"}}}
+    ours = merge(BASE, removed, linked)
+    assert [each.path for each in ours.conflicts] == [("nodes", "preview", "inputs", "latent")]
+    assert ours.document["nodes"]["preview"] == {"type": "Preview"}
+    theirs = merge(BASE, linked, removed)
+    assert [each.path for each in theirs.conflicts] == [("nodes", "sample")]
+    assert dangling(theirs.document) == set()
+
+
+def test_two_nodes_that_were_added_under_one_name_are_both_kept_and_reported() -> None:
+    ours, theirs = copied(), copied()
+    ours["nodes"]["up"] = {"type": "Upscale"}
+    theirs["nodes"]["up"] = {"type": "Sharpen"}
+    theirs["nodes"]["save"] = {"type": "Save", "inputs": {"image": {"from": "up"}}}
+    merged = merge(BASE, ours, theirs)
+    assert len(merged.conflicts) == 1
+    nodes = merged.document["nodes"]
+    assert (nodes["up"]["type"], nodes["up_2"]["type"]) == ("Upscale", "Sharpen")
+    assert nodes["save"]["inputs"]["image"] == {"from": "up_2"}
+
+
+def test_two_new_names_of_one_node_are_a_conflict() -> None:
+    sides = []
+    for name in ("sampler", "ksampler"):
+        side = copied()
+        side["nodes"][name] = side["nodes"].pop("sample")
+        side["nodes"]["decode"]["inputs"]["latent"] = {"from": name}
+        side["parameters"] = {"seed": f"{name}.seed"}
+        sides.append(side)
+    merged = merge(BASE, *sides)
+    [conflict] = merged.conflicts
+    assert (conflict.ours, conflict.theirs) == ("sampler", "ksampler")
+    assert "sampler" in merged.document["nodes"]
+
+
+def test_links_of_both_sides_that_close_a_cycle_are_a_conflict() -> None:
+    base = copied()
+    base["nodes"]["blur"] = {"type": "Blur"}
+    base["nodes"]["sharpen"] = {"type": "Sharpen"}
+    ours, theirs = copied(base), copied(base)
+    ours["nodes"]["blur"]["inputs"] = {"image": {"from": "sharpen"}}
+    theirs["nodes"]["sharpen"]["inputs"] = {"image": {"from": "blur"}}
+    merged = merge(base, ours, theirs)
+    assert [each.path for each in merged.conflicts] == [("nodes", "sharpen", "inputs", "image")]
+    assert "inputs" not in merged.document["nodes"]["sharpen"]
+
+
+def test_a_node_that_both_moved_is_a_quiet_conflict() -> None:
+    ours, theirs = copied(), copied()
+    ours["ui"]["positions"]["load"] = [1, 1]
+    theirs["ui"]["positions"]["load"] = [2, 2]
+    [conflict] = merge(BASE, ours, theirs).conflicts
+    assert conflict.is_quiet
+
+
+def test_a_comment_that_one_side_removed_and_the_other_changed_is_a_conflict() -> None:
+    base = copied()
+    base["ui"]["comments"] = [{"id": "comment_1", "text": "Why?", "box": [0, 0, 1, 1]}]
+    removed, changed = copied(base), copied(base)
+    del removed["ui"]["comments"]
+    changed["ui"]["comments"][0]["text"] = "Because."
+    merged = merge(base, changed, removed)
+    assert [each.kind for each in merged.conflicts] == ["comment"]
+    assert merged.document["ui"]["comments"] == changed["ui"]["comments"]
