@@ -123,3 +123,15 @@ def test_the_tools_of_the_canvas_select_and_fill_a_mask(masking: Editor) -> None
     alpha = used(masking)[..., 3]
     assert (alpha[22:48, 42:78] == 0).all()
     assert (alpha[:18, 30:] == 255).all()
+
+
+def test_a_window_that_gets_another_size_shows_the_whole_picture(masking: Editor) -> None:
+    for width, height in ((390, 844), (844, 390)):
+        masking.page.set_viewport_size({"width": width, "height": height})
+        frame = dialog_of(masking).locator("[data-box]")
+        expect(frame).to_be_in_viewport(ratio=1)
+        # What always applies is in sight however many settings the tool has.
+        for name in ("Invert", "Fit to window"):
+            button = dialog_of(masking).get_by_role("button", name=name, exact=True)
+            expect(button).to_be_in_viewport(ratio=1)
+        expect(dialog_of(masking).get_by_text("% masked")).to_be_in_viewport(ratio=1)

@@ -332,6 +332,26 @@ def test_who_was_away_hears_which_nodes_have_other_names(own_server: Hosted) -> 
         assert mine.ask("draft.join", name=NAME, since=1)["renames"] == [[None, "y", "z"]]
 
 
+def test_a_window_that_was_loaded_anew_hears_whether_it_had_sent_more(own_server: Hosted) -> None:
+    _saved(own_server)
+    with talk(own_server) as mine:
+        found = mine.ask("draft.join", name=NAME)
+        assert found["later"] is False
+        for number in (1, 2):
+            _patch(mine, found["draft"], f"mine-{number}", _value(number))
+        _patch(mine, found["draft"], "theirs-1", _value(3))
+
+        def has_later(since: int, page: str, **sent: str) -> bool:
+            later = mine.ask("draft.join", name=NAME, since=since, page=page, **sent)["later"]
+            return bool(later)
+
+        assert has_later(0, "mine-")
+        assert has_later(0, "mine-", sent="mine-1")
+        assert not has_later(1, "mine-", sent="mine-2")
+        assert not has_later(2, "mine-")
+        assert not has_later(0, "else-")
+
+
 def test_two_windows_type_in_one_text(own_server: Hosted) -> None:
     _saved(own_server, a={"type": "Text", "inputs": {"value": "a cat"}})
     with talk(own_server) as mine, talk(own_server) as theirs:

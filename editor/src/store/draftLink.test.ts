@@ -9,6 +9,7 @@ import { readPatch } from "@/model/shared/patch";
 import { readWorkflow, type Workflow, writeWorkflow } from "@/model/workflow";
 import { currentWorkflow, documentById, newDocument, useDocuments } from "./documents";
 import { DraftLink } from "./draftLink";
+import { type Kept, keep, revive } from "./kept";
 import { companyOf } from "./members";
 import { useNotices } from "./notices";
 import { point, pointersOf, usePointers } from "./pointers";
@@ -37,6 +38,8 @@ class Server {
   /** Whether answers wait. */
   isSlow = false;
   private readonly waiting: (() => void)[] = [];
+  /** Patches by their ids, with the revisions that they led to. */
+  private readonly known = new Map<string, number>();
   link: DraftLink | null = null;
   readonly state = "open";
   readonly welcome = { limits: { frame: 5000 } };
@@ -46,7 +49,7 @@ class Server {
     const refusal = this.refusals.get(type)?.shift();
     if (refusal) throw refusal;
     if (this.isSlow) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    if (type === "draft.join") return this.joined();
+    if (type === "draft.join") return this.joined(fields);
     if (type === "draft.patch") return { revision: this.take(fields) };
     return {};
   };
@@ -60,17 +63,22 @@ class Server {
     return this.asked.filter((each) => each.type === type);
   }
 
-  private joined(): Fields {
+  private joined({ page, since, sent }: Fields): Fields {
     const { revision, saved } = this;
+    const isLater = ([id, at]: readonly [string, number]) =>
+      at > Number(since) && id !== sent && id.startsWith(String(page));
+    const later = page !== undefined && [...this.known].some(isLater);
+    const applied = this.known.has(String(sent));
     const text = writeWorkflow(this.value);
     const etag = `"${saved}"`;
     const members = [ME];
-    return { draft: KEY, member: "me", revision, saved, etag, text, applied: false, members };
+    return { draft: KEY, member: "me", revision, saved, etag, text, applied, later, members };
   }
 
   private take({ patch, operations }: Fields): number {
     this.value = applyPatch(this.value, readPatch(String(operations)));
     this.revision += 1;
+    this.known.set(String(patch), this.revision);
     this.say({ event: "patch", revision: this.revision, patch: String(patch), member: "me" });
     return this.revision;
   }
@@ -116,6 +124,28 @@ function open(workflow: Workflow, savedName: string | null = "apple"): void {
   useDocuments.getState().restore([newDocument(workflow, { id: ID, savedName })], ID);
   link = new DraftLink(server as unknown as EventSocket, ID, savedName);
   server.link = link;
+}
+
+/** The page is loaded anew and finds what was kept of the document. */
+function reload(kept: Kept): void {
+  link.leave();
+  const document = revive(structuredClone(kept));
+  if (document === null) throw new Error("nothing was kept");
+  useDocuments.getState().restore([document], ID);
+  link = new DraftLink(server as unknown as EventSocket, ID, "apple");
+  server.link = link;
+}
+
+function kept(): Kept {
+  const document = documentById(ID);
+  if (document === null) throw new Error("the document is gone");
+  return keep(document, "window", 1);
+}
+
+function addNumber(name: string): (workflow: Workflow) => Workflow {
+  const text = `{"format":"nodegraph/1","nodes":{"${name}":{"type":"Number","inputs":{"value":1}}}}`;
+  const { nodes } = readWorkflow(text);
+  return (workflow) => ({ ...workflow, nodes: new Map([...workflow.nodes, ...nodes]) });
 }
 
 beforeEach(() => {
@@ -302,6 +332,62 @@ describe("joining", () => {
     server.say({ event: "deleted", name: null });
     expect(documentById(ID)?.savedName).toBeNull();
     expect(valueAt("a")).toBe(2);
+  });
+});
+
+describe("a reload", () => {
+  it("adds nothing again that was sent after the document was kept", async () => {
+    await link.join();
+    edit(addNumber("c"));
+    const before = kept();
+    await pass();
+    reload(before);
+    await link.join();
+    await pass();
+    expect([...shown().nodes.keys()]).toEqual(["a", "b", "c"]);
+    expect([...server.value.nodes.keys()]).toEqual(["a", "b", "c"]);
+  });
+
+  it("shows what was done after the document was kept, and leaves it on the server", async () => {
+    await link.join();
+    edit(addNumber("c"));
+    const before = kept();
+    edit((w) => setInput(w, null, "c", "value", 5));
+    await pass();
+    edit((w) => setInput(w, null, "c", "value", 6));
+    await pass();
+    reload(before);
+    await link.join();
+    await pass();
+    expect(valueAt("c")).toBe(6);
+    expect(server.value.nodes.get("c")?.inputs.get("value")).toBe(6);
+  });
+
+  it("keeps what is done before the server answers", async () => {
+    await link.join();
+    edit(addNumber("c"));
+    const before = kept();
+    await pass();
+    reload(before);
+    edit(addNumber("d"));
+    reload(kept());
+    edit((w) => setInput(w, null, "a", "value", 8));
+    await link.join();
+    await pass();
+    expect([...server.value.nodes.keys()]).toEqual(["a", "b", "c", "d"]);
+    expect(server.value.nodes.get("a")?.inputs.get("value")).toBe(8);
+    expect(shown().nodes.size).toBe(4);
+  });
+
+  it("sends what never arrived", async () => {
+    await link.join();
+    edit((w) => setInput(w, null, "a", "value", 2));
+    await pass();
+    edit(addNumber("c"));
+    reload(kept());
+    await link.join();
+    await pass();
+    expect([...server.value.nodes.keys()]).toEqual(["a", "b", "c"]);
   });
 });
 

@@ -32,6 +32,9 @@ const AGAIN = 1500;
 /** Milliseconds between two messages about the own pointer: twelve a second. */
 const POINTING = 80;
 
+/** What the ids of this page's patches begin with. */
+const PAGE = newId();
+
 /** Bytes of a message besides its text. */
 const AROUND_TEXT = 2000;
 /** States of a document that are compared with a draft that it was never joined to. */
@@ -53,6 +56,8 @@ interface Joined {
   readonly etag: string | null;
   readonly text: string;
   readonly applied: boolean;
+  /** Whether the page before a reload has sent patches of which the kept document knows nothing. */
+  readonly later?: boolean;
   readonly members: readonly DraftMember[];
   /** Nodes that got another name since the revision that was known. */
   readonly renames?: readonly (readonly [string | null, string, string])[];
@@ -126,6 +131,7 @@ export class DraftLink {
         ...(this.name === null ? { document: this.id, text } : { name: this.name, reset }),
         ...(sent === undefined ? {} : { sent }),
         ...(since < 0 ? {} : { since }),
+        ...earlierPage(document),
       });
       if (this.isOpen) this.joined(found);
       else this.socket.request("draft.leave", { draft: found.draft }).catch(() => undefined);
@@ -151,9 +157,7 @@ export class DraftLink {
     const base = readWorkflow(found.text);
     if (this.isNewer(document, base)) this.takeNewer(document, base);
     const first: Shared = { base: firstBase(document, base), revision: -1, sent: null };
-    const known = document.shared ?? first;
-    // Whether what was sent before the break has arrived.
-    const shared = found.applied ? confirmed(known, known.revision) : { ...known, sent: null };
+    const shared = afterBreak(document.shared ?? first, found);
     this.draft = found.draft;
     this.isFailing = false;
     this.member = found.member;
@@ -398,7 +402,7 @@ export class DraftLink {
     const shown = currentValue(document.history);
     const patch = this.refused === shown ? null : nextPatch(document.shared, shown, prose());
     if (patch === null) return;
-    const sent = { id: newId(), patch };
+    const sent = { id: `${PAGE}-${newId()}`, patch };
     const base = Math.max(0, document.shared.revision);
     const operations = writePatch(patch);
     if (this.isTooLarge(operations)) {
@@ -487,6 +491,21 @@ function firstBase({ savedName, history }: Document, base: Workflow): Workflow {
   if (savedName === null) return base;
   const saved = history.saved === null ? undefined : history.entries.get(history.saved);
   return saved?.value ?? base;
+}
+
+/** The page before a reload: what it sent last may not have been kept any more. */
+function earlierPage({ shared }: Document): { readonly page?: string } {
+  return shared?.page === undefined || shared.kept === undefined ? {} : { page: shared.page };
+}
+
+/** What is known of the server once it answers again. */
+function afterBreak({ kept, ...known }: Shared, found: Joined): Shared {
+  // Each patch has all that was shown when it was sent. So the server has what was kept and more,
+  // and nothing of it is to be added a second time.
+  if (found.later && kept) return { ...known, base: kept, sent: null, page: PAGE };
+  // Whether what was sent before the break has arrived.
+  const shared = found.applied ? confirmed(known, known.revision) : { ...known, sent: null };
+  return { ...shared, page: PAGE };
 }
 
 /** What others have is known, and another draft goes on with it. */

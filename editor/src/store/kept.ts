@@ -73,7 +73,8 @@ function wholeDocument({ version, text, document }: Kept): Document | null {
     if (!isWhole || writeWorkflow(currentValue(found.history)) !== text) return null;
     // An editor that knew none of them may have kept it.
     const { snapshots = [], onChange = USUAL_ON_CHANGE, shared = null }: Partial<Document> = found;
-    return { ...found, snapshots, onChange, shared };
+    const kept = shared && { ...shared, kept: shared.kept ?? currentValue(found.history) };
+    return { ...found, snapshots, onChange, shared: kept };
   } catch {
     return null;
   }

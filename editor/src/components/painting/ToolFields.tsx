@@ -67,7 +67,7 @@ export function ToolFields(props: Props) {
       )}
       <span className={styles.gap} />
       {hasSelection && <SelectionButtons stage={stage} hasLayers={hasLayers} />}
-      {props.children}
+      <span className={styles.end}>{props.children}</span>
     </div>
   );
 }

@@ -70,17 +70,25 @@ function keptLook(): Look {
   };
 }
 
-let keeping: ReturnType<typeof setTimeout> | null = null;
+let keeping: ReturnType<typeof setTimeout> | undefined;
+
+function keepLook(): void {
+  clearTimeout(keeping);
+  keeping = undefined;
+  const { active, views } = useCanvasUi.getState();
+  const look: Look = { active, views: [...views].slice(-MOST_VIEWS) };
+  writeOfWindow(LOOK_KEY, look);
+}
 
 // A reload shows the same part of the canvas, with the same layer chosen.
 useCanvasUi.subscribe(({ active, views }, before) => {
-  if ((active === before.active && views === before.views) || keeping !== null) return;
-  keeping = setTimeout(() => {
-    keeping = null;
-    const now = useCanvasUi.getState();
-    const look: Look = { active: now.active, views: [...now.views].slice(-MOST_VIEWS) };
-    writeOfWindow(LOOK_KEY, look);
-  }, SOON);
+  // The next layer is put on the chosen one: a reload right after must not put it elsewhere.
+  if (active !== before.active) keepLook();
+  // Dragging the view makes a new one with each frame.
+  else if (views !== before.views) keeping ??= setTimeout(keepLook, SOON);
+});
+addEventListener("pagehide", () => {
+  if (keeping !== undefined) keepLook();
 });
 
 /** The graph that is shown, by its document and its block. */

@@ -3,7 +3,7 @@ import { isLayer, type PaintLayer, setPicture } from "@/model/painting";
 import type { Scope } from "@/model/scope";
 import { useDocuments } from "@/store/documents";
 import { keepPicture } from "@/store/outbox";
-import { forgetStroke, lostStrokes, writeAhead } from "@/store/strokeJournal";
+import { forgetStroke, lostStrokes, missingIn, writeAhead } from "@/store/strokeJournal";
 import { strokesDrawn, whileDrawn } from "@/store/strokes";
 import { editOf, here } from "./layerActions";
 import { outward } from "./stage/pixels/geometry";
@@ -65,18 +65,35 @@ function drawnBy(edit: Edit) {
 /** Draw what an earlier page has lost, once the layers are there to be drawn on. */
 export async function drawLost({ document, scope }: PaintedGraph, stage: () => StageHandle | null) {
   const entries = here()?.canvas.entries.filter(isLayer) ?? [];
-  const pictureOf = (node: string) =>
-    entries.find((each) => each.node === node)?.picture?.value ?? null;
-  const lost = await lostStrokes(document, scope, pictureOf);
+  const lost = await lostStrokes(document, scope, (node) => pictureIn(entries, node));
+  const drawn = new Set<string>();
   for (const { key, node, operation, opacity, rect, bytes, label } of lost) {
     const edit = new KeptEdit(operation, opacity, rect, bytes);
-    for (let tries = 0; stage()?.draw(node, edit, label) !== true; tries++) {
+    const ofLayer = lost.filter((each) => each.node === node);
+    // The server may answer meanwhile that it had the stroke: drawn twice it would be darker.
+    const isShown = () => {
+      const value = stage() === null || drawn.has(node) ? null : pictureNow(node);
+      return value !== null && missingIn(ofLayer, value).every((each) => each.key !== key);
+    };
+    for (let tries = 0; !isShown(); tries++) {
+      if (stage()?.draw(node, edit, label) === true) {
+        drawn.add(node);
+        break;
+      }
       // A layer that is hidden or gone by now keeps what it has.
       if (tries >= MOST_TRIES) return;
       await new Promise((done) => setTimeout(done, RETRY));
     }
     await forgetStroke(key);
   }
+}
+
+function pictureNow(node: string): string | null {
+  return pictureIn(here()?.canvas.entries.filter(isLayer) ?? [], node);
+}
+
+function pictureIn(layers: readonly PaintLayer[], node: string): string | null {
+  return layers.find((each) => each.node === node)?.picture?.value ?? null;
 }
 
 /** Take back the last stroke, be it written already or not. */

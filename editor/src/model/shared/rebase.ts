@@ -34,6 +34,10 @@ export interface Shared {
   readonly revision: number;
   /** What was sent and is not confirmed. */
   readonly sent: Sent | null;
+  /** What the ids of patches begin with that were sent by the page that this belongs to. */
+  readonly page?: string;
+  /** What was shown when that page kept it, from a reload until the server has answered. */
+  readonly kept?: Workflow;
 }
 
 export interface Sent {
@@ -55,7 +59,12 @@ export function nextPatch(
 /** The server has the patch that was sent. */
 export function confirmed(shared: Shared, revision: number): Shared {
   const { base, sent } = shared;
-  return { base: sent === null ? base : applyPatch(base, sent.patch), revision, sent: null };
+  return {
+    ...shared,
+    base: sent === null ? base : applyPatch(base, sent.patch),
+    revision,
+    sent: null,
+  };
 }
 
 export interface Received {
@@ -139,7 +148,7 @@ function movedTo(
     return withChange(history, (workflow) => applyPatch(own(workflow), sets), current);
   };
   return {
-    shared: { base: isAll ? current : base, revision, sent },
+    shared: { ...shared, base: isAll ? current : base, revision, sent },
     history: rebased(),
     renamed,
   };

@@ -201,12 +201,14 @@ class DraftRooms:
         member: DraftMember,
         sent: str | None,
         since: int | None = None,
+        page: str | None = None,
     ) -> dict[str, Any]:
         """Open a draft for a window. Return its content and its members.
 
         Args:
             sent: Id of a patch that the window has sent, and was not told of.
             since: The revision that the window knows; None for none.
+            page: What the ids of patches begin with that the window's page before has sent.
         Raises:
             NotFound: There is no such workflow or draft.
             TooManyRequests: Too many windows have it open.
@@ -225,6 +227,11 @@ class DraftRooms:
             renames: list[Rename] = []
             if since is not None:
                 renames = await self._in_thread(self._store.renames_since, source.key, since)
+            has_later = False
+            if page is not None and since is not None:
+                has_later = await self._in_thread(
+                    self._store.has_later, source.key, since, page, sent
+                )
             if not member.is_gone:
                 room.members[member.id] = member
             self._tell_members(room, but=member)
@@ -238,6 +245,7 @@ class DraftRooms:
                 "etag": etag(draft.digest) if draft.digest else None,
                 "text": text,
                 "applied": known is not None,
+                "later": has_later,
                 "renames": renames,
                 "members": [each.as_dict() for each in room.members.values()],
             }

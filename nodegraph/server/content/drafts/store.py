@@ -242,6 +242,21 @@ class DraftStore:
             )
         return None if row is None else int(row[0])
 
+    def has_later(self, key: str, revision: int, page: str, sent: str | None) -> bool:
+        """Return whether a page sent patches after a revision, besides one that is known.
+
+        Args:
+            page: What the ids of the page's patches begin with.
+            sent: Id of the patch that is known.
+        """
+        with self._database.explaining():
+            row = self._database.fetch_one(
+                "SELECT 1 FROM patches WHERE draft = ? AND revision > ? AND substr(id, 1, ?) = ?"
+                " AND id != ? LIMIT 1",
+                (key, revision, len(page), page, sent or ""),
+            )
+        return row is not None
+
     def renames_since(self, key: str, revision: int) -> list[Rename]:
         """Return which nodes got another name after a revision, in that order."""
         with self._database.explaining(), self._database.reading() as connection:

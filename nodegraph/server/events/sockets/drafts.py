@@ -48,6 +48,8 @@ class JoinDraft(IdentifiedRequest):
         text: The workflow file that a document begins with; without it, it must be there.
         sent: Id of a patch that was sent on another connection, and not confirmed.
         since: The revision that the window knows, to hear which nodes have other names now.
+        page: What the ids of patches begin with that the window sent before it was loaded anew, to
+            hear whether some came after `since`.
         reset: Drop what isn't saved.
     """
 
@@ -57,6 +59,7 @@ class JoinDraft(IdentifiedRequest):
     text: Annotated[str, StringConstraints(max_length=LARGEST_DRAFT)] | None = None
     sent: ShortId | None = None
     since: Annotated[int, Field(ge=0, le=1 << 53)] | None = None
+    page: ShortId | None = None
     reset: bool = False
 
 
@@ -254,7 +257,9 @@ class OpenDrafts:
         member = DraftMember(caller.name, caller.may("run"), self._put, rates=self._rates)
         self._members[source.key], self._sources[source.key] = member, source
         try:
-            return await _whole(rooms.join(source, member, request.sent, request.since))
+            return await _whole(
+                rooms.join(source, member, request.sent, request.since, request.page)
+            )
         except BaseException:
             if self._members.get(source.key) is member:
                 self._forget(rooms, source.key)

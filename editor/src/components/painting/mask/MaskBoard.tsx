@@ -14,7 +14,7 @@ import { t } from "@/i18n";
 import { useCanvasUi } from "../canvasUi";
 import type { Size } from "../stage/pixels/geometry";
 import { KeptEdit } from "../stage/pixels/keptEdit";
-import { fitted } from "../stage/pixels/stageView";
+import { fitted, resized } from "../stage/pixels/stageView";
 import { Stage } from "../stage/Stage";
 import { stageKey } from "../stage/stageKeys";
 import type { StageHandle, StageView } from "../stage/stageProps";
@@ -196,10 +196,18 @@ function useMaskTool({ width, height }: Size) {
 
 function useFittedView({ width, height }: Size, room: Size) {
   const [view, setView] = useState<StageView | null>(null);
-  const first = fitted({ x: 0, y: 0, width, height }, room);
+  const whole = { x: 0, y: 0, width, height };
+  const first = fitted(whole, room);
   const isMeasured = room.width > 0 && room.height > 0;
+  const before = useRef(room);
   useLayoutEffect(() => {
-    if (view === null && isMeasured) setView(first);
+    const old = before.current;
+    if (!isMeasured) return;
+    before.current = room;
+    if (view === null) setView(first);
+    // A phone that is turned shows the same part of the picture.
+    else if (old.width > 0 && (old.width !== room.width || old.height !== room.height))
+      setView(resized(view, whole, old, room));
   });
   return [view ?? first, setView] as const;
 }
