@@ -1,0 +1,1 @@
+import"./graph-C-BudEcB.js";
