@@ -1,6 +1,7 @@
 import { Menu } from "@base-ui/react/menu";
 import { Check, ChevronRight } from "lucide-react";
 import { type ReactNode, useRef } from "react";
+import { createPortal } from "react-dom";
 import { keyText } from "@/commands/keys";
 import { cx } from "../cx";
 import { isItem, type MenuEntry, type MenuItem } from "../menuTypes";
@@ -26,7 +27,8 @@ export function MenuPopup({ items, anchor, onClose, label, align = "start" }: Me
     onClose();
     item.run?.();
   };
-  return (
+  // The kit leaves marks where it is drawn, which lists and grids may not hold.
+  return createPortal(
     <Menu.Root open modal={false} onOpenChange={closingBy(anchor, onClose)}>
       <Menu.Portal>
         <Menu.Positioner
@@ -46,7 +48,8 @@ export function MenuPopup({ items, anchor, onClose, label, align = "start" }: Me
           </Menu.Popup>
         </Menu.Positioner>
       </Menu.Portal>
-    </Menu.Root>
+    </Menu.Root>,
+    document.body,
   );
 }
 

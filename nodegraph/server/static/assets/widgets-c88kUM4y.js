@@ -1,0 +1,1 @@
+import"./graph-4eLEueZD.js";
