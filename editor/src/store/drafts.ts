@@ -1,7 +1,7 @@
 /** Every open document is tied to its draft on the server: kept there, and shared with others. */
 import type { EventSocket } from "@/api/socket";
 import { type Document, documentById, isUntouched, useDocuments } from "./documents";
-import { DraftLink } from "./draftLink";
+import type { DraftLink } from "./draftLink";
 import { onOwnPointer } from "./pointers";
 
 export interface DraftItem {
@@ -23,6 +23,9 @@ interface Tie {
 }
 
 let socket: EventSocket | null = null;
+/** What ties, fetched with the first document that somebody has changed. */
+let Link: typeof DraftLink | null = null;
+let isFetching = false;
 const ties = new Map<string, Tie>();
 /** Documents whose next draft begins with what is saved. */
 const resetNext = new Set<string>();
@@ -74,10 +77,36 @@ function tieAll(): void {
   for (const document of documents) {
     const { id, savedName } = document;
     if (ties.has(id) || isUntouched(document)) continue;
-    const link = new DraftLink(socket, id, savedName);
+    if (Link === null) {
+      fetchLink();
+      return;
+    }
+    const link = new Link(socket, id, savedName);
     ties.set(id, { link, name: savedName });
     void link.join(resetNext.delete(id));
   }
+}
+
+function fetchLink(): void {
+  if (isFetching) return;
+  isFetching = true;
+  idle()
+    .then(() => import("./draftLink"))
+    .then((found) => {
+      Link = found.DraftLink;
+    })
+    // The next change or connection brings another try.
+    .catch(() => undefined)
+    .finally(() => {
+      isFetching = false;
+      if (Link !== null) tieAll();
+    });
+}
+
+/** Once the page has nothing else to do; the first changes are kept in the browser meanwhile. */
+function idle(): Promise<unknown> {
+  if (!("requestIdleCallback" in globalThis)) return Promise.resolve();
+  return new Promise((done) => requestIdleCallback(done, { timeout: 2000 }));
 }
 
 function untie(id: string): void {

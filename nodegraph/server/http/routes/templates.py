@@ -20,7 +20,7 @@ from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.file_responses import ANY_FILE, BINARY
 from nodegraph.server.http.media_types import ANY, content_headers
 from nodegraph.server.http.problems import responses
-from nodegraph.server.http.responses import etag, is_not_modified
+from nodegraph.server.http.responses import content_coding, encoded, etag, is_not_modified
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON, Name
 from nodegraph.server.root_path import public_path, root_path, using_root_path
 from nodegraph.session.examples import template, template_picture, templates
@@ -94,13 +94,19 @@ async def get_template_picture(
     response_class=Response,
     responses={**_LESSON_FILE, **responses(401, 403, 404)},
 )
-async def get_template_lesson(services: TheServices, caller: MayRead, name: Name) -> Response:
+async def get_template_lesson(
+    request: Request, services: TheServices, caller: MayRead, name: Name
+) -> Response:
     """Return the lesson's file: its steps, with texts by language."""
     item = _named(name, await services.run_in_thread(_templates, root_path()))
     if item.lesson is None:
         raise NotFound("there is no lesson about this workflow", given=item.name)
-    text = await services.run_in_thread(lesson_text, item.name)
-    return Response(text, media_type=JSON, headers={"Cache-Control": "private, no-cache"})
+    body = await services.run_in_thread(lesson_text, item.name)
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    if coding := content_coding(request.headers.get("accept-encoding")):
+        body = encoded(body, coding)
+        headers["Content-Encoding"] = coding
+    return Response(body, media_type=JSON, headers=headers)
 
 
 @router.get(

@@ -1,1 +1,0 @@
-import{Pd as e,W as t,Z as n,qc as r}from"./shared-C-0CGqpJ.js";import{t as i}from"./Marks-CK2c5MKN.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(t,{title:e(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(n,{variant:`primary`,onClick:o,children:e(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

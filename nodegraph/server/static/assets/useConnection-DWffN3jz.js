@@ -1,1 +1,0 @@
-import{ll as e,ol as t}from"./shared-C-0CGqpJ.js";function n(){return e(t)}function r(){return e(e=>e.state===`open`)}export{n,r as t};

@@ -1,0 +1,1 @@
+import"./graph-D6BSQcUN.js";

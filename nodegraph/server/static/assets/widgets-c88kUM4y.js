@@ -1,1 +1,0 @@
-import"./graph-4eLEueZD.js";
