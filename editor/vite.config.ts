@@ -22,10 +22,10 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "icons", test: /node_modules\/lucide-react/, minShareCount: 3, priority: 2 },
-            // Parts that come later ask with hooks and arrange graphs, which nothing needs at first.
+            // Parts that come later ask with React's hooks, which nothing needs at first.
             {
               name: "shared",
-              test: /\/src\/(?!hooks\/useAnswer|model\/arrange\.ts)/,
+              test: /\/src\/(?!hooks\/useAnswer)/,
               minShareCount: 8,
               priority: 1,
             },

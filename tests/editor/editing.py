@@ -107,7 +107,7 @@ _WRITTEN = """async () => {
 
 _BEGIN_ANEW = """async (link) => {
     // What Escape doesn't close asks something.
-    if (document.querySelector("dialog[open], [role=dialog], [role=menu]")) return false;
+    if (document.querySelector("[role=dialog], [role=menu]")) return false;
     if (document.documentElement.lang !== "en") return false;
     const panels = JSON.parse(localStorage.getItem("nodegraph.panels") ?? "{}");
     if (Object.entries(panels).some(([key, value]) => key in SIZES && SIZES[key] !== value))

@@ -166,7 +166,7 @@ def save_and_reload(hands: Hands, server: Server) -> None:
     hands.press("s", CONTROL)
     hands.click("dialog button, [role=dialog] button", "Save")
     eventually(lambda: len(server.get("workflows")["items"]) == 1)
-    hands.until("() => document.querySelector('dialog[open], [role=dialog]') === null")
+    hands.until("() => document.querySelector('[role=dialog]') === null")
     hands.browser.goto(f"{server.url}/")
     hands.sees(card("save_image"))
 

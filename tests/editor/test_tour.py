@@ -79,7 +79,7 @@ def test_a_newcomer_is_led_to_an_image_of_their_own_by_what_they_do(newcomer: Ed
     card.get_by_role("button", name="Next").click()
     expect(card).to_contain_text("Keep it")
     newcomer.results("save").first.click()
-    viewer = page.locator("dialog[open]")
+    viewer = page.locator("[data-modal]")
     with page.expect_download():
         viewer.get_by_role("button", name="Download").click()
     page.keyboard.press("Escape")

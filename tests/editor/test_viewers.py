@@ -315,7 +315,7 @@ def test_all_are_for_everybodys_eyes_and_hands(editor: Editor) -> None:
     bring_axe(editor)
     for theme in ("Light", "Dark"):
         editor.command(theme)
-        look = partial(check, editor, within="dialog[open]", only_colours=theme != "Light")
+        look = partial(check, editor, within="[data-modal]", only_colours=theme != "Light")
         for name in (r"rolling.*mp4", r"chime.*flac", "ring.*glb", "(Training|loss)"):
             expect(view(editor, name)).to_be_visible()
             look(f"{name}, {theme}")

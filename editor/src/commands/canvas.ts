@@ -38,14 +38,12 @@ import { centerOf } from "@/components/canvas/links/points";
 import { addPoint } from "@/components/canvas/links/reroutes";
 import { nearest } from "@/components/canvas/placing/order";
 import { movedAndRouted, routed } from "@/components/canvas/routes/drawnRoutes";
-import { t } from "@/i18n";
-import { arrangerNow, fetchArranger } from "@/model/arranging";
+import { arrange } from "@/model/arrange";
 import { addNote } from "@/model/edits";
 import { align, distribute } from "@/model/inLine";
 import { itemOf, noteItem } from "@/model/items";
 import type { Box, Point } from "@/model/layout";
 import { activeDocument, currentScope, useDocuments } from "@/store/documents";
-import { notify } from "@/store/notices";
 import { setSetting, useSettings } from "@/store/settings";
 import { useUi } from "@/store/ui";
 import type { Command } from "./registry";
@@ -155,21 +153,11 @@ function distributed(direction: Parameters<typeof distribute>[1], icon: LucideIc
 }
 
 function arrangeAll(): void {
-  if (arrangerNow() === null) void fetchArranger().then(arrangeNow);
-  else arrangeNow();
-}
-
-function arrangeNow(): void {
-  const arranger = arrangerNow();
-  if (arranger === null) {
-    notify({ kind: "error", title: t("shell.fault.away"), key: "arrange" });
-    return;
-  }
   const { selection } = activeDocument();
   const names = [...selection].filter((id) => itemOf(id).kind === "node");
   const some = names.length > 1 ? names : undefined;
   change("canvas.edit.arrange", (workflow, scope) => ({
-    workflow: routed(arranger.arrange(workflow, scope, nodeTypes(), itemSizes(), some), scope),
+    workflow: routed(arrange(workflow, scope, nodeTypes(), itemSizes(), some), scope),
   }));
   if (!some) requestAnimationFrame(() => fitAll());
 }

@@ -1,8 +1,7 @@
 /** The graph that is shown, as nodes and edges for the canvas library. */
 import type { NodeChange } from "@xyflow/react";
-import { use, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useShallow } from "zustand/react/shallow";
-import { arrangerNow, fetchArranger } from "@/model/arranging";
 import { layoutOf, type Point } from "@/model/layout";
 import { nodesOf, type Scope } from "@/model/scope";
 import type { NodeTypes } from "@/model/spec";
@@ -14,7 +13,7 @@ import { type LinkStyle, useSettings } from "@/store/settings";
 import { Adapter, type CanvasEdge, type CanvasNode, type Scene } from "./adapt";
 import { Assembler, changed, type Local, NO_LOCAL } from "./assemble";
 import { estimatedSize } from "./card/geometry";
-import { placeAll, wantsArranger } from "./placing/placement";
+import { placeAll } from "./placing/placement";
 import { settle } from "./placing/settle";
 import { inSlices, isUnrouted, MOST_AT_ONCE, markUnrouted } from "./routes/routeLater";
 import { routing, type Standing, withRoutes } from "./routes/routes";
@@ -89,8 +88,6 @@ function usePlaced(
   types: NodeTypes | null,
   adapter: Adapter,
 ): Workflow {
-  if (written !== null && arrangerNow() === null && wantsArranger(written, scope))
-    use(fetchArranger());
   const placed = useMemo(() => {
     if (written === null) throw new Error("the document isn't open");
     const scene = { workflow: written, scope, types };

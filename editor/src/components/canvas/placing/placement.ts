@@ -6,7 +6,7 @@
  */
 
 import { boundsOf } from "@/components/canvas/card/geometry";
-import { arrangerNow } from "@/model/arranging";
+import { autoLayout } from "@/model/arrange";
 import { type Edge, edgesOf } from "@/model/graph";
 import {
   type Box,
@@ -33,13 +33,6 @@ export function unplaced(nodes: Nodes, layout: Layout): readonly string[] {
   return [...nodes.keys()].filter((name) => !layout.positions.has(name));
 }
 
-/** Whether all of a graph is placed by the arranger. */
-export function wantsArranger(workflow: Workflow, scope: Scope): boolean {
-  const nodes = nodesOf(workflow, scope);
-  if (nodes.size === 0 || nodes.size > MOST_ARRANGED) return false;
-  return unplaced(nodes, layoutOf(workflow, scope)).length === nodes.size;
-}
-
 /** The workflow with a place for each node of one graph; the same one if all have theirs. */
 export function placeAll(
   workflow: Workflow,
@@ -51,11 +44,10 @@ export function placeAll(
   const layout = layoutOf(workflow, scope);
   const names = unplaced(nodes, layout);
   if (names.length === 0) return workflow;
-  const arranger = wantsArranger(workflow, scope) ? arrangerNow() : null;
-  const measured = () => new Map(names.map((name) => [name, sizeOf(name)]));
-  const places =
-    arranger?.autoLayout(workflow, scope, types, measured()) ??
-    placesFor(names, nodes, layout, sizeOf);
+  const isNew = names.length === nodes.size && names.length <= MOST_ARRANGED;
+  const places = isNew
+    ? autoLayout(workflow, scope, types, new Map(names.map((name) => [name, sizeOf(name)])))
+    : placesFor(names, nodes, layout, sizeOf);
   return changeLayout(workflow, scope, (before) => ({
     ...before,
     positions: new Map([...before.positions, ...places]),

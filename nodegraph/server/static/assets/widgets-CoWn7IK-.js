@@ -1,0 +1,1 @@
+import"./graph-4kL0OZw-.js";

@@ -1,1 +1,0 @@
-import"./graph-D6BSQcUN.js";
