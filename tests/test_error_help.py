@@ -18,6 +18,7 @@ CODE = re.compile(r"[a-z]+(-[a-z]+)*")
 SOURCES = ("core", "engine", "errors.py", "jobs", "media", "models", "residency", "store")
 """Below `nodegraph`: what checks a workflow and runs it."""
 ELSEWHERE = {
+    "migration-failed": "the command `migrate` says it, with what to do",
     "delivery-not-found": "webhooks have no page in the editor",
     "idempotency-key-reused": "an answer to a request, shown as a notice",
     "job-not-found": "an answer to a request, shown as a notice",

@@ -40,8 +40,9 @@ _FILE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The workflow's file.", "content": {JSON: DOCUMENT}}
 }
 
+_OBJECT = {"schema": {"type": "object", "additionalProperties": True}}
 _LESSON_FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The lesson's file.", "content": {JSON: {"schema": {"type": "object"}}}}
+    200: {"description": "The lesson's file.", "content": {JSON: _OBJECT}}
 }
 
 
