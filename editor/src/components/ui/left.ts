@@ -9,11 +9,13 @@ export function leaveForDialog(element: HTMLElement): void {
   document.addEventListener("focusin", forget, { once: true });
 }
 
-/** Where the focus was before a dialog. */
+/**
+ * Where the focus was before a dialog.
+ *
+ * It may ask more than once: what waits for a part of it begins anew.
+ */
 export function focusBefore(): Element | null {
-  const before = left ?? document.activeElement;
-  forget();
-  return before;
+  return left ?? document.activeElement;
 }
 
 function forget(): void {

@@ -19,8 +19,19 @@ export function useFocus(
     return () => {
       const { activeElement: now } = document;
       const isTaken = now !== null && now !== document.body && !popup.contains(now);
-      if (!isTaken && opener instanceof HTMLElement && opener.isConnected)
-        opener.focus({ preventScroll: true });
+      if (!isTaken && opener instanceof HTMLElement && opener.isConnected) giveFocus(opener);
     };
   }, []);
+}
+
+function giveFocus(opener: HTMLElement): void {
+  opener.focus({ preventScroll: true });
+  if (document.activeElement === opener) return;
+  // A frame that was covered takes the focus only once it was drawn without the cover.
+  requestAnimationFrame(() =>
+    setTimeout(() => {
+      const { activeElement: now } = document;
+      if (now === null || now === document.body) opener.focus({ preventScroll: true });
+    }),
+  );
 }

@@ -1,1 +1,0 @@
-import"./graph-4kL0OZw-.js";

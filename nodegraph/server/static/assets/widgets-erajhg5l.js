@@ -1,0 +1,1 @@
+import"./graph-BqAvWiq9.js";
