@@ -7,6 +7,7 @@ import { type CompactSpec, completeSpec, type NodeHelps, withHelp } from "@/mode
 import type { PackFrame } from "@/model/packFrames";
 import { type NodeTypes, nodeTypesOf } from "@/model/spec";
 import { socket } from "./connection";
+import { whenIdle } from "./idle";
 import { type KeptTypes, keepTypes, keptTypes } from "./keptTypes";
 import { notifyFault } from "./notices";
 import { answerTo, newAnswerTo, outdate, queries, question } from "./queries";
@@ -87,14 +88,14 @@ type Types = Pick<Catalogue, "packs" | "packPanels" | "packProblems"> & {
 
 /** Those that are known where the server says that they are still the same. */
 async function askTypes(signal: AbortSignal): Promise<Types> {
-  const known = queries.getQueryData<Types>(["node-types"]);
+  const known = queries.getQueryData<Types>(TYPES.queryKey);
   const { data, response } = await ask("get", "/node-types/compact", {
     params: { header: { "if-none-match": known?.types.digest || null } },
     signal,
   });
   if (known !== undefined && response.status === 304) return known;
   const found = { value: data, etag: response.headers.get("etag") };
-  whenIdle(() => keepTypes(found));
+  later(() => keepTypes(found));
   return typesOf(found);
 }
 
@@ -119,7 +120,7 @@ async function loadTypes(answer: Promise<Types>): Promise<void> {
     if (language === chosenLanguage()) naming = now;
     if (found !== taken) {
       take(found);
-      whenIdle(loadHelp);
+      later(loadHelp);
     } else if (isOther && listed !== null) {
       // Names that could not be fetched last time.
       useCatalogue.setState({ types: naming.apply(listed) });
@@ -188,10 +189,8 @@ async function translate(): Promise<void> {
   await loadHelp();
 }
 
-/** Run a task once the page has nothing else to do. */
-function whenIdle(task: () => unknown): void {
-  if ("requestIdleCallback" in window) window.requestIdleCallback(() => task(), { timeout: 3000 });
-  else setTimeout(task, 1000);
+function later(task: () => unknown): void {
+  whenIdle(task, 3000, 1000);
 }
 
 /** Milliseconds after which the lists are loaded although the server has not greeted yet. */
@@ -207,7 +206,7 @@ export function startCatalogue(): () => void {
     // A server that was started again may answer otherwise.
     void queries.invalidateQueries();
     void outdate(TEMPLATES.queryKey);
-    whenIdle(() => needTemplates().catch(quiet));
+    later(() => needTemplates().catch(quiet));
   };
   // The greeting comes before any news of changes, so nothing is loaded twice and no news is
   // missed. Where no socket opens, the canvas still needs them to show anything.

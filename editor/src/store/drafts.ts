@@ -2,6 +2,7 @@
 import type { EventSocket } from "@/api/socket";
 import { type Document, documentById, isUntouched, useDocuments } from "./documents";
 import type { DraftLink } from "./draftLink";
+import { whenIdle } from "./idle";
 import { onOwnPointer } from "./pointers";
 
 export interface DraftItem {
@@ -90,7 +91,8 @@ function tieAll(): void {
 function fetchLink(): void {
   if (isFetching) return;
   isFetching = true;
-  idle()
+  // The first changes are kept in the browser meanwhile.
+  new Promise<void>((done) => whenIdle(done, 2000, 0))
     .then(() => import("./draftLink"))
     .then((found) => {
       Link = found.DraftLink;
@@ -101,12 +103,6 @@ function fetchLink(): void {
       isFetching = false;
       if (Link !== null) tieAll();
     });
-}
-
-/** Once the page has nothing else to do; the first changes are kept in the browser meanwhile. */
-function idle(): Promise<unknown> {
-  if (!("requestIdleCallback" in globalThis)) return Promise.resolve();
-  return new Promise((done) => requestIdleCallback(done, { timeout: 2000 }));
 }
 
 function untie(id: string): void {

@@ -1,1 +1,0 @@
-import{il as e,sl as t}from"./shared-YyzsMuOb.js";function n(){return t(e)}function r(){return t(e=>e.state===`open`)}export{n,r as t};

@@ -1,0 +1,1 @@
+import"./graph-BCgtgA7T.js";

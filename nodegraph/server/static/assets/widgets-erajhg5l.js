@@ -1,1 +1,0 @@
-import"./graph-BqAvWiq9.js";
