@@ -87,6 +87,8 @@ def _difference_text(node: str, message: str) -> str:
 
 
 STDIN = "-"
+BUNDLE_SUFFIX = ".ngbundle.zip"
+"""End of the names of bundles; see `nodegraph.session.bundles`."""
 _HEAD, _PLOT = 64, b"nodegraph/plot/"
 """How much of a file tells that it is a plot, which is JSON, too."""
 
@@ -211,7 +213,17 @@ def _missing(path: Path) -> InvalidFile:
     return InvalidFile(f"there is no file {path}", hint=hint)
 
 
+def is_bundle_name(name: str) -> bool:
+    """Whether a command's argument names a bundle."""
+    return name.endswith(BUNDLE_SUFFIX)
+
+
 def _document_in(path: Path) -> Any:
+    if is_bundle_name(path.name):
+        from nodegraph.session.bundles.archive import opened_bundle
+
+        with opened_bundle(path) as reader:
+            return reader.workflow_document()
     try:
         with path.open("rb") as file:
             start = file.read(_HEAD)
