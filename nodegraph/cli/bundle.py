@@ -387,8 +387,9 @@ def open_bundle_session(
                 run = again.prepare(trust, target)
         for note in run.notes:
             warn(note)
-        session = Session(run.settings, packs=run.packs, use_cache=use_cache)
-        yield BundleSession(stack.enter_context(session), run, reader)
+        session = stack.enter_context(Session(run.settings, packs=run.packs, use_cache=use_cache))
+        print_warnings(session.registry.problems)
+        yield BundleSession(session, run, reader)
 
 
 def _trust(preparation: BundlePreparation, trusted: bool | None) -> Trust:

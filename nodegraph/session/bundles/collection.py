@@ -29,6 +29,7 @@ from nodegraph.session.bundles.bundle import (
 )
 from nodegraph.session.bundles.pack_sources import PackCollector
 from nodegraph.session.bundles.surroundings import requirements_of, surroundings_of
+from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 if TYPE_CHECKING:
     from nodegraph.core.graph import CheckedGraph, GraphNode
@@ -316,8 +317,10 @@ class _Collector:
         from nodegraph.models.model_library import read_facts
 
         if path.is_relative_to(embedded_folder().parent):
-            files = self._model_files(text, path)
-            return BundleModel(text, "embedded", tuple(files))
+            weights = [
+                f for f in self._model_files(text, path) if file_suffix(Path(f.name)) in HEADED
+            ]
+            return BundleModel(text, "embedded", tuple(weights))
         facts = read_facts(path)
         name = self._model_names.name(text, path)
         remote = self._session.settings.remote_models_folder
