@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nodegraph.core.manifest import Manifest
     from nodegraph.core.plots import Plot
     from nodegraph.core.values import Recipe
     from nodegraph.errors import NodegraphError
@@ -233,6 +234,25 @@ class Context(Protocol):
     @property
     def workflow(self) -> Mapping[str, Any]:
         """The workflow of this run with its overrides applied, as JSON values."""
+
+    def manifest(self, index: int | None = None) -> Manifest:
+        """Return the manifest of a file that this node writes.
+
+        Args:
+            index: Which item of a batch the file holds, from 0; None for a file of all.
+        """
+
+    def file_metadata(self, index: int | None = None) -> dict[str, str]:
+        """Return the texts that a file carries, by name, so that it can be made again.
+
+        Write them where the format has room for texts. The run's settings decide what they hold.
+
+        Args:
+            index: As for `manifest`.
+        Returns:
+            ``workflow``, ``manifest`` and ``nodegraph`` (the version), as JSON or plain text. All
+            characters are ASCII.
+        """
 
     @property
     def footprint(self) -> Footprint:

@@ -16,6 +16,7 @@ from nodegraph.core.garbage_collection import copy_without_frames
 from nodegraph.core.hooks import Estimate
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.literals import check_linked, members
+from nodegraph.core.manifest import Manifest
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy, NodeId, RawLink
 from nodegraph.core.spec import InputSpec, NodeSpec, RunFact
@@ -423,7 +424,13 @@ class Attempt:
             readings=self._call.readings,
             seated=self._seated,
             call=self._call,
+            manifest=self._manifest,
         )
+
+    def _manifest(self, workflow: Mapping[str, Any]) -> Manifest:
+        from nodegraph.engine.manifest_builder import build_manifest  # few nodes write files
+
+        return build_manifest(self._run, self._call, workflow)
 
     @property
     def _seated(self) -> Callable[[], AbstractContextManager[Any]] | None:

@@ -94,6 +94,7 @@ async def _from_cache(run: RunScheduler, call: Call) -> bool:
                 run.calls.answer_with(call, cached)
             return cached is not None
         product = await _allowed(run, call, entry.port)
+        call.state.requested.add(entry.port)
         key = lazy_key(key, entry.port, product.digest)
 
 
@@ -142,6 +143,7 @@ class _Steps:
         if call.state.node.spec.deterministic:
             self._keeping.note_asked(call, port)
         call.requested[port] = product.digest
+        call.state.requested.add(port)
         call.key = lazy_key(call.key, port, product.digest)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,9 +16,11 @@ from nodegraph.core.digests import is_tensor
 from nodegraph.core.events import EventStream
 from nodegraph.core.foreign_value import LentModel
 from nodegraph.core.links import plain_number
+from nodegraph.core.manifest import MANIFEST, Manifest
 from nodegraph.core.plots import Plot, plot_to_plain
 from nodegraph.core.summary import summarize
 from nodegraph.core.values import Recipe
+from nodegraph.core.version import VERSION
 from nodegraph.engine.checkpointing import CallCheckpoints
 from nodegraph.engine.external_reads import ExternalReads
 from nodegraph.engine.lanes import current_slot
@@ -130,6 +134,7 @@ class NodeContext:
         readings: Notes what the node reads outside.
         seated: Gives its place among those that run beside it; None if nothing may.
         call: Notes what the node says of its result.
+        manifest: Builds the manifest of the files that the node writes, from the workflow.
     """
 
     def __init__(
@@ -151,6 +156,7 @@ class NodeContext:
         readings: ExternalReads | None = None,
         seated: Callable[[], AbstractContextManager[Any]] | None = None,
         call: Call | None = None,
+        manifest: Callable[[Mapping[str, Any]], Manifest] | None = None,
     ) -> None:
         self.node = node
         self.device = device
@@ -168,6 +174,8 @@ class NodeContext:
         self._readings = readings or ExternalReads()
         self._seated = seated
         self._call = call
+        self._build_manifest = manifest
+        self._manifest: Manifest | None = None
         if checkpoints is not None:
             checkpoints.begin(footprint)
         self._offer: _Offer | None = None
@@ -176,6 +184,22 @@ class NodeContext:
     @property
     def workflow(self) -> Mapping[str, Any]:
         return self.environment.note_precision(self._workflow)
+
+    def manifest(self, index: int | None = None) -> Manifest:
+        if self._manifest is None:
+            if self._build_manifest is None:
+                raise InvalidValue("there is no run that a manifest could describe")
+            # Of a batch, all files share everything but the index.
+            self._manifest = self._build_manifest(self.workflow)
+        return replace(self._manifest, index=index)
+
+    def file_metadata(self, index: int | None = None) -> dict[str, str]:
+        manifest = self.manifest(index)
+        return {
+            "workflow": json.dumps(dict(manifest.workflow or {})),
+            MANIFEST: manifest.to_text(),
+            "nodegraph": VERSION,
+        }
 
     def progress(
         self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None

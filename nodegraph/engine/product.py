@@ -18,6 +18,7 @@ from nodegraph.core.links import is_array, plain_number
 from nodegraph.core.ports import BLOCKED, Blocked
 from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import TypeExpr, convert
+from nodegraph.core.values import Recipe
 from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import UNLOADED, OutputGone
 
@@ -188,7 +189,8 @@ class Product:
 
     def stub(self) -> Product:
         """The same without its value, which comes back when somebody asks for it."""
-        if not self._can_come_back:
+        # Recipes are small, and the manifests of files that are written later describe them.
+        if not self._can_come_back or isinstance(self._value, Recipe):
             return self
         base = None if self.base is None else self.base.stub()
         items = self.items

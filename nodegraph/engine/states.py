@@ -175,6 +175,7 @@ class NodeState:
         relinked: Its calls by position, with the inputs that computing sources once more gave, and
             the sources' outputs that these were made of.
         frees: Bytes that its end lets leave memory, once they are known.
+        requested: Lazy inputs that its calls requested, also those of cached results.
         told: Warnings that were told in this run, and whether that was of a result in the cache.
         warnings: What its calls said of their results.
         queue: Calls that begin once the one before has ended.
@@ -216,6 +217,7 @@ class NodeState:
     needs_values: bool = False
     is_released: bool = False
     is_nondeterministic: bool = False
+    requested: set[str] = field(default_factory=set)
     emitted_warnings: dict[CallWarning, bool] = field(default_factory=dict)
     warnings: tuple[CallWarning, ...] = ()
     queue: deque[Call] | None = None

@@ -186,6 +186,12 @@ class PackCall:
     def _do_workflow(self) -> Any:
         return dict(self._context.workflow)
 
+    def _do_manifest(self, index: int | None) -> Any:
+        return self._context.manifest(index).to_document()
+
+    def _do_file_metadata(self, index: int | None) -> Any:
+        return self._context.file_metadata(index)
+
     def _do_progress(self, step: int, total: int, preview: bool) -> None:
         shown = partial(self._ask, "preview") if preview else None
         self._context.progress(step, total, preview=shown)

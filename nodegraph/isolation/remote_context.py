@@ -20,6 +20,7 @@ from nodegraph.core.context import (
     LogSubject,
 )
 from nodegraph.core.links import Value
+from nodegraph.core.manifest import Manifest
 from nodegraph.core.ports import GraphCopy, RawLink, RunGraph, RunNode
 from nodegraph.core.values import Recipe
 from nodegraph.errors import Cancelled, InvalidValue
@@ -82,6 +83,13 @@ class RemoteContext:
     def workflow(self) -> Mapping[str, Any]:
         workflow: Mapping[str, Any] = self._ask("workflow")
         return workflow
+
+    def manifest(self, index: int | None = None) -> Manifest:
+        return Manifest.from_document(self._ask("manifest", index=index))
+
+    def file_metadata(self, index: int | None = None) -> dict[str, str]:
+        texts: dict[str, str] = self._ask("file_metadata", index=index)
+        return texts
 
     def _ask(
         self, request: str, serve: Callable[[str, Any, int], Any] | None = None, **values: Any

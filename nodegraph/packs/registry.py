@@ -261,6 +261,10 @@ class Registry:
         """Names of the node types that are known without reading a pack that waits for it."""
         return sorted({*self._packs, *self._specs})
 
+    def pack_of(self, node_type: str) -> Pack | None:
+        """The pack that a node type comes from; None for a function that was added by hand."""
+        return self._packs.get(node_type)
+
     def types_of(self, pack: str) -> list[str]:
         """The node types of one pack, by its name; those of the built-in one have none."""
         self._read_waiting(pack)

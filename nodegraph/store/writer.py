@@ -13,6 +13,7 @@ from typing import Any
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.summary import summarize
+from nodegraph.core.values import Recipe
 from nodegraph.errors import NodegraphError, OutputError
 from nodegraph.store.artifacts import Eviction, bytes_on_disk, level_of
 from nodegraph.store.backlog import Backlog, QueuedEntry, Use, leaves
@@ -33,6 +34,8 @@ from nodegraph.store.packing import pack
 
 LONGEST_INLINE = 4096
 """Bytes of an encoded value that go into the entry's row."""
+LONGEST_RECIPE = 1 << 18
+"""The same of a model's recipe. Manifests of later runs need it, and it is never worth a file."""
 _SYNCING = 4
 """Files that are brought onto the disk at once: most of that is waiting."""
 _MOST_VALUES = 200
@@ -210,7 +213,8 @@ class EntryEncoder:
             return None
         except Unstorable:
             return None
-        if encoded.size > LONGEST_INLINE:
+        longest = LONGEST_RECIPE if isinstance(output.value, Recipe) else LONGEST_INLINE
+        if encoded.size > longest:
             call.large[output.digest] = _Large(encoded, output)
             return None
         inline = encoded.inline()

@@ -1,0 +1,240 @@
+"""Manifest of a file that a node is about to write, from the states of its run.
+
+Only what the node's inputs were computed from counts. So the manifest is the same whether these
+nodes ran or came from the cache, and whatever else the run computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.digests import digest_bytes
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.manifest import (
+    Manifest,
+    ManifestAdapter,
+    ManifestFile,
+    ManifestInput,
+    ManifestModel,
+    ManifestNode,
+    ManifestPack,
+    digest_workflow,
+)
+from nodegraph.core.values import Adapter, Recipe
+from nodegraph.core.version import VERSION
+from nodegraph.engine.call_records import RECIPES
+from nodegraph.errors import InvalidFile
+from nodegraph.packs.pack import OWN_DISTRIBUTION
+from nodegraph.store.entries import OutputGone
+
+if TYPE_CHECKING:
+    from nodegraph.engine.product import Product
+    from nodegraph.engine.runtime import RunScheduler
+    from nodegraph.engine.states import Call, NodeState
+
+_EMBEDDED = "embedded"
+"""Folder of the models that ship with nodegraph."""
+
+
+def build_manifest(run: RunScheduler, call: Call, workflow: Mapping[str, Any]) -> Manifest:
+    """The manifest of a file that a call writes; see `core.manifest.Manifest`.
+
+    Args:
+        workflow: As it ran.
+    """
+    path = _path(run, call.state)
+    nodes = {state.node.name: _node(run, state) for state in path}
+    contents = {product.digest for product in call.inputs.values()}
+    return Manifest(
+        VERSION,
+        call.state.node.name,
+        content=contents.pop() if len(contents) == 1 else "",
+        numerics=_numerics(run),
+        nodes=nodes,
+        packs=_packs(run, nodes),
+        models=tuple(_models(run, path)),
+        inputs=tuple(_inputs(run, path)),
+        seeds=dict(_seeds(run, path)),
+        workflow_digest=digest_workflow(workflow),
+        workflow=workflow,
+    )
+
+
+def _path(run: RunScheduler, last: NodeState) -> list[NodeState]:
+    """A node and all before it, each after what it needs.
+
+    Of a node that stands in an expansion, also those before the node that expanded into it.
+    """
+    states = run.states
+    ordered: dict[str, NodeState] = {}
+    waiting: list[tuple[NodeState, bool]] = [(last, False)]
+    while waiting:
+        state, is_done = waiting.pop()
+        name = state.node.name
+        if is_done:
+            ordered.setdefault(name, state)
+        elif name not in ordered:
+            waiting.append((state, True))
+            sources = [states[source] for source in _used_sources(state) if source in states]
+            if state.within is not None:
+                sources.append(state.within)
+            waiting.extend((source, False) for source in reversed(sources))
+    return list(ordered.values())
+
+
+def _used_sources(state: NodeState) -> list[str]:
+    """Names of the nodes whose outputs a node received; a lazy input counts if it was requested."""
+    names = [
+        source.node
+        for port, source in state.node.links.items()
+        if port not in state.lazy_ports or port in state.requested
+    ]
+    return list(dict.fromkeys(names))
+
+
+def _node(run: RunScheduler, state: NodeState) -> ManifestNode:
+    spec = state.node.spec
+    identity = run.shared.identity(spec)
+    pack = run.shared.registry.pack_of(spec.type)
+    ports = [port.name for port in spec.outputs]
+    products = state.products or ()
+    return ManifestNode(
+        spec.type,
+        spec.version,
+        "" if pack is None else pack.name or OWN_DISTRIBUTION,
+        identity.code,
+        state.key,
+        identity.profile,
+        {port: product.digest for port, product in zip(ports, products, strict=False)},
+    )
+
+
+def _numerics(run: RunScheduler) -> str:
+    shared = run.shared
+    return "" if shared.numerics is None else shared.numerics.profile(shared.lanes.device)
+
+
+def _packs(run: RunScheduler, nodes: Mapping[str, ManifestNode]) -> dict[str, ManifestPack]:
+    versions = run.shared.registry.pack_versions()
+    codes: dict[str, dict[str, str]] = {}
+    for node in nodes.values():
+        codes.setdefault(node.pack, {})[node.type] = node.code
+    return {
+        pack: ManifestPack(
+            versions.get(pack, ""),
+            digest_bytes("\n".join(f"{kind} {of[kind]}" for kind in sorted(of)).encode()),
+        )
+        for pack, of in sorted(codes.items())
+        if pack
+    }
+
+
+def _models(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestModel]:
+    """Components in the form in which they are used: after the last node that changes them."""
+    states, used = run.states, set[tuple[str, str]]()
+    for state in path:
+        returned = {port.type for port in state.node.spec.outputs}
+        for source in state.node.links.values():
+            upstream = states.get(source.node)
+            if upstream is None or not upstream.has_outputs:
+                continue
+            kind = upstream.node.spec.outputs_by_name[source.port].type
+            output = (source.node, source.port)
+            if kind in RECIPES and kind not in returned and output not in used:
+                used.add(output)
+                yield _model(run, *output, kind, upstream.output(source.port))
+
+
+def _model(run: RunScheduler, node: str, port: str, kind: str, product: Product) -> ManifestModel:
+    try:
+        recipe = product.value
+    except OutputGone:
+        recipe = None
+    if not isinstance(recipe, Recipe):
+        return ManifestModel(node, port, kind, product.digest)
+    folders = run.shared.environment.models
+    return ManifestModel(
+        node,
+        port,
+        kind,
+        recipe.digest,
+        recipe.family,
+        recipe.dtype,
+        {name: value for name, value in recipe.options if not Path(value).is_absolute()},
+        tuple(_adapter(adapter, folders) for adapter in recipe.adapters),
+        tuple(
+            ManifestFile(file.role, _model_name(file.path, folders), file.digest)
+            for file in recipe.files
+        ),
+    )
+
+
+def _adapter(adapter: Adapter, folders: tuple[Path, ...]) -> ManifestAdapter:
+    return ManifestAdapter(
+        adapter.kind,
+        _model_name(adapter.source, folders),
+        adapter.digest,
+        adapter.strength,
+        adapter.modules,
+        adapter.token,
+    )
+
+
+def _model_name(path: str, folders: tuple[Path, ...]) -> str:
+    """A file's name in a models folder, or from the models that ship with nodegraph."""
+    file = Path(path)
+    name = _name_within(file, folders)
+    if name == file.name and _EMBEDDED in file.parts:
+        at = len(file.parts) - 1 - file.parts[::-1].index(_EMBEDDED)
+        return "/".join(file.parts[at:])
+    return name
+
+
+def _name_within(file: Path, folders: tuple[Path, ...]) -> str:
+    for folder in folders:
+        try:
+            return file.relative_to(folder.absolute()).as_posix()
+        except ValueError:
+            continue  # in another folder
+    return file.name
+
+
+def _inputs(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestInput]:
+    folder = run.shared.environment.inputs
+    for state in path:
+        for port in state.node.spec.file_ports:
+            value = state.node.literals.get(port)
+            spec = state.node.spec.inputs_by_name[port]
+            if spec.is_model_file or not isinstance(value, str) or not value:
+                continue
+            file = (folder / Path(value).expanduser()).absolute()
+            name = _name_within(file, (folder,))
+            try:
+                if file.is_file():
+                    yield ManifestInput(state.node.name, port, name, FILE_DIGESTS.digest(file))
+            except (OSError, InvalidFile):
+                continue  # gone since it was read: its content is known from what was made of it
+
+
+def _seeds(run: RunScheduler, path: list[NodeState]) -> Iterator[tuple[str, int]]:
+    for state in path:
+        for port in state.node.spec.inputs:
+            if port.widget != "seed":
+                continue
+            value = state.node.literals.get(port.name)
+            source = state.node.links.get(port.name)
+            if source is not None and source.node in run.states:
+                value = _linked_value(run.states[source.node], source.port)
+            if isinstance(value, int) and not isinstance(value, bool):
+                yield f"{state.node.name}.{port.name}", value
+
+
+def _linked_value(state: NodeState, port: str) -> Any:
+    if not state.has_outputs:
+        return None
+    try:
+        return state.output(port).value
+    except OutputGone:
+        return None
