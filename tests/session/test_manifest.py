@@ -113,7 +113,8 @@ def _manifests(
 def test_a_manifest_names_what_the_result_was_computed_from(root: Path) -> None:
     (written,) = _manifests(root)
     manifest = Manifest.from_document(written["manifest"])
-    assert list(manifest.nodes)[-1] == "save" and manifest.node == "save"
+    assert list(manifest.nodes)[-1] == "save"
+    assert manifest.node == "save"
     # The branch that was not taken, and what only it needs, made nothing of this.
     assert set(manifest.nodes) == set(NODES) - {"photo", "other"}
     assert manifest.seeds == {"sample.seed": 41}
@@ -124,7 +125,8 @@ def test_a_manifest_names_what_the_result_was_computed_from(root: Path) -> None:
         ("Vae", "load"),
     }
     files = [file for model in manifest.models for file in model.files]
-    assert files and all(len(file.digest) == 64 for file in files)
+    assert files
+    assert all(len(file.digest) == 64 for file in files)
     assert all(not Path(file.name).is_absolute() for file in files)
     assert set(manifest.packs) == {"nodegraph", "man"}
     assert "torch" in manifest.numerics
