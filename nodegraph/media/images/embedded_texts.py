@@ -1,7 +1,7 @@
 """Texts that images carry: in text chunks, EXIF, XMP, comments, and in their transparency.
 
-nodegraph writes its own, such as the workflow, with `encode_with_workflow`. Other tools write
-theirs in these places:
+nodegraph writes its own, such as the workflow, with `encode_with_texts`. Other tools write theirs
+in these places:
 
 - PNG text chunks: all of them.
 - The user comment of EXIF: A1111, Fooocus, SwarmUI and Civitai in JPEG, WebP and AVIF, returned as
@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from nodegraph.core.manifest import VERSION_KEY, WORKFLOW
 from nodegraph.core.version import VERSION
-from nodegraph.errors import InvalidValue
+from nodegraph.media.images.extended_xmp import xmp_texts
 from nodegraph.media.images.images import (
     ASCII,
     DESCRIPTION,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 XMP = "xmp"
 """Name of an XMP packet."""
-_TAGGED = frozenset(("prompt", "workflow", "nodegraph"))
+_TAGGED = frozenset(("prompt", "workflow", "manifest", "nodegraph"))
 _MODEL, _MAKER_NOTE = 0x0110, 0x927C
 _LARGEST = 16 << 20
 """Bytes of one foreign text, and characters that hidden ones may unpack to."""
@@ -102,6 +103,8 @@ def _other_texts(opened: Image.Image) -> dict[str, str]:
     elif opened.format == "TIFF":
         texts = _own_texts(str(opened.getexif().get(DESCRIPTION, "")))
     texts = texts or _exif_texts(opened.getexif())
+    if opened.format in ("JPEG", "MPO"):
+        texts |= xmp_texts(getattr(opened, "applist", ()))
     packet = opened.info.get("xmp")
     # Photographs have packets, too; only Draw Things writes settings there, as a user comment.
     if isinstance(packet, bytes) and b"UserComment" in packet[:_LARGEST]:
@@ -222,49 +225,37 @@ def _named_texts(text: str) -> dict[str, str]:
     }
 
 
-WORKFLOW, VERSION_KEY = "workflow", "nodegraph"
-"""Names of the texts in an image: the workflow as JSON, and nodegraph's version."""
 OWN_WORKFLOW = "nodegraph_workflow"
 """Name of the workflow in an image made for a client of ComfyUI, whose own is at `WORKFLOW`."""
 _CHUNK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,79}")
 
 
-def encode_with_workflow(
+def encode_with_texts(
     image: Tensor,
-    workflow: Mapping[str, Any],
+    texts: Mapping[str, str],
     format: ImageFormat = "png",
     quality: int = 95,
     *,
     bits: int = 8,
     warn: Callable[[str], None] | None = None,
-    infotext: str = "",
+    client: object = None,
 ) -> bytes:
-    """An image as the bytes of a file that holds its workflow.
+    """An image as the bytes of a file that holds texts.
 
     Args:
-        workflow: As it ran; left out if empty.
+        texts: By name, see `core.context.Context.file_metadata`. `PARAMETERS` is the settings in
+            A1111's form.
         bits: Of each channel.
-        warn: Told what the format can't hold and so is left out: a workflow that is too long for
-            it, transparency.
-        infotext: The settings in A1111's form; left out if empty.
+        warn: Called with what the format cannot hold: transparency.
+        client: Texts by name that a client of ComfyUI's sent; only PNG holds them.
     Raises:
         InvalidValue: See `encode_image_file`.
     """
     if warn is not None and format == "jpeg" and is_transparent(image):
         warn(f"JPEG has no transparency, so it is dropped. {OPAQUE_HINT}")
-    settings = {PARAMETERS: infotext} if infotext else {}
-    texts = {**workflow_metadata(workflow), **settings}
     if format == "png":
-        texts = _with_client_texts(texts, workflow.get("metadata"))
-    try:
-        return encode_image_file(image, format, texts, quality, bits=bits)
-    except InvalidValue as error:
-        data = encode_image_file(
-            image, format, {**workflow_metadata({}), **settings}, quality, bits=bits
-        )
-        if warn is not None:
-            warn(f"The image was saved without its workflow: {error}")
-        return data
+        texts = _with_client_texts(texts, client)
+    return encode_image_file(image, format, texts, quality, bits=bits)
 
 
 def _with_client_texts(texts: Mapping[str, str], metadata: object) -> dict[str, str]:
