@@ -105,10 +105,11 @@ def create(
     ):
         print_warnings(session.registry.problems)
         workflow = prepare_workflow(session, opened.workflow, request)
-        if run:
-            known = _run_now(session, workflow, Path(folder).resolve(), is_shown=not json)
-        else:
-            known = _known_run(session, workflow, source, has_changes=bool(set_))
+        known = (
+            _run_now(session, workflow, Path(folder).resolve(), is_shown=not json)
+            if run
+            else _known_run(session, workflow, source, has_changes=bool(set_))
+        )
         contents = collect_bundle(session, workflow, known, with_models=with_models)
         with bytes_progress("packing", is_shown=not json) as progress:
             size = write_bundle(
@@ -234,8 +235,10 @@ def _recorded_run(session: Session, workflow: Workflow) -> KnownRun | None:
     from nodegraph.session.bundles.surroundings import nodes_of_record, surroundings_of_record
 
     runs = None if session.persistence is None else session.persistence.runs
+    if runs is None:
+        return None
     wanted = _content(to_versioned_dict(workflow, session.registry))
-    for summary in () if runs is None else runs.list(_MOST_RECORDS):
+    for summary in runs.list(_MOST_RECORDS):
         if summary.status != "ok" or summary.title != workflow.title:
             continue
         record = runs.get(summary.id).record
@@ -280,8 +283,8 @@ def _print_contents(bundle: Bundle) -> None:
         values = ", ".join(f"{name}={value}" for name, value in bundle.parameters.items())
         echo(f"  parameters: {values}")
     if bundle.inputs:
-        size = sum(file.bytes for file in bundle.inputs)
-        echo(f"  {pluralize(len(bundle.inputs), 'input file')}: {format_size(size)}")
+        total = format_size(sum(file.bytes for file in bundle.inputs))
+        echo(f"  {pluralize(len(bundle.inputs), 'input file')}: {total}")
     for model in bundle.models:
         size = format_size(sum(file.bytes for file in model.files))
         form = "ships with nodegraph" if model.form == "embedded" else size
@@ -472,7 +475,7 @@ def run(
         echo_stderr(("error: ", "red"), str(error))
     files = [file.path for file in result.files]
     if checked is not None:
-        base = Path(report) if report else opened.run.settings.outputs / "reproducibility"
+        base = Path(report) if report else opened.session.environment.outputs / "reproducibility"
         written = _write_report(checked, base)
         files += written
     if json:

@@ -175,8 +175,8 @@ _PAGE = """<!doctype html>
 <style>
 :root {{ color-scheme: light dark; }}
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; }}
-body {{ padding: 0 1rem; overflow-wrap: anywhere; }}
-table {{ border-collapse: collapse; width: 100%; }}
+body {{ padding: 0 1rem; }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto; }}
 th, td {{ border-bottom: 1px solid #8884; padding: .3rem .6rem; }}
 th, td {{ text-align: left; vertical-align: top; }}
 .good, .bad {{ border-left: .4rem solid #2e8b57; padding: .5rem 1rem; font-weight: 600; }}
