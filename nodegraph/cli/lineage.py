@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,6 +70,8 @@ def lineage(
                     warn(f"{pluralize(each.damaged, 'file')} could not be read")
             return FINE
         graph = build_lineage(known, _digest(known, file))
+    if not graph.subject.name:
+        graph = replace(graph, subject=replace(graph.subject, name=Path(file).name))
     if html is not None:
         path = Path(html).expanduser()
         write_file(path, lineage_html(graph).encode())
