@@ -99,7 +99,7 @@ class Engine:
         entry = self._enter(asyncio.get_running_loop())
         try:
             precision = (workflow or {}).get(CPU_PRECISION, "")
-            shared = self.shared.for_run(options.granted, precision, measures=True)
+            shared = self.shared.for_run(options, precision, measures=True)
             if workflow:
                 shared = shared.with_document(lambda: workflow)
             shared.identify(graph, is_growing=bool((workflow or {}).get("subgraphs")))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgpack
@@ -22,7 +21,7 @@ from nodegraph.engine.cache import Cache, CallOutputs
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.external_reads import LocalReads, extend_key, fact_read
 from nodegraph.engine.lanes import Lanes, Share
-from nodegraph.engine.options import CancelToken
+from nodegraph.engine.options import DEFAULT_OPTIONS, CancelToken, RunOptions
 from nodegraph.engine.product import Product
 from nodegraph.engine.result import CacheSource, WrittenFile
 from nodegraph.engine.states import Call, NodeState
@@ -250,15 +249,18 @@ class EngineState:
     _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)
 
     def for_run(
-        self, files: Collection[Path] = (), precision: str = "", *, measures: bool = False
+        self, options: RunOptions = DEFAULT_OPTIONS, precision: str = "", *, measures: bool = False
     ) -> EngineState:
         """The same for one run; all that is shared stays so.
 
         Args:
-            files: Uploads that it may read.
+            options: Uploads that it may read, and what its files carry.
             precision, measures: See `CpuDevice.for_run`.
         """
-        environment = self.environment.with_granted(files)
+        environment = self.environment.with_granted(options.granted)
+        environment = environment.with_texts(
+            options.metadata, options.metadata_prompts, options.sidecar
+        )
         environment = environment.with_precision(precision, measures=measures)
         return self if environment is self.environment else replace(self, environment=environment)
 

@@ -291,7 +291,7 @@ class Session:
             self.measure_machine()
             stores = () if kept is None else (kept.store, *kept.read_only_stores)
             workflow = Workflow.of(workflow)
-            shared = self.engine.shared.for_run(granted, workflow.cpu_precision)
+            shared = self.engine.shared.for_run(RunOptions(granted=granted), workflow.cpu_precision)
             weights = frozenset(self.resident() if stock is None else stock.weights)
             return plan_workflow(
                 workflow,
