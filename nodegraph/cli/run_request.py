@@ -212,9 +212,7 @@ NoPromptsOption = Annotated[
 ]
 SidecarOption = Annotated[
     bool,
-    typer.Option(
-        "--sidecar", help="Also write the manifest of each file as FILE.json next to it."
-    ),
+    typer.Option("--sidecar", help="Also write the manifest of each file as FILE.json next to it."),
 ]
 ToOption = Annotated[
     list[str] | None,

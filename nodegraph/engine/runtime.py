@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgpack
 
@@ -221,6 +221,10 @@ class Claiming(Protocol):
         """Whether anybody has a name."""
 
 
+TextReader: TypeAlias = Callable[[Path], Mapping[str, str] | None]
+"""Returns the texts that a file carries, by name; None for a file of no known form."""
+
+
 @dataclass
 class EngineState:
     """See `nodegraph.engine.engine.Engine` for the fields.
@@ -228,6 +232,7 @@ class EngineState:
     Attributes:
         in_flight: Calls that are running, by key: an equal one waits for its result.
         document: Makes the document of the run, for nodes whose keys contain it.
+        ingredients: Digests of the manifests in input files, by the digest of the file.
     """
 
     registry: Registry
@@ -244,6 +249,8 @@ class EngineState:
     merging: Merging | None = None
     in_flight: dict[Key, Call] = field(default_factory=dict)
     document: Callable[[], Mapping[str, Any]] = dict
+    texts_of: TextReader | None = None
+    ingredients: dict[Digest, Digest] = field(default_factory=dict)
     _facts: dict[str, Digest] = field(default_factory=dict)
     _identities: dict[str, Identity] = field(default_factory=dict)
     _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)
