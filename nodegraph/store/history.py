@@ -198,7 +198,7 @@ class Runs:
             summary.id, summary.title, summary.started, summary.seconds, summary.status, record
         )
 
-    def find_by_file(self, digest: Digest) -> list[RunSummary]:
+    def find_by_file(self, digest: Digest) -> Sequence[RunSummary]:
         """The runs that wrote a file, the last one first; a run from the cache counts, too.
 
         Args:
