@@ -196,8 +196,12 @@ class Manifest:
             name: replace(node, code="", key="", profile="") for name, node in self.nodes.items()
         }
         last = {name: node for name, node in self.nodes.items() if name == self.node}
-        for parts in ({"nodes": short}, {"nodes": last}, {"nodes": {}, "seeds": {}}):
-            text = _encode(replace(cut, **parts))
+        for smaller in (
+            replace(cut, nodes=short),
+            replace(cut, nodes=last),
+            replace(cut, nodes={}, seeds={}),
+        ):
+            text = _encode(smaller)
             if len(text) <= LONGEST:
                 return text
         return _encode(replace(cut, nodes={}, seeds={}, packs={}, models=(), inputs=()))

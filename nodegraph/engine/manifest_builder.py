@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.digests import digest_bytes
+from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.manifest import (
+    MANIFEST,
     Manifest,
     ManifestAdapter,
     ManifestFile,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from nodegraph.engine.runtime import RunScheduler
     from nodegraph.engine.states import Call, NodeState
 
+_MOST_INGREDIENTS = 10_000
 _EMBEDDED = "embedded"
 """Folder of the models that ship with nodegraph."""
 
@@ -246,9 +248,26 @@ def _inputs(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestInput]
             name = _name_within(file, (folder,))
             try:
                 if file.is_file():
-                    yield ManifestInput(state.node.name, port, name, FILE_DIGESTS.digest(file))
+                    digest = FILE_DIGESTS.digest(file)
+                    carried = _ingredient(run, file, digest)
+                    yield ManifestInput(state.node.name, port, name, digest, carried)
             except (OSError, InvalidFile):
                 continue  # gone since it was read: its content is known from what was made of it
+
+
+def _ingredient(run: RunScheduler, file: Path, digest: Digest) -> Digest:
+    """Digest of the manifest that an input file carries; empty without one."""
+    known = run.shared.ingredients
+    if run.shared.texts_of is None or digest in known:
+        return known.get(digest, "")
+    try:
+        text = (run.shared.texts_of(file) or {}).get(MANIFEST, "")
+    except (OSError, InvalidFile):
+        text = ""  # of no form that is read, or damaged: the node that reads it reports that
+    if len(known) >= _MOST_INGREDIENTS:
+        known.clear()
+    known[digest] = digest_bytes(text.encode("utf-8", "surrogatepass")) if text else ""
+    return known[digest]
 
 
 def _seeds(run: RunScheduler, path: list[NodeState]) -> Iterator[tuple[str, int]]:

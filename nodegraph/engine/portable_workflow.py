@@ -19,6 +19,8 @@ SpecOf = Callable[[str], NodeSpec | None]
 """Returns the spec of a node type; None for a type that does not exist."""
 _CLIENT = "metadata"
 """Key of a workflow with what a client sent, which belongs to the client."""
+_ORIGINAL = "comfyui"
+"""Key of an editor's data with the document that a workflow was imported from."""
 _TEXTS = frozenset({"str", "Any", "AnyItem"})
 
 
@@ -60,6 +62,8 @@ def without_prompts(document: Mapping[str, Any], spec_of: SpecOf) -> dict[str, A
     such an input is linked to. What a client sent is left out, as it may repeat them.
     """
     cleaned = {key: _copied(value) for key, value in document.items() if key != _CLIENT}
+    if isinstance(cleaned.get("ui"), dict):
+        cleaned["ui"].pop(_ORIGINAL, None)
     whole = _Document(cleaned, spec_of)
     for at in whole.prompts():
         values = _node(cleaned, at).get("inputs", {})
@@ -172,7 +176,7 @@ class _Document:
         written = _inputs(self._nodes[at.block].get(at.node, {})).get(at.port)
         links = written if isinstance(written, list) else [written]
         for link in links:
-            source = link["from"] if is_link(link) else None
+            source = link["from"] if isinstance(link, dict) and is_link(link) else None
             if isinstance(source, str):
                 name, _, port = source.partition(".")
                 yield from self._texts_of(at.block, name, port, set())

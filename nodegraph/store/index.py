@@ -130,6 +130,19 @@ _WARNINGS = """
 -- that have nothing to say.
 """
 
+_RUN_DIGESTS = """
+-- Digests of the files that runs wrote, and of the values that they computed.
+CREATE TABLE run_digests (
+    digest BLOB NOT NULL,
+    run INTEGER NOT NULL,      -- number of a row of runs
+    PRIMARY KEY (digest, run)
+) WITHOUT ROWID;
+CREATE INDEX run_digests_by_run ON run_digests (run);
+CREATE TRIGGER run_removed AFTER DELETE ON runs BEGIN
+    DELETE FROM run_digests WHERE run = OLD.number;
+END;
+"""
+
 _LINEAGE = """
 -- Result files, and what each was made from; made again by `nodegraph lineage --scan`.
 CREATE TABLE lineage_files (
@@ -156,7 +169,10 @@ CREATE TABLE lineage_sources (
 CREATE INDEX lineage_by_key ON lineage_sources (key, role);
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE, _WORK, _FILES, _WARNINGS, _LINEAGE)
+MIGRATIONS: Sequence[str] = (
+    *(_FIRST, _TIMES_OF_CHANGE, _WORK, _FILES, _WARNINGS),
+    *(_RUN_DIGESTS, _LINEAGE),
+)
 """Step `n` leads an index of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E677278

@@ -75,9 +75,8 @@ def test_the_built_in_pack_is_no_news(filled: Hosted) -> None:
 
 
 def test_a_client_sees_its_own_files_only(filled: Hosted) -> None:
-    token = filled.services.tokens.add("mia", ("read",)).secret
     give(filled, SECOND, "second.png", client="mia")
-    authorization = {"Authorization": f"Bearer {token}"}
+    authorization = filled.token("mia", "read")
     answer = lineage(filled, SECOND, **authorization)
     shown = [each["name"] for each in answer["items"] if each["artifact"] is not None]
     assert shown == ["second.png"]
