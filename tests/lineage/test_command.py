@@ -18,7 +18,8 @@ TEXTS = {
     "parameters": {"source": "read.path", "name": "write.name"},
     "nodes": {
         "read": {"type": "LoadText", "inputs": {"path": "note.txt"}},
-        "write": {"type": "SaveText", "inputs": {"text": {"from": "read"}, "name": "first"}},
+        "cut": {"type": "CutText", "inputs": {"text": {"from": "read"}, "start": 1}},
+        "write": {"type": "SaveText", "inputs": {"text": {"from": "cut"}, "name": "first"}},
     },
 }
 

@@ -14,6 +14,8 @@ from tests.server.resources import digest_of, finished, picture, written
 MODEL = "ab" * 32
 PHOTO, FIRST, SECOND, OTHER = (picture(20, 20, color=(number, 9, 9)) for number in range(4))
 
+UNKNOWN = picture(20, 20, color=(99, 9, 9))
+
 
 def give(server: Hosted, data: bytes, name: str, client: str = "local") -> str:
     path = server.services.outputs / name
@@ -33,8 +35,7 @@ def used(data: bytes, name: str) -> LineageSource:
     return LineageSource("input", digest_of(data), name)
 
 
-@pytest.fixture
-def filled(server: Hosted) -> Hosted:
+def with_files(server: Hosted) -> Hosted:
     """A photo that was made into a first image, and that into a second one; one of another client
     with the same model."""
     give(server, FIRST, "first.png")
@@ -46,6 +47,11 @@ def filled(server: Hosted) -> Hosted:
     note(server, SECOND, "second.png", used(FIRST, "first.png"), model, own)
     note(server, OTHER, "other.png", used(FIRST, "first.png"), model, own)
     return server
+
+
+@pytest.fixture
+def filled(server: Hosted) -> Hosted:
+    return with_files(server)
 
 
 def lineage(server: Hosted, data: bytes, **headers: str) -> Any:
@@ -74,7 +80,8 @@ def test_the_built_in_pack_is_no_news(filled: Hosted) -> None:
     assert all(each["role"] != "pack" for each in lineage(filled, FIRST)["items"])
 
 
-def test_a_client_sees_its_own_files_only(filled: Hosted) -> None:
+def test_a_client_sees_its_own_files_only(own_server: Hosted) -> None:
+    filled = with_files(own_server)
     give(filled, SECOND, "second.png", client="mia")
     authorization = filled.token("mia", "read")
     answer = lineage(filled, SECOND, **authorization)
@@ -86,7 +93,7 @@ def test_a_client_sees_its_own_files_only(filled: Hosted) -> None:
 
 
 def test_results_in_the_trash_are_left_out(filled: Hosted) -> None:
-    filled.client.post("/artifacts/trash", json={"digests": [digest_of(SECOND)]})
+    filled.client.post("/library/trash", json={"digests": [digest_of(SECOND)]})
     keys = [each["result"] for each in lineage(filled, FIRST)["used_in"]]
     assert digest_of(SECOND) not in keys
 
@@ -100,9 +107,9 @@ def test_an_upload_tells_what_it_was_used_in(filled: Hosted) -> None:
 
 
 def test_a_file_of_which_nothing_is_known_stands_alone(server: Hosted) -> None:
-    give(server, FIRST, "first.png")
-    answer = lineage(server, FIRST)
-    assert [each["name"] for each in answer["items"]] == ["first.png"]
+    give(server, UNKNOWN, "unknown.png")
+    answer = lineage(server, UNKNOWN)
+    assert [each["name"] for each in answer["items"]] == ["unknown.png"]
     assert (answer["made_from"], answer["used_in"], answer["related"]) == ([], [], [])
 
 

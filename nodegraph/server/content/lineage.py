@@ -46,6 +46,7 @@ class FileLineages:
             NotFound: The client has no such file.
             InvalidFile: The index is damaged.
         """
+        self._artifacts.catch_up()  # what was put into the trash since
         reader = _Reader(self._artifacts, self._uploads, client)
         subject = reader.subject(digest)
         if not (self._store / _INDEX).is_file():

@@ -205,6 +205,8 @@ class _Builder:
     ) -> tuple[LineageEntry, ...]:
         entries = []
         for source in self.lineage.sources(digest):
+            if source.key == digest:
+                continue  # a copy: its bytes are those of the input
             if self._is_full(depth):
                 break
             file = self._file(source.key) if source.role == "input" else None
@@ -225,7 +227,7 @@ class _Builder:
             role = "model" if entry.role == "model" else "adapter"
         entries = []
         for file in self.lineage.users(role, entry.key, MOST + 1):
-            if not self._may_show(file):
+            if file.digest == entry.key or not self._may_show(file):
                 continue
             if self._is_full(depth):
                 break
