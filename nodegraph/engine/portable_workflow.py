@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from nodegraph.core.context import Environment
 from nodegraph.core.links import is_link
 from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.types import TypeExpr
 
 SpecOf = Callable[[str], NodeSpec | None]
 """Returns the spec of a node type; None for a type that does not exist."""
@@ -133,10 +134,13 @@ class _Document:
         if isinstance(named, str) and named in self._blocks:
             yield named
 
+    def _block_inputs(self, block: str) -> Mapping[str, Any]:
+        inputs = self._blocks[block].get("inputs")
+        return inputs if isinstance(inputs, Mapping) else {}
+
     def _targets(self, block: str, name: str) -> Iterator[_Input]:
         """Inner inputs that an input of a subgraph leads to."""
-        inputs = self._blocks[block].get("inputs")
-        declared = inputs.get(name) if isinstance(inputs, Mapping) else None
+        declared = self._block_inputs(block).get(name)
         leads = declared.get("to") if isinstance(declared, Mapping) else None
         for target in leads if isinstance(leads, (list, tuple)) else ():
             node, dot, port = target.rpartition(".") if isinstance(target, str) else ("", "", "")
@@ -161,9 +165,8 @@ class _Document:
 
     def block_defaults(self) -> Iterator[dict[str, Any]]:
         """Inputs of subgraphs that have a default and lead to a prompt."""
-        for name, block in self._blocks.items():
-            inputs = block.get("inputs")
-            for port, declared in inputs.items() if isinstance(inputs, Mapping) else ():
+        for name in self._blocks:
+            for port, declared in self._block_inputs(name).items():
                 leads = set(self._targets(name, port))
                 if isinstance(declared, dict) and "default" in declared and leads & self.prompts():
                     yield declared
@@ -189,7 +192,12 @@ class _Document:
             return
         seen.add((block, name))
         spec = self._spec(entry)
-        for port in _inputs(entry):
+        # Also those that are not set here: a subgraph's inputs may lead to them.
+        ports = dict.fromkeys(_inputs(entry))
+        ports |= dict.fromkeys(() if spec is None else spec.inputs_by_name)
+        for inner in self._run_blocks(entry, spec):
+            ports |= dict.fromkeys(self._block_inputs(inner))
+        for port in ports:
             known = None if spec is None else spec.inputs_by_name.get(port)
             # Of an unknown type or a subgraph, any text may become part of the prompt.
             if known is None or _may_be_words(known):
@@ -206,10 +214,9 @@ class _Document:
         """Inputs of nodes that pass on to an input within a subgraph."""
         if not at.block:
             return
-        declared = self._blocks[at.block].get("inputs")
         names = [
             name
-            for name in (declared if isinstance(declared, Mapping) else ())
+            for name in self._block_inputs(at.block)
             if at in set(self._targets(at.block, name))
         ]
         for block, nodes in self._nodes.items() if names else ():
@@ -219,9 +226,14 @@ class _Document:
 
 
 def _may_be_words(port: InputSpec) -> bool:
-    kinds = {port.type.removeprefix("list[").removesuffix("]")}
     is_choice = "enum" in port.choice_schema
-    return bool(kinds & _TEXTS) and not is_choice and not port.widget.startswith("file:")
+    return _has_texts(port.expr) and not is_choice and not port.widget.startswith("file:")
+
+
+def _has_texts(kind: TypeExpr) -> bool:
+    if kind.kind == "union":
+        return any(map(_has_texts, kind.members))
+    return _has_texts(kind.item) if kind.is_list else kind.name in _TEXTS
 
 
 def _entries(holder: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
