@@ -43,14 +43,14 @@ def without_paths(
     becomes ``~``.
     """
     whole = _Document(document, spec_of)
-    replace_in = _PathReplacer(environment)
+    replace_in = PathReplacer(environment)
     cleaned = {
         key: value if key == _CLIENT else replace_in.all_texts(value)
         for key, value in document.items()
     }
     for at in whole.inputs():
         port = whole.port(at)
-        if port is not None and (port.widget.startswith("file:") or "Path" in port.type):
+        if names_file(port):
             values = _node(cleaned, at)["inputs"]
             values[at.port] = _each_text(values[at.port], _file_name)
     return cleaned
@@ -73,6 +73,11 @@ def without_prompts(document: Mapping[str, Any], spec_of: SpecOf) -> dict[str, A
     for declared in whole.block_defaults():
         declared["default"] = _each_text(declared["default"], lambda _: "")
     return cleaned
+
+
+def names_file(port: InputSpec | None) -> bool:
+    """Whether an input names files."""
+    return port is not None and (port.widget.startswith("file:") or "Path" in port.type)
 
 
 class _Document:
@@ -282,7 +287,7 @@ def _file_name(path: str) -> str:
     return pure.name if pure.is_absolute() or is_windows or path.startswith("~") else path
 
 
-class _PathReplacer:
+class PathReplacer:
     """Replaces folders of an environment in texts."""
 
     def __init__(self, environment: Environment) -> None:
@@ -296,6 +301,22 @@ class _PathReplacer:
     def all_texts(self, value: Any) -> Any:
         """A copy of JSON values with each text changed."""
         return _each_text(value, self._replace)
+
+    def is_local(self, spec: NodeSpec, literals: Mapping[str, Any]) -> bool:
+        """Whether a node's literals may name a place of the machine.
+
+        Names of input files count in any form, so that a workflow and its portable form are alike.
+        """
+        files = [name for name in spec.file_ports if not spec.inputs_by_name[name].is_model_file]
+        if any(literals.get(name) for name in files):
+            return True
+        return any(
+            self.all_texts(value) != value
+            or (names_file(port) and _each_text(value, _file_name) != value)
+            for name, value in literals.items()
+            if isinstance(value, (str, list, Mapping))
+            for port in [spec.inputs_by_name.get(name)]
+        )
 
     def _replace(self, text: str) -> str:
         if "/" not in text and "\\" not in text:
