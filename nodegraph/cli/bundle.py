@@ -200,11 +200,14 @@ def _known_run(
     from nodegraph.session.results.files import result_texts
 
     path = Path(source)
-    texts = None if source == STDIN or path.suffix.lower() == ".json" else result_texts(path)
+    texts = None if source == STDIN else result_texts(path)
     manifest = None if has_changes or texts is None else manifest_from_texts(texts)
     if manifest is None:
         return _recorded_run(session, workflow)
-    results = [WrittenResult(path, manifest.node, path.name, _kind(path))]
+    # Of a manifest next to a result, that result.
+    file = path.with_suffix("") if path.suffix == ".json" else path
+    file = file if file.is_file() else path
+    results = [WrittenResult(file, manifest.node, file.name, _kind(file))]
     files = {file.name: file.digest for model in manifest.models for file in model.files}
     return KnownRun(nodes_of_manifest(manifest), surroundings_of_manifest(manifest), results, files)
 

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from nodegraph.core.digests import digest_bytes
+from nodegraph.core.parts import in_words
+from nodegraph.core.text_format import strip_control_characters
 from nodegraph.errors import InvalidFile
 
 FORMAT = "nodegraph-manifest/1"
@@ -21,9 +23,9 @@ LONGEST = 1 << 20
 """Characters of a manifest without its workflow, when it is written and when it is read."""
 MOST_WORKFLOW = 16 << 20
 """Characters of a workflow that a file carries."""
-_MOST = 20_000
+MOST = 20_000
 """Entries of one list or object that is read."""
-_LONGEST_TEXT = 10_000
+LONGEST_TEXT = 10_000
 """Characters of one text that is read."""
 
 T = TypeVar("T")
@@ -38,7 +40,8 @@ class ManifestNode:
         type, version: Node type, and its version.
         pack: Name of the pack; empty for a function of a script.
         code: Digest of the code behind the node type.
-        key: Cache key of its call; empty if it was mapped over a list.
+        key: Cache key of its call; empty if it was mapped over a list, or if an input names
+            a file, whose place is part of the key.
         profile: Numerics profile, if the result depends on it; else empty.
         outputs: Digests of its outputs, by port.
     """
@@ -220,7 +223,7 @@ class Manifest:
         if entry.get("format") != FORMAT:
             raise InvalidFile(
                 "this is not a manifest that this version reads",
-                given=entry.get("format"),
+                given=in_words(entry.get("format"))[:100],
                 expected=FORMAT,
                 hint="Use a newer version of nodegraph, if the file comes from one.",
             )
@@ -320,18 +323,22 @@ def _decode(text: str, what: str) -> Any:
 
 
 def _refusal(what: str, value: Any, expected: str) -> InvalidFile:
-    return InvalidFile(f"the manifest is damaged: {what}", given=value, expected=expected)
+    # A hostile file may have megabytes here, or characters that control a terminal.
+    name = strip_control_characters(what)[:100]
+    return InvalidFile(
+        f"the manifest is damaged: {name}", given=in_words(value)[:100], expected=expected
+    )
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict) or len(value) > _MOST:
-        raise _refusal(what, value, f"an object of at most {_MOST:,} entries")
+    if not isinstance(value, dict) or len(value) > MOST:
+        raise _refusal(what, value, f"an object of at most {MOST:,} entries")
     return value
 
 
 def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        raise _refusal(what, value, f"a text of at most {_LONGEST_TEXT:,} characters")
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise _refusal(what, value, f"a text of at most {LONGEST_TEXT:,} characters")
     return value
 
 
@@ -355,8 +362,8 @@ def _mapping(entry: Mapping[str, Any], key: str, read: _Reader[T]) -> dict[str, 
 
 def _items(entry: Mapping[str, Any], key: str, read: _Reader[T]) -> tuple[T, ...]:
     values: Sequence[Any] = entry.get(key, [])
-    if not isinstance(values, (list, tuple)) or len(values) > _MOST:
-        raise _refusal(key, values, f"a list of at most {_MOST:,} items")
+    if not isinstance(values, (list, tuple)) or len(values) > MOST:
+        raise _refusal(key, values, f"a list of at most {MOST:,} items")
     return tuple([read(value, f"{key}[{at}]") for at, value in enumerate(values)])
 
 

@@ -27,7 +27,7 @@ from nodegraph.core.manifest import (
 from nodegraph.core.values import Adapter, Recipe
 from nodegraph.core.version import VERSION
 from nodegraph.engine.call_records import RECIPES
-from nodegraph.engine.portable_workflow import without_paths, without_prompts
+from nodegraph.engine.portable_workflow import PathReplacer, without_paths, without_prompts
 from nodegraph.errors import InvalidFile
 from nodegraph.packs.pack import OWN_DISTRIBUTION
 from nodegraph.store.entries import OutputGone
@@ -80,7 +80,8 @@ def build_manifest(run: RunScheduler, call: Call, workflow: Mapping[str, Any]) -
         workflow: As it ran, without paths of the machine.
     """
     path = _path(run, call.state)
-    nodes = {state.node.name: _node(run, state) for state in path}
+    replacer = PathReplacer(run.shared.environment)
+    nodes = {state.node.name: _node(run, state, replacer) for state in path}
     contents = {product.digest for product in call.inputs.values()}
     return Manifest(
         VERSION,
@@ -129,7 +130,7 @@ def _used_sources(state: NodeState) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _node(run: RunScheduler, state: NodeState) -> ManifestNode:
+def _node(run: RunScheduler, state: NodeState, replacer: PathReplacer) -> ManifestNode:
     spec = state.node.spec
     identity = run.shared.identity(spec)
     pack = run.shared.registry.pack_of(spec.type)
@@ -140,7 +141,8 @@ def _node(run: RunScheduler, state: NodeState) -> ManifestNode:
         spec.version,
         "" if pack is None else pack.name or OWN_DISTRIBUTION,
         identity.code,
-        state.key,
+        # Where a path of the machine is part of the key, another machine has another.
+        "" if replacer.is_local(spec, state.node.literals) else state.key,
         identity.profile,
         {port: product.digest for port, product in zip(ports, products, strict=False)},
     )

@@ -5,7 +5,6 @@ They explain why a call is computed again.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -213,13 +212,8 @@ class Runs:
             raise InvalidValue(
                 "this is not a digest", given=digest, expected="64 hexadecimal digits"
             ) from None
-        try:
-            with self._index.reading() as connection:
-                rows = connection.execute(_BY_DIGEST, (key,)).fetchall()
-        except sqlite3.OperationalError:
-            if self._index.read_only:
-                return []  # an earlier version wrote the index, and did not note digests
-            raise
+        with self._index.reading() as connection:
+            rows = connection.execute(_BY_DIGEST, (key,)).fetchall()
         return [self._summary(row) for row in rows]
 
     def _summary(self, row: tuple[Any, ...]) -> RunSummary:
