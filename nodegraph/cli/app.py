@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, str] = {
     "mcp": "Offer apps and workflows to MCP clients as tools, over standard input and output.",
     "token": "Manage the tokens that give access to the server.",
     "secret": "Manage the keys of hosted services, which nodes use by name.",
+    "bundle": "Pack a workflow with all that it needs into one file, and run such files.",
     "backup": "Back up the home folder into one file, also while a server runs.",
     "restore": "Restore a backup into the home folder.",
     "submit": "Run a workflow on a server.",
@@ -62,6 +63,7 @@ COMMANDS: Mapping[str, str] = {
     "pull": "Download the files of a job.",
     "cache": "Manage the results that are kept on disk.",
     "runs": "Show earlier runs.",
+    "lineage": "Show what a result was made from, and what was made from it.",
     "schema": "Print the JSON Schema of the workflow file.",
     "version": "Print the version.",
     "doctor": "Check the installation: libraries, devices, folders, packs.",
@@ -76,6 +78,12 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "verify": "Read every file and compare it with its digest.",
         "export": "Pack results into one file, for another machine.",
         "import": "Import the results of an exported file.",
+    },
+    "bundle": {
+        "create": "Pack a workflow, or what made a result, into a bundle.",
+        "show": "Show what is in a bundle.",
+        "run": "Run a bundle; with --verify, compare its outputs with those it states.",
+        "unpack": "Unpack a bundle into a folder.",
     },
     "models": {
         "list": "List the models, and where to put more.",

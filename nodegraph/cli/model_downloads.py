@@ -502,13 +502,27 @@ def get_missing(settings: Settings, workflow: str, names: Sequence[str], *, get:
     Raises:
         NodegraphError: A download fails.
     """
-    missing = missing_with_sources(workflow, names)
+    return get_declared(settings, missing_with_sources(workflow, names), "workflow", get=get)
+
+
+def get_declared(
+    settings: Settings, missing: Mapping[str, DeclaredModel], origin: str, *, get: bool
+) -> bool:
+    """Download missing models with known sources, if that is wanted; whether some have come.
+
+    Args:
+        missing: Models by the names that they get.
+        origin: What states the sources: ``workflow`` or ``bundle``.
+        get: Do not ask.
+    Raises:
+        NodegraphError: A download fails.
+    """
     if not missing:
         return False
     is_interactive = sys.stdin.isatty() and sys.stderr.isatty()
     if not get and not is_interactive:
         echo_stderr(
-            f"The workflow states the source of {pluralize(len(missing), 'missing model')}: "
+            f"The {origin} states the source of {pluralize(len(missing), 'missing model')}: "
             "--get downloads it."
         )
         return False

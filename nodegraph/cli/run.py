@@ -45,6 +45,7 @@ from nodegraph.cli.variations import (
     with_incremented_seeds,
     with_seeds,
 )
+from nodegraph.cli.workflow_source import is_bundle_name
 from nodegraph.core.rows import read_rows
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import RunOptions
@@ -150,8 +151,7 @@ def run(
         **file_options(metadata, no_prompts=no_prompts, sidecar=sidecar),
     )
     opened = get_opened(workflow, more)
-    flags = {"outputs": Path(out).expanduser().absolute()} if out else {}
-    with common.session(inputs=opened.folder, use_cache=not no_cache, **flags) as session:
+    with _opened_session(common, opened, out, use_cache=not no_cache) as session:
         print_warnings(session.registry.problems)
         texts = parameter_texts(opened.workflow, more.values)
         modes = parse_modes(mute, bypass)
@@ -173,6 +173,23 @@ def run(
         print_errors(runs)
         _print_closing(runs, len(variations), quiet=quiet, events=events)
     return exit_code(runs, len(variations))
+
+
+@contextmanager
+def _opened_session(
+    common: CommonOptions, opened: OpenedWorkflow, out: str | None, *, use_cache: bool
+) -> Iterator[Session]:
+    """The session of a run; that of a bundle has the bundle's files, models and packs."""
+    outputs = Path(out).expanduser().absolute() if out else None
+    if is_bundle_name(opened.name):
+        from nodegraph.cli.bundle import open_bundle_session
+
+        with open_bundle_session(common, Path(opened.name), outputs, use_cache=use_cache) as run:
+            yield run.session
+        return
+    flags = {} if outputs is None else {"outputs": outputs}
+    with common.session(inputs=opened.folder, use_cache=use_cache, **flags) as session:
+        yield session
 
 
 def _prepared(

@@ -87,6 +87,8 @@ def _difference_text(node: str, message: str) -> str:
 
 
 STDIN = "-"
+BUNDLE_SUFFIX = ".ngbundle.zip"
+"""End of the names of bundles; see `nodegraph.session.bundles`."""
 _HEAD = 64
 _CARRIERS = (b"nodegraph/plot/", b"nodegraph-manifest/")
 """Formats of other JSON files, by the beginning: plots and manifests carry workflows."""
@@ -215,6 +217,11 @@ def _missing(path: Path) -> InvalidFile:
     return InvalidFile(f"there is no file {path}", hint=hint)
 
 
+def is_bundle_name(name: str) -> bool:
+    """Whether a command's argument names a bundle."""
+    return name.endswith(BUNDLE_SUFFIX)
+
+
 def _inputs_folder(path: Path, common: CommonOptions | None) -> Path:
     """The folder from which the input files of a result are found.
 
@@ -266,6 +273,11 @@ def _is_plain(path: Path) -> bool:
 
 
 def _document_in(path: Path) -> Any:
+    if is_bundle_name(path.name):
+        from nodegraph.session.bundles.archive import opened_bundle
+
+        with opened_bundle(path) as reader:
+            return reader.workflow_document()
     texts = None if _is_plain(path) else _texts_in(path)
     if texts is not None:
         return _embedded_workflow(path, texts)

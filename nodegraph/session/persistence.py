@@ -23,6 +23,7 @@ from nodegraph.store.claims import Claims
 from nodegraph.store.costs import Costs
 from nodegraph.store.file_records import SinkFiles, StoredFileDigests
 from nodegraph.store.history import CodeModules, Runs
+from nodegraph.store.lineage import Lineage
 from nodegraph.store.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Persistence:
     written: SinkFiles | None
     codes: CodeModules
     file_digests: StoredFileDigests
+    lineage: Lineage | None = None
     read_only_stores: tuple[Store, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -97,6 +99,7 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
         None if claims is None else SinkFiles(store.index),
         CodeModules(store.index),
         digests,
+        None if claims is None else Lineage(store.index),
         tuple(others),
         tuple(problems),
     )
@@ -151,11 +154,17 @@ class RunRecorder:
         runs: None if nothing is noted.
         environment: Tells what runs depend on; see `describe_environment`.
         problems: Takes up what couldn't be noted.
+        lineage: Where it is noted what files were made from; None if it is not noted.
     """
 
     def __init__(
-        self, runs: Runs | None, environment: Callable[[], Mapping[str, Any]], problems: list[str]
+        self,
+        runs: Runs | None,
+        environment: Callable[[], Mapping[str, Any]],
+        problems: list[str],
+        lineage: Lineage | None = None,
     ) -> None:
+        self._lineage = lineage
         self._runs = runs
         self._environment = environment
         self._problems = problems
@@ -187,11 +196,22 @@ class RunRecorder:
                         targets=options.targets,
                         client=options.share.client if options.share is not None else "",
                     )
+                with self._collect_faults():
+                    self._index_files(run)
         finally:
             status = run.result.status if run.result is not None else "failed"
             if run.id:
                 with self._collect_faults():
                     self._runs.finish(run.id, status, monotonic() - start, record)
+
+    def _index_files(self, run: RecordedRun) -> None:
+        """Note what the files of a run were made from."""
+        if self._lineage is None or run.result is None or not run.result.files:
+            return
+        from nodegraph.session.lineage.indexing import index_run  # most runs write few files
+
+        files = ((file.path, file.kind) for file in run.result.files)
+        self._problems += index_run(self._lineage, files, run.id)
 
     @contextmanager
     def _collect_faults(self) -> Iterator[None]:

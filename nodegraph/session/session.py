@@ -418,8 +418,8 @@ class Session:
         from nodegraph.session.persistence import RunRecorder
 
         kept = self.persistence
-        runs = None if kept is None else kept.runs
-        return RunRecorder(runs, self._run_environment, self.problems)
+        runs, lineage = (None, None) if kept is None else (kept.runs, kept.lineage)
+        return RunRecorder(runs, self._run_environment, self.problems, lineage)
 
     def _run_environment(self) -> dict[str, Any]:
         """Return the environment that results depend on in addition to the workflow."""

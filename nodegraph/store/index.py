@@ -143,7 +143,36 @@ CREATE TRIGGER run_removed AFTER DELETE ON runs BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE, _WORK, _FILES, _WARNINGS, _RUN_DIGESTS)
+_LINEAGE = """
+-- Result files, and what each was made from; made again by `nodegraph lineage --scan`.
+CREATE TABLE lineage_files (
+    digest TEXT PRIMARY KEY,   -- blake3 of the file's bytes
+    name TEXT NOT NULL,
+    path TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    node TEXT NOT NULL,
+    title TEXT NOT NULL,
+    content TEXT NOT NULL,     -- digest of the value that was saved
+    run TEXT NOT NULL,
+    created REAL NOT NULL      -- Unix time
+) WITHOUT ROWID;
+CREATE INDEX lineage_by_content ON lineage_files (content);
+CREATE INDEX lineage_by_time ON lineage_files (created);
+CREATE TABLE lineage_sources (
+    file TEXT NOT NULL,
+    role TEXT NOT NULL,
+    key TEXT NOT NULL,         -- a digest; of a seed, the number
+    name TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (file, role, key, name)
+) WITHOUT ROWID;
+CREATE INDEX lineage_by_key ON lineage_sources (key, role);
+"""
+
+MIGRATIONS: Sequence[str] = (
+    *(_FIRST, _TIMES_OF_CHANGE, _WORK, _FILES, _WARNINGS),
+    *(_RUN_DIGESTS, _LINEAGE),
+)
 """Step `n` leads an index of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E677278

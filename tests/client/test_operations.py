@@ -95,6 +95,7 @@ CALLS = {
     "get_artifact": asked("download", FILE, Path),
     "get_artifact_thumbnail": asked("thumbnail", FILE, 64),
     "get_artifact_texts": asked("texts", FILE),
+    "get_lineage": asked("lineage", FILE),
     "change_library": asked("library.change", FILE, stars=3),
     "trash_results": asked("library.trash", [FILE]),
     "restore_results": asked("library.restore", FILE.digest),

@@ -567,6 +567,14 @@ export interface paths {
       responses: { 204: { content?: never }; };
     };
   };
+  "/api/v1/lineage/{digest}": {
+    /** Get what a file was made from, and what was made from it */
+    get: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": FileLineage } }; };
+    };
+  };
   "/api/v1/uploads": {
     /** Upload a file */
     post: {
@@ -1737,6 +1745,22 @@ export interface EventList {
   complete: boolean;
 }
 
+/** Lineage of a file, as far as the client may see it. */
+export interface FileLineage {
+  /** Key of the file. */
+  subject: string;
+  /** Everything that the other fields name, by their keys. */
+  items: LineageItem[];
+  /** What the subject was made from, step by step. */
+  made_from: LineageEdge[];
+  /** What was made from the subject, step by step. */
+  used_in: LineageEdge[];
+  /** Output files that share an input, a model, an adapter or a seed with it. */
+  related: LineageGroup[];
+  /** Whether nothing was left out because there is too much. */
+  complete: boolean;
+}
+
 /** A problem of a workflow, a file or a value. */
 export interface Finding {
   /** Stable name of the kind of problem, such as `unknown-node-type`. */
@@ -2021,6 +2045,42 @@ export interface LibraryChange {
   note?: string | null;
   /** Id of a board; null takes the results off their boards. */
   board?: string | null;
+}
+
+/** One file was made from another. */
+export interface LineageEdge {
+  /** Key of what it was made from. */
+  source: string;
+  /** Key of the output file. */
+  result: string;
+}
+
+/** Output files that share a source with the subject. */
+export interface LineageGroup {
+  /** Key of what they share. */
+  source: string;
+  /** Keys of the newest of them, without the subject. */
+  results: string[];
+  /** Whether there are more. */
+  has_more: boolean;
+}
+
+/** A file, or something else that an output file was made from. */
+export interface LineageItem {
+  /** Digest of the file or of the pack's code; of a seed, the number. */
+  key: string;
+  /** What it is to the files that were made from it; `result` for an output file. */
+  role: "result" | "input" | "model" | "adapter" | "pack" | "seed";
+  /** Name of the file, of the pack or of the input that has the seed. */
+  name: string;
+  /** Kind of the model component, or version of the pack. */
+  detail: string;
+  /** The output file, with its addresses; None for everything else. */
+  artifact: ArtifactEntry | null;
+  /** Path of the file on the server; None if the client has no such file. */
+  href: string | null;
+  /** Path of its thumbnail on the server; None if there is none. */
+  thumbnail: string | null;
 }
 
 /** A link to a page of another site. */

@@ -41,6 +41,7 @@ from nodegraph.client.shapes import (
     Artifact,
     CarriedTexts,
     Event,
+    FileLineage,
     InputFile,
     Job,
     JobGroup,
@@ -178,6 +179,18 @@ class AsyncFileMethods(AsyncClientPart):
         """
         request = Request("GET", f"{_path_of(file)}/texts")
         return parse_answer(CarriedTexts, await self._channel.send(request)).texts
+
+    async def lineage(self, file: AnyFile | str) -> FileLineage:
+        """Return what a file was made from, and what was made from it.
+
+        Args:
+            file: An output file, an upload, or the digest of one.
+        Raises:
+            NotFound: There is no such file.
+        """
+        digest = file if isinstance(file, str) else file.digest
+        request = Request("GET", f"/lineage{url_path(digest)}")
+        return parse_answer(FileLineage, await self._channel.send(request))
 
     def artifacts(self, **which: Unpack[ArtifactFilter]) -> AsyncGenerator[Artifact, None]:
         """Iterate over output files of jobs, the newest first. Pages are requested as needed.

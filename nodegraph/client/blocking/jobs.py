@@ -41,6 +41,7 @@ from nodegraph.client.shapes import (
     Artifact,
     CarriedTexts,
     Event,
+    FileLineage,
     InputFile,
     Job,
     JobGroup,
@@ -179,6 +180,18 @@ class FileMethods(ClientPart):
         """
         request = Request("GET", f"{_path_of(file)}/texts")
         return parse_answer(CarriedTexts, self._channel.send(request)).texts
+
+    def lineage(self, file: AnyFile | str) -> FileLineage:
+        """Return what a file was made from, and what was made from it.
+
+        Args:
+            file: An output file, an upload, or the digest of one.
+        Raises:
+            NotFound: There is no such file.
+        """
+        digest = file if isinstance(file, str) else file.digest
+        request = Request("GET", f"/lineage{url_path(digest)}")
+        return parse_answer(FileLineage, self._channel.send(request))
 
     def artifacts(self, **which: Unpack[ArtifactFilter]) -> Generator[Artifact, None, None]:
         """Iterate over output files of jobs, the newest first. Pages are requested as needed.

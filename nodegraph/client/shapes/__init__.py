@@ -26,6 +26,12 @@ from nodegraph.client.shapes.jobs import (
     TagCount,
     WebhookTest,
 )
+from nodegraph.client.shapes.lineage import (
+    FileLineage,
+    LineageEdge,
+    LineageGroup,
+    LineageItem,
+)
 from nodegraph.client.shapes.models import (
     DownloadFile,
     DownloadOffer,
@@ -100,11 +106,15 @@ __all__ = [
     "Event",
     "EventPage",
     "Fault",
+    "FileLineage",
     "InputFile",
     "Job",
     "JobGroup",
     "JobLinks",
     "JobSummary",
+    "LineageEdge",
+    "LineageGroup",
+    "LineageItem",
     "LinkedFolder",
     "Memory",
     "MissingModel",

@@ -168,7 +168,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
 ROUTES = (
     *("jobs", "events", "workflow_operations", "workflows", "templates", "apps"),
-    *("artifacts", "uploads", "inputs", "prompt_lists", "node_types", "node_type_examples"),
+    *("artifacts", "lineage", "uploads", "inputs", "prompt_lists"),
+    *("node_types", "node_type_examples"),
     *("models", "model_downloads", "packs", "system", "schedules"),
 )
 """Modules of `nodegraph.server.http.routes` whose routers go below `API`."""

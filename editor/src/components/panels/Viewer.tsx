@@ -1,9 +1,10 @@
 /** A file of a job seen large: zoomed, compared with another one, with all that is known of it. */
 import { FileInput, SlidersHorizontal } from "lucide-react";
-import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import type { ArtifactEntry } from "@/api/schema";
 import { takeValues } from "@/components/results/values";
-import { Button, Dialog } from "@/components/ui";
+import { lazyPart } from "@/components/shell/lazyPart";
+import { Button, Dialog, Spinner, Tabs } from "@/components/ui";
 import { t } from "@/i18n";
 import { mark } from "@/store/library";
 import { download, openWorkflow } from "./gallery/actions";
@@ -27,13 +28,17 @@ interface ViewerProps {
   readonly onClose: () => void;
 }
 
+const LineageView = lazyPart(() => import("@/components/results/lineage/LineageView"));
+
 type Keys = Readonly<Record<string, () => void>>;
 
 const PAN = 60;
+type Page = "details" | "lineage";
 
 export default function Viewer({ artifact, list, compare = false, onClose }: ViewerProps) {
   const viewed = useViewed({ list: list ?? [artifact], artifact, compare, onEmpty: onClose });
   const { items, index, other, shown, second, go, choose, toggleCompare, swap, remove } = viewed;
+  const [page, setPage] = useState<Page>("details");
   const [mode, setMode] = useState<CompareMode>("slider");
   const [hasFacts, setFacts] = useState(true);
   const [sizes, setSizes] = useState<ReadonlyMap<string, Size>>(new Map());
@@ -150,7 +155,25 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
               </>
             )}
             {second === null ? (
-              <ArtifactFacts artifact={shown} size={size} />
+              <Tabs
+                label={t("library.lineage.views")}
+                active={page}
+                onChange={(id) => setPage(id as Page)}
+                tabs={[
+                  { id: "details", label: t("library.lineage.details") },
+                  { id: "lineage", label: t("library.lineage.tab") },
+                ]}
+              >
+                <div className={styles.page}>
+                  {page === "details" ? (
+                    <ArtifactFacts artifact={shown} size={size} />
+                  ) : (
+                    <Suspense fallback={<Spinner label={t("library.lineage.loading")} />}>
+                      <LineageView artifact={shown} onOpen={viewed.show} />
+                    </Suspense>
+                  )}
+                </div>
+              </Tabs>
             ) : (
               <CompareFacts left={shown} right={second} />
             )}

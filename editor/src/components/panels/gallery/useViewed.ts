@@ -39,6 +39,14 @@ export function useViewed({ list, artifact, compare, onEmpty }: Options) {
 
   const choose = (at: number) => (other === null ? setIndex(at) : setOther(at));
 
+  /** Look at a file; one that isn't in the list comes behind the one shown. */
+  const show = (file: ArtifactEntry) => {
+    const known = items.findIndex((item) => item.digest === file.digest);
+    if (known < 0) setItems([...items.slice(0, index + 1), file, ...items.slice(index + 1)]);
+    setOther(null);
+    setIndex(known < 0 ? index + 1 : known);
+  };
+
   const remove = async () => {
     if (shown === undefined) return;
     const gone = await trash([shown]);
@@ -52,7 +60,7 @@ export function useViewed({ list, artifact, compare, onEmpty }: Options) {
 
   const shown = items[index];
   const second = other === null ? null : (items[other] ?? null);
-  return { items, index, other, shown, second, go, choose, toggleCompare, swap, remove };
+  return { items, index, other, shown, second, go, choose, show, toggleCompare, swap, remove };
 }
 
 function indexOf(items: readonly ArtifactEntry[], artifact: ArtifactEntry): number {

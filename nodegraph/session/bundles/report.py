@@ -1,0 +1,373 @@
+"""Reproducibility report: what a run of a bundle gave, compared with what the bundle states.
+
+The report is independent of the machine: it has no paths, users, hosts or times.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from nodegraph.core.context import MAX_IMAGE_PIXELS
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.text_format import pluralize, strip_control_characters
+from nodegraph.errors import NodegraphError
+from nodegraph.session.bundles.bundle import Bundle, BundleResult, ExpectedNode, Surroundings
+from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
+
+if TYPE_CHECKING:
+    from nodegraph.core.workflow import Workflow
+    from nodegraph.engine.result import RunResult
+    from nodegraph.packs.registry import Registry
+    from nodegraph.session.bundles.archive import BundleReader
+    from nodegraph.session.session import Session
+
+Verdict = Literal["equal", "differs", "missing", "new"]
+"""``missing``: only the bundle has it. ``new``: only the run has it."""
+ResultVerdict = Literal["equal", "same pixels", "differs", "missing"]
+_SHORT = 12
+"""Digits of a digest that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCheck:
+    """One node in the bundle and in the run.
+
+    Attributes:
+        expected, actual: Digests of its outputs, by port.
+    """
+
+    name: str
+    type: str
+    verdict: Verdict
+    expected: Mapping[str, str]
+    actual: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultCheck:
+    """One file in the bundle and in the run.
+
+    Attributes:
+        largest: Largest difference of a pixel's channel, 0 to 1; None if it was not compared.
+        psnr: Peak signal-to-noise ratio in decibels; None where images are equal or not compared.
+        ssim: Structural similarity, 1 for equal images; None if it was not compared.
+        reason: Why it was not compared; empty if it was.
+    """
+
+    name: str
+    node: str
+    verdict: ResultVerdict
+    largest: float | None = None
+    psnr: float | None = None
+    ssim: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleReport:
+    """What a run of a bundle gave.
+
+    Attributes:
+        status: Of the run: ``ok``, ``failed`` or ``cancelled``.
+        there, here: What results depend on, in the bundle and in the run.
+        first: Name of the first node that differs; empty if none does.
+        cause: Probable cause of that difference.
+        notes: What else differs here.
+    """
+
+    title: str
+    status: str
+    there: Surroundings
+    here: Surroundings
+    nodes: tuple[NodeCheck, ...]
+    results: tuple[ResultCheck, ...] = ()
+    first: str = ""
+    cause: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_reproduced(self) -> bool:
+        """Whether the run ended well and all outputs have the digests of the bundle."""
+        checks = [node.verdict for node in self.nodes]
+        return self.status == "ok" and bool(checks) and set(checks) <= {"equal", "new"}
+
+    @property
+    def summary(self) -> str:
+        """The result in one sentence."""
+        compared = [node for node in self.nodes if node.verdict != "new"]
+        equal = sum(node.verdict == "equal" for node in compared)
+        if self.is_reproduced:
+            return f"Reproduced: all {pluralize(equal, 'node')} gave the same outputs."
+        if self.status != "ok":
+            return f"Not reproduced: the run ended as {self.status}."
+        return f"Not reproduced: {equal} of {pluralize(len(compared), 'node')} gave the same."
+
+    def to_document(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"reproduced": self.is_reproduced, "summary": self.summary, **asdict(self)}
+
+    def to_markdown(self) -> str:
+        """The report as Markdown."""
+        lines = [f"# Reproducibility report: {_plain(self.title) or 'untitled workflow'}", ""]
+        lines += [f"**{self.summary}**", ""]
+        for heading, head, rows in self._tables():
+            lines += [f"## {heading}", ""]
+            lines += _markdown_table(head, rows)
+            lines.append("")
+        for heading, texts in self._texts():
+            lines += [f"## {heading}", "", *(f"- {_markdown(text)}" for text in texts), ""]
+        return "\n".join(lines)
+
+    def to_html(self) -> str:
+        """The report as a page that stands alone."""
+        title = escape(_plain(self.title) or "untitled workflow")
+        style = "good" if self.is_reproduced else "bad"
+        body = [f"<h1>Reproducibility report: {title}</h1>"]
+        body.append(f'<p class="{style}">{escape(self.summary)}</p>')
+        for heading, head, rows in self._tables():
+            body += [f"<h2>{escape(heading)}</h2>", _html_table(head, rows)]
+        for heading, texts in self._texts():
+            items = "".join(f"<li>{escape(_plain(text))}</li>" for text in texts)
+            body.append(f"<h2>{escape(heading)}</h2><ul>{items}</ul>")
+        return _PAGE.format(title=title, body="\n".join(body))
+
+    def _tables(self) -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
+        rows = [
+            (name, there, here) for name, there, here in surroundings_rows(self.there, self.here)
+        ]
+        yield "Versions", ("", "bundle", "this run"), [*rows]
+        nodes = [
+            (node.name, node.type, node.verdict, _digests(node.expected), _digests(node.actual))
+            for node in self.nodes
+        ]
+        yield "Nodes", ("node", "type", "outputs", "bundle", "this run"), [*nodes]
+        if self.results:
+            files = [
+                (
+                    each.name,
+                    each.node,
+                    each.verdict,
+                    _figure(each.psnr, "dB"),
+                    _figure(each.ssim),
+                    _figure(each.largest),
+                )
+                for each in self.results
+            ]
+            head = ("file", "node", "content", "PSNR", "SSIM", "largest difference")
+            yield "Files", head, [*files]
+
+    def _texts(self) -> Iterator[tuple[str, Sequence[str]]]:
+        if self.first:
+            yield "First difference", [f"{self.first}: {self.cause}"]
+        reasons = [f"{each.name}: {each.reason}" for each in self.results if each.reason]
+        if self.notes or reasons:
+            yield "Notes", [*self.notes, *reasons]
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Reproducibility report: {title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; }}
+body {{ padding: 0 1rem; }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto; }}
+th, td {{ border-bottom: 1px solid #8884; padding: .3rem .6rem; }}
+th, td {{ text-align: left; vertical-align: top; }}
+.good, .bad {{ border-left: .4rem solid #2e8b57; padding: .5rem 1rem; font-weight: 600; }}
+.bad {{ border-color: #c0392b; }}
+</style></head><body>
+{body}
+</body></html>
+"""
+
+
+def bundle_report(
+    reader: BundleReader,
+    session: Session,
+    workflow: Workflow,
+    result: RunResult,
+    notes: Sequence[str] = (),
+) -> BundleReport:
+    """Compare a run of a bundle with what the bundle states.
+
+    Args:
+        session: That ran it.
+        workflow: That ran.
+        notes: What else differs here, as text.
+    """
+    bundle, registry = reader.bundle, session.registry
+    order = list(session.graph(workflow).nodes)
+    actual = nodes_of_result(result, order, registry)
+    checks = check_nodes(bundle.nodes, actual)
+    here, first = surroundings_of(session), first_difference(checks)
+    return BundleReport(
+        bundle.title,
+        result.status,
+        bundle.surroundings,
+        here,
+        checks,
+        check_results(reader, session.environment.outputs),
+        first,
+        probable_cause(first, bundle, actual, here, registry) if first else "",
+        tuple(notes),
+    )
+
+
+def check_nodes(
+    expected: Mapping[str, ExpectedNode], actual: Mapping[str, ExpectedNode]
+) -> tuple[NodeCheck, ...]:
+    """Compare the nodes of a run with those of a bundle, in the order of the bundle."""
+    checks = []
+    for name in dict.fromkeys([*expected, *actual]):
+        there, here = expected.get(name), actual.get(name)
+        verdict: Verdict = "differs"
+        if there is None:
+            verdict = "new"
+        elif here is None:
+            verdict = "missing"
+        elif dict(there.outputs) == dict(here.outputs):
+            verdict = "equal"
+        kind = (here or there or ExpectedNode("")).type
+        outputs = [{} if each is None else dict(each.outputs) for each in (there, here)]
+        checks.append(NodeCheck(name, kind, verdict, *outputs))
+    return tuple(checks)
+
+
+def first_difference(checks: Sequence[NodeCheck]) -> str:
+    """Name of the first node whose outputs differ or are missing; empty if there is none."""
+    return next((each.name for each in checks if each.verdict in ("differs", "missing")), "")
+
+
+def probable_cause(
+    name: str,
+    bundle: Bundle,
+    actual: Mapping[str, ExpectedNode],
+    here: Surroundings,
+    registry: Registry,
+) -> str:
+    """Why the first node that differs gives something else here, as far as that can be known."""
+    there = bundle.nodes[name]
+    if name not in actual:
+        return "it did not run here"
+    now = actual[name]
+    if now.type != there.type:
+        return f"the node type is {now.type} here, and {there.type} in the bundle"
+    spec = registry.spec(now.type)
+    if spec is not None and not spec.deterministic:
+        return f"the node type {now.type} gives something else each time"
+    differing = [
+        f"{what} {before} in the bundle, {after} here"
+        for what, before, after in surroundings_rows(bundle.surroundings, here)
+        if before and after and before != after
+    ]
+    if there.code and now.code and there.code != now.code:
+        origin = f" of the pack {now.pack}" if now.pack else ""
+        more = f" ({'; '.join(differing)})" if differing else ""
+        return f"the code behind {now.type}{origin} is another version here{more}"
+    if spec is not None and spec.numerics and differing:
+        return f"its last bits depend on device and libraries: {'; '.join(differing)}"
+    if differing:
+        return f"versions differ: {'; '.join(differing)}"
+    return (
+        "nothing that is known differs: the node may depend on something outside of the workflow, "
+        "such as a service, an environment variable or the time"
+    )
+
+
+def surroundings_rows(there: Surroundings, here: Surroundings) -> list[tuple[str, str, str]]:
+    """What results depend on, with its value in the bundle and here; unknown values are empty."""
+    rows = [
+        (name, getattr(there, name), getattr(here, name))
+        for name in ("nodegraph", "python", "platform")
+    ]
+    names = sorted({*there.libraries, *here.libraries})
+    rows += [(name, there.libraries.get(name, ""), here.libraries.get(name, "")) for name in names]
+    return [*rows, ("numerics", there.numerics, here.numerics)]
+
+
+def check_results(reader: BundleReader, outputs: Path) -> tuple[ResultCheck, ...]:
+    """Compare the files of a run with those in a bundle.
+
+    Args:
+        outputs: Folder that the run wrote to.
+    """
+    checks = []
+    with TemporaryDirectory(prefix="nodegraph-bundle-") as folder:
+        for result in reader.bundle.results:
+            path = outputs / result.name
+            if not path.is_file():
+                checks.append(ResultCheck(result.name, result.node, "missing"))
+            elif FILE_DIGESTS.digest(path) == result.digest:
+                checks.append(ResultCheck(result.name, result.node, "equal"))
+            else:
+                original = Path(folder) / result.digest
+                if not original.exists():
+                    reader.extract(f"results/{result.digest}", original)
+                checks.append(_compare(result, original, path))
+    return tuple(checks)
+
+
+def _compare(result: BundleResult, original: Path, path: Path) -> ResultCheck:
+    """Two files that differ: as images, if they are images."""
+    if result.kind != "image":
+        return ResultCheck(result.name, result.node, "differs")
+    from nodegraph.media.images.editing.metrics import compare
+    from nodegraph.media.images.images import read_image
+
+    try:
+        # Whether a file has transparency must not make them incomparable.
+        first, _ = read_image(original, alpha=True, max_pixels=MAX_IMAGE_PIXELS)
+        second, _ = read_image(path, alpha=True, max_pixels=MAX_IMAGE_PIXELS)
+        measured = compare(first, second)
+    except NodegraphError as error:
+        return ResultCheck(result.name, result.node, "differs", reason=error.problem.message)
+    largest = float((first - second).abs().max())
+    return ResultCheck(
+        result.name,
+        result.node,
+        "differs" if largest else "same pixels",
+        largest,
+        None if math.isinf(measured.psnr) else measured.psnr,
+        measured.ssim,
+        "" if largest else "the files have other texts or another compression",
+    )
+
+
+def _digests(outputs: Mapping[str, str]) -> str:
+    return ", ".join(f"{port} {digest[:_SHORT]}" for port, digest in outputs.items())
+
+
+def _figure(value: float | None, unit: str = "") -> str:
+    return "" if value is None else f"{value:.4g} {unit}".rstrip()
+
+
+def _plain(text: str) -> str:
+    return " ".join(strip_control_characters(text).split())
+
+
+def _markdown(text: str) -> str:
+    """A text as it is: nothing in it is markup."""
+    plain = _plain(text).replace("&", "&amp;").replace("<", "&lt;")
+    for mark in "\\`*_[]|#":
+        plain = plain.replace(mark, f"\\{mark}")
+    return plain
+
+
+def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    for cells in (head, ["---"] * len(head), *rows):
+        shown = cells if cells and cells[0] == "---" else [_markdown(cell) for cell in cells]
+        yield f"| {' | '.join(shown)} |"
+
+
+def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    heads = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = "".join(
+        f"<tr>{''.join(f'<td>{escape(_plain(cell))}</td>' for cell in row)}</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"

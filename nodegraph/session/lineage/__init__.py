@@ -1,0 +1,1 @@
+"""Lineage of results: read from manifests, joined to a graph, and drawn."""
