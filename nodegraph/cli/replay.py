@@ -248,10 +248,13 @@ def _print_lacking(
         print_json({**problems_document(problems), "missing": missing})
         return
     for model in lacking:
-        echo_stderr(("missing model: ", "yellow"), model.text)
+        kinds = f" ({', '.join(model.kinds)})" if model.kinds else ""
+        echo_stderr(("missing model: ", "yellow"), f"{model.name}{kinds}")
+        for name, digest in model.files.items():
+            echo_stderr(f"  {name}, blake3 {digest}")
         if model.source is not None:
             reference = model.source.reference
-            how = "asks Civitai by digest" if reference == model.digest else "from the workflow"
+            how = "asks Civitai" if reference in model.files.values() else "from the workflow"
             echo_stderr("  ", (f"nodegraph models add {reference}", "cyan"), f"  ({how})")
     for name, version in packs.items():
         echo_stderr(("missing pack: ", "yellow"), f"{name} {version}".rstrip())

@@ -36,7 +36,8 @@ class ManifestNode:
         type, version: Node type, and its version.
         pack: Name of the pack; empty for a function of a script.
         code: Digest of the code behind the node type.
-        key: Cache key of its call; empty if it was mapped over a list.
+        key: Cache key of its call; empty if it was mapped over a list, or reads files or variables:
+            its key then depends on where these are on the machine.
         profile: Numerics profile, if the result depends on it; else empty.
         outputs: Digests of its outputs, by port.
     """

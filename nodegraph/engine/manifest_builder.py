@@ -105,7 +105,7 @@ def _node(run: RunScheduler, state: NodeState) -> ManifestNode:
         spec.version,
         "" if pack is None else pack.name or OWN_DISTRIBUTION,
         identity.code,
-        state.key,
+        "" if state.reads_outside else state.key,
         identity.profile,
         {port: product.digest for port, product in zip(ports, products, strict=False)},
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -129,31 +129,23 @@ class LackingModel:
     Attributes:
         name: As the workflow has it.
         node: Node that needs it.
-        kind: Port type, such as ``DiffusionModel``; empty if it is not known.
-        digest: blake3 digest of its file; empty for a model of several files or if not known.
+        kinds: Port types, such as ``DiffusionModel``, or kinds of adapters, such as ``lora``.
+        files: blake3 digests of its weight files by their recorded names, as far as known.
         source: Source that the workflow states; otherwise Civitai, which is asked by the digest;
             None if neither is known.
     """
 
     name: str
     node: str = ""
-    kind: str = ""
-    digest: Digest = ""
+    kinds: tuple[str, ...] = ()
+    files: Mapping[str, Digest] = field(default_factory=dict)
     source: DeclaredModel | None = None
 
-    @property
-    def text(self) -> str:
-        """What lacks, in one line."""
-        kind = f" ({self.kind})" if self.kind else ""
-        digest = f", blake3 {self.digest}" if self.digest else ""
-        return f"{self.name}{kind}{digest}"
-
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """JSON values."""
-        reference = "" if self.source is None else self.source.reference
-        fields = ("name", "node", "kind", "digest")
-        texts = {name: str(getattr(self, name)) for name in fields} | {"source": reference}
-        return {name: text for name, text in texts.items() if text}
+        document: dict[str, Any] = {"name": self.name, "node": self.node}
+        document |= {"kinds": list(self.kinds), "files": dict(self.files)}
+        return document | ({} if self.source is None else {"source": self.source.reference})
 
 
 @dataclass(frozen=True)
@@ -202,14 +194,13 @@ class Replay:
 
     def _lacking(self, name: str, node: str, declared: DeclaredModel | None) -> LackingModel:
         manifest = self.file.manifest
-        recorded = {} if manifest is None else _files_of(name, recorded_models(manifest))
-        digest = next(iter(recorded.values())) if len(recorded) == 1 else ""
-        kinds = [] if manifest is None else _kinds(manifest, recorded)
-        if declared is None and digest:
+        files = {} if manifest is None else _files_of(name, recorded_models(manifest))
+        kinds = [] if manifest is None else _kinds(manifest, files)
+        if declared is None and len(files) == 1:
             from nodegraph.models.remote.declared_models import DeclaredModel
 
-            declared = DeclaredModel(name, digest)
-        return LackingModel(name, node, kinds[0] if kinds else "", digest, declared)
+            declared = DeclaredModel(name, next(iter(files.values())))
+        return LackingModel(name, node, tuple(dict.fromkeys(kinds)), files, declared)
 
     def lacking_inputs(self) -> list[FileMatch]:
         """Input files that are not here."""

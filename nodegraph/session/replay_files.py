@@ -256,8 +256,9 @@ def link_models(
         for beside in match.path.parent.glob(f"{_escaped(match.path.stem)}.*"):
             # Such as the original configuration of a checkpoint.
             if file_suffix(beside) not in HEADED | PICKLES and beside.is_file():
-                name = PurePosixPath(match.name)
-                links.setdefault(str(name.with_name(f"{name.stem}{beside.suffix}")), beside)
+                recorded = PurePosixPath(match.name)
+                named = recorded.with_name(f"{recorded.stem}{beside.suffix}")
+                links.setdefault(named.as_posix(), beside)
     for name, path in links.items():
         _link(path, target, name)
     return links

@@ -286,13 +286,11 @@ def _reasons(
     if is_explained:
         return
     if node.key and now.key and node.key != now.key:
-        yield Reason("outside", "something that it reads outside of its inputs has changed")
-    else:
-        yield Reason(
-            "nondeterministic",
-            "code, weights, numerics and inputs are the same: this node type gives other results "
-            "each time",
-        )
+        yield Reason("outside", "it reads more than its inputs, and that has changed")
+        return
+    same = "code, weights, numerics and input files are the same"
+    also = "" if node.key else "it reads something else, such as a service, or "
+    yield Reason("nondeterministic", f"{same}: {also}the node type gives other results each time")
 
 
 def _changes(first: Manifest, second: Manifest) -> Iterator[Reason]:
