@@ -165,7 +165,7 @@ def picture(result: RunResult, workflow: Workflow) -> bytes:
     import torch
     from PIL import Image
 
-    from nodegraph.media.images.embedded_texts import encode_with_workflow
+    from nodegraph.media.images.embedded_texts import encode_with_texts, workflow_metadata
 
     shown = [file for file in result.files if file.kind != "weights"]
     found = looks(shown[-1].path)
@@ -175,7 +175,8 @@ def picture(result: RunResult, workflow: Workflow) -> bytes:
     data = b""
     for quality in QUALITIES:
         document = json.loads(workflow.to_json())
-        data = encode_with_workflow(torch.from_numpy(pixels), document, "webp", quality)
+        texts = workflow_metadata(document)
+        data = encode_with_texts(torch.from_numpy(pixels), texts, "webp", quality)
         if len(data) <= LARGEST:
             break
     return data

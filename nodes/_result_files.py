@@ -34,12 +34,23 @@ def result_name(ctx: Context, pattern: str, size: tuple[int, int] = (0, 0)) -> s
     )
 
 
-def save_result(ctx: Context, pattern: str, suffix: str, content: bytes, *, kind: str) -> Path:
+def save_result(
+    ctx: Context,
+    pattern: str,
+    suffix: str,
+    content: bytes,
+    *,
+    kind: str,
+    index: int | None = None,
+    sidecar: bool = False,
+) -> Path:
     """Write a file with the next number in the output folder, and report it; its path.
 
     Args:
         pattern: As for `result_name`. A pattern that is already filled in does not change.
         kind: Kind of the result for users.
+        index: Which item of a batch the file holds.
+        sidecar: Whether the format has no room for texts, so that they go into a file of their own.
     """
     from nodegraph.media.images.output_files import save_numbered
 
@@ -47,7 +58,7 @@ def save_result(ctx: Context, pattern: str, suffix: str, content: bytes, *, kind
     folders = ctx.environment
     index = folders.temporary / "outputs.sqlite"
     [saved] = save_numbered(folders.outputs, name, suffix, [content], index=index)
-    ctx.wrote(saved.path, kind=kind, existed=saved.existed)
+    ctx.wrote(saved.path, kind=kind, existed=saved.existed, index=index, sidecar=sidecar)
     return saved.path
 
 
@@ -73,27 +84,24 @@ def save_beside(ctx: Context, path: Path, image: Tensor) -> None:
 
 
 def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
-    """Save an image of a result next to it, with the workflow.
+    """Save an image of a result next to it, with the same texts.
 
     Args:
         picture: float32 in 0..1, shape (1, height, width, 3).
     """
-    from nodegraph.media.images.embedded_texts import encode_with_workflow
+    from nodegraph.media.images.embedded_texts import encode_with_texts
 
-    content = encode_with_workflow(
-        picture[0], ctx.workflow, warn=lambda message: ctx.log(message, "warning")
-    )
+    content = encode_with_texts(picture[0], ctx.file_metadata())
     save_result(ctx, name, ".png", content, kind="image")
 
 
 def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
-    """Save an animation of a shape next to it, with the workflow."""
-    from nodegraph.media.images.embedded_texts import workflow_metadata
+    """Save an animation of a shape next to it, with the same texts."""
     from nodegraph.media.images.images import encode_animation
     from nodegraph.media.shapes.rendering import turntable
 
     frames = turntable(shape, _TURNS, _SIDE, on_progress=lambda done: ctx.progress(done, _TURNS))
-    content = encode_animation(frames, _RATE, workflow_metadata(ctx.workflow))
+    content = encode_animation(frames, _RATE, ctx.file_metadata())
     save_result(ctx, name, ".webp", content, kind="image")
 
 
@@ -102,16 +110,30 @@ def save_text(ctx: Context, pattern: str, suffix: str, text: str) -> None:
     save_result(ctx, pattern, suffix, text.encode("utf-8", "replace"), kind="text")
 
 
-def infotext_of(ctx: Context, index: int) -> str:
-    """Return the settings of an image that a node saves, in A1111's form; empty without any.
+def client_metadata(ctx: Context) -> object:
+    """Texts that a client sent to be kept in files, if the settings allow it.
+
+    They repeat the workflow and its prompts.
+    """
+    environment = ctx.environment
+    is_kept = environment.metadata == "full" and environment.metadata_prompts
+    return ctx.workflow.get("metadata") if is_kept else None
+
+
+def infotext_texts(ctx: Context, index: int) -> dict[str, str]:
+    """Return the settings of an image that a node saves, as a text in A1111's form; empty without.
 
     Args:
         index: Which image of the batch.
     """
     from nodegraph.interop.image_metadata.workflow_settings import format_settings, read_settings
+    from nodegraph.media.images.images import PARAMETERS
     from nodegraph.models.model_hashes import ModelHashCache
     from nodegraph.models.model_sources import find_path
 
+    environment = ctx.environment
+    if environment.metadata != "full":
+        return {}
     settings = read_settings(ctx.workflow, ctx.node, index)
     if settings is None:
         if index == 0:
@@ -120,14 +142,17 @@ def infotext_of(ctx: Context, index: int) -> str:
                 "settings.",
                 "warning",
             )
-        return ""
-    environment = ctx.environment
+        return {}
+    if not environment.metadata_prompts:
+        settings.prompt = settings.negative = ""
+        if settings.hires is not None:
+            settings.hires.prompt = settings.hires.negative = ""
 
     def sha256_of(name: str) -> str:
         path = find_path(name, environment.models)
         return ModelHashCache(environment.cache).hashes(path).sha256 if path.is_file() else ""
 
-    return format_settings(settings, sha256_of)
+    return {PARAMETERS: format_settings(settings, sha256_of)}
 
 
 def save_pictures(
@@ -143,7 +168,7 @@ def save_pictures(
     from nodegraph.media.images.output_files import save_numbered
     from nodegraph.media.images.output_names import expand_pattern
 
-    contents: dict[str, list[bytes]] = {}
+    contents: dict[str, list[tuple[int, bytes]]] = {}
     now, (count, height, width, _) = datetime.now(), pictures.shape
     for at in range(count):
         name = expand_pattern(
@@ -154,9 +179,11 @@ def save_pictures(
             index=at,
             warn=lambda message: ctx.log(message, "warning"),
         )
-        contents.setdefault(name, []).append(encoded(at))
+        contents.setdefault(name, []).append((at, encoded(at)))
     folders = ctx.environment
     index = folders.temporary / "outputs.sqlite"
     for name, files in contents.items():
-        for saved in save_numbered(folders.outputs, name, suffix, files, index=index):
-            ctx.wrote(saved.path, existed=saved.existed)
+        data = [content for _, content in files]
+        written = save_numbered(folders.outputs, name, suffix, data, index=index)
+        for (at, _), saved in zip(files, written, strict=True):
+            ctx.wrote(saved.path, existed=saved.existed, index=at)

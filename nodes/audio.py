@@ -79,10 +79,9 @@ def SaveAudio(
     """
     from nodegraph.media.audio.codec import AUDIO_SUFFIXES, encode_audio
     from nodegraph.media.audio.visualization import waveform_image
-    from nodegraph.media.images.embedded_texts import workflow_metadata
 
     total = audio.waveform.shape[-1]
-    texts = workflow_metadata(ctx.workflow)
+    texts = ctx.file_metadata()
     content = encode_audio(
         audio, format, quality, texts, on_progress=lambda done: ctx.progress(done, total)
     )

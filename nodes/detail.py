@@ -13,7 +13,7 @@ from nodegraph import (
     Expand,
     Image,
     InvalidValue,
-    Multiline,
+    PromptText,
     Range,
     Seed,
     TextEncoder,
@@ -93,7 +93,7 @@ def DetailRegions(
     denoise_steps: DenoiseSteps = "share",
     draw: Draw = "per item",
     convention: Convention = "diffusers",
-    prompts: Annotated[str, Multiline()] = "",
+    prompts: Annotated[str, PromptText()] = "",
 ) -> Detailed:
     """Paint regions of an image at full size, one after the other, for example faces.
 

@@ -18,7 +18,7 @@ from ._image_file_facts import (
     image_outputs,
     pictures_state,
 )
-from ._result_files import infotext_of, save_pictures
+from ._result_files import client_metadata, infotext_texts, save_pictures
 
 
 class LoadedImage(NamedTuple):
@@ -235,19 +235,19 @@ def SaveImage(
         infotext: Also write prompt, seed, sampler and model as text in the form of A1111, which
             other programs and sites show. auto follows the setting infotext, which is off.
     """
-    from nodegraph.media.images.embedded_texts import encode_with_workflow
+    from nodegraph.media.images.embedded_texts import encode_with_texts
     from nodegraph.media.images.images import IMAGE_SUFFIXES, floor_to_8_bits
 
     def encoded(at: int) -> bytes:
         with at_port("image"):
-            return encode_with_workflow(
+            return encode_with_texts(
                 image[at] if rounding == "nearest" or bits == "16" else floor_to_8_bits(image[at]),
-                ctx.workflow,
+                {**ctx.file_metadata(at), **(infotext_texts(ctx, at) if writes_infotext else {})},
                 format,
                 quality,
                 bits=int(bits),
                 warn=lambda message: ctx.log(message, "warning"),
-                infotext=infotext_of(ctx, at) if writes_infotext else "",
+                client=client_metadata(ctx),
             )
 
     writes_infotext = infotext == "on" or (infotext == "auto" and ctx.environment.infotext)
@@ -280,13 +280,13 @@ def SaveAnimation(
         quality: Quality of WebP. 100 is lossless.
         loop: Repeat the animation forever.
     """
-    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.images.images import ANIMATION_SUFFIXES, GIF_FASTEST, encode_animation
 
     def encoded(at: int) -> bytes:
-        texts = workflow_metadata(ctx.workflow)
         with at_port("image"):
-            return encode_animation(image, rate, texts, quality, format=format, loop=loop)
+            return encode_animation(
+                image, rate, ctx.file_metadata(), quality, format=format, loop=loop
+            )
 
     if format == "gif" and rate > GIF_FASTEST and len(image) > 1:
         ctx.log(

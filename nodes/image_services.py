@@ -10,6 +10,7 @@ from nodegraph import (
     Image,
     Mask,
     Multiline,
+    PromptText,
     Range,
     Secret,
     Seed,
@@ -43,13 +44,13 @@ class HostedImage(NamedTuple):
 )
 def CallImageAPI(
     ctx: Context,
-    prompt: Annotated[str, Multiline()],
+    prompt: Annotated[str, PromptText()],
     service: str = "openai",
     model: str = "",
     secret: Annotated[str, Secret()] = "",
     image: list[Image] | None = None,
     mask: Mask | None = None,
-    negative: Annotated[str, Multiline()] = "",
+    negative: Annotated[str, PromptText()] = "",
     width: Annotated[int, Range(0, 16384)] = 1024,
     height: Annotated[int, Range(0, 16384)] = 1024,
     count: Annotated[int, Range(1, 16)] = 1,

@@ -14,6 +14,7 @@ from nodegraph import (
     Image,
     InvalidValue,
     Multiline,
+    PromptText,
     Range,
     Secret,
     Seed,
@@ -125,9 +126,9 @@ def ConnectLanguageModel(
 def GenerateHostedText(
     ctx: Context,
     model: LanguageModel,
-    prompt: Annotated[str, Multiline()] = "",
+    prompt: Annotated[str, PromptText()] = "",
     images: list[Image] | None = None,
-    system: Annotated[str, Multiline()] = "",
+    system: Annotated[str, PromptText()] = "",
     max_tokens: Annotated[int, Range(1, 32768)] = 512,
     sampling: bool = True,
     seed: Annotated[int, Seed()] = 0,
@@ -207,9 +208,9 @@ def GenerateHostedText(
 def GenerateText(
     ctx: Context,
     encoder: TextEncoder | LanguageModel,
-    prompt: Annotated[str, Multiline()] = "",
+    prompt: Annotated[str, PromptText()] = "",
     images: list[Image] | None = None,
-    system: Annotated[str, Multiline()] = "",
+    system: Annotated[str, PromptText()] = "",
     max_tokens: Annotated[int, Range(1, 32768)] = 512,
     sampling: bool = True,
     seed: Annotated[int, Seed()] = 0,
@@ -372,9 +373,9 @@ def CaptionForLayers(
 )
 def EnhancePrompt(
     model: LanguageModel | TextEncoder,
-    prompt: Annotated[str, Multiline()],
+    prompt: Annotated[str, PromptText()],
     style: Literal["detailed", "photo", "tags", "short", "video"] = "detailed",
-    instructions: Annotated[str, Multiline()] = "",
+    instructions: Annotated[str, PromptText()] = "",
     images: list[Image] | None = None,
     seed: Annotated[int, Seed()] = 0,
     temperature: Annotated[float, Range(0.01, 10, step=0.05), Advanced()] = 0.7,

@@ -29,10 +29,9 @@ def SaveLatent(ctx: Context, latent: Latent, name: str = "latent") -> None:
         name: Prefix of the file names. fruit/apple makes a sub-folder. Placeholders like %date% are
             filled in as in SaveImage.
     """
-    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.sampling.latents.files import SUFFIX, encode_latent
 
-    content = encode_latent(latent, workflow_metadata(ctx.workflow))
+    content = encode_latent(latent, ctx.file_metadata())
     save_result(ctx, name, SUFFIX, content, kind="latent")
 
 

@@ -267,14 +267,13 @@ def SaveLayers(
         bits: Bits per channel. 16 needs ORA.
         picture: Also save the flattened image as PNG.
     """
-    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.images.layer_compositing import flatten_layers
     from nodegraph.media.images.layer_files import encode_layers
 
     with at_port("layers"):
-        texts = workflow_metadata(ctx.workflow)
+        texts = ctx.file_metadata()
         content = encode_layers(layers, format, bits=int(bits), metadata=texts)
     name = result_name(ctx, name)
-    save_result(ctx, name, f".{format}", content, kind="layers")
+    save_result(ctx, name, f".{format}", content, kind="layers", sidecar=format == "psd")
     if picture:
         save_picture(ctx, name, flatten_layers(layers)[0])

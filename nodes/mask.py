@@ -518,11 +518,11 @@ def SaveMask(ctx: Context, mask: Mask, name: str = "mask") -> None:
         mask: Each mask of the batch is saved to a file.
         name: Prefix of the file names. fruit/apple makes a sub-folder.
     """
-    from nodegraph.media.images.embedded_texts import encode_with_workflow
+    from nodegraph.media.images.embedded_texts import encode_with_texts
 
     from ._result_files import save_result
 
-    for item in mask:
+    for index, item in enumerate(mask):
         with at_port("mask"):
-            data = encode_with_workflow(item[..., None], ctx.workflow)
-        save_result(ctx, name, ".png", data, kind="image")
+            data = encode_with_texts(item[..., None], ctx.file_metadata(index))
+        save_result(ctx, name, ".png", data, kind="image", index=index)

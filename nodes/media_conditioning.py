@@ -12,7 +12,7 @@ from nodegraph import (
     Context,
     Image,
     Latent,
-    Multiline,
+    PromptText,
     Range,
     TextEncoder,
     Vae,
@@ -108,7 +108,7 @@ def KeyframeConditioning(
 def ReferenceToVideoConditioning(
     ctx: Context,
     encoder: TextEncoder,
-    text: Annotated[str, Multiline()] = "",
+    text: Annotated[str, PromptText()] = "",
     vae: Vae | None = None,
     audio_vae: Vae | None = None,
     images: list[Image] | None = None,

@@ -103,17 +103,17 @@ def SaveMolecule(
             SMILES cannot store a workflow.
         picture: Also save a drawing of the molecule.
     """
-    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.molecules.chemistry import MOST_DRAWN, to_smiles
     from nodegraph.media.molecules.molecule_files import MOLECULE_SUFFIXES, encode_molecule
 
-    texts = dict(workflow_metadata(ctx.workflow))
+    texts = ctx.file_metadata()
     if format == "sdf" and len(molecule.elements) <= MOST_DRAWN:
         # For viewers without chemistry support.
         texts["SMILES"] = to_smiles(molecule)
     content = encode_molecule(molecule, format, texts)
     name = result_name(ctx, name)
-    save_result(ctx, name, MOLECULE_SUFFIXES[format], content, kind="molecule")
+    suffix, is_bare = MOLECULE_SUFFIXES[format], format == "smi"
+    save_result(ctx, name, suffix, content, kind="molecule", sidecar=is_bare)
     if picture:
         save_picture(ctx, name, _drawn(molecule, 512, 512))
 

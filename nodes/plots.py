@@ -155,15 +155,14 @@ def SavePlot(
         height: Height of the image in pixels.
         picture: Also save the plot as PNG.
     """
-    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.plots.files import encode_plot
     from nodegraph.media.plots.rendering import plot_image
 
-    texts = workflow_metadata(ctx.workflow)
+    texts = ctx.file_metadata()
     content = encode_plot(plot, format, texts, width=width, height=height)
     kind = {"json": "plot", "csv": "text", "svg": "image"}[format]
     name = result_name(ctx, name)
-    save_result(ctx, name, f".{format}", content, kind=kind)
+    save_result(ctx, name, f".{format}", content, kind=kind, sidecar=format == "csv")
     if picture:
         save_picture(ctx, name, plot_image([plot], width, height))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from nodegraph import Advanced, Context, Multiline, Range, Seed, node
+from nodegraph import Advanced, Context, PromptText, Range, Seed, node
 
 from ._wildcard_facts import check_choices, wildcards
 
@@ -26,7 +26,7 @@ Syntax = Annotated[Literal["dynamic prompts", "comfyui"], Advanced()]
 )
 def RandomPrompt(
     ctx: Context,
-    text: Annotated[str, Multiline()],
+    text: Annotated[str, PromptText()],
     seed: Annotated[int, Seed()] = 0,
     syntax: Syntax = "dynamic prompts",
 ) -> str:
@@ -61,7 +61,7 @@ def RandomPrompt(
 )
 def AllPrompts(
     ctx: Context,
-    text: Annotated[str, Multiline()],
+    text: Annotated[str, PromptText()],
     most: Annotated[int, Range(1, 100_000)] = 1000,
     syntax: Syntax = "dynamic prompts",
 ) -> list[str]:

@@ -82,10 +82,9 @@ def SaveMesh(
         format: Only GLB stores a texture. In PLY and OBJ, the vertices get its colors.
         picture: Also save an animation that shows the mesh from all sides.
     """
-    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
 
-    content = encode_mesh(mesh, format, workflow_metadata(ctx.workflow))
+    content = encode_mesh(mesh, format, ctx.file_metadata())
     name = result_name(ctx, name)
     save_result(ctx, name, SHAPE_SUFFIXES[format], content, kind="mesh")
     if picture:
@@ -114,10 +113,9 @@ def SavePointCloud(
         name: Prefix of the file names. scans/scan makes a sub-folder.
         picture: Also save an animation that shows the points from all sides.
     """
-    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.shapes.encoding import encode_points
 
-    content = encode_points(point_cloud, workflow_metadata(ctx.workflow))
+    content = encode_points(point_cloud, ctx.file_metadata())
     name = result_name(ctx, name)
     save_result(ctx, name, ".ply", content, kind="points")
     if picture:

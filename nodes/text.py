@@ -10,7 +10,7 @@ from nodegraph import (
     Context,
     Image,
     Latent,
-    Multiline,
+    PromptText,
     Range,
     TextEncoder,
     node,
@@ -35,7 +35,7 @@ from ._prompt_facts import (
 
 _ENCODED = {"conditioning": {"family": "encoder.family"}}
 _PASSED = {"conditioning": {"family": "conditioning.family"}}
-Own = Annotated[str | None, Multiline()]
+Own = Annotated[str | None, PromptText()]
 Reading = Annotated[Literal["auto", "on", "off", "comfyui"], Advanced()]
 
 
@@ -55,7 +55,7 @@ Reading = Annotated[Literal["auto", "on", "off", "comfyui"], Advanced()]
 def EncodePrompt(
     ctx: Context,
     encoder: TextEncoder,
-    text: Annotated[str, Multiline()] = "",
+    text: Annotated[str, PromptText()] = "",
     syntax: Reading = "auto",
 ) -> Conditioning:
     r"""Encode a prompt with the text encoder of a model.
@@ -99,7 +99,7 @@ def EncodePrompt(
 def EncodePromptApart(
     ctx: Context,
     encoder: TextEncoder,
-    text: Annotated[str, Multiline()] = "",
+    text: Annotated[str, PromptText()] = "",
     clip_l: Own = None,
     clip_g: Own = None,
     t5: Own = None,
@@ -217,7 +217,7 @@ def EncodeEditPrompt(
     ctx: Context,
     encoder: TextEncoder,
     images: list[Image],
-    text: Annotated[str, Multiline()] = "",
+    text: Annotated[str, PromptText()] = "",
 ) -> Conditioning:
     """Encode an edit prompt together with images, for an image editing model.
 

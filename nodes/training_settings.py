@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nodegraph import Advanced, Multiline, Range, Seed, node
+from nodegraph import Advanced, PromptText, Range, Seed, node
 from nodegraph.training.options import (
     LevelSpread,
     OptimizerName,
@@ -88,7 +88,7 @@ def TrainingSettings(
     tags=("sample", "preview", "validation prompt"),
 )
 def WatchTraining(
-    prompts: Annotated[str, Multiline()],
+    prompts: Annotated[str, PromptText()],
     every: Annotated[int, Range(1, 1_000_000)] = 100,
     steps: Annotated[int, Range(1, 1000)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 5.0,

@@ -103,14 +103,13 @@ def SaveVideo(
             (FFV1) is lossless.
         quality: Quality of MP4 and WebM.
     """
-    from nodegraph.media.images.embedded_texts import workflow_metadata
     from nodegraph.media.videos.encoding import VIDEO_SUFFIXES, encode_video
 
     total, height, width, _ = video.frames.shape
     if format != "mkv" and (height % 2 or width % 2):
         size = f"{width + width % 2} x {height + height % 2}"
         ctx.log(f"{format} needs even sides: {width} x {height} is written as {size}.")
-    texts = workflow_metadata(ctx.workflow)
+    texts = ctx.file_metadata()
     content = encode_video(
         video, format, quality, texts, on_progress=lambda done: ctx.progress(done, total)
     )

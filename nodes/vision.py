@@ -12,7 +12,7 @@ from nodegraph import (
     File,
     Image,
     Mask,
-    Multiline,
+    PromptText,
     Range,
     TextEncoder,
     Value,
@@ -449,7 +449,7 @@ def CaptionImage(
     model: VisionModel | LanguageModel | TextEncoder,
     image: Image,
     detail: Literal["short", "detailed", "long"] = "detailed",
-    prompt: Annotated[str, Multiline()] = "",
+    prompt: Annotated[str, PromptText()] = "",
     max_tokens: Annotated[int, Range(1, 4096), Advanced()] = 256,
     beams: Annotated[int, Range(1, 16), Advanced()] = 3,
 ) -> Captions:

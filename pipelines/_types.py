@@ -14,8 +14,8 @@ from nodegraph import (
     Mask,
     Mesh,
     Molecule,
-    Multiline,
     PointCloud,
+    PromptText,
     Range,
     Seed,
     Video,
@@ -98,7 +98,7 @@ def _hints(port: PipelineInput) -> list[Hint]:
     if port.kind == "seed":
         return [Seed()]
     if port.kind == "text":
-        return [Multiline()] if "prompt" in port.name else []
+        return [PromptText()] if "prompt" in port.name else []
     if port.kind == "choice":
         known = [*port.choices, *([default] if isinstance(default, str) else [])]
         return [Choices(list(dict.fromkeys(known)))]

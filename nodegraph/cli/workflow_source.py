@@ -87,8 +87,9 @@ def _difference_text(node: str, message: str) -> str:
 
 
 STDIN = "-"
-_HEAD, _PLOT = 64, b"nodegraph/plot/"
-"""How much of a file tells that it is a plot, which is JSON, too."""
+_HEAD = 64
+_CARRIERS = (b"nodegraph/plot/", b"nodegraph-manifest/")
+"""Formats of other JSON files, by the beginning: plots and manifests carry workflows."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,8 @@ def _document_in(path: Path) -> Any:
     except OSError:
         return read_document(path)  # tells why
     # What most are, known without what reads the others.
-    is_plain = path.suffix.lower() == ".json" and start.startswith(b"{") and _PLOT not in start
+    is_plain = path.suffix.lower() == ".json" and start.startswith(b"{")
+    is_plain = is_plain and not any(carrier in start for carrier in _CARRIERS)
     texts = None if is_plain else _texts_in(path)
     if texts is not None:
         return _embedded_workflow(path, texts)

@@ -20,6 +20,7 @@ from nodegraph.core.hints import (
     Hint,
     Multiline,
     MultipleOf,
+    PromptText,
     Range,
     Secret,
     Seed,
@@ -277,6 +278,7 @@ _KINDS: Mapping[type, tuple[str, frozenset[str]]] = {
     MultipleOf: ("a number", frozenset({"int", "float"})),
     Seed: ("a whole number", frozenset({"int"})),
     Multiline: ("a text", frozenset({"str"})),
+    PromptText: ("a text", frozenset({"str"})),
     Secret: ("a text", frozenset({"str"})),
     File: ("a text or a path", frozenset({"str", "Path"})),
     Choices: ("a text or a number", frozenset({"str", "int", "float"})),
@@ -411,6 +413,8 @@ def widget(hints: tuple[Hint, ...]) -> dict[str, Any]:
             shown["step"] = hint.step
         elif isinstance(hint, Multiline):
             shown["widget"] = "multiline"
+        elif isinstance(hint, PromptText):
+            shown |= {"widget": "multiline", "prompt": True}
         elif isinstance(hint, Secret):
             shown["widget"] = "secret"
         elif isinstance(hint, Seed):

@@ -32,6 +32,9 @@ CpuPrecision = Literal["auto", "float32", "mixed", "bfloat16"]
 """What the dtype ``auto`` is on a CPU: ``mixed`` is bfloat16 for large models and float32 for
 others, and ``auto`` is the faster of float32 and ``mixed``, by a measurement."""
 
+MetadataAmount = Literal["none", "minimal", "full"]
+"""What files of results carry; see docs/provenance.md."""
+
 CPU_PRECISION = "cpu_precision"
 """Key of a workflow with the one that it was run with."""
 
@@ -176,6 +179,10 @@ class Environment:
             temporary folder is used.
         max_image_pixels: Largest width times height of an image file. Larger files are refused.
         infotext: Whether SaveImage also writes its settings as text in A1111's form by default.
+        metadata: What files of results carry: nothing; ``minimal``, the manifest without workflow,
+            seeds and names of input files; or ``full``.
+        metadata_prompts: Whether these texts contain prompts.
+        sidecar: Whether the manifest is also written as a JSON file next to each file.
         cache: Folder of data that can be made again. None keeps none.
         measured: Folder of what was measured of this machine. None keeps none.
         services: Hosted services that nodes may call.
@@ -193,6 +200,9 @@ class Environment:
     trained: Path | None = None
     max_image_pixels: int = MAX_IMAGE_PIXELS
     infotext: bool = False
+    metadata: MetadataAmount = "full"
+    metadata_prompts: bool = True
+    sidecar: bool = False
     cache: Path | None = None
     measured: Path | None = None
     services: ServiceAccess = ServiceAccess()
@@ -341,13 +351,24 @@ class Context(Protocol):
                 preview. It is not stored.
         """
 
-    def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
+    def wrote(
+        self,
+        path: Path,
+        *,
+        kind: str = "image",
+        existed: bool = False,
+        index: int | None = None,
+        sidecar: bool = False,
+    ) -> None:
         """Report a file that the node wrote as a result of this run.
 
         Args:
             path: Path of the file.
             kind: What the file contains, such as ``image``.
             existed: Whether the file already existed with the same content, and was not written.
+            index: As for `manifest`.
+            sidecar: Write the manifest next to the file, because its format has no room for texts.
+                The setting of this name writes it for all files.
         """
 
     def file(self, path: str | Path) -> Path:

@@ -281,6 +281,15 @@ class Multiline:
 
 @_checks_arguments
 @dataclass(frozen=True, slots=True)
+class PromptText:
+    """Marker of a text input that is a prompt. Editors show it as a box of several lines.
+
+    Files of results leave prompts out if the setting ``metadata_prompts`` is off.
+    """
+
+
+@_checks_arguments
+@dataclass(frozen=True, slots=True)
 class Seed:
     """Marker of a seed input, 0 to `LARGEST`, that editors can randomize or increment between runs.
 
@@ -375,6 +384,7 @@ Hint = (
     | MultipleOf
     | Choices
     | Multiline
+    | PromptText
     | Seed
     | File
     | Secret

@@ -15,10 +15,12 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.errors import InvalidFile
 
 FORMAT = "nodegraph-manifest/1"
-MANIFEST = "manifest"
-"""Name of the text in a file."""
+MANIFEST, WORKFLOW, VERSION_KEY = "manifest", "workflow", "nodegraph"
+"""Names of the texts in a file: manifest and workflow as JSON, and nodegraph's version."""
 LONGEST = 1 << 20
 """Characters of a manifest without its workflow, when it is written and when it is read."""
+MOST_WORKFLOW = 16 << 20
+"""Characters of a workflow that a file carries."""
 _MOST = 20_000
 """Entries of one list or object that is read."""
 _LONGEST_TEXT = 10_000
@@ -121,12 +123,15 @@ class ManifestInput:
         node, port: Input that names it.
         name: Relative to the inputs folder; only the name if the file is outside.
         digest: blake3 digest of its content, hexadecimal.
+        manifest: blake3 digest of the text of the manifest that the file carries; empty without
+            one. So a result names the results that it was made of.
     """
 
     node: str
     port: str
     name: str
     digest: str
+    manifest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,10 @@ class Manifest:
         models: Model components that nodes use.
         inputs: Input files.
         seeds: Seeds, by ``node.port``.
-        workflow_digest: Of `workflow`, also if that is left out.
+        workflow_digest: Digest of the workflow without paths of the machine, also if the file does
+            not carry it.
+        embedded_digest: Digest of `workflow`, if prompts are left out there; else empty.
+        truncated: Whether parts are left out because the manifest was too long.
         workflow: The workflow as it ran; None if the file does not carry it.
     """
 
@@ -159,6 +167,8 @@ class Manifest:
     inputs: tuple[ManifestInput, ...] = ()
     seeds: Mapping[str, int] = field(default_factory=dict)
     workflow_digest: str = ""
+    embedded_digest: str = ""
+    truncated: bool = False
     workflow: Mapping[str, Any] | None = None
 
     def to_document(self, *, with_workflow: bool = True) -> dict[str, Any]:
@@ -180,16 +190,18 @@ class Manifest:
         last.
         """
         text = _encode(self)
-        if len(text) > LONGEST:
-            short = {
-                name: replace(node, code="", key="", profile="")
-                for name, node in self.nodes.items()
-            }
-            text = _encode(replace(self, nodes=short))
-        if len(text) > LONGEST:
-            last = {name: node for name, node in self.nodes.items() if name == self.node}
-            text = _encode(replace(self, nodes=last))
-        return text if len(text) <= LONGEST else _encode(replace(self, nodes={}, seeds={}))
+        if len(text) <= LONGEST:
+            return text
+        cut = replace(self, truncated=True)
+        short = {
+            name: replace(node, code="", key="", profile="") for name, node in self.nodes.items()
+        }
+        last = {name: node for name, node in self.nodes.items() if name == self.node}
+        for parts in ({"nodes": short}, {"nodes": last}, {"nodes": {}, "seeds": {}}):
+            text = _encode(replace(cut, **parts))
+            if len(text) <= LONGEST:
+                return text
+        return _encode(replace(cut, nodes={}, seeds={}, packs={}, models=(), inputs=()))
 
     @classmethod
     def from_document(cls, document: Any, workflow: Mapping[str, Any] | None = None) -> Manifest:
@@ -210,7 +222,9 @@ class Manifest:
                 hint="Use a newer version of nodegraph, if the file comes from one.",
             )
         written = entry.get("workflow")
-        carried = workflow if written is None else _object(written, "workflow")
+        carried = workflow if written is None else written
+        if carried is not None and not isinstance(carried, Mapping):
+            raise _refusal("workflow", carried, "an object")
         manifest = cls(
             nodegraph=_text(entry.get("nodegraph"), "nodegraph"),
             node=_text(entry.get("node"), "node"),
@@ -223,13 +237,16 @@ class Manifest:
             inputs=_items(entry, "inputs", _input),
             seeds=_mapping(entry, "seeds", _whole),
             workflow_digest=_text(entry.get("workflow_digest", ""), "workflow_digest"),
+            embedded_digest=_text(entry.get("embedded_digest", ""), "embedded_digest"),
+            truncated=entry.get("truncated") is True,
             workflow=carried,
         )
-        if carried is not None and manifest.workflow_digest != digest_workflow(carried):
+        expected = manifest.embedded_digest or manifest.workflow_digest
+        if carried is not None and expected != digest_workflow(carried):
             raise InvalidFile(
                 "the workflow in this file is not the one that made it",
                 given=f"digest {digest_workflow(carried)[:12]}",
-                expected=f"digest {manifest.workflow_digest[:12]}",
+                expected=f"digest {expected[:12]}",
                 hint="Somebody changed the texts of the file. `nodegraph run` still runs its "
                 "workflow.",
             )
@@ -247,15 +264,43 @@ def manifest_from_texts(texts: Mapping[str, str]) -> Manifest | None:
     text = texts.get(MANIFEST)
     if text is None:
         return None
-    workflow = texts.get("workflow")
+    workflow = texts.get(WORKFLOW)
     return Manifest.from_document(
-        _decode(text, MANIFEST), None if workflow is None else _decode(workflow, "workflow")
+        _decode(text, MANIFEST), None if workflow is None else _decode(workflow, WORKFLOW)
     )
 
 
+def file_texts(manifest: Manifest) -> dict[str, str]:
+    """The texts of a file by name: the manifest, the workflow if it has one, and the version.
+
+    A workflow of more than `MOST_WORKFLOW` characters is left out. All characters are ASCII, which
+    every reader of PNG texts and EXIF understands.
+    """
+    workflow = json.dumps(dict(manifest.workflow)) if manifest.workflow else ""
+    carried = {WORKFLOW: workflow} if 0 < len(workflow) <= MOST_WORKFLOW else {}
+    return {**carried, MANIFEST: manifest.to_text(), VERSION_KEY: manifest.nodegraph}
+
+
+def sidecar_text(manifest: Manifest) -> str:
+    """The JSON file next to a result: the whole manifest, with the workflow."""
+    return json.dumps(manifest.to_document(), indent=1) + "\n"
+
+
+def is_sidecar(start: bytes) -> bool:
+    """Whether a JSON file is a manifest, by its first bytes."""
+    return start.lstrip()[:1] == b"{" and f'"{FORMAT}"'.encode() in start
+
+
 def digest_workflow(workflow: Mapping[str, Any]) -> str:
-    """Digest of a workflow's JSON, whatever its spaces."""
-    text = json.dumps(dict(workflow), separators=(",", ":"))
+    """Digest of a workflow's JSON, whatever its spaces.
+
+    Raises:
+        InvalidFile: It is nested too deep for JSON.
+    """
+    try:
+        text = json.dumps(dict(workflow), separators=(",", ":"))
+    except RecursionError as error:
+        raise InvalidFile("the workflow in this file is nested too deep") from error
     return digest_bytes(text.encode())
 
 
@@ -352,4 +397,4 @@ def _file(value: Any, what: str) -> ManifestFile:
 
 
 def _input(value: Any, what: str) -> ManifestInput:
-    return ManifestInput(**_texts(value, what, "node", "port", "name", "digest"))
+    return ManifestInput(**_texts(value, what, "node", "port", "name", "digest", "manifest"))

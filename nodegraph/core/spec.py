@@ -61,6 +61,7 @@ class InputSpec:
             pack's own ``widgets/curve.js``; empty for the default widget of the type.
         step: Step of a number's widget.
         advanced, group: Position in an editor.
+        prompt: Whether it is a prompt, which files of results may leave out.
         help: Help text, one sentence.
         body: Interface to the subgraph that the input names, if the node runs one.
         passed_on: Whether it is an input of that subgraph. The node's function receives it in its
@@ -79,6 +80,7 @@ class InputSpec:
     step: float | None = None
     advanced: bool = False
     group: str = ""
+    prompt: bool = False
     help: str = ""
     body: BodySpec | None = None
     passed_on: bool = False

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.context import NESTING, PROGRESS_CALLBACK, Context, Footprint, Peak
 from nodegraph.core.copies import container_copy
@@ -16,7 +16,6 @@ from nodegraph.core.garbage_collection import copy_without_frames
 from nodegraph.core.hooks import Estimate
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.literals import check_linked, members
-from nodegraph.core.manifest import Manifest
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy, NodeId, RawLink
 from nodegraph.core.spec import InputSpec, NodeSpec, RunFact
@@ -32,6 +31,9 @@ from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.run_graph import NodesBefore, raw_digests
 from nodegraph.engine.runtime import RunScheduler
 from nodegraph.engine.states import Call
+
+if TYPE_CHECKING:
+    from nodegraph.engine.manifest_builder import ManifestSource
 
 
 def arguments(
@@ -424,13 +426,14 @@ class Attempt:
             readings=self._call.readings,
             seated=self._seated,
             call=self._call,
-            manifest=self._manifest,
+            manifests=self._manifests,
         )
 
-    def _manifest(self, workflow: Mapping[str, Any]) -> Manifest:
-        from nodegraph.engine.manifest_builder import build_manifest  # few nodes write files
+    @property
+    def _manifests(self) -> ManifestSource:
+        from nodegraph.engine.manifest_builder import ManifestSource  # few nodes write files
 
-        return build_manifest(self._run, self._call, workflow)
+        return ManifestSource(self._run, self._call)
 
     @property
     def _seated(self) -> Callable[[], AbstractContextManager[Any]] | None:

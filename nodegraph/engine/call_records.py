@@ -101,12 +101,18 @@ def remember_written(
 
 
 def _files_key(key: Key, environment: Environment) -> Key:
-    """Names what a sink does: its call, into the folders that it may write to.
+    """Names what a sink does: its call, into the folders that it may write to, with what texts.
 
     The workflow around it is no part: a node that was renamed or moved makes the same image.
     """
     folders = f"{environment.outputs.absolute()}\0{environment.temporary.absolute()}"
-    return digest_bytes(f"files {key} {folders}".encode("utf-8", "surrogatepass"))
+    texts = (
+        environment.metadata,
+        environment.metadata_prompts,
+        environment.infotext,
+        environment.sidecar,
+    )
+    return digest_bytes(f"files {key} {folders}\0{texts}".encode("utf-8", "surrogatepass"))
 
 
 RECIPES = frozenset(

@@ -7,6 +7,7 @@ nodes ran or came from the cache, and whatever else the run computes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,13 @@ from nodegraph.core.manifest import (
 from nodegraph.core.values import Adapter, Recipe
 from nodegraph.core.version import VERSION
 from nodegraph.engine.call_records import RECIPES
+from nodegraph.engine.portable_workflow import without_paths, without_prompts
 from nodegraph.errors import InvalidFile
 from nodegraph.packs.pack import OWN_DISTRIBUTION
 from nodegraph.store.entries import OutputGone
 
 if TYPE_CHECKING:
+    from nodegraph.core.context import MetadataAmount
     from nodegraph.engine.product import Product
     from nodegraph.engine.runtime import RunScheduler
     from nodegraph.engine.states import Call, NodeState
@@ -38,11 +41,41 @@ _EMBEDDED = "embedded"
 """Folder of the models that ship with nodegraph."""
 
 
+class ManifestSource:
+    """Manifests of the files that a call writes."""
+
+    def __init__(self, run: RunScheduler, call: Call) -> None:
+        self._run, self._call = run, call
+
+    def manifest(self, workflow: Mapping[str, Any]) -> Manifest:
+        """The whole manifest; see `build_manifest`."""
+        shared = self._run.shared
+        portable = without_paths(workflow, shared.environment, shared.registry.spec)
+        return build_manifest(self._run, self._call, portable)
+
+    def reduced(self, manifest: Manifest, amount: MetadataAmount) -> Manifest:
+        """A manifest with what the settings leave in files.
+
+        Args:
+            amount: ``minimal`` or ``full``.
+        """
+        shared = self._run.shared
+        if amount == "minimal":
+            inputs = tuple(replace(file, name="") for file in manifest.inputs)
+            return replace(manifest, workflow=None, seeds={}, inputs=inputs)
+        if shared.environment.metadata_prompts or not manifest.workflow:
+            return manifest
+        workflow = without_prompts(manifest.workflow, shared.registry.spec)
+        digest = digest_workflow(workflow)
+        embedded = "" if digest == manifest.workflow_digest else digest
+        return replace(manifest, workflow=workflow, embedded_digest=embedded)
+
+
 def build_manifest(run: RunScheduler, call: Call, workflow: Mapping[str, Any]) -> Manifest:
     """The manifest of a file that a call writes; see `core.manifest.Manifest`.
 
     Args:
-        workflow: As it ran.
+        workflow: As it ran, without paths of the machine.
     """
     path = _path(run, call.state)
     nodes = {state.node.name: _node(run, state) for state in path}

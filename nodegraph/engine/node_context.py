@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,13 +13,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, Weights
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.events import EventStream
+from nodegraph.core.files import write_file
 from nodegraph.core.foreign_value import LentModel
 from nodegraph.core.links import plain_number
-from nodegraph.core.manifest import MANIFEST, Manifest
+from nodegraph.core.manifest import (
+    MOST_WORKFLOW,
+    WORKFLOW,
+    Manifest,
+    file_texts,
+    sidecar_text,
+)
 from nodegraph.core.plots import Plot, plot_to_plain
 from nodegraph.core.summary import summarize
 from nodegraph.core.values import Recipe
-from nodegraph.core.version import VERSION
 from nodegraph.engine.checkpointing import CallCheckpoints
 from nodegraph.engine.external_reads import ExternalReads
 from nodegraph.engine.lanes import current_slot
@@ -31,6 +36,7 @@ from nodegraph.store.entries import CallWarning
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Context, LogSubject, Shown
+    from nodegraph.engine.manifest_builder import ManifestSource
     from nodegraph.engine.states import Call
 
 MOST_POINTS = 1_000
@@ -63,6 +69,8 @@ def preview_parts(shown: Shown) -> dict[str, Any]:
 
 _KEPT = frozenset({"warning", "error"})
 """Levels of what is kept with a result."""
+_WITHOUT_SIDECAR = frozenset({"preview", "manifest", "dataset"})
+"""Kinds of files that get no manifest beside them. A dataset has its own file, `dataset.json`."""
 _WARNINGS = "nodegraph.warnings"
 """In a checkpoint's state, beside what the node has there."""
 SHARE = 0.03
@@ -134,7 +142,7 @@ class NodeContext:
         readings: Notes what the node reads outside.
         seated: Gives its place among those that run beside it; None if nothing may.
         call: Notes what the node says of its result.
-        manifest: Builds the manifest of the files that the node writes, from the workflow.
+        manifests: Builds the manifest of the files that the node writes.
     """
 
     def __init__(
@@ -156,7 +164,7 @@ class NodeContext:
         readings: ExternalReads | None = None,
         seated: Callable[[], AbstractContextManager[Any]] | None = None,
         call: Call | None = None,
-        manifest: Callable[[Mapping[str, Any]], Manifest] | None = None,
+        manifests: ManifestSource | None = None,
     ) -> None:
         self.node = node
         self.device = device
@@ -174,7 +182,7 @@ class NodeContext:
         self._readings = readings or ExternalReads()
         self._seated = seated
         self._call = call
-        self._build_manifest = manifest
+        self._manifests = manifests
         self._manifest: Manifest | None = None
         if checkpoints is not None:
             checkpoints.begin(footprint)
@@ -187,19 +195,28 @@ class NodeContext:
 
     def manifest(self, index: int | None = None) -> Manifest:
         if self._manifest is None:
-            if self._build_manifest is None:
-                raise InvalidValue("there is no run that a manifest could describe")
             # Of a batch, all files share everything but the index.
-            self._manifest = self._build_manifest(self.workflow)
+            self._manifest = self._source.manifest(self.workflow)
         return replace(self._manifest, index=index)
 
     def file_metadata(self, index: int | None = None) -> dict[str, str]:
-        manifest = self.manifest(index)
-        return {
-            "workflow": json.dumps(dict(manifest.workflow or {})),
-            MANIFEST: manifest.to_text(),
-            "nodegraph": VERSION,
-        }
+        if self.environment.metadata == "none":
+            return {}
+        manifest = self._source.reduced(self.manifest(index), self.environment.metadata)
+        texts = file_texts(manifest)
+        if manifest.workflow and WORKFLOW not in texts:
+            self.log(
+                "The workflow is too long for the files of results: more than "
+                f"{MOST_WORKFLOW:,} characters. They carry its digest.",
+                "warning",
+            )
+        return texts
+
+    @property
+    def _source(self) -> ManifestSource:
+        if self._manifests is None:
+            raise InvalidValue("there is no run that a manifest could describe")
+        return self._manifests
 
     def progress(
         self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None
@@ -293,9 +310,38 @@ class NodeContext:
     def _tell(self, message: str, level: str) -> None:
         self._events.emit("log", self.node, message=message, level=level)
 
-    def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
+    def wrote(
+        self,
+        path: Path,
+        *,
+        kind: str = "image",
+        existed: bool = False,
+        index: int | None = None,
+        sidecar: bool = False,
+    ) -> None:
+        self._report(path, kind, existed)
+        if kind in _WITHOUT_SIDECAR:
+            return
+        if self.environment.sidecar:
+            self._write_sidecar(path, index)
+        elif sidecar and self.environment.metadata != "none":
+            file = self._write_sidecar(path, index)
+            self.log(f"{path.name} has no room for texts: its manifest is in {file.name}.")
+
+    def _report(self, path: Path, kind: str, existed: bool) -> None:
         self._files.append(WrittenFile(path, self.node, kind, existed))
         self._events.emit("node.wrote", self.node, path=str(path), file=kind, existed=existed)
+
+    def _write_sidecar(self, path: Path, index: int | None) -> Path:
+        manifest = self._source.reduced(self.manifest(index), "full")
+        content = sidecar_text(manifest).encode()
+        # The whole name: a result may be a JSON file, and two results may differ in suffix only.
+        file = path.with_name(f"{path.name}.json")
+        existed = file.is_file() and file.read_bytes() == content
+        if not existed:
+            write_file(file, content)
+        self._report(file, "manifest", existed)
+        return file
 
     def file(self, path: str | Path) -> Path:
         return self._readings.file(path, self.environment.inputs)

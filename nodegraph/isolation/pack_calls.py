@@ -215,9 +215,11 @@ class PackCall:
     def _do_log(self, message: str, level: str, about: Any) -> None:
         self._context.log(message, level, about=about)
 
-    def _do_wrote(self, path: Path, kind: str, existed: bool) -> None:
+    def _do_wrote(
+        self, path: Path, kind: str, existed: bool, index: int | None, sidecar: bool
+    ) -> None:
         self._process.check_report(path)
-        self._context.wrote(path, kind=kind, existed=existed)
+        self._context.wrote(path, kind=kind, existed=existed, index=index, sidecar=sidecar)
 
     def _do_file(self, path: str | Path) -> Path:
         return self._context.file(path)

@@ -156,8 +156,17 @@ class RemoteContext:
     def log(self, message: str, level: str = "info", *, about: LogSubject = "result") -> None:
         self._tell("log", message=str(message), level=level, about=about)
 
-    def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
-        self._tell("wrote", path=Path(path), kind=kind, existed=existed)
+    def wrote(
+        self,
+        path: Path,
+        *,
+        kind: str = "image",
+        existed: bool = False,
+        index: int | None = None,
+        sidecar: bool = False,
+    ) -> None:
+        about = {"kind": kind, "existed": existed, "index": index, "sidecar": sidecar}
+        self._tell("wrote", path=Path(path), **about)
 
     def file(self, path: str | Path) -> Path:
         file: Path = self._ask("file", path=path)

@@ -18,6 +18,7 @@ from nodegraph.core.context import (
     CpuDevice,
     CpuPrecision,
     Environment,
+    MetadataAmount,
     ServiceAccess,
 )
 from nodegraph.core.file_access import PathRedactor
@@ -136,6 +137,10 @@ class Settings:
             refused.
         infotext: Whether SaveImage also writes prompt, seed and model as text in the form of A1111,
             which other programs and sites show.
+        metadata: What files of results carry to be made again: ``none``; ``minimal``, digests and
+            versions; or ``full``, also the workflow. See docs/provenance.md.
+        metadata_prompts: Whether files of results contain prompts.
+        sidecar: Whether the manifest of a result is also written as a JSON file next to it.
         cpu_precision: What the dtype ``auto`` of models is on a CPU: ``float32``; ``bfloat16``;
             ``mixed``, bfloat16 for models of at least 200 million parameters and float32 for
             others; or ``auto``: ``mixed`` if it is measured to be faster on this CPU, else
@@ -182,6 +187,9 @@ class Settings:
     cpu_threads: Count | None = None
     max_image_pixels: Count = MAX_IMAGE_PIXELS
     infotext: bool = False
+    metadata: MetadataAmount = "full"
+    metadata_prompts: bool = True
+    sidecar: bool = False
     cpu_precision: CpuPrecision = "auto"
     merge_steps: MergeSteps = "off"
     merge_margin: Margin = 0.05
@@ -293,6 +301,9 @@ class Settings:
             trained=self.data_folder / "taught",
             max_image_pixels=self.max_image_pixels,
             infotext=self.infotext,
+            metadata=self.metadata,
+            metadata_prompts=self.metadata_prompts,
+            sidecar=self.sidecar,
             cache=self.cache_folder,
             measured=self.measurements_folder,
             services=ServiceAccess(

@@ -1,7 +1,7 @@
 """Texts that images carry: in text chunks, EXIF, XMP, comments, and in their transparency.
 
-nodegraph writes its own, such as the workflow, with `encode_with_texts`. Other tools write theirs in
-these places:
+nodegraph writes its own, such as the workflow, with `encode_with_texts`. Other tools write theirs
+in these places:
 
 - PNG text chunks: all of them.
 - The user comment of EXIF: A1111, Fooocus, SwarmUI and Civitai in JPEG, WebP and AVIF, returned as
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from nodegraph.core.manifest import VERSION_KEY, WORKFLOW
 from nodegraph.core.version import VERSION
 from nodegraph.media.images.extended_xmp import xmp_texts
 from nodegraph.media.images.images import (
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 XMP = "xmp"
 """Name of an XMP packet."""
-_TAGGED = frozenset(("prompt", "workflow", "nodegraph"))
+_TAGGED = frozenset(("prompt", "workflow", "manifest", "nodegraph"))
 _MODEL, _MAKER_NOTE = 0x0110, 0x927C
 _LARGEST = 16 << 20
 """Bytes of one foreign text, and characters that hidden ones may unpack to."""
@@ -224,8 +225,6 @@ def _named_texts(text: str) -> dict[str, str]:
     }
 
 
-WORKFLOW, VERSION_KEY = "workflow", "nodegraph"
-"""Names of the texts in an image: the workflow as JSON, and nodegraph's version."""
 OWN_WORKFLOW = "nodegraph_workflow"
 """Name of the workflow in an image made for a client of ComfyUI, whose own is at `WORKFLOW`."""
 _CHUNK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,79}")

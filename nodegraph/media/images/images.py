@@ -21,6 +21,7 @@ from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
+from nodegraph.media.images.extended_xmp import xmp_segments
 from nodegraph.media.images.input_files import guess_file_kind, image_format, translate_os_errors
 from nodegraph.media.images.memory_checks import check_memory
 from nodegraph.media.images.pillow_files import (
@@ -73,7 +74,8 @@ def encode_animation(
     options: dict[str, Any] = {"save_all": True, "append_images": others}
     options["duration"] = _durations(len(frames), rate, format)
     if format == "gif":
-        options |= {"format": "GIF", "comment": json.dumps(dict(metadata or {})).encode()}
+        options |= {"format": "GIF"}
+        options |= {"comment": json.dumps(dict(metadata)).encode()} if metadata else {}
         # Without a number, a GIF is shown once.
         options |= {"loop": 0} if loop else {}
     else:
@@ -110,7 +112,8 @@ USER_COMMENT, DESCRIPTION, EXIF_IFD = 0x9286, 0x010E, 0x8769
 """Tags of EXIF that hold texts."""
 PARAMETERS = "parameters"
 """Name of the text with the settings in A1111's form."""
-_MAKE, _SOFTWARE = 0x010F, 0x0131
+_TAGS = {0x010D: "manifest", 0x010F: "workflow", 0x0131: "nodegraph"}
+"""Names of texts by EXIF tags: of the document's name, the maker and the software."""
 ASCII = b"ASCII\0\0\0"
 """Beginning of a user comment in ASCII."""
 
@@ -364,19 +367,19 @@ def encode_image_file(
         format: ``png`` and ``tiff`` are lossless; JPEG drops transparency.
         metadata: Texts by name, such as ``workflow``. In PNG each becomes a separate text chunk.
             In other formats all are stored as JSON: in the EXIF user comment, in TIFF in the
-            description.
+            description. JPEG has texts that are too long for EXIF in XMP. PNG repeats short ones in
+            EXIF, which other programs keep as they convert the image.
         quality: 1 to 100, for JPEG, WebP and AVIF.
         bits: Per channel, 8 or 16; only PNG supports 16.
     Raises:
-        InvalidValue: Unknown format, quality out of range, more metadata than JPEG holds, or 16
-            bits in another format than PNG.
+        InvalidValue: Unknown format, quality out of range, or 16 bits in another format than PNG.
     """
     if bits == 16:
         if format != "png":
             raise InvalidValue(
                 "only PNG supports 16 bits", port="bits", given=format, expected="png"
             )
-        return encode_png_16_bit(_values(image), metadata or {})
+        return encode_png_16_bit(_values(image), metadata or {}, png_exif(metadata or {}))
     if format not in IMAGE_SUFFIXES:
         raise InvalidValue(
             f"there is no image format {format!r}", expected=", ".join(IMAGE_SUFFIXES)
@@ -440,14 +443,41 @@ def pillow_save_options(
         texts = PngImagePlugin.PngInfo()
         for name, text in metadata.items():
             texts.add_text(name, text)
-        return {"format": "PNG", "pnginfo": texts, "compress_level": 6}
+        saved: dict[str, Any] = {"format": "PNG", "pnginfo": texts, "compress_level": 6}
+        exif = png_exif(metadata)
+        return {**saved, "exif": exif} if exif else saved
     if format == "tiff":
         tags = {DESCRIPTION: json.dumps(metadata)} if metadata else {}
         return {"format": "TIFF", "compression": "tiff_adobe_deflate", "tiffinfo": tags}
     options: dict[str, Any] = {"format": format.upper(), "quality": quality}
-    if metadata:
-        options["exif"] = _exif(metadata)
-    return options
+    if not metadata:
+        return options
+    exif = _exif(metadata)
+    if format == "jpeg" and len(exif.tobytes()) > _LARGEST_EXIF:
+        short = {name: metadata[name] for name in _SHORT if name in metadata}
+        return {**options, "exif": _exif(short), "extra": xmp_segments(metadata)}
+    return {**options, "exif": exif}
+
+
+_LARGEST_EXIF = 65_000
+"""Bytes of EXIF data in a JPEG: a segment has 65,533."""
+_SHORT = (PARAMETERS, "nodegraph")
+"""Texts that stay in the EXIF data of a JPEG whose others are too long for it."""
+
+
+def png_exif(metadata: Mapping[str, str]) -> bytes:
+    """The texts of a PNG as EXIF data, too; empty if there are none or they are long.
+
+    Programs that convert a PNG drop its text chunks, and many keep EXIF data. Longer data than a
+    JPEG can hold would make them fail.
+    """
+    own = {name: text for name, text in metadata.items() if name in _COPIED}
+    exif = _exif(own).tobytes() if own else b""
+    return exif if len(exif) <= _LARGEST_EXIF else b""
+
+
+_COPIED = frozenset({PARAMETERS, "workflow", "manifest", "nodegraph", "nodegraph_workflow"})
+"""Texts of a PNG that its EXIF data repeats: those of a client are its own matter."""
 
 
 def _exif(metadata: Mapping[str, str]) -> Image.Exif:
@@ -459,7 +489,7 @@ def _exif(metadata: Mapping[str, str]) -> Image.Exif:
         exif.get_ifd(EXIF_IFD)[USER_COMMENT] = ASCII + json.dumps(metadata).encode()
         return exif
     exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + infotext.encode("utf-16-be", "replace")
-    for tag, name in ((_MAKE, "workflow"), (_SOFTWARE, "nodegraph")):
+    for tag, name in _TAGS.items():
         if name in metadata:
             exif[tag] = f"{name}:{metadata[name]}"
     return exif

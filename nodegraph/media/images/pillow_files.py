@@ -212,12 +212,15 @@ def _converted(image: Image.Image) -> Image.Image:
     return converted
 
 
-def encode_png_16_bit(pixels: NDArray[np.float32], metadata: Mapping[str, str]) -> bytes:
+def encode_png_16_bit(
+    pixels: NDArray[np.float32], metadata: Mapping[str, str], exif: bytes = b""
+) -> bytes:
     """An image as the bytes of a file.
 
     Args:
         pixels: Shape (height, width, 1, 3 or 4); values outside 0..1 are clipped.
         metadata: Texts by name.
+        exif: EXIF data, if there are any.
     """
     import numpy as np
 
@@ -233,6 +236,8 @@ def encode_png_16_bit(pixels: NDArray[np.float32], metadata: Mapping[str, str]) 
     for name, text in metadata.items():
         texts.add_text(name, text)
     chunks = [_chunk(bytes(part[0]), bytes(part[1])) for part in texts.chunks]
+    if exif:
+        chunks.append(_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")))
     content = _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6))
     start = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
     return start + b"".join(chunks) + content + _chunk(b"IEND", b"")

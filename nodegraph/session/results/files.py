@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.manifest import MANIFEST, VERSION_KEY, WORKFLOW, is_sidecar
 from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile
 
@@ -37,7 +38,8 @@ _LARGEST_PLOT = 16 << 20
 def result_texts(path: Path) -> Mapping[str, str] | None:
     """The texts that a result carries, by name; None of files that are no results.
 
-    Images, layers, videos, audio, meshes, points, molecules, plots and latents are.
+    Images, layers, videos, audio, meshes, points, molecules, plots and latents are, and the
+    manifest next to a result.
 
     Raises:
         InvalidFile: It is damaged, can't be read, or has more text than anybody writes.
@@ -87,26 +89,43 @@ def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
         from nodegraph.weights.safetensors_header import read_header
 
         return _only_texts(read_header(path).metadata)
-    return _texts_of_plot(path, start)
+    return _texts_of_plot(path, start) if not is_sidecar(start) else _texts_of_sidecar(path)
+
+
+def _texts_of_sidecar(path: Path) -> Mapping[str, str]:
+    """Of the manifest next to a result; its workflow is a text of its own, as in a result."""
+    document = _read_json(path, LARGEST)
+    workflow = document.pop(WORKFLOW, None)
+    try:
+        carried = {} if workflow is None else {WORKFLOW: json.dumps(workflow)}
+        carried[MANIFEST] = json.dumps(document)
+    except RecursionError as error:
+        raise InvalidFile(f"{path} is nested too deep") from error
+    return carried | _only_texts({VERSION_KEY: document.get(VERSION_KEY)})
 
 
 def _texts_of_plot(path: Path, start: bytes) -> Mapping[str, str] | None:
     """Of a plot in JSON or SVG; None of anything else."""
     if not is_plot(start) and not start.startswith(_SVG):
         return None
+    return _only_texts(_read_json(path, _LARGEST_PLOT, is_svg=start.startswith(_SVG)))
+
+
+def _read_json(path: Path, largest: int, *, is_svg: bool = False) -> dict[str, Any]:
+    """The object in a JSON file, or in the metadata of an SVG; empty if it is another value."""
     with path.open("rb") as file:
-        data = file.read(_LARGEST_PLOT + 1)
-    if len(data) > _LARGEST_PLOT:
-        raise InvalidFile(f"{path} is too large", expected=f"at most {format_size(_LARGEST_PLOT)}")
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise InvalidFile(f"{path} is too large", expected=f"at most {format_size(largest)}")
     text = data.decode("utf-8", "replace")
-    if start.startswith(_SVG):
+    if is_svg:
         _, _, carried = text.rpartition("<metadata>")
         text = unescape(carried.partition("</metadata>")[0]) or "{}"
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidFile(f"{path} is damaged or truncated") from error
-    return _only_texts(document) if isinstance(document, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _only_texts(document: Mapping[str, object]) -> dict[str, str]:

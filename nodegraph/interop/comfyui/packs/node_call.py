@@ -83,10 +83,10 @@ class _NotedFiles:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
-    def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
+    def wrote(self, path: Path, **about: Any) -> None:
         """See `Context.wrote`."""
         self.files.add(Path(path))
-        self._context.wrote(path, kind=kind, existed=existed)
+        self._context.wrote(path, **about)
 
 
 class NodeCall:

@@ -209,6 +209,8 @@ def input_spec(
         widget=_widget(port, declared, options),
         step=_step(declared, options),
         advanced=bool(options.get("advanced")),
+        # ComfyUI expands choices in prompts, which is a multi-line text's default.
+        prompt=bool(options.get("dynamicPrompts", options.get("multiline"))),
         help=_sentence(options.get("tooltip")),
     )
 

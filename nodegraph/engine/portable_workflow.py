@@ -1,0 +1,308 @@
+"""Workflows as files of results carry them: without paths of the machine, and without prompts.
+
+Both functions change a copy of the workflow's document. What they do not know, such as the data of
+an editor, they keep.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, NamedTuple
+
+from nodegraph.core.context import Environment
+from nodegraph.core.links import is_link
+from nodegraph.core.spec import InputSpec, NodeSpec
+
+SpecOf = Callable[[str], NodeSpec | None]
+"""Returns the spec of a node type; None for a type that does not exist."""
+_CLIENT = "metadata"
+"""Key of a workflow with what a client sent, which belongs to the client."""
+_TEXTS = frozenset({"str", "Any", "AnyItem"})
+
+
+class _Input(NamedTuple):
+    """An input in a document: name of the subgraph (empty for the workflow), node and port."""
+
+    block: str
+    node: str
+    port: str
+
+
+def without_paths(
+    document: Mapping[str, Any], environment: Environment, spec_of: SpecOf
+) -> dict[str, Any]:
+    """A workflow that names no folder of the machine and no user.
+
+    Paths in the folders of inputs, outputs and models become relative to these. Other absolute
+    paths at inputs that name files become the file's name. Elsewhere, the folder of the user
+    becomes ``~``.
+    """
+    whole = _Document(document, spec_of)
+    replace_in = _PathReplacer(environment)
+    cleaned = {
+        key: value if key == _CLIENT else replace_in.all_texts(value)
+        for key, value in document.items()
+    }
+    for at in whole.inputs():
+        port = whole.port(at)
+        if port is not None and (port.widget.startswith("file:") or "Path" in port.type):
+            values = _node(cleaned, at)["inputs"]
+            values[at.port] = _each_text(values[at.port], _file_name)
+    return cleaned
+
+
+def without_prompts(document: Mapping[str, Any], spec_of: SpecOf) -> dict[str, Any]:
+    """A workflow in which prompts are empty.
+
+    These are the literals of inputs that are declared as prompts, and all texts of the nodes that
+    such an input is linked to. What a client sent is left out, as it may repeat them.
+    """
+    cleaned = {key: _copied(value) for key, value in document.items() if key != _CLIENT}
+    whole = _Document(cleaned, spec_of)
+    for at in whole.prompts():
+        values = _node(cleaned, at).get("inputs", {})
+        if at.port in values:
+            values[at.port] = _each_text(values[at.port], lambda _: "")
+    for declared in whole.block_defaults():
+        declared["default"] = _each_text(declared["default"], lambda _: "")
+    return cleaned
+
+
+class _Document:
+    """A workflow's document: its inputs, and what they are linked to, through subgraphs.
+
+    It may be damaged in any way that the check of a workflow lets pass: what has another form than
+    expected is skipped.
+    """
+
+    def __init__(self, document: Mapping[str, Any], spec_of: SpecOf) -> None:
+        blocks = document.get("subgraphs")
+        self._blocks: dict[str, Mapping[str, Any]] = {
+            name: block
+            for name, block in (blocks.items() if isinstance(blocks, Mapping) else ())
+            if isinstance(block, Mapping)
+        }
+        self._spec_of = spec_of
+        self._nodes = {
+            "": _entries(document),
+            **{name: _entries(block) for name, block in self._blocks.items()},
+        }
+        self._prompts: set[_Input] | None = None
+
+    def inputs(self) -> Iterator[_Input]:
+        """All inputs that are set."""
+        for block, nodes in self._nodes.items():
+            for name, entry in nodes.items():
+                for port in _inputs(entry):
+                    yield _Input(block, name, port)
+
+    def port(self, at: _Input) -> InputSpec | None:
+        """The declaration of an input, or of the first that it leads to in subgraphs."""
+        return next((spec for spec in self._leads_to(at, set())), None)
+
+    def _leads_to(self, at: _Input, seen: set[_Input]) -> Iterator[InputSpec]:
+        entry = self._nodes.get(at.block, {}).get(at.node)
+        if entry is None or at in seen:
+            return
+        seen.add(at)
+        spec = self._spec(entry)
+        if spec is not None and at.port in spec.inputs_by_name:
+            yield spec.inputs_by_name[at.port]
+            return
+        for block in self._run_blocks(entry, spec):
+            for inner in self._targets(block, at.port):
+                yield from self._leads_to(inner, seen)
+
+    def _spec(self, entry: Mapping[str, Any]) -> NodeSpec | None:
+        kind = entry.get("type")
+        return None if not isinstance(kind, str) or kind in self._blocks else self._spec_of(kind)
+
+    def _run_blocks(self, entry: Mapping[str, Any], spec: NodeSpec | None) -> Iterator[str]:
+        """Names of the subgraphs that a node stands for or runs."""
+        kind = entry.get("type")
+        if isinstance(kind, str) and kind in self._blocks:
+            yield kind
+        body = None if spec is None else spec.body
+        named = None if body is None else _inputs(entry).get(body.name)
+        if isinstance(named, str) and named in self._blocks:
+            yield named
+
+    def _targets(self, block: str, name: str) -> Iterator[_Input]:
+        """Inner inputs that an input of a subgraph leads to."""
+        inputs = self._blocks[block].get("inputs")
+        declared = inputs.get(name) if isinstance(inputs, Mapping) else None
+        leads = declared.get("to") if isinstance(declared, Mapping) else None
+        for target in leads if isinstance(leads, (list, tuple)) else ():
+            node, dot, port = target.rpartition(".") if isinstance(target, str) else ("", "", "")
+            if dot:
+                yield _Input(block, node, port)
+
+    def prompts(self) -> set[_Input]:
+        """Inputs that are prompts, or whose texts become part of one."""
+        if self._prompts is not None:
+            return self._prompts
+        prompts = self._prompts = set()
+        waiting = [at for at in self.inputs() if self._is_declared(at)]
+        while waiting:
+            at = waiting.pop()
+            if at in prompts:
+                continue
+            prompts.add(at)
+            waiting.extend(self._sources(at))
+            # Within a subgraph: what nodes outside pass to it.
+            waiting.extend(self._outer(at))
+        return prompts
+
+    def block_defaults(self) -> Iterator[dict[str, Any]]:
+        """Inputs of subgraphs that have a default and lead to a prompt."""
+        for name, block in self._blocks.items():
+            inputs = block.get("inputs")
+            for port, declared in inputs.items() if isinstance(inputs, Mapping) else ():
+                leads = set(self._targets(name, port))
+                if isinstance(declared, dict) and "default" in declared and leads & self.prompts():
+                    yield declared
+
+    def _is_declared(self, at: _Input) -> bool:
+        return any(spec.prompt for spec in self._leads_to(at, set()))
+
+    def _sources(self, at: _Input) -> Iterator[_Input]:
+        """Texts of the node that an input is linked to."""
+        written = _inputs(self._nodes[at.block].get(at.node, {})).get(at.port)
+        links = written if isinstance(written, list) else [written]
+        for link in links:
+            source = link["from"] if is_link(link) else None
+            if isinstance(source, str):
+                name, _, port = source.partition(".")
+                yield from self._texts_of(at.block, name, port, set())
+
+    def _texts_of(
+        self, block: str, name: str, output: str, seen: set[tuple[str, str]]
+    ) -> Iterator[_Input]:
+        entry = self._nodes.get(block, {}).get(name)
+        if entry is None or (block, name) in seen:
+            return
+        seen.add((block, name))
+        spec = self._spec(entry)
+        for port in _inputs(entry):
+            known = None if spec is None else spec.inputs_by_name.get(port)
+            # Of an unknown type or a subgraph, any text may become part of the prompt.
+            if known is None or _may_be_words(known):
+                yield _Input(block, name, port)
+        for inner in self._run_blocks(entry, spec):
+            outputs = self._blocks[inner].get("outputs")
+            listed = outputs if isinstance(outputs, Mapping) else {}
+            for key, source in listed.items():
+                if isinstance(source, str) and output in ("", key):
+                    node, _, port = source.partition(".")
+                    yield from self._texts_of(inner, node, port, seen)
+
+    def _outer(self, at: _Input) -> Iterator[_Input]:
+        """Inputs of nodes that pass on to an input within a subgraph."""
+        if not at.block:
+            return
+        declared = self._blocks[at.block].get("inputs")
+        names = [
+            name
+            for name in (declared if isinstance(declared, Mapping) else ())
+            if at in set(self._targets(at.block, name))
+        ]
+        for block, nodes in self._nodes.items() if names else ():
+            for node, entry in nodes.items():
+                if at.block in self._run_blocks(entry, self._spec(entry)):
+                    yield from (_Input(block, node, name) for name in names)
+
+
+def _may_be_words(port: InputSpec) -> bool:
+    kinds = {port.type.removeprefix("list[").removesuffix("]")}
+    is_choice = "enum" in port.choice_schema
+    return bool(kinds & _TEXTS) and not is_choice and not port.widget.startswith("file:")
+
+
+def _entries(holder: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    nodes = holder.get("nodes")
+    return {
+        name: entry
+        for name, entry in (nodes.items() if isinstance(nodes, Mapping) else ())
+        if isinstance(entry, Mapping)
+    }
+
+
+def _inputs(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    inputs = entry.get("inputs")
+    return inputs if isinstance(inputs, Mapping) else {}
+
+
+def _node(document: Mapping[str, Any], at: _Input) -> dict[str, Any]:
+    holder = document["subgraphs"][at.block] if at.block else document
+    entry: dict[str, Any] = holder["nodes"].get(at.node, {})
+    return entry
+
+
+def _copied(value: Any) -> Any:
+    return _each_text(value, lambda text: text)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """A copy of JSON values with each text changed; links stay, as they are no literals."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        if is_link(value) and len(value) == 1:
+            return dict(value)
+        return {key: _each_text(item, change) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_each_text(item, change) for item in value]
+    return value
+
+
+def _file_name(path: str) -> str:
+    """The file's name of an absolute path; other paths as they are."""
+    is_windows = bool(PureWindowsPath(path).drive)
+    pure: PurePosixPath | PureWindowsPath = (
+        PureWindowsPath(path) if is_windows or "\\" in path else PurePosixPath(path)
+    )
+    return pure.name if pure.is_absolute() or is_windows or path.startswith("~") else path
+
+
+class _PathReplacer:
+    """Replaces folders of an environment in texts."""
+
+    def __init__(self, environment: Environment) -> None:
+        inner = _spellings([environment.inputs, environment.outputs, *environment.models])
+        folders = "|".join(map(re.escape, inner))
+        # Not within a longer path, where it is another folder.
+        self._within = re.compile(rf"(?<![\w./\\~-])(?:{folders})([/\\]+|$)") if inner else None
+        homes = "|".join(map(re.escape, _spellings(_homes())))
+        self._home = re.compile(rf"(?:{homes})(?![\w.-])") if homes else None
+
+    def all_texts(self, value: Any) -> Any:
+        """A copy of JSON values with each text changed."""
+        return _each_text(value, self._replace)
+
+    def _replace(self, text: str) -> str:
+        if "/" not in text and "\\" not in text:
+            return text
+        if self._within is not None:
+            text = self._within.sub(lambda match: "" if match[1] else ".", text)
+        return text if self._home is None else self._home.sub("~", text)
+
+
+def _homes() -> Iterator[Path]:
+    try:
+        yield Path("~").expanduser()
+    except RuntimeError:
+        return  # not known, so no path names it
+
+
+def _spellings(folders: Iterable[Path]) -> list[str]:
+    """Texts of folders as a workflow may write them; none for a root, which names nothing."""
+    texts = {
+        text
+        for folder in folders
+        for path in (folder.absolute(), folder.resolve())
+        if len(path.parts) > 1
+        for text in (str(path), path.as_posix())
+    }
+    return sorted(texts, key=len, reverse=True)
