@@ -48,7 +48,7 @@ class FileMatch:
         digest: blake3 digest of the content that it had.
         status: ``same``; ``renamed``: its content has another name; ``changed``: its name has
             other content; ``missing``: neither name nor content is here.
-        path: File with this content; None if there is none.
+        path: File that stands for it; None if there is none.
     """
 
     name: str
@@ -135,32 +135,29 @@ def match_inputs(
     recorded = {each.name: each.digest for each in manifest.inputs if is_safe_name(each.name)}
     matches = []
     for name, digest in recorded.items():
-        match = _at_name(name, digest, folders[:1])
+        match = _at_name(name, digest, folders)
         if match.status != "same":
-            elsewhere = _at_name(name, digest, folders[1:])
-            path = elsewhere.path if elsewhere.status == "same" else None
-            if path is None:
-                suffix = PurePosixPath(name).suffix.lower()
-                files = _files_below(folders, suffix)
-                names = {PurePosixPath(name).name}
-                path = _search({digest}, names, files, on_read, _MOST_INPUT_BYTES).get(digest)
-            match = match if path is None else FileMatch(name, digest, "renamed", path)
+            path = PurePosixPath(name)
+            files = _files_below(folders, path.suffix.lower())
+            located = _search({digest}, {path.name}, files, on_read, _MOST_INPUT_BYTES)
+            if digest in located:
+                match = FileMatch(name, digest, "renamed", located[digest])
         matches.append(match)
     return matches
 
 
 def _at_name(name: str, digest: Digest, folders: Sequence[Path]) -> FileMatch:
-    status: Status = "missing"
+    changed: Path | None = None
     for folder in folders:
         path = folder / name
         try:
             if path.is_file():
                 if FILE_DIGESTS.digest(path) == digest:
                     return FileMatch(name, digest, "same", path)
-                status = "changed"
+                changed = changed or path
         except (OSError, InvalidFile):
             continue  # a folder that cannot be read has no such file
-    return FileMatch(name, digest, status)
+    return FileMatch(name, digest, "missing" if changed is None else "changed", changed)
 
 
 def _search(
@@ -275,7 +272,8 @@ def link_inputs(matches: Sequence[FileMatch], folder: Path, target: Path) -> Pat
     Raises:
         OutputError: Links cannot be made there.
     """
-    renamed = {each.name: each.path for each in matches if each.status == "renamed" and each.path}
+    located = {each.name: each.path for each in matches if each.path is not None}
+    renamed = {name: path for name, path in located.items() if path != folder / name}
     if not renamed:
         return folder
     for name, path in renamed.items():
@@ -285,9 +283,9 @@ def link_inputs(matches: Sequence[FileMatch], folder: Path, target: Path) -> Pat
         for entry in sorted(folder.iterdir())[:_MOST_FILES]:
             if entry.name not in tops and not entry.name.startswith("."):
                 _link(entry, target, entry.name)
-    for match in matches:
-        if match.status == "same" and match.path and match.name.partition("/")[0] in tops:
-            _link(match.path, target, match.name)
+    for name, path in located.items():
+        if name.partition("/")[0] in tops:
+            _link(path, target, name)
     return target
 
 
