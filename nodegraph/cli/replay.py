@@ -82,7 +82,7 @@ def replay(
     the content is the same and 1 if it differs; the first node that differs is named with the
     cause. It is 2 if something is missing.
     """
-    from nodegraph.session.replay import read_result
+    from nodegraph.session.replay import check_prompts, read_result
 
     if verify and dry_run:
         raise InvalidValue("--verify and --dry-run cannot be combined", hint="Remove one.")
@@ -96,6 +96,7 @@ def replay(
         json=json,
         quiet=quiet,
     )
+    check_prompts(request.file, request.assignments)
     code = _replay(common, request, get=get)
     if code is None:  # models were downloaded, so all are searched again
         code = _replay(common, request, get=False)

@@ -41,6 +41,10 @@ _EMBEDDED = "embedded"
 """Folder of the models that ship with nodegraph."""
 
 
+_KINDS = RECIPES | {"Classifier", "FrameInterpolationModel", "LatentUpscaleModel", "UpscaleModel"}
+"""Port types whose values are recipes, also of small models that are loaded as a whole."""
+
+
 class ManifestSource:
     """Manifests of the files that a call writes."""
 
@@ -175,7 +179,7 @@ def _models(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestModel]
                 continue
             kind = upstream.node.spec.outputs_by_name[source.port].type
             output = (source.node, source.port)
-            if kind in RECIPES and kind not in returned and output not in used:
+            if kind in _KINDS and kind not in returned and output not in used:
                 used.add(output)
                 yield _model(run, *output, kind, upstream.output(source.port))
 

@@ -35,6 +35,8 @@ from nodegraph.session.replay_verification import (
     Ancestors,
     ReplayedFile,
     Verification,
+    carried_texts,
+    is_manifest_file,
     verify_file,
 )
 from nodegraph.session.results.files import result_texts
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
     from nodegraph.packs.pack import Pack
     from nodegraph.session.settings import Settings
 
+_INFOTEXT = "parameters"
+"""Name of the text with the settings in A1111's form."""
+_UNCOMPARED = frozenset({"preview", "manifest"})
+"""Kinds of written files that no result stands for."""
 _FOREIGN = ("prompt", "parameters", "Comment", "comment", "invokeai_metadata", "sd-metadata")
 """Names of texts by which files of other tools can be imported."""
 
@@ -77,12 +83,17 @@ class ResultFile:
 def read_result(path: Path) -> ResultFile:
     """Open a file that nodegraph wrote.
 
+    Args:
+        path: The file, or the manifest next to it.
     Raises:
         InvalidFile: It is missing or damaged, is no result of nodegraph, or has no workflow.
         InvalidWorkflow: Parts of its workflow have the wrong form.
     """
     try:
-        texts = result_texts(path)
+        if is_manifest_file(path):
+            texts, path = result_texts(path), path.with_suffix("")
+        else:
+            texts = carried_texts(path)
     except OSError as error:
         raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
     if texts is None:
@@ -222,10 +233,12 @@ class Replay:
             InvalidValue: The run wrote no file that could stand for it.
         """
         node = self.file.node
+        if not self.file.path.is_file():
+            raise InvalidFile(f"there is no file {self.file.path} next to its manifest")
         written = [
             each.path
             for each in result.files
-            if each.kind != "preview" and (not node or each.node.partition("[")[0] == node)
+            if each.kind not in _UNCOMPARED and (not node or each.node.partition("[")[0] == node)
         ]
         original = ReplayedFile(self.file.path, self.file.texts, self.file.manifest)
         verification = verify_file(
@@ -275,12 +288,32 @@ def _kinds(manifest: Manifest, files: Mapping[str, Digest]) -> list[str]:
     ]
 
 
+def check_prompts(file: ResultFile, assignments: Sequence[str]) -> None:
+    """Refuse to make a file again without its prompts.
+
+    Args:
+        assignments: Values that are set, as ``node.input=value``.
+    Raises:
+        InvalidValue: The file was saved without prompts, and nothing is set.
+    """
+    if file.manifest is not None and file.manifest.embedded_digest and not assignments:
+        raise InvalidValue(
+            f"{file.path} does not contain its prompts",
+            hint="The setting `metadata_prompts` was off when it was saved. Give them: "
+            "--set NODE.text='...'",
+        )
+
+
 def check_same_workflow(file: ResultFile, workflow: Workflow) -> None:
     """Refuse to verify a file by another workflow than the one that made it.
+
+    Prompts that the file does not contain may be set: their digest is compared after the run.
 
     Raises:
         InvalidValue: The workflow has other values.
     """
+    if file.manifest is not None and file.manifest.embedded_digest:
+        return
     if workflow.to_dict() != file.workflow.to_dict():
         raise InvalidValue(
             "--set changes the workflow, so the result is another one and cannot be verified",
@@ -332,6 +365,11 @@ def open_replay(
             }
             if outputs is not None or verify:
                 changes["outputs"] = outputs or temporary / "output"
+            if verify:
+                # The new file carries what this one does, whatever the settings are now.
+                changes["metadata"] = "full"
+                changes["metadata_prompts"] = manifest is None or not manifest.embedded_digest
+                changes["infotext"] = _INFOTEXT in file.texts
             chosen = replace(settings, **changes)
             with Session(chosen, packs=packs, use_cache=not verify) as session:
                 targets = _targets(session, file)

@@ -14,15 +14,17 @@ from typing import Any, Literal
 from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.digests import Digest
 from nodegraph.core.manifest import (
+    MANIFEST,
     Manifest,
     ManifestModel,
     ManifestNode,
+    is_sidecar,
     manifest_from_texts,
 )
 from nodegraph.engine.key_parts import Difference
 from nodegraph.errors import NodegraphError
 from nodegraph.session.replay_figures import ContentDifference, compare_contents
-from nodegraph.session.results.files import result_texts
+from nodegraph.session.results.files import HEAD, result_texts
 
 Verdict = Literal["identical", "same-content", "differs"]
 ReasonKind = Literal[
@@ -162,9 +164,35 @@ def verify_file(
     return _verdict(original, again, content, ancestors, notes)
 
 
+def carried_texts(path: Path) -> Mapping[str, str] | None:
+    """Texts that a result carries, or the manifest next to it; None of files that are no results.
+
+    Formats without room for texts, and settings, make nodegraph write a manifest next to a result.
+
+    Raises:
+        InvalidFile: It is damaged or cannot be read.
+        OSError: It cannot be opened.
+    """
+    texts = result_texts(path)
+    if texts is not None and MANIFEST in texts:
+        return texts
+    beside = path.with_name(f"{path.name}.json")
+    if not is_manifest_file(beside):
+        return texts
+    return {**(texts or {}), **(result_texts(beside) or {})}
+
+
+def is_manifest_file(path: Path) -> bool:
+    """Whether a file is the manifest next to a result."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return is_sidecar(file.read(HEAD))
+
+
 def read_replayed(path: Path) -> ReplayedFile:
     """A file that a run wrote; one that carries nothing has no texts."""
-    texts = result_texts(path) or {}
+    texts = carried_texts(path) or {}
     try:
         manifest = manifest_from_texts(texts)
     except NodegraphError:
@@ -225,6 +253,10 @@ def _verdict(
         changes: tuple[Reason, ...] = ()
         difference = None
     else:
+        if first.embedded_digest and first.workflow_digest != second.workflow_digest:
+            notes.append("The prompts that --set gives are not those that made the file.")
+        if first.truncated:
+            notes.append("The manifest was too long for the file, so parts of it are not known.")
         changes = tuple(_changes(first, second))
         difference = None if is_equal else find_difference(first, second, ancestors)
         if difference is None and not is_equal:
