@@ -77,7 +77,7 @@ def replay(
 ) -> int:
     """Make a file again from the file alone, and check that it is the same.
 
-    Models and input files are found by their content, whatever their names are now. Only the
+    Models and input files are found by their content, also under other names. Only the
     node that wrote FILE runs, with the nodes that it needs. With --verify the exit code is 0 if
     the content is the same and 1 if it differs; the first node that differs is named with the
     cause. It is 2 if something is missing.
