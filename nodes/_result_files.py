@@ -56,8 +56,8 @@ def save_result(
 
     name = result_name(ctx, pattern)
     folders = ctx.environment
-    index = folders.temporary / "outputs.sqlite"
-    [saved] = save_numbered(folders.outputs, name, suffix, [content], index=index)
+    numbers = folders.temporary / "outputs.sqlite"
+    [saved] = save_numbered(folders.outputs, name, suffix, [content], index=numbers)
     ctx.wrote(saved.path, kind=kind, existed=saved.existed, index=index, sidecar=sidecar)
     return saved.path
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 _OPTIONS = """
-    bypass check-mutation cluster deadline device dry-run events get help home json models mute
-    no-cache no-color out pack quiet repeat rows seeds set to trace
+    bypass check-mutation cluster deadline device dry-run events get help home json metadata models
+    mute no-cache no-color no-prompts out pack quiet repeat rows seeds set sidecar to trace
 """
 RUN_OPTIONS = frozenset(f"--{name}" for name in _OPTIONS.split())
 """What `run` has itself, for those who don't import it; a test keeps them alike.
@@ -26,8 +26,9 @@ RUN_OPTIONS = frozenset(f"--{name}" for name in _OPTIONS.split())
 `plan` and `why` have no others.
 """
 _SUBMIT_OPTIONS = """
-    at bypass deadline device events help hold home in json key models mute name no-color out pack
-    priority quiet rows saved server set tag to watch webhook webhook-event
+    at bypass deadline device events help hold home in json key metadata models mute name no-color
+    no-prompts out pack priority quiet rows saved server set sidecar tag to watch webhook
+    webhook-event
 """
 SUBMIT_OPTIONS = frozenset(f"--{name}" for name in _SUBMIT_OPTIONS.split())
 """What `submit` has itself, likewise."""

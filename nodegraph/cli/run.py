@@ -15,13 +15,17 @@ from nodegraph.cli.output import echo_stderr, format_path, print_json, print_war
 from nodegraph.cli.progress import progress_for
 from nodegraph.cli.run_request import (
     BypassOption,
+    MetadataOption,
     MuteOption,
+    NoPromptsOption,
     OutOption,
     RowsOption,
     RunRequest,
     SetOption,
+    SidecarOption,
     ToOption,
     WorkflowArgument,
+    file_options,
     get_opened,
     parameter_texts,
     parse_modes,
@@ -121,6 +125,9 @@ def run(
     events: _Events = False,
     quiet: _Quiet = False,
     get: _Get = False,
+    metadata: MetadataOption = None,
+    no_prompts: NoPromptsOption = False,
+    sidecar: SidecarOption = False,
 ) -> int:
     """Run a workflow.
 
@@ -140,6 +147,7 @@ def run(
         check_mutation=check_mutation,
         values=False,
         previews=False,
+        **file_options(metadata, no_prompts=no_prompts, sidecar=sidecar),
     )
     opened = get_opened(workflow, more)
     flags = {"outputs": Path(out).expanduser().absolute()} if out else {}

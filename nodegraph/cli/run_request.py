@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from inspect import Parameter as Argument
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 import typer
 
 from nodegraph.cli.argument_scan import option_names, option_spellings, scan
 from nodegraph.cli.options import CommonOptions, ExtraOptions, common_options, declared_options
 from nodegraph.cli.workflow_source import STDIN, OpenedWorkflow, open_workflow
+from nodegraph.core.context import METADATA_AMOUNTS
 from nodegraph.core.declarations import input_spec, with_texts
 from nodegraph.core.links import is_link, parse_target, read_literal
 from nodegraph.core.literals import format_value
@@ -23,6 +24,7 @@ from nodegraph.errors import InvalidValue, InvalidWorkflow, NodegraphError, Prob
 
 if TYPE_CHECKING:
     from nodegraph.core.catalog import Catalog
+    from nodegraph.core.context import MetadataAmount
     from nodegraph.session.session import Session
 
 PANEL = "Parameters of the workflow"
@@ -156,6 +158,38 @@ WorkflowArgument = Annotated[
         metavar="WORKFLOW", help="A JSON file, an output file of nodegraph, or - for stdin."
     ),
 ]
+
+
+def file_options(metadata: str | None, *, no_prompts: bool, sidecar: bool) -> FileOptions:
+    """Options of a run that say what its files carry; what is not given stays out.
+
+    Raises:
+        InvalidValue: There is no such amount of metadata.
+    """
+    options: FileOptions = {}
+    if metadata is not None:
+        if metadata not in METADATA_AMOUNTS:
+            raise InvalidValue(
+                "this is not an amount of metadata",
+                given=metadata,
+                expected=", ".join(METADATA_AMOUNTS),
+            )
+        options["metadata"] = cast("MetadataAmount", metadata)
+    if no_prompts:
+        options["metadata_prompts"] = False
+    if sidecar:
+        options["sidecar"] = True
+    return options
+
+
+class FileOptions(TypedDict, total=False):
+    """What the files of a run carry; see `core.context.Environment`."""
+
+    metadata: MetadataAmount
+    metadata_prompts: bool
+    sidecar: bool
+
+
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -165,6 +199,20 @@ SetOption = Annotated[
 OutOption = Annotated[
     str | None,
     typer.Option("--out", "-o", metavar="DIR", help="Write files here  [default: output]"),
+]
+MetadataOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AMOUNT",
+        help="What files carry to be made again: none, minimal (digests and versions), or full.",
+    ),
+]
+NoPromptsOption = Annotated[
+    bool, typer.Option("--no-prompts", help="Leave the prompts out of the files.")
+]
+SidecarOption = Annotated[
+    bool,
+    typer.Option("--sidecar", help="Also write the manifest of each file as FILE.json next to it."),
 ]
 ToOption = Annotated[
     list[str] | None,

@@ -34,12 +34,16 @@ from nodegraph.cli.output import (
 )
 from nodegraph.cli.run_request import (
     BypassOption,
+    MetadataOption,
     MuteOption,
+    NoPromptsOption,
     RowsOption,
     RunRequest,
     SetOption,
+    SidecarOption,
     ToOption,
     WorkflowArgument,
+    file_options,
     named_workflow,
     parameter_options,
     parameter_texts,
@@ -365,6 +369,9 @@ def submit(
     json: JsonOption = False,
     events: EventsOption = False,
     quiet: QuietOption = False,
+    metadata: MetadataOption = None,
+    no_prompts: NoPromptsOption = False,
+    sidecar: SidecarOption = False,
 ) -> int:
     """Run a workflow on a server.
 
@@ -374,6 +381,9 @@ def submit(
     """
     check_outputs(json=json, events=events)
     about = _about(name, tag, priority, hold, deadline)
+    texts_of_files = file_options(metadata, no_prompts=no_prompts, sidecar=sidecar)
+    if texts_of_files:
+        about["options"] = {**about.get("options", {}), **texts_of_files}
     if at is not None or in_ is not None:
         about["not_before"] = _start_time(at, in_)
     if webhook is not None or webhook_event:

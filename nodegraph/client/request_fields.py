@@ -64,12 +64,19 @@ class RunOptions(TypedDict, total=False):
     Attributes:
         deadline: Seconds of run time after which the job is cancelled.
         check_mutation: Find nodes that change their inputs; slow.
+        metadata: What files of results carry to be made again: ``none``; ``minimal``, digests and
+            versions; or ``full``, also the workflow.
+        metadata_prompts: Whether files of results contain prompts.
+        sidecar: Also write the manifest of each result as a JSON file.
         stall_seconds: Seconds without news after which a node counts as stalled, for all nodes or
             by node.
     """
 
     deadline: float
     check_mutation: bool
+    metadata: Literal["none", "minimal", "full"]
+    metadata_prompts: bool
+    sidecar: bool
     stall_seconds: float | Mapping[str, float]
 
 

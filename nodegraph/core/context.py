@@ -34,6 +34,7 @@ others, and ``auto`` is the faster of float32 and ``mixed``, by a measurement.""
 
 MetadataAmount = Literal["none", "minimal", "full"]
 """What files of results carry; see docs/provenance.md."""
+METADATA_AMOUNTS = ("none", "minimal", "full")
 
 CPU_PRECISION = "cpu_precision"
 """Key of a workflow with the one that it was run with."""
@@ -210,6 +211,21 @@ class Environment:
     def with_granted(self, files: Collection[Path]) -> Environment:
         """Return a copy for a run that may read some of the uploads."""
         return replace(self, granted=frozenset(files)) if files else self
+
+    def with_texts(
+        self, metadata: MetadataAmount | None, prompts: bool | None, sidecar: bool | None
+    ) -> Environment:
+        """Return a copy for a run that sets what its files carry; None keeps the setting."""
+        changes: dict[str, Any] = {
+            name: value
+            for name, value in (
+                ("metadata", metadata),
+                ("metadata_prompts", prompts),
+                ("sidecar", sidecar),
+            )
+            if value is not None and value != getattr(self, name)
+        }
+        return replace(self, **changes) if changes else self
 
     def with_precision(self, choice: str, *, measures: bool) -> Environment:
         """Return a copy for one run; see `CpuDevice.for_run`."""

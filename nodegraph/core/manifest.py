@@ -38,8 +38,8 @@ class ManifestNode:
         type, version: Node type, and its version.
         pack: Name of the pack; empty for a function of a script.
         code: Digest of the code behind the node type.
-        key: Cache key of its call; empty if it was mapped over a list, or reads files or variables:
-            its key then depends on where these are on the machine.
+        key: Cache key of its call; empty if it was mapped over a list, reads files or variables, or
+            an input names a file: where these are on the machine is part of the key.
         profile: Numerics profile, if the result depends on it; else empty.
         outputs: Digests of its outputs, by port.
     """
@@ -197,8 +197,12 @@ class Manifest:
             name: replace(node, code="", key="", profile="") for name, node in self.nodes.items()
         }
         last = {name: node for name, node in self.nodes.items() if name == self.node}
-        for parts in ({"nodes": short}, {"nodes": last}, {"nodes": {}, "seeds": {}}):
-            text = _encode(replace(cut, **parts))
+        for smaller in (
+            replace(cut, nodes=short),
+            replace(cut, nodes=last),
+            replace(cut, nodes={}, seeds={}),
+        ):
+            text = _encode(smaller)
             if len(text) <= LONGEST:
                 return text
         return _encode(replace(cut, nodes={}, seeds={}, packs={}, models=(), inputs=()))

@@ -21,7 +21,12 @@ from nodegraph.core.ports import Lazy, NodeId, RawLink
 from nodegraph.core.spec import InputSpec, NodeSpec, RunFact
 from nodegraph.core.text_format import format_size
 from nodegraph.core.types import TypeExpr
-from nodegraph.engine.call_records import estimate_of, names_others, remember_written
+from nodegraph.engine.call_records import (
+    estimate_of,
+    names_others,
+    remember_written,
+    with_digest,
+)
 from nodegraph.engine.external_reads import GRAPH, extend_key
 from nodegraph.engine.lanes import ANY_BATCH
 from nodegraph.engine.mutation import InputGuard
@@ -388,6 +393,9 @@ class Attempt:
         if written is not None and node.spec.output_files:
             # The store looks at what it writes itself.
             self._handing().check_in_full(self._shared.registry.digesters)
+        if written is not None:
+            # The record of the run names files by their content, so that it is found by a file.
+            self.files[:] = map(with_digest, self.files)
         # What it read outside may be another when it is looked for what it has written.
         is_named = self._call.is_sound and not self._call.readings.steps
         if written is None or not node.spec.output_files or not is_named:

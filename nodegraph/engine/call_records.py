@@ -13,6 +13,7 @@ from typing import Any
 
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.file_digests import hash_file
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Estimate, Facts, HookInputs
 from nodegraph.core.keys import Key
@@ -52,7 +53,9 @@ def written_before(
     files = find_unchanged_files(written, key, environment, node)
     if files is None:
         return None
-    return [WrittenFile(file.path, node, file.kind, existed=True) for file in files]
+    return [
+        WrittenFile(file.path, node, file.kind, existed=True, digest=file.digest) for file in files
+    ]
 
 
 def find_unchanged_files(
@@ -77,6 +80,14 @@ def warnings_of_written(
         return ()
 
 
+def with_digest(file: WrittenFile) -> WrittenFile:
+    """A file with the digest of its bytes, unless it is gone."""
+    try:
+        return replace(file, digest=hash_file(file.path))
+    except OSError:
+        return file
+
+
 def remember_written(
     written: SinkFiles,
     key: Key,
@@ -90,7 +101,10 @@ def remember_written(
         warnings: What it said of them.
     """
     try:
-        stamped = [stored.SinkFile.from_path(file.path, file.kind, file.node) for file in files]
+        stamped = [
+            stored.SinkFile.from_path(file.path, file.kind, file.node, file.digest)
+            for file in files
+        ]
     except OSError:
         return  # somebody has moved one already, so next time there is something to do
     try:

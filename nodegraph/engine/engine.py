@@ -17,7 +17,7 @@ from nodegraph.engine.options import DEFAULT_OPTIONS, RunOptions
 from nodegraph.engine.product import leaves
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.run import Run
-from nodegraph.engine.runtime import Claiming, EngineState
+from nodegraph.engine.runtime import Claiming, EngineState, TextReader
 from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
 from nodegraph.store.file_records import SinkFiles
@@ -40,6 +40,7 @@ class Engine:
         codes: Remembers what is behind code digests, to tell later what changed.
         saver: Saves checkpoints; kept in memory if not given.
         merging: Says which calls may run beside each other; none may if not given.
+        texts_of: Reads the texts of input files, so that manifests name the results among them.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Engine:
         codes: CodeModules | None = None,
         saver: Saver | None = None,
         merging: Merging | None = None,
+        texts_of: TextReader | None = None,
     ) -> None:
         self.shared = EngineState(
             registry,
@@ -71,6 +73,7 @@ class Engine:
             codes,
             saver or Saver(),
             merging=merging,
+            texts_of=texts_of,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runs: set[object] = set()
@@ -99,7 +102,7 @@ class Engine:
         entry = self._enter(asyncio.get_running_loop())
         try:
             precision = (workflow or {}).get(CPU_PRECISION, "")
-            shared = self.shared.for_run(options.granted, precision, measures=True)
+            shared = self.shared.for_run(options, precision, measures=True)
             if workflow:
                 shared = shared.with_document(lambda: workflow)
             shared.identify(graph, is_growing=bool((workflow or {}).get("subgraphs")))

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.digests import digest_bytes
+from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.manifest import (
+    MANIFEST,
     Manifest,
     ManifestAdapter,
     ManifestFile,
@@ -26,7 +27,7 @@ from nodegraph.core.manifest import (
 from nodegraph.core.values import Adapter, Recipe
 from nodegraph.core.version import VERSION
 from nodegraph.engine.call_records import RECIPES
-from nodegraph.engine.portable_workflow import without_paths, without_prompts
+from nodegraph.engine.portable_workflow import PathReplacer, without_paths, without_prompts
 from nodegraph.errors import InvalidFile
 from nodegraph.packs.pack import OWN_DISTRIBUTION
 from nodegraph.store.entries import OutputGone
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from nodegraph.engine.runtime import RunScheduler
     from nodegraph.engine.states import Call, NodeState
 
+_MOST_INGREDIENTS = 10_000
 _EMBEDDED = "embedded"
 """Folder of the models that ship with nodegraph."""
 
@@ -82,7 +84,8 @@ def build_manifest(run: RunScheduler, call: Call, workflow: Mapping[str, Any]) -
         workflow: As it ran, without paths of the machine.
     """
     path = _path(run, call.state)
-    nodes = {state.node.name: _node(run, state) for state in path}
+    replacer = PathReplacer(run.shared.environment)
+    nodes = {state.node.name: _node(run, state, replacer) for state in path}
     contents = {product.digest for product in call.inputs.values()}
     return Manifest(
         VERSION,
@@ -131,7 +134,7 @@ def _used_sources(state: NodeState) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _node(run: RunScheduler, state: NodeState) -> ManifestNode:
+def _node(run: RunScheduler, state: NodeState, replacer: PathReplacer) -> ManifestNode:
     spec = state.node.spec
     identity = run.shared.identity(spec)
     pack = run.shared.registry.pack_of(spec.type)
@@ -142,7 +145,8 @@ def _node(run: RunScheduler, state: NodeState) -> ManifestNode:
         spec.version,
         "" if pack is None else pack.name or OWN_DISTRIBUTION,
         identity.code,
-        "" if state.reads_outside else state.key,
+        # Where a path of the machine is part of the key, another machine has another.
+        "" if state.reads_outside or replacer.is_local(spec, state.node.literals) else state.key,
         identity.profile,
         {port: product.digest for port, product in zip(ports, products, strict=False)},
     )
@@ -250,9 +254,26 @@ def _inputs(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestInput]
             name = _name_within(file, (folder,))
             try:
                 if file.is_file():
-                    yield ManifestInput(state.node.name, port, name, FILE_DIGESTS.digest(file))
+                    digest = FILE_DIGESTS.digest(file)
+                    carried = _ingredient(run, file, digest)
+                    yield ManifestInput(state.node.name, port, name, digest, carried)
             except (OSError, InvalidFile):
                 continue  # gone since it was read: its content is known from what was made of it
+
+
+def _ingredient(run: RunScheduler, file: Path, digest: Digest) -> Digest:
+    """Digest of the manifest that an input file carries; empty without one."""
+    known = run.shared.ingredients
+    if run.shared.texts_of is None or digest in known:
+        return known.get(digest, "")
+    try:
+        text = (run.shared.texts_of(file) or {}).get(MANIFEST, "")
+    except (OSError, InvalidFile):
+        text = ""  # of no form that is read, or damaged: the node that reads it reports that
+    if len(known) >= _MOST_INGREDIENTS:
+        known.clear()
+    known[digest] = digest_bytes(text.encode("utf-8", "surrogatepass")) if text else ""
+    return known[digest]
 
 
 def _seeds(run: RunScheduler, path: list[NodeState]) -> Iterator[tuple[str, int]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from nodegraph.core.context import METADATA_AMOUNTS
 from nodegraph.core.literals import format_repr
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import Cancelled, InvalidValue
@@ -17,6 +18,7 @@ from nodegraph.errors import Cancelled, InvalidValue
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from nodegraph.core.context import MetadataAmount
     from nodegraph.core.events import Listener
     from nodegraph.engine.lanes import Share
 
@@ -198,6 +200,9 @@ class RunKeywords(TypedDict, total=False):
     share: Share | None
     previews: bool
     granted: Collection[Path]
+    metadata: MetadataAmount | None
+    metadata_prompts: bool | None
+    sidecar: bool | None
 
 
 def check_truth(name: str, value: object) -> None:
@@ -259,6 +264,8 @@ class RunOptions:
         share: Whose run it is, and how urgent, where several compete for the lanes.
         previews: Whether the listener has a use for images of unfinished work.
         granted: Files among the uploads that this run may read, of which none else may be.
+        metadata, metadata_prompts, sidecar: What the files of this run carry, see
+            `core.context.Environment`; None for the settings.
     Raises:
         InvalidValue: The deadline is no time to wait, or another value is of a wrong kind.
     """
@@ -273,6 +280,9 @@ class RunOptions:
     share: Share | None = None
     previews: bool = True
     granted: Collection[Path] = ()
+    metadata: MetadataAmount | None = None
+    metadata_prompts: bool | None = None
+    sidecar: bool | None = None
 
     def __post_init__(self) -> None:
         if self.deadline is not None and not _is_time(self.deadline):
@@ -284,6 +294,11 @@ class RunOptions:
         _check_targets(self.targets)
         for name in ("check_mutation", "values", "previews"):
             check_truth(name, getattr(self, name))
+        for name in ("metadata_prompts", "sidecar"):
+            if getattr(self, name) is not None:
+                check_truth(name, getattr(self, name))
+        if self.metadata not in (None, *METADATA_AMOUNTS):
+            raise _unlike("metadata", self.metadata, "none, minimal or full")
         _check_parameters(self.parameters)
         if self.listener is not None and not callable(self.listener):
             raise _unlike("listener", self.listener, "a function that takes an event")

@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 from nodegraph.core.context import Environment
 from nodegraph.core.links import is_link
 from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.types import TypeExpr
 
 SpecOf = Callable[[str], NodeSpec | None]
 """Returns the spec of a node type; None for a type that does not exist."""
 _CLIENT = "metadata"
 """Key of a workflow with what a client sent, which belongs to the client."""
+_ORIGINAL = "comfyui"
+"""Key of an editor's data with the document that a workflow was imported from."""
 _TEXTS = frozenset({"str", "Any", "AnyItem"})
 
 
@@ -40,14 +43,14 @@ def without_paths(
     becomes ``~``.
     """
     whole = _Document(document, spec_of)
-    replace_in = _PathReplacer(environment)
+    replace_in = PathReplacer(environment)
     cleaned = {
         key: value if key == _CLIENT else replace_in.all_texts(value)
         for key, value in document.items()
     }
     for at in whole.inputs():
         port = whole.port(at)
-        if port is not None and (port.widget.startswith("file:") or "Path" in port.type):
+        if names_file(port):
             values = _node(cleaned, at)["inputs"]
             values[at.port] = _each_text(values[at.port], _file_name)
     return cleaned
@@ -60,6 +63,8 @@ def without_prompts(document: Mapping[str, Any], spec_of: SpecOf) -> dict[str, A
     such an input is linked to. What a client sent is left out, as it may repeat them.
     """
     cleaned = {key: _copied(value) for key, value in document.items() if key != _CLIENT}
+    if isinstance(cleaned.get("ui"), dict):
+        cleaned["ui"].pop(_ORIGINAL, None)
     whole = _Document(cleaned, spec_of)
     for at in whole.prompts():
         values = _node(cleaned, at).get("inputs", {})
@@ -68,6 +73,11 @@ def without_prompts(document: Mapping[str, Any], spec_of: SpecOf) -> dict[str, A
     for declared in whole.block_defaults():
         declared["default"] = _each_text(declared["default"], lambda _: "")
     return cleaned
+
+
+def names_file(port: InputSpec | None) -> bool:
+    """Whether an input names files."""
+    return port is not None and (port.widget.startswith("file:") or "Path" in port.type)
 
 
 class _Document:
@@ -129,10 +139,13 @@ class _Document:
         if isinstance(named, str) and named in self._blocks:
             yield named
 
+    def _block_inputs(self, block: str) -> Mapping[str, Any]:
+        inputs = self._blocks[block].get("inputs")
+        return inputs if isinstance(inputs, Mapping) else {}
+
     def _targets(self, block: str, name: str) -> Iterator[_Input]:
         """Inner inputs that an input of a subgraph leads to."""
-        inputs = self._blocks[block].get("inputs")
-        declared = inputs.get(name) if isinstance(inputs, Mapping) else None
+        declared = self._block_inputs(block).get(name)
         leads = declared.get("to") if isinstance(declared, Mapping) else None
         for target in leads if isinstance(leads, (list, tuple)) else ():
             node, dot, port = target.rpartition(".") if isinstance(target, str) else ("", "", "")
@@ -157,9 +170,8 @@ class _Document:
 
     def block_defaults(self) -> Iterator[dict[str, Any]]:
         """Inputs of subgraphs that have a default and lead to a prompt."""
-        for name, block in self._blocks.items():
-            inputs = block.get("inputs")
-            for port, declared in inputs.items() if isinstance(inputs, Mapping) else ():
+        for name in self._blocks:
+            for port, declared in self._block_inputs(name).items():
                 leads = set(self._targets(name, port))
                 if isinstance(declared, dict) and "default" in declared and leads & self.prompts():
                     yield declared
@@ -172,7 +184,7 @@ class _Document:
         written = _inputs(self._nodes[at.block].get(at.node, {})).get(at.port)
         links = written if isinstance(written, list) else [written]
         for link in links:
-            source = link["from"] if is_link(link) else None
+            source = link["from"] if isinstance(link, dict) and is_link(link) else None
             if isinstance(source, str):
                 name, _, port = source.partition(".")
                 yield from self._texts_of(at.block, name, port, set())
@@ -185,7 +197,12 @@ class _Document:
             return
         seen.add((block, name))
         spec = self._spec(entry)
-        for port in _inputs(entry):
+        # Also those that are not set here: a subgraph's inputs may lead to them.
+        ports = dict.fromkeys(_inputs(entry))
+        ports |= dict.fromkeys(() if spec is None else spec.inputs_by_name)
+        for inner in self._run_blocks(entry, spec):
+            ports |= dict.fromkeys(self._block_inputs(inner))
+        for port in ports:
             known = None if spec is None else spec.inputs_by_name.get(port)
             # Of an unknown type or a subgraph, any text may become part of the prompt.
             if known is None or _may_be_words(known):
@@ -202,10 +219,9 @@ class _Document:
         """Inputs of nodes that pass on to an input within a subgraph."""
         if not at.block:
             return
-        declared = self._blocks[at.block].get("inputs")
         names = [
             name
-            for name in (declared if isinstance(declared, Mapping) else ())
+            for name in self._block_inputs(at.block)
             if at in set(self._targets(at.block, name))
         ]
         for block, nodes in self._nodes.items() if names else ():
@@ -215,9 +231,14 @@ class _Document:
 
 
 def _may_be_words(port: InputSpec) -> bool:
-    kinds = {port.type.removeprefix("list[").removesuffix("]")}
     is_choice = "enum" in port.choice_schema
-    return bool(kinds & _TEXTS) and not is_choice and not port.widget.startswith("file:")
+    return _has_texts(port.expr) and not is_choice and not port.widget.startswith("file:")
+
+
+def _has_texts(kind: TypeExpr) -> bool:
+    if kind.kind == "union":
+        return any(map(_has_texts, kind.members))
+    return _has_texts(kind.item) if kind.is_list else kind.name in _TEXTS
 
 
 def _entries(holder: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -266,7 +287,7 @@ def _file_name(path: str) -> str:
     return pure.name if pure.is_absolute() or is_windows or path.startswith("~") else path
 
 
-class _PathReplacer:
+class PathReplacer:
     """Replaces folders of an environment in texts."""
 
     def __init__(self, environment: Environment) -> None:
@@ -280,6 +301,22 @@ class _PathReplacer:
     def all_texts(self, value: Any) -> Any:
         """A copy of JSON values with each text changed."""
         return _each_text(value, self._replace)
+
+    def is_local(self, spec: NodeSpec, literals: Mapping[str, Any]) -> bool:
+        """Whether a node's literals may name a place of the machine.
+
+        Names of input files count in any form, so that a workflow and its portable form are alike.
+        """
+        files = [name for name in spec.file_ports if not spec.inputs_by_name[name].is_model_file]
+        if any(literals.get(name) for name in files):
+            return True
+        return any(
+            self.all_texts(value) != value
+            or (names_file(port) and _each_text(value, _file_name) != value)
+            for name, value in literals.items()
+            if isinstance(value, (str, list, Mapping))
+            for port in [spec.inputs_by_name.get(name)]
+        )
 
     def _replace(self, text: str) -> str:
         if "/" not in text and "\\" not in text:

@@ -49,12 +49,14 @@ class WrittenFile:
 
     Attributes:
         existed: Whether it already existed with the same content and was not written again.
+        digest: blake3 digest of its bytes; empty if no store keeps a record of the run.
     """
 
     path: Path
     node: str
     kind: str = "image"
     existed: bool = False
+    digest: Digest = ""
 
 
 @dataclass(slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgpack
 
@@ -22,7 +22,7 @@ from nodegraph.engine.cache import Cache, CallOutputs
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.external_reads import LocalReads, extend_key, fact_read
 from nodegraph.engine.lanes import Lanes, Share
-from nodegraph.engine.options import CancelToken
+from nodegraph.engine.options import DEFAULT_OPTIONS, CancelToken, RunOptions
 from nodegraph.engine.product import Product
 from nodegraph.engine.result import CacheSource, WrittenFile
 from nodegraph.engine.states import Call, NodeState
@@ -222,6 +222,10 @@ class Claiming(Protocol):
         """Whether anybody has a name."""
 
 
+TextReader: TypeAlias = Callable[[Path], Mapping[str, str] | None]
+"""Returns the texts that a file carries, by name; None for a file of no known form."""
+
+
 @dataclass
 class EngineState:
     """See `nodegraph.engine.engine.Engine` for the fields.
@@ -229,6 +233,7 @@ class EngineState:
     Attributes:
         in_flight: Calls that are running, by key: an equal one waits for its result.
         document: Makes the document of the run, for nodes whose keys contain it.
+        ingredients: Digests of the manifests in input files, by the digest of the file.
     """
 
     registry: Registry
@@ -245,20 +250,25 @@ class EngineState:
     merging: Merging | None = None
     in_flight: dict[Key, Call] = field(default_factory=dict)
     document: Callable[[], Mapping[str, Any]] = dict
+    texts_of: TextReader | None = None
+    ingredients: dict[Digest, Digest] = field(default_factory=dict)
     _facts: dict[str, Digest] = field(default_factory=dict)
     _identities: dict[str, Identity] = field(default_factory=dict)
     _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)
 
     def for_run(
-        self, files: Collection[Path] = (), precision: str = "", *, measures: bool = False
+        self, options: RunOptions = DEFAULT_OPTIONS, precision: str = "", *, measures: bool = False
     ) -> EngineState:
         """The same for one run; all that is shared stays so.
 
         Args:
-            files: Uploads that it may read.
+            options: Uploads that it may read, and what its files carry.
             precision, measures: See `CpuDevice.for_run`.
         """
-        environment = self.environment.with_granted(files)
+        environment = self.environment.with_granted(options.granted)
+        environment = environment.with_texts(
+            options.metadata, options.metadata_prompts, options.sidecar
+        )
         environment = environment.with_precision(precision, measures=measures)
         return self if environment is self.environment else replace(self, environment=environment)
 

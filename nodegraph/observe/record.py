@@ -217,6 +217,8 @@ class FileOutcome(Protocol):
     def kind(self) -> str: ...
     @property
     def existed(self) -> bool: ...
+    @property
+    def digest(self) -> str: ...
 
 
 class Outcome(Protocol):
@@ -286,6 +288,7 @@ def _file(file: FileOutcome) -> dict[str, Any]:
         "node": file.node,
         "kind": file.kind,
         "existed": file.existed,
+        **({"digest": file.digest} if file.digest else {}),
     }
 
 

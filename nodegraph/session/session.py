@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -191,6 +191,7 @@ class Session:
             codes=kept.codes if kept is not None else None,
             saver=saver,
             merging=merging,
+            texts_of=_texts_of,
         )
 
     @cached_property
@@ -291,7 +292,7 @@ class Session:
             self.measure_machine()
             stores = () if kept is None else (kept.store, *kept.read_only_stores)
             workflow = Workflow.of(workflow)
-            shared = self.engine.shared.for_run(granted, workflow.cpu_precision)
+            shared = self.engine.shared.for_run(RunOptions(granted=granted), workflow.cpu_precision)
             weights = frozenset(self.resident() if stock is None else stock.weights)
             return plan_workflow(
                 workflow,
@@ -587,3 +588,9 @@ class Session:
             kept.close()
         if "engine" in self.__dict__:
             self._warn_of_changes()  # also of what was found on the way to the disk
+
+
+def _texts_of(path: Path) -> Mapping[str, str] | None:
+    from nodegraph.session.results.files import result_texts  # few runs read results of others
+
+    return result_texts(path)

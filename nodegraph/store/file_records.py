@@ -102,16 +102,18 @@ class SinkFile:
     ctime_ns: int = _UNKNOWN
 
     @classmethod
-    def from_path(cls, path: Path, kind: str, node: str) -> SinkFile:
+    def from_path(cls, path: Path, kind: str, node: str, digest: Digest = "") -> SinkFile:
         """A file as it is now.
 
+        Args:
+            digest: Of its bytes, if that is known.
         Raises:
             OSError: It can't be read.
         """
         path = path.absolute()
         stamp = FileStamp.of(path)
         mtime, ctime = _lasting(stamp)
-        return cls(path, kind, node, stamp.size, mtime, hash_file(path), ctime)
+        return cls(path, kind, node, stamp.size, mtime, digest or hash_file(path), ctime)
 
     def if_unchanged(self) -> SinkFile | None:
         """The same file if its content is still the same, else None."""

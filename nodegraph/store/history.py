@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 from threading import Lock
@@ -40,6 +40,15 @@ _LATEST = """
 SELECT id, title, started, seconds, status, owner FROM runs ORDER BY number DESC LIMIT ?
 """
 _SELECT_RUN = "SELECT id, title, started, seconds, status, owner FROM runs WHERE id = ?"
+_NOTE_DIGEST = """
+INSERT OR IGNORE INTO run_digests (digest, run) SELECT ?, number FROM runs WHERE id = ?
+"""
+_BY_DIGEST = """
+SELECT id, title, started, seconds, status, owner FROM runs
+JOIN run_digests ON run = number WHERE digest = ? ORDER BY number DESC
+"""
+_MOST_DIGESTS = 5_000
+"""Values of one run by which it is found; those closest to its end."""
 _BEYOND = "SELECT number, seconds, owner FROM runs ORDER BY number DESC LIMIT -1 OFFSET ?"
 
 
@@ -136,12 +145,22 @@ class Runs:
             # Quickly rather than well: most of a large one are digests, which get no smaller.
             packed = zlib.compress(pack(dict(record)), 1)
         finally:
-            self._finish(id, status, seconds, packed, own)
+            self._finish(id, status, seconds, packed, own, _digests_in(record))
 
-    def _finish(self, id: str, status: str, seconds: float, record: bytes | None, own: str) -> None:
+    def _finish(
+        self,
+        id: str,
+        status: str,
+        seconds: float,
+        record: bytes | None,
+        own: str,
+        digests: Collection[bytes],
+    ) -> None:
         try:
             with self._index.writing() as connection:
                 connection.execute(_FINISH, (status, seconds, record, id))
+                rows = [(digest, id) for digest in digests]
+                connection.executemany(_NOTE_DIGEST, rows)
         finally:
             self._claims.release(own)
 
@@ -177,6 +196,25 @@ class Runs:
         return RunRecord(
             summary.id, summary.title, summary.started, summary.seconds, summary.status, record
         )
+
+    def find_by_file(self, digest: Digest) -> Sequence[RunSummary]:
+        """The runs that wrote a file, the last one first; a run from the cache counts, too.
+
+        Args:
+            digest: blake3 digest of the bytes of a file, or of a value that a node returned, such
+                as `core.manifest.Manifest.content`; hexadecimal.
+        Raises:
+            InvalidValue: It is not a digest.
+        """
+        try:
+            key = bytes.fromhex(digest)
+        except ValueError:
+            raise InvalidValue(
+                "this is not a digest", given=digest, expected="64 hexadecimal digits"
+            ) from None
+        with self._index.reading() as connection:
+            rows = connection.execute(_BY_DIGEST, (key,)).fetchall()
+        return [self._summary(row) for row in rows]
 
     def _summary(self, row: tuple[Any, ...]) -> RunSummary:
         run, title, started, seconds, status, owner = row
@@ -215,6 +253,14 @@ class Runs:
                 "SELECT started, owner FROM runs WHERE seconds IS NULL ORDER BY started"
             ).fetchall()
         return next((started for started, owner in rows if self._claims.is_held(owner)), None)
+
+
+def _digests_in(record: Mapping[str, Any]) -> set[bytes]:
+    """Digests of files and values in the record of a run, as `Runs.finish` gets it."""
+    nodes, files = record.get("nodes", {}), record.get("files", [])
+    outputs = [text for node in nodes.values() for text in node.get("outputs", {}).values()]
+    written = [file["digest"] for file in files if "digest" in file]
+    return {bytes.fromhex(text) for text in (*outputs[-_MOST_DIGESTS:], *written)}
 
 
 def _new_id(connection: Connection, started: float) -> str:

@@ -130,7 +130,20 @@ _WARNINGS = """
 -- that have nothing to say.
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE, _WORK, _FILES, _WARNINGS)
+_RUN_DIGESTS = """
+-- Digests of the files that runs wrote, and of the values that they computed.
+CREATE TABLE run_digests (
+    digest BLOB NOT NULL,
+    run INTEGER NOT NULL,      -- number of a row of runs
+    PRIMARY KEY (digest, run)
+) WITHOUT ROWID;
+CREATE INDEX run_digests_by_run ON run_digests (run);
+CREATE TRIGGER run_removed AFTER DELETE ON runs BEGIN
+    DELETE FROM run_digests WHERE run = OLD.number;
+END;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE, _WORK, _FILES, _WARNINGS, _RUN_DIGESTS)
 """Step `n` leads an index of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E677278

@@ -159,8 +159,9 @@ def test_saved_layers_are_loaded_again(bench: Bench, format: str) -> None:
     }
     result = bench.run(nodes, "save")
     assert not result.errors
-    file, picture = result.files
+    file, *beside, picture = result.files
     assert (file.path.name, file.kind) == (f"saved_00001.{format}", "layers")
+    assert [each.kind for each in beside] == (["manifest"] if format == "psd" else [])
     assert picture.path.suffix == ".png"
     with Image.open(picture.path) as opened:
         assert "workflow" in opened.info

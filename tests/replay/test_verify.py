@@ -140,6 +140,29 @@ def test_a_node_inside_a_subgraph(cli: Cli, save: Save, pack: Path) -> None:
         assert "identical: every byte is the same (2 nodes" in result.out
 
 
+def test_a_node_inside_a_loop(cli: Cli, save: Save, pack: Path) -> None:
+    body = {
+        "inputs": {"item": {"to": ["paint.shade"]}},
+        "outputs": {"result": "paint"},
+        "nodes": PAINTING["nodes"],
+    }
+    each = {"items": {"from": "shades"}, "body": "painted"}
+    document = {
+        "format": "nodegraph/1",
+        "nodes": {
+            "shades": {"type": "brush:Shades", "inputs": {"count": 3}},
+            "each": {"type": "ForEach", "inputs": each},
+            "save": {"type": "SaveImage", "inputs": {"image": {"from": "each.results"}}},
+        },
+        "subgraphs": {"painted": body},
+    }
+    files = save(document, "--pack", pack)
+    assert len(files) == 6
+    for file in files:
+        result = cli("replay", file, "--verify", "--pack", pack)
+        assert "identical" in result.out, result.out + result.err
+
+
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "tiff"])
 def test_files_of_other_formats(cli: Cli, save: Save, pack: Path, format: str) -> None:
     inputs = {"image": {"from": "paint"}, "format": format}
@@ -173,6 +196,57 @@ def test_a_file_of_an_older_version_has_only_its_content_compared(
     result = cli("replay", older, "--verify", "--pack", pack)
     assert result.code == 1
     assert "first node" not in result.out
+
+
+def test_a_manifest_next_to_a_file(cli: Cli, save: Save, pack: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NODEGRAPH_METADATA", "none")
+        patch.setenv("NODEGRAPH_SIDECAR", "1")
+        file, beside = save(PAINTING, "--pack", pack)
+    assert beside.name == "shade_00001.png.json"
+    for each in (file, beside):
+        result = cli("replay", each, "--verify", "--pack", pack)
+        assert result.code == 0, result.err
+        assert "same content" in result.out
+
+
+def test_a_file_without_prompts_needs_them(
+    cli: Cli, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {
+        "format": "nodegraph/1",
+        "nodes": {
+            "load": {"type": "LoadModel"},
+            "text": {
+                "type": "EncodePrompt",
+                "inputs": {"encoder": {"from": "load.text_encoder"}, "text": "an apple"},
+            },
+            "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+            "sample": {
+                "type": "KSampler",
+                "inputs": {
+                    "model": {"from": "load.model"},
+                    "positive": {"from": "text"},
+                    "latent": {"from": "size"},
+                    "steps": 1,
+                },
+            },
+            "show": {"type": "DrawLatent", "inputs": {"latent": {"from": "sample"}}},
+            "save": {"type": "SaveImage", "inputs": {"image": {"from": "show"}}},
+        },
+    }
+    with monkeypatch.context() as patch:
+        patch.setenv("NODEGRAPH_METADATA_PROMPTS", "0")
+        (file,) = save(document)
+    assert b"apple" not in file.read_bytes()
+    refused = cli("replay", file, "--verify")
+    assert refused.code == 2
+    assert "does not contain its prompts" in refused.err
+    again = cli("replay", file, "--verify", "--set", "text.text=an apple")
+    assert "identical" in again.out, again.out + again.err
+    other = cli("replay", file, "--verify", "--set", "text.text=a pear")
+    assert other.code == 1
+    assert "are not those that made the file" in other.out
 
 
 def test_a_verification_refuses_other_values(cli: Cli, save: Save, pack: Path) -> None:

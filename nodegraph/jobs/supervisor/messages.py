@@ -36,7 +36,8 @@ class RunJob(Message):
         parameters: Values of named parameters.
         targets: Nodes that are wanted; None for all outputs.
         options: How to run it. ``deadline``: seconds after which it is cancelled;
-            ``check_mutation``; ``stall_seconds``, which is for the supervisor: seconds without
+            ``check_mutation``; ``metadata``, ``metadata_prompts`` and ``sidecar``: what files
+            carry; ``stall_seconds``, which is for the supervisor: seconds without
             news after which its node counts as stalled, or a map of them by node name.
         client, priority: Whose job it is, and how urgent.
         models: For the supervisor: names of those whose weights it needs.

@@ -29,7 +29,7 @@ from nodegraph.session.settings import path_redactor
 
 _LOG = logging.getLogger(__name__)
 _MOST_WORKFLOWS = 16
-_RUN_OPTIONS = ("deadline", "check_mutation")
+_RUN_OPTIONS = ("deadline", "check_mutation", "metadata", "metadata_prompts", "sidecar")
 """What the options of a job say of its run; the rest is for the supervisor."""
 _SAYING = frozenset({"node.failed", "node.retried", "node.skipped", "log"})
 """Kinds of events that pass on what a node says, in words of its own."""

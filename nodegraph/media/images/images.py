@@ -444,8 +444,8 @@ def pillow_save_options(
         for name, text in metadata.items():
             texts.add_text(name, text)
         saved: dict[str, Any] = {"format": "PNG", "pnginfo": texts, "compress_level": 6}
-        exif = png_exif(metadata)
-        return {**saved, "exif": exif} if exif else saved
+        copied = png_exif(metadata)
+        return {**saved, "exif": copied} if copied else saved
     if format == "tiff":
         tags = {DESCRIPTION: json.dumps(metadata)} if metadata else {}
         return {"format": "TIFF", "compression": "tiff_adobe_deflate", "tiffinfo": tags}

@@ -116,6 +116,20 @@ class RunOptions(_Part):
     check_mutation: bool | None = Field(
         default=None, description="Find nodes that change their inputs; slow."
     )
+    metadata: Literal["none", "minimal", "full"] | None = Field(
+        default=None,
+        description="What files of results carry to be made again: `none`; `minimal`, digests and "
+        "versions; or `full`, also the workflow. Default: the server's setting.",
+    )
+    metadata_prompts: bool | None = Field(
+        default=None,
+        description="Whether files of results contain prompts. Default: the server's setting.",
+    )
+    sidecar: bool | None = Field(
+        default=None,
+        description="Also write the manifest of each result as a JSON file. Default: the server's "
+        "setting.",
+    )
     stall_seconds: StallSeconds | dict[str, StallSeconds] | None = Field(
         default=None,
         description="Seconds without news after which a node counts as stalled, for all nodes "

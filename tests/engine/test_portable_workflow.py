@@ -1,0 +1,201 @@
+"""Workflows in files name no place of the machine, and on request no prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodegraph import Session, Settings
+from nodegraph.core.context import Environment
+from nodegraph.engine.portable_workflow import without_paths, without_prompts
+from tests.properties import examples
+
+SECRET = "a secret fox"
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    with Session(Settings(home=tmp_path_factory.mktemp("home"), device="cpu")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    folders = {name: tmp_path / name for name in ("inputs", "outputs", "models", "temporary")}
+    return Environment(
+        (folders["models"],), folders["inputs"], folders["outputs"], folders["temporary"]
+    )
+
+
+def loads(path: Any, node_type: str = "LoadImage") -> dict[str, Any]:
+    return {"nodes": {"load": {"type": node_type, "inputs": {"path": path}}}}
+
+
+def test_a_path_in_the_inputs_folder_becomes_relative(
+    session: Session, environment: Environment
+) -> None:
+    path = str(environment.inputs / "pets" / "fox.png")
+    portable = without_paths(loads(path), environment, session.registry.spec)
+    assert portable == loads("pets/fox.png")
+
+
+def test_the_inputs_folder_itself_stays_a_folder(
+    session: Session, environment: Environment
+) -> None:
+    document = loads(str(environment.inputs), "LoadImages")
+    portable = without_paths(document, environment, session.registry.spec)
+    assert portable == loads(".", "LoadImages")
+
+
+@pytest.mark.parametrize(
+    "path", ["/home/alice/fox.png", "~/pictures/fox.png", "~alice/fox.png", "C:\\Users\\A\\fox.png"]
+)
+def test_a_path_elsewhere_becomes_the_name_of_its_file(
+    session: Session, environment: Environment, path: str
+) -> None:
+    portable = without_paths(loads(path), environment, session.registry.spec)
+    assert portable == loads("fox.png")
+
+
+def test_a_path_that_a_subgraph_passes_on_becomes_the_name_of_its_file(
+    session: Session, environment: Environment
+) -> None:
+    document = {
+        "nodes": {"block": {"type": "Open", "inputs": {"photo": "/srv/alice/fox.png"}}},
+        "subgraphs": {
+            "Open": {
+                "inputs": {"photo": {"to": ["load.path"]}},
+                "nodes": {"load": {"type": "LoadImage", "inputs": {}}},
+                "outputs": {"image": "load.image"},
+            }
+        },
+    }
+    portable = without_paths(document, environment, session.registry.spec)
+    assert portable["nodes"]["block"]["inputs"] == {"photo": "fox.png"}
+
+
+def test_texts_name_neither_the_folder_of_the_user_nor_those_of_the_run(
+    session: Session, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/alice")
+    text = f"see /home/alice/notes.txt and {environment.inputs}/fox.png, not /home/alicent"
+    document = {
+        "description": text,
+        "nodes": {"a": {"type": "Text", "note": text, "inputs": {"text": [text]}}},
+    }
+    written = json.dumps(without_paths(document, environment, session.registry.spec))
+    assert written.count("see ~/notes.txt and fox.png, not /home/alicent") == 3
+    assert str(environment.inputs) not in written
+
+
+def test_links_and_what_the_client_sent_stay(session: Session, environment: Environment) -> None:
+    path = str(environment.inputs / "fox.png")
+    document = {
+        "nodes": {"a": {"type": "LoadImage", "inputs": {"path": {"from": "b.text"}}}},
+        "metadata": {"prompt": path},
+    }
+    assert without_paths(document, environment, session.registry.spec) == document
+
+
+def prompts(nodes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"title": "t", "nodes": nodes, **more}
+
+
+ENCODE = {"type": "EncodePrompt", "inputs": {"text": {"from": "text"}, "syntax": "auto"}}
+BLOCK = {
+    "Describe": {
+        "inputs": {
+            "subject": {"to": ["join.a"], "default": SECRET},
+            "style": {"to": ["encode.syntax"], "default": "auto"},
+        },
+        "nodes": {
+            "join": {"type": "FormatText", "inputs": {"template": f"{{a}}, {SECRET}"}},
+            "encode": {"type": "EncodePrompt", "inputs": {"text": {"from": "join"}}},
+        },
+        "outputs": {"conditioning": "encode.conditioning", "words": "join.text"},
+    }
+}
+SECRETS: dict[str, dict[str, Any]] = {
+    "written": prompts({"a": {"type": "EncodePrompt", "inputs": {"text": SECRET}}}),
+    "muted": prompts({"a": {"type": "EncodePrompt", "mode": "mute", "inputs": {"text": SECRET}}}),
+    "linked": prompts({"text": {"type": "Text", "inputs": {"text": SECRET}}, "a": ENCODE}),
+    "linked twice": prompts(
+        {
+            "first": {"type": "Text", "inputs": {"text": SECRET}},
+            "text": {"type": "FormatText", "inputs": {"a": {"from": "first.text"}}},
+            "a": ENCODE,
+        }
+    ),
+    "unknown": prompts({"text": {"type": "gone:Words", "inputs": {"x": [SECRET]}}, "a": ENCODE}),
+    "into a subgraph": prompts(
+        {"b": {"type": "Describe", "inputs": {"subject": SECRET}}}, subgraphs=BLOCK
+    ),
+    "linked into a subgraph": prompts(
+        {
+            "words": {"type": "Text", "inputs": {"text": SECRET}},
+            "b": {"type": "Describe", "inputs": {"subject": {"from": "words.text"}}},
+        },
+        subgraphs=BLOCK,
+    ),
+    "out of a subgraph": prompts(
+        {
+            "text": {"type": "Describe", "inputs": {"subject": SECRET}},
+            "a": {"type": "EncodePrompt", "inputs": {"text": {"from": "text.words"}}},
+        },
+        subgraphs=BLOCK,
+    ),
+    "of the client": prompts({}, metadata={"prompt": SECRET}),
+    "of the import": prompts({}, ui={"comfyui": {"original": SECRET}}),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_prompt_stays(session: Session, name: str) -> None:
+    document = SECRETS[name]
+    before = json.dumps(document)
+    assert SECRET in before
+    assert SECRET not in json.dumps(without_prompts(document, session.registry.spec))
+    assert json.dumps(document) == before
+
+
+def test_other_texts_stay(session: Session) -> None:
+    nodes = {
+        "text": {"type": "Text", "inputs": {"text": "words"}},
+        "draw": {"type": "DrawText", "inputs": {"text": {"from": "text"}}},
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "a": {"type": "EncodePrompt", "inputs": {"text": "", "syntax": "comfyui"}},
+    }
+    assert without_prompts(prompts(nodes), session.registry.spec) == prompts(nodes)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["nodes", "a", "type", "inputs", "to", "from", "default", "Text"])
+            | st.text(max_size=5),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(nodes=JSON, blocks=JSON, ui=JSON)
+def test_any_document_is_taken(session: Session, nodes: Any, blocks: Any, ui: Any) -> None:
+    document = {"nodes": nodes, "subgraphs": blocks, "ui": ui}
+    environment = session.environment
+    for changed in (
+        without_paths(document, environment, session.registry.spec),
+        without_prompts(document, session.registry.spec),
+    ):
+        json.dumps(changed)
