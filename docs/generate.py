@@ -25,6 +25,7 @@ SCRIPTS = (
     "pipelines",
     "model_card",
     "schema",
+    "manifest",
     "counts",
 )
 """In an order in which none reads what a later one makes."""

@@ -233,7 +233,7 @@ def SaveDataset(
         resized=resized,
         segments=segments,
         per_shard=per_shard,
-        workflow=ctx.workflow,
+        texts=ctx.file_metadata(),
         on_progress=lambda _: ctx.check_cancelled(),
     )
     for path in saved.files:

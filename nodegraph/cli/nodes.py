@@ -76,14 +76,26 @@ def schema(
         str | None,
         typer.Option(metavar="NAME", help="Only the inputs of this node type."),
     ] = None,
+    manifest: Annotated[
+        bool, typer.Option("--manifest", help="The schema of the manifests of results instead.")
+    ] = False,
 ) -> int:
     """Print the JSON Schema of the workflow file.
 
     With it, an editor completes and checks workflows: save it and name it in the file's `$schema`
     key, or in the editor's settings.
     """
-    from nodegraph.core.json_schema import inputs_json_schema, workflow_json_schema
+    from nodegraph.core.json_schema import (
+        inputs_json_schema,
+        manifest_json_schema,
+        workflow_json_schema,
+    )
 
+    if manifest:
+        if node is not None:
+            raise InvalidValue("--node and --manifest cannot be combined", hint="Remove one.")
+        print_json(manifest_json_schema())
+        return 0
     registry = common.session().registry
     if node is None:
         print_json(workflow_json_schema(registry))

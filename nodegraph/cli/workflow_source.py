@@ -221,6 +221,7 @@ def _document_in(path: Path) -> Any:
     # What most are, known without what reads the others.
     is_plain = path.suffix.lower() == ".json" and start.startswith(b"{")
     is_plain = is_plain and not any(carrier in start for carrier in _CARRIERS)
+    is_plain = is_plain and path.name != "dataset.json"
     texts = None if is_plain else _texts_in(path)
     if texts is not None:
         return _embedded_workflow(path, texts)

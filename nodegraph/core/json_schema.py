@@ -1,9 +1,16 @@
-"""JSON Schema of the workflow file, by which editors complete and check it."""
+"""JSON Schemas: of the workflow file, by which editors complete and check it, and of manifests."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from inspect import getdoc
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from nodegraph.core import manifest as manifests
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.context import CPU_PRECISION
 from nodegraph.core.migrations import FORMAT
@@ -205,3 +212,78 @@ def _object(properties: dict[str, Any], *, required: list[str] | None = None) ->
 def _map(values: dict[str, Any], description: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object", "additionalProperties": values}
     return {**schema, "description": description} if description else schema
+
+
+def manifest_json_schema() -> dict[str, Any]:
+    """JSON Schema, draft 2020-12, of a manifest: a text of result files, or a file next to one.
+
+    Only `core.manifest.Manifest.from_document` checks that a workflow has the digest that the
+    manifest names.
+    """
+    described = _described(manifests.Manifest)
+    properties = {"format": {"const": manifests.FORMAT}, **described["properties"]}
+    return {
+        "$schema": DIALECT,
+        "title": "nodegraph manifest",
+        **described,
+        "properties": properties,
+        "required": ["format", "nodegraph", "node"],
+    }
+
+
+_DIGESTS = frozenset({"digest", "key", "code", "content", "workflow_digest", "embedded_digest"})
+_DIGEST = "^([0-9a-f]{64})?$"
+_ATTRIBUTE = re.compile(r"^    ([a-z_, ]+): ", re.MULTILINE)
+
+
+def _described(kind: type) -> dict[str, Any]:
+    """An object with the fields of a dataclass, described as its docstring does."""
+    assert is_dataclass(kind)
+    hints, texts = get_type_hints(kind), _attributes(kind)
+    properties = {}
+    for each in fields(kind):
+        schema = _field(hints[each.name])
+        if schema.get("type") == "string" and each.name in _DIGESTS:
+            schema |= {"pattern": _DIGEST}
+        properties[each.name] = {**schema, "description": texts[each.name]}
+    summary = (getdoc(kind) or "").partition("\n")[0]
+    return {"type": "object", "description": summary, "properties": properties}
+
+
+def _field(hint: Any) -> dict[str, Any]:
+    plain = {
+        str: {"type": "string", "maxLength": manifests.LONGEST_TEXT},
+        bool: {"type": "boolean"},
+        int: {"type": "integer", "minimum": -(2**64) + 1, "maximum": 2**64 - 1},
+        float: {"type": "number"},
+        Any: {},
+    }
+    if hint in plain:
+        return dict(plain[hint])
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _described(hint)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        [inner] = [each for each in arguments if each is not type(None)]
+        schema = _field(inner)
+        return {**schema, "type": [schema["type"], "null"]}
+    if origin is tuple:
+        return {"type": "array", "items": _field(arguments[0]), "maxItems": manifests.MOST}
+    assert origin is Mapping, hint
+    if arguments[1] is Any:
+        return {"type": "object"}
+    entry = _field(arguments[1])
+    return {"type": "object", "additionalProperties": entry, "maxProperties": manifests.MOST}
+
+
+@cache
+def _attributes(kind: type) -> Mapping[str, str]:
+    """Descriptions in a docstring's section `Attributes`, by field."""
+    _, _, section = (getdoc(kind) or "").partition("Attributes:\n")
+    parts = _ATTRIBUTE.split(section)[1:]
+    described = {}
+    for names, text in zip(parts[::2], parts[1::2], strict=True):
+        for name in names.split(","):
+            described[name.strip()] = " ".join(text.split()).replace("`", "")
+    named = [each.name for each in fields(kind)]
+    return {name: described.get(name, (getdoc(kind) or "").partition("\n")[0]) for name in named}

@@ -21,9 +21,9 @@ LONGEST = 1 << 20
 """Characters of a manifest without its workflow, when it is written and when it is read."""
 MOST_WORKFLOW = 16 << 20
 """Characters of a workflow that a file carries."""
-_MOST = 20_000
+MOST = 20_000
 """Entries of one list or object that is read."""
-_LONGEST_TEXT = 10_000
+LONGEST_TEXT = 10_000
 """Characters of one text that is read."""
 
 T = TypeVar("T")
@@ -325,14 +325,14 @@ def _refusal(what: str, value: Any, expected: str) -> InvalidFile:
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict) or len(value) > _MOST:
-        raise _refusal(what, value, f"an object of at most {_MOST:,} entries")
+    if not isinstance(value, dict) or len(value) > MOST:
+        raise _refusal(what, value, f"an object of at most {MOST:,} entries")
     return value
 
 
 def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        raise _refusal(what, value, f"a text of at most {_LONGEST_TEXT:,} characters")
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise _refusal(what, value, f"a text of at most {LONGEST_TEXT:,} characters")
     return value
 
 
@@ -356,8 +356,8 @@ def _mapping(entry: Mapping[str, Any], key: str, read: _Reader[T]) -> dict[str, 
 
 def _items(entry: Mapping[str, Any], key: str, read: _Reader[T]) -> tuple[T, ...]:
     values: Sequence[Any] = entry.get(key, [])
-    if not isinstance(values, (list, tuple)) or len(values) > _MOST:
-        raise _refusal(key, values, f"a list of at most {_MOST:,} items")
+    if not isinstance(values, (list, tuple)) or len(values) > MOST:
+        raise _refusal(key, values, f"a list of at most {MOST:,} items")
     return tuple([read(value, f"{key}[{at}]") for at, value in enumerate(values)])
 
 

@@ -23,6 +23,8 @@ from nodegraph.media.datasets.faults import DatasetFaults
 from nodegraph.media.datasets.folders import FolderOptions
 from nodegraph.media.datasets.image_folder import file_stems
 from nodegraph.media.datasets.reading import example_file, load_mask, load_picture
+from nodegraph.media.images.embedded_texts import workflow_metadata
+from nodegraph.session.results.files import result_texts
 from tests.datasets.making import environment, picture, write_picture
 from tests.messages import raises
 from tests.properties import examples
@@ -96,12 +98,16 @@ def test_numbers_of_numpy_are_written_as_others(tmp_path: Path, form: str) -> No
 
 def test_files_are_copied_as_they_are_and_written_once(tmp_path: Path) -> None:
     data = mixed(tmp_path)
-    first = saved(tmp_path, data, workflow={"title": "pets"})
+    texts = workflow_metadata({"title": "pets"})
+    first = saved(tmp_path, data, texts=texts)
     copied = first.folder / "train" / "cat" / "tom_1.png"
     assert copied.read_bytes() == (tmp_path / "cat photo.png").read_bytes()
     assert json.loads((first.folder / "dataset.json").read_text())["workflow"] == {"title": "pets"}
-    assert saved(tmp_path, data) == first._replace(existed=True)
+    renamed = workflow_metadata({"title": "animals"})
+    assert saved(tmp_path, data, texts=renamed) == first._replace(existed=True)
+    assert result_texts(first.folder / "dataset.json") == texts
     assert saved(tmp_path, replace(data, name="others")).folder.name == "pets_00002"
+    assert saved(tmp_path, data, texts={}).folder.name == "pets_00003"
 
 
 @pytest.mark.parametrize("form", ["image folder", "coco", "webdataset"])
@@ -136,8 +142,8 @@ def test_a_dataset_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["image folder", "coco", "webdataset"])
 def test_texts_that_no_file_can_hold_are_replaced(tmp_path: Path, form: str) -> None:
     half = Example(picture(0), "a\ud800", "b\ud800", ("c\ud800",), "d\ud800")
-    card = {"title": "\ud800"}
-    found = loaded(tmp_path, saved(tmp_path, Dataset((half,)), form, workflow=card).folder)
+    card = workflow_metadata({"title": "\ud800"})
+    found = loaded(tmp_path, saved(tmp_path, Dataset((half,)), form, texts=card).folder)
     assert [(each.caption, each.label) for each in found.examples] == [("b?", "d?")]
 
 

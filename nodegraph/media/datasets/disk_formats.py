@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_access import is_readable
+from nodegraph.core.manifest import MANIFEST, WORKFLOW
 from nodegraph.core.training_values import Dataset, Example
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError, at_port
 from nodegraph.media.datasets.coco import (
@@ -176,7 +177,7 @@ def save_dataset(
     resized: bool = False,
     segments: SegmentForm = "rle",
     per_shard: int = 1000,
-    workflow: Mapping[str, Any] | None = None,
+    texts: Mapping[str, str] | None = None,
     on_progress: Callable[[int], object] = lambda files: None,
 ) -> SavedDataset:
     """Write a dataset into a folder of its own, with the next free number.
@@ -187,7 +188,7 @@ def save_dataset(
         resized: At the sizes that images are learned from, instead of as they are.
         segments: How masks are written, in COCO.
         per_shard: Examples in a file, of WebDataset.
-        workflow: Is told in the card.
+        texts: See `core.context.Context.file_metadata`; the card has them as JSON values.
         on_progress: Told how many files are written.
     Raises:
         InvalidFile: A file of the dataset is missing, damaged, or has changed.
@@ -206,7 +207,9 @@ def save_dataset(
     stem = outputs / name
     digest = digest_value([format, resized, segments, per_shard, dataset])
     try:
-        known = next((each for each in _existing_folders(stem) if _digest_of(each) == digest), None)
+        carried = _values(texts or {})
+        same = digest, _kept(carried)
+        known = next((each for each in _existing_folders(stem) if _identity(each) == same), None)
         if known is not None:
             return _saved(known, dataset, existed=True)
         stem.parent.mkdir(parents=True, exist_ok=True)
@@ -219,12 +222,18 @@ def save_dataset(
             "examples": len(dataset.examples),
             "labels": list(dataset.labels),
             "digest": digest,
-            "workflow": workflow,
+            **carried,
         }
         folder = _write(stem, files, json.dumps(card), on_progress)
     except OSError as error:
         raise OutputError(f"cannot write to {stem.parent}: {error.strerror or error}") from error
     return _saved(folder, dataset, existed=False)
+
+
+def _values(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Texts of a file as values of the card: JSON where they are JSON."""
+    plain = {MANIFEST, WORKFLOW}
+    return {name: json.loads(text) if name in plain else text for name, text in texts.items()}
 
 
 def _files(
@@ -246,12 +255,19 @@ def _existing_folders(stem: Path) -> Iterator[Path]:
         yield folder
 
 
-def _digest_of(folder: Path) -> str | None:
+def _kept(card: Mapping[str, Any]) -> tuple[bool, ...]:
+    """Which texts a card has, as settings decide it: others do not make another dataset."""
+    manifest = card.get(MANIFEST)
+    is_cut = isinstance(manifest, dict) and bool(manifest.get("embedded_digest"))
+    return WORKFLOW in card, MANIFEST in card, is_cut
+
+
+def _identity(folder: Path) -> tuple[str, tuple[bool, ...]] | None:
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return card.get("digest") if isinstance(card, dict) else None
+    return (card.get("digest", ""), _kept(card)) if isinstance(card, dict) else None
 
 
 def _write(

@@ -438,11 +438,15 @@ async def _answer(
         if fields.send_images:
             images += await _files(services, caller, job)
 
+    # The text has the prompt. The answer repeats it in any case, as the client has sent it.
+    environment = services.environment
+    carries_text = environment.metadata == "full" and environment.metadata_prompts
+
     def built() -> Response:
         encoded = []
         if images:
             encoded = [
-                b64encode(with_parameters(data, text)).decode()
+                b64encode(with_parameters(data, text) if carries_text else data).decode()
                 for data, text in zip(images, infotexts, strict=True)
             ]
         parameters = fields.model_dump()
@@ -460,6 +464,8 @@ async def _files(services: Services, caller: Caller, job: Job) -> list[bytes]:
     """The image files of an ended job, in order."""
     contents = []
     for file in (job.outputs or {}).get("files", ()):
+        if file.get("kind") == "manifest":
+            continue
         artifact = await services.read_queue(
             services.artifacts.find, file["digest"], caller.only_client
         )

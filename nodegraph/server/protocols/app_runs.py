@@ -279,8 +279,9 @@ def event_data(message: HubMessage) -> Mapping[str, Any]:
 
 
 def job_files(job: Job) -> list[dict[str, Any]]:
-    """The files of a job; previews only if there are no others."""
-    files: list[dict[str, Any]] = public_outputs(job.outputs or {})["files"]
+    """The files of a job without manifests; previews only if there are no others."""
+    listed: list[dict[str, Any]] = public_outputs(job.outputs or {})["files"]
+    files = [each for each in listed if each.get("kind") != "manifest"]
     return [each for each in files if each.get("kind") != "preview"] or files
 
 

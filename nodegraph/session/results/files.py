@@ -89,19 +89,35 @@ def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
         from nodegraph.weights.safetensors_header import read_header
 
         return _only_texts(read_header(path).metadata)
-    return _texts_of_plot(path, start) if not is_sidecar(start) else _texts_of_sidecar(path)
+    if is_sidecar(start):
+        return _texts_of_sidecar(path)
+    return _texts_of_card(path) if path.name == CARD else _texts_of_plot(path, start)
+
+
+CARD = "dataset.json"
+"""Name of the file with the texts of a dataset; see `nodegraph.media.datasets.disk_formats`."""
 
 
 def _texts_of_sidecar(path: Path) -> Mapping[str, str]:
     """Of the manifest next to a result; its workflow is a text of its own, as in a result."""
     document = _read_json(path, LARGEST)
-    workflow = document.pop(WORKFLOW, None)
+    version = {VERSION_KEY: document.get(VERSION_KEY)}
+    values = {WORKFLOW: document.pop(WORKFLOW, None), MANIFEST: document}
+    return _written_values(path, values) | _only_texts(version)
+
+
+def _texts_of_card(path: Path) -> Mapping[str, str]:
+    document = _read_json(path, LARGEST)
+    values = {name: document.get(name) for name in (WORKFLOW, MANIFEST)}
+    return _written_values(path, values) | _only_texts({VERSION_KEY: document.get(VERSION_KEY)})
+
+
+def _written_values(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as the texts that other files have."""
     try:
-        carried = {} if workflow is None else {WORKFLOW: json.dumps(workflow)}
-        carried[MANIFEST] = json.dumps(document)
+        return {name: json.dumps(value) for name, value in values.items() if value is not None}
     except RecursionError as error:
         raise InvalidFile(f"{path} is nested too deep") from error
-    return carried | _only_texts({VERSION_KEY: document.get(VERSION_KEY)})
 
 
 def _texts_of_plot(path: Path, start: bytes) -> Mapping[str, str] | None:

@@ -358,24 +358,35 @@ class SaveImage(CoreNode, function="save_images"):
         for index, pixels in enumerate((images.cpu() * 255.0).clamp(0, 255).byte().numpy()):
             stem = name.replace("%batch_num%", str(index))
             path = Path(folder) / f"{stem}_{counter + index:05}_.png"
-            _write_png(
-                path, pixels, self.compress_level, {"prompt": prompt, **(extra_pnginfo or {})}
-            )
-            context = current_call.get()
-            if context is not None and self.type == "output":
-                context.wrote(path)
+            context = current_call.get() if self.type == "output" else None
+            sent = {"prompt": prompt, **(extra_pnginfo or {})}
+            texts = {name: json.dumps(value) for name, value in sent.items() if value is not None}
+            if context is not None:
+                texts = _result_texts(context, index, texts)
+            _write_png(path, pixels, self.compress_level, texts)
+            if context is not None:
+                context.wrote(path, index=index)
             written.append({"filename": path.name, "subfolder": subfolder, "type": self.type})
         return {"ui": {"images": written}}
 
 
-def _write_png(path: Path, pixels: Any, compress_level: int, texts: Mapping[str, Any]) -> None:
+def _result_texts(context: Any, index: int, texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts of ComfyUI with those by which nodegraph makes the image again."""
+    environment = context.environment
+    is_kept = environment.metadata == "full" and environment.metadata_prompts
+    own: dict[str, str] = context.file_metadata(index)
+    if is_kept and "workflow" in texts and "workflow" in own:
+        own["nodegraph_workflow"] = own.pop("workflow")
+    return {**(texts if is_kept else {}), **own}
+
+
+def _write_png(path: Path, pixels: Any, compress_level: int, texts: Mapping[str, str]) -> None:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     metadata = PngInfo()
-    for name, value in texts.items():
-        if value is not None:
-            metadata.add_text(name, json.dumps(value))
+    for name, text in texts.items():
+        metadata.add_text(name, text)
     Image.fromarray(pixels).save(path, pnginfo=metadata, compress_level=compress_level)
 
 
