@@ -100,11 +100,15 @@ def _compare(kind: ContentKind, first: Arrays, second: Arrays) -> ContentDiffere
     import numpy as np
 
     sizes = [{name: each.shape for name, each in arrays.items()} for arrays in (first, second)]
-    if sizes[0] != sizes[1]:
+    if sizes[0] != sizes[1] and kind != "data":
         changed = [name for name in {**first, **second} if sizes[0].get(name) != sizes[1].get(name)]
         texts = [_sizes_text(each, changed) for each in sizes]
         return ContentDifference(False, kind, note=f"size: {texts[0]} → {texts[1]}")
-    if all(np.array_equal(first[name], second[name], equal_nan=True) for name in first):
+    is_same = sizes[0] == sizes[1] and all(
+        np.array_equal(first[name], second[name], equal_nan=first[name].dtype.kind == "f")
+        for name in first
+    )
+    if is_same:
         return ContentDifference(True, kind)
     if kind == "data":
         return ContentDifference(False, kind, note="this kind of file has no figures")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -258,6 +259,9 @@ def _verdict(
         if first.truncated:
             notes.append("The manifest was too long for the file, so parts of it are not known.")
         changes = tuple(_changes(first, second))
+        if is_equal and not changes and MANIFEST in texts:
+            parts = _differing_parts(first.to_document(), second.to_document())
+            notes.append(f"Parts of the manifest that differ: {', '.join(islice(parts, _SHOWN))}.")
         difference = None if is_equal else find_difference(first, second, ancestors)
         if difference is None and not is_equal:
             kind = first.nodes.get(first.node)
@@ -270,6 +274,15 @@ def _verdict(
             difference = NodeDifference(first.node, name, (), (reason,))
     verdict: Verdict = "same-content" if is_equal else "differs"
     return Verification(verdict, again.path, difference, content, texts, changes, tuple(notes))
+
+
+def _differing_parts(first: Any, second: Any, name: str = "") -> Iterator[str]:
+    """Names of the values that differ in two JSON documents."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in dict.fromkeys((*first, *second)):
+            yield from _differing_parts(first.get(key), second.get(key), f"{name}.{key}".strip("."))
+    elif first != second:
+        yield name
 
 
 def _changed(first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[str]:
