@@ -91,6 +91,34 @@ on stderr. `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER
 programs pass `nodegraph.observe.spans.SpanListener(tracer)` to `Session.run` as its
 listener.
 """
+REPLAY = """```console
+$ nodegraph replay output/apple_00002.png --verify
+output/apple_00002.png: differs (6 nodes, 1.4 s)
+  first node that differs: `sample` (KSampler): latent
+  because: numerical settings that affect its last bits: 1 thread → 2 threads
+    Set OMP_NUM_THREADS=1 to compute with as many threads.
+  largest difference 1/255, PSNR 95.0 dB, SSIM 1.0000, under 0.1% of the pixels differ
+```
+
+What is compared and how models are found: [provenance.md](provenance.md#replay).
+
+`--verify --json` prints a document with these fields:
+
+| field | |
+|---|---|
+| `verdict` | `identical`, `same-content` or `differs` |
+| `node` | the first node that differs: `node`, `type`, `outputs`, `reasons`; null without one |
+| `node.reasons[].kind` | `weights`, `version`, `code`, `numerics`, `input`, `outside`, \
+`nondeterministic` or `encoder` |
+| `figures` | `max`, `share`, `psnr`, `ssim`, `snr`, `worst_frame`, as far as they apply |
+| `texts` | names of texts in the file that differ |
+| `changes` | what differs between the two runs, also if the values are the same |
+| `notes` | what is not known |
+| `written` | the new file, with `--out` |
+
+If something is missing, the document has `problems`, and `missing` with `models`, `packs` and
+`inputs`.
+"""
 PLAN = """```console
 $ nodegraph plan text_to_image.json --seed 77
 node      type          time   memory   plan
@@ -253,6 +281,7 @@ the exit code is 2. `nodegraph migrate` does the same.
 """
 MORE = {
     "run": RUN,
+    "replay": REPLAY,
     "plan": PLAN,
     "why": WHY,
     "lint": LINT,

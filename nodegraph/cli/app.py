@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, str] = {
     "run": "Run a workflow.",
+    "replay": "Make a file again from the file alone, and check that it is the same.",
     "plan": "Show what a run would do, without running anything.",
     "why": "Show why nodes would run, or which earlier run their results come from.",
     "validate": "Check workflows without running them.",

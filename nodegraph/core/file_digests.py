@@ -111,13 +111,27 @@ class FileDigests:
         except OSError as error:
             raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
 
+    def known(self, path: Path) -> Digest | None:
+        """The digest if it was computed before and the file is the same; nothing is read for it."""
+        try:
+            stamp = FileStamp.of(path)
+        except OSError:
+            return None
+        return self._known.get(stamp) or self._remembered(stamp)
+
+    def _remembered(self, stamp: FileStamp) -> Digest | None:
+        for memory in self._memories:
+            digest = memory.get(stamp)
+            if digest is not None:
+                self._known[stamp] = digest
+                return digest
+        return None
+
     def _compute(self, path: Path, stamp: FileStamp) -> Digest:
+        remembered = self._remembered(stamp)
+        if remembered is not None:
+            return remembered
         memories = self._memories
-        for memory in memories:
-            remembered = memory.get(stamp)
-            if remembered is not None:
-                self._known[stamp] = remembered
-                return remembered
         is_settled = stamp.is_settled
         digest = hash_file(path)
         if is_settled and FileStamp.of(path) == stamp:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.flat_workflow import VALUE
 from nodegraph.core.manifest import (
     MANIFEST,
     Manifest,
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 _MOST_INGREDIENTS = 10_000
 _EMBEDDED = "embedded"
 """Folder of the models that ship with nodegraph."""
+
+
+_KINDS = RECIPES | {"Classifier", "FrameInterpolationModel", "LatentUpscaleModel", "UpscaleModel"}
+"""Port types whose values are recipes, also of small models that are loaded as a whole."""
 
 
 class ManifestSource:
@@ -117,7 +122,8 @@ def _path(run: RunScheduler, last: NodeState) -> list[NodeState]:
             if state.within is not None:
                 sources.append(state.within)
             waiting.extend((source, False) for source in reversed(sources))
-    return list(ordered.values())
+    # A live value is passed to a node by one that stands for it, whose type no pack has.
+    return [state for state in ordered.values() if state.node.spec.category != VALUE]
 
 
 def _used_sources(state: NodeState) -> list[str]:
@@ -141,11 +147,20 @@ def _node(run: RunScheduler, state: NodeState, replacer: PathReplacer) -> Manife
         spec.version,
         "" if pack is None else pack.name or OWN_DISTRIBUTION,
         identity.code,
-        # Where a path of the machine is part of the key, another machine has another.
-        "" if replacer.is_local(spec, state.node.literals) else state.key,
+        state.key if _is_key_portable(state, replacer) else "",
         identity.profile,
         {port: product.digest for port, product in zip(ports, products, strict=False)},
     )
+
+
+def _is_key_portable(state: NodeState, replacer: PathReplacer) -> bool:
+    """Whether a run of the embedded workflow on another machine gives the node the same key.
+
+    Paths are part of keys of what names or reads files. A loop's key has the text of its body, in
+    which the embedded workflow states the versions of nodes.
+    """
+    spec, literals = state.node.spec, state.node.literals
+    return not (state.reads_outside or spec.body or replacer.is_local(spec, literals))
 
 
 def _numerics(run: RunScheduler) -> str:
@@ -179,7 +194,7 @@ def _models(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestModel]
                 continue
             kind = upstream.node.spec.outputs_by_name[source.port].type
             output = (source.node, source.port)
-            if kind in RECIPES and kind not in returned and output not in used:
+            if kind in _KINDS and kind not in returned and output not in used:
                 used.add(output)
                 yield _model(run, *output, kind, upstream.output(source.port))
 

@@ -176,6 +176,8 @@ class NodeState:
             the sources' outputs that these were made of.
         frees: Bytes that its end lets leave memory, once they are known.
         requested: Lazy inputs that its calls requested, also those of cached results.
+        reads_outside: Whether its key depends on files or variables that its calls read, which
+            includes where these are on this machine. Known once it has ended.
         told: Warnings that were told in this run, and whether that was of a result in the cache.
         warnings: What its calls said of their results.
         queue: Calls that begin once the one before has ended.
@@ -218,6 +220,7 @@ class NodeState:
     is_released: bool = False
     is_nondeterministic: bool = False
     requested: set[str] = field(default_factory=set)
+    reads_outside: bool = False
     emitted_warnings: dict[CallWarning, bool] = field(default_factory=dict)
     warnings: tuple[CallWarning, ...] = ()
     queue: deque[Call] | None = None
@@ -320,6 +323,7 @@ class NodeState:
             # The lane's thread may hold on to the call a moment longer than the run does.
             call.inputs, call.outputs, call.input_guard = {}, None, None
         self.key = calls[0].result_key if len(calls) == 1 else ""
+        self.reads_outside = any(call.reads_outside for call in calls)
         if self.blocker and self.node.spec.output:
             self.warnings = (CallWarning(did_not_run(self.blocker)),)
 
@@ -525,6 +529,11 @@ class Call:
         """The key of its result: `key`, and then what was read outside."""
         pending = self.readings.pending
         return self.answer_key or (extend_key(self.key, pending) if pending else self.key)
+
+    @property
+    def reads_outside(self) -> bool:
+        """Whether its key depends on more than node, inputs and numerics."""
+        return bool(self.fingerprint or self.was_open or self.readings.steps)
 
     @property
     def is_closed(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
+from blake3 import blake3
 
 LOOPBACK = ("127.0.0.0/8", "::1/128", "localhost")
 TOKEN = "hf_of_a_test"
@@ -103,7 +104,10 @@ class Site:
                     "type": "Model",
                     "primary": True,
                     "metadata": {"fp": "fp16", "size": "pruned", "format": "SafeTensor"},
-                    "hashes": {"SHA256": hashlib.sha256(data).hexdigest().upper()},
+                    "hashes": {
+                        "SHA256": hashlib.sha256(data).hexdigest().upper(),
+                        "BLAKE3": blake3(data).hexdigest().upper(),
+                    },
                     "downloadUrl": f"{self.civitai}{path}",
                 }
             ],
@@ -219,7 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
         if way.startswith("model-versions/by-hash/"):
             digest = way.rpartition("/")[2].lower()
             for version in site.versions.values():
-                if version["files"][0]["hashes"]["SHA256"].lower().startswith(digest):
+                hashes = version["files"][0]["hashes"].values()
+                if any(each.lower().startswith(digest) for each in hashes):
                     return self._json(version)
         for start, documents in (("model-versions/", site.versions), ("models/", site.models)):
             if (document := documents.get(way.removeprefix(start))) is not None:

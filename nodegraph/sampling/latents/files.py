@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SUFFIX = ".safetensors"
+_TEXTS, _SIZE = "__metadata__", 8
+"""Entry of a header with the texts, and bytes of the header's length, by which it is aligned."""
 _ABOUT = "latent"
 _SAMPLES, _MASK, _ORIGINAL, _SOUND = "samples", "noise_mask", "original", "sound"
 _SOUND_MASK = "sound_mask"
@@ -70,7 +72,20 @@ def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
     # clones, as the format refuses tensors that share memory
     tensors = {name: item.contiguous().clone() for name, item in parts.items() if item is not None}
     content: bytes = save(tensors, {_ABOUT: json.dumps(about), **texts})
-    return content
+    return _with_sorted_texts(content)
+
+
+def _with_sorted_texts(content: bytes) -> bytes:
+    """A file of safetensors whose texts have one order; the library writes them in any order.
+
+    So equal latents have equal files.
+    """
+    size = int.from_bytes(content[:_SIZE], "little")
+    header = json.loads(content[_SIZE : _SIZE + size])
+    header[_TEXTS] = dict(sorted(header[_TEXTS].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    padded = text + b" " * (-len(text) % _SIZE)
+    return len(padded).to_bytes(_SIZE, "little") + padded + content[_SIZE + size :]
 
 
 def about_latent(path: Path, *, names: bool = True) -> AboutLatent:

@@ -1,0 +1,1 @@
+"""`nodegraph replay`: files made again from the files alone."""

@@ -1,0 +1,99 @@
+"""`nodegraph replay --verify` of files that are no images, and the figures of each kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.replay.conftest import Save
+
+PACK = '''
+from nodegraph import Audio, Image, Latent, Mesh, Plot, Video, node
+
+RELEASE = 1
+
+@node
+def Film() -> Video:
+    """Film a shade that gets brighter."""
+    from fractions import Fraction
+
+    import torch
+
+    return Video(torch.linspace(0, 1 / RELEASE, 4)[:, None, None, None].expand(4, 32, 32, 3), Fraction(8))
+
+@node
+def Hum() -> Audio:
+    """Hum for a while."""
+    import torch
+
+    return Audio((torch.arange(4000) / 20 / RELEASE).sin()[None] / 2, 8000)
+
+@node
+def Triangle() -> Mesh:
+    """One triangle."""
+    import torch
+
+    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    return Mesh(corners * RELEASE, torch.tensor([[0, 1, 2]]))
+
+@node
+def Curve() -> Plot:
+    """A curve."""
+    from nodegraph.core.plots import Series
+
+    return Plot("A curve", "x", "y", (Series("line", (0.0, 1.0), (0.0, 1.0 / RELEASE)),))
+
+@node
+def Gradient() -> Latent:
+    """A latent that grows from left to right."""
+    import torch
+
+    samples = torch.linspace(0, 1 / RELEASE, 8).expand(1, 4, 8, 8).contiguous()
+    return Latent(samples, 64, 64, format="sd")
+
+@node
+def Frames() -> Image:
+    """Shades that get darker."""
+    import torch
+
+    return torch.linspace(1 / RELEASE, 0, 3)[:, None, None, None].expand(3, 16, 16, 3)
+'''
+SINKS: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "mp4": ("Film", "SaveVideo", {}, "PSNR"),
+    "flac": ("Hum", "SaveAudio", {"picture": False}, "SNR"),
+    "glb": ("Triangle", "SaveMesh", {"picture": False}, "largest difference 1,"),
+    "latent": ("Gradient", "SaveLatent", {}, "largest difference 0.5,"),
+    "json": ("Curve", "SavePlot", {"picture": False}, "has no figures"),
+    "svg": ("Curve", "SavePlot", {"picture": False, "format": "svg"}, "has no figures"),
+    "csv": ("Curve", "SavePlot", {"picture": False, "format": "csv"}, ""),
+    "animation": ("Frames", "SaveAnimation", {}, "frame 0 differs most"),
+}
+"""By a name: what makes a value, what saves it, with which inputs, and what is said of others."""
+
+
+def document(maker: str, sink: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    port = "image" if sink == "SaveAnimation" else sink.removeprefix("Save").lower()
+    save = {"type": sink, "inputs": {port: {"from": "make"}, **inputs}}
+    return {
+        "format": "nodegraph/1",
+        "nodes": {"make": {"type": f"kinds:{maker}"}, "save": save},
+    }
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_files_of_each_kind(cli: Cli, save: Save, tmp_path: Path, kind: str) -> None:
+    maker, sink, inputs, says = SINKS[kind]
+    pack = tmp_path / "kinds.py"
+    pack.write_text(PACK)
+    file, *_ = save(document(maker, sink, inputs), "--pack", pack)  # and a manifest beside it
+    result = cli("replay", file, "--verify", "--pack", pack)
+    assert result.code == 0, result.err
+    assert "identical" in result.out
+    pack.write_text(PACK.replace("RELEASE = 1", "RELEASE = 2"))
+    result = cli("replay", file, "--verify", "--pack", pack)
+    assert result.code == 1, result.out
+    assert "first node that differs: `make`" in result.out
+    assert says in result.out
