@@ -7,11 +7,13 @@ child ends.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError, OutputError, Problem
 from nodegraph.provenance.c2pa_library import has_credentials, load_c2pa
@@ -19,6 +21,9 @@ from nodegraph.provenance.certificates import load_certificate
 from nodegraph.provenance.claims import Claim
 from nodegraph.provenance.signing import SignedFile, sign_file
 from nodegraph.provenance.verification import Credentials, verify_file
+from nodegraph.provenance.watermarked_files import certificate_payload, watermark_file
+
+WatermarkWish = Literal["off", "possible", "needed"]
 
 SECONDS = 60.0
 """Time that a file may take; one of a gigabyte takes a few seconds."""
@@ -59,12 +64,15 @@ def sign_isolated(
     key: Path,
     *,
     time_authority: str = "",
+    watermark: WatermarkWish = "off",
     seconds: float = SECONDS,
 ) -> SignedFile:
     """Write a signed copy of a file in a child process; see `sign_file`.
 
     Args:
         certificate, key: PEM files; see `load_certificate`.
+        watermark: Whether an image also gets a watermark that stands for the certificate.
+            ``possible`` leaves out files that can't have one, ``needed`` refuses them.
     Raises:
         InvalidFile, InvalidValue, OutputError: See `sign_file`.
     """
@@ -77,6 +85,7 @@ def sign_isolated(
         "certificate": str(certificate.absolute()),
         "key": str(key.absolute()),
         "time_authority": time_authority,
+        "watermark": watermark,
     }
     answer = _ask(request, source, seconds)
     sidecar = answer["sidecar"]
@@ -125,13 +134,29 @@ def _perform(request: Mapping[str, Any]) -> dict[str, Any]:
         return verify_file(
             Path(request["path"]), request["trusted"], manifest=request["manifest"]
         ).as_dict()
-    signed = sign_file(
-        Path(request["source"]),
-        Path(request["target"]),
-        Claim.from_dict(request["claim"]),
-        load_certificate(Path(request["certificate"]), Path(request["key"])),
-        time_authority=request["time_authority"],
-    )
+    return _sign(request)
+
+
+def _sign(request: Mapping[str, Any]) -> dict[str, Any]:
+    certificate = load_certificate(Path(request["certificate"]), Path(request["key"]))
+    source, target = Path(request["source"]), Path(request["target"])
+    claim = Claim.from_dict(request["claim"])
+    marked = target.with_name(f".{target.stem}.{os.urandom(4).hex()}{source.suffix}")
+    try:
+        if request["watermark"] != "off":
+            payload = certificate_payload(certificate.chain)
+            try:
+                watermark_file(source, marked, payload)
+            except NodegraphError:
+                if request["watermark"] == "needed":
+                    raise
+            else:
+                source, claim = marked, replace(claim, watermark=payload)
+        signed = sign_file(
+            source, target, claim, certificate, time_authority=request["time_authority"]
+        )
+    finally:
+        marked.unlink(missing_ok=True)
     sidecar = None if signed.sidecar is None else str(signed.sidecar)
     return {"sidecar": sidecar, "left_out": list(signed.left_out)}
 

@@ -124,9 +124,10 @@ def _actions(claim: Claim, ingredients: int, has_parent: bool) -> list[dict[str,
         first = {"action": "c2pa.opened", "parameters": {"ingredientIds": [PARENT]}}
     else:
         first = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPES + claim.source_type}
+    labels = [ingredient_label(index) for index in range(ingredients)]
     placed = [
-        {"action": "c2pa.placed", "parameters": {"ingredientIds": [ingredient_label(index)]}, **when}
-        for index in range(ingredients)
+        {"action": "c2pa.placed", "parameters": {"ingredientIds": [label]}, **when}
+        for label in labels
     ]
     # Unbound: the manifest can't be looked up by it, as with a registered soft binding.
     marked = [] if claim.watermark is None else [{"action": "c2pa.watermarked.unbound", **when}]
@@ -134,7 +135,7 @@ def _actions(claim: Claim, ingredients: int, has_parent: bool) -> list[dict[str,
 
 
 def _training(claim: Claim) -> list[dict[str, Any]]:
-    """Return the assertion by both of its labels: C2PA moved it to CAWG, and readers know either."""
+    """Return the assertion by both labels: C2PA moved it to CAWG, and readers know either."""
     assertions = []
     for prefix in ("c2pa", "cawg"):
         entries: dict[str, dict[str, str]] = {}

@@ -80,10 +80,10 @@ def sign_file(
         stack.callback(temporary.unlink, missing_ok=True)
         try:
             builder = stack.enter_context(c2pa.Builder(definition, context))
-            for index, (path, title, format) in enumerate(inputs):
+            for index, (path, title, input_kind) in enumerate(inputs):
                 with path.open("rb") as file:
                     label = ingredient_label(index)
-                    _add_ingredient(builder, label, title, "componentOf", format, file)
+                    _add_ingredient(builder, label, title, "componentOf", input_kind, file)
             with source.open("rb") as file:
                 if has_parent:
                     _add_ingredient(builder, PARENT, claim.title, "parentOf", kind, file)

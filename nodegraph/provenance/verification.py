@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from nodegraph.errors import InvalidFile
 from nodegraph.media.images.input_files import translate_os_errors
 from nodegraph.provenance.c2pa_library import (
     check_manifest_size,
@@ -168,7 +166,8 @@ def _credentials(
 ) -> Credentials:
     """Return what the library's reports say; anything that is missing in them is left out."""
     active = _mapping(_mapping(document.get("manifests")).get(str(document.get("active_manifest"))))
-    certificate = _mapping(_mapping(_active(details, document).get("signature")).get("certificateInfo"))
+    signed = _mapping(_active(details, document).get("signature"))
+    certificate = _mapping(signed.get("certificateInfo"))
     subject, issuer = _mapping(certificate.get("subject")), _mapping(certificate.get("issuer"))
     signature = _mapping(active.get("signature_info"))
     failures = _failures(document)
@@ -273,7 +272,8 @@ def _actions(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _source_type(action: Mapping[str, Any]) -> str:
     kind = _short(action.get("digitalSourceType"))
     # Some writers use https, or the code alone.
-    return kind.rpartition("/")[2] if SOURCE_TYPES.split("//")[1] in kind or "/" not in kind else kind
+    is_code = "/" not in kind or SOURCE_TYPES.partition("//")[2] in kind
+    return kind.rpartition("/")[2] if is_code else kind
 
 
 def _training(manifest: Mapping[str, Any]) -> str:
@@ -320,10 +320,3 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
 def carried_manifest(texts: Mapping[str, str] | None) -> str:
     """Return nodegraph's own manifest among the texts of a file; empty without one."""
     return (texts or {}).get("manifest", "")
-
-
-def read_texts(path: Path, read: Any) -> dict[str, str]:
-    """Return the texts of a file; none of a file that can't be read as what it seems to be."""
-    with suppress(InvalidFile):
-        return dict(read(path) or {})
-    return {}
