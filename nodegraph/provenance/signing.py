@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,7 +24,14 @@ from nodegraph.provenance.c2pa_library import (
     open_context,
 )
 from nodegraph.provenance.certificates import SigningCertificate
-from nodegraph.provenance.claims import PARENT, Claim, ingredient_label, manifest_definition
+from nodegraph.provenance.claims import (
+    AI_TYPES,
+    PARENT,
+    Claim,
+    ingredient_label,
+    manifest_definition,
+)
+from nodegraph.provenance.verification import verify_file
 
 MOST_INGREDIENTS = 100
 """Input files that a claim names."""
@@ -76,6 +83,7 @@ def sign_file(
         context = stack.enter_context(open_context())
         inputs, left_out = _readable_inputs(c2pa, context, claim)
         has_parent = _has_parent(c2pa, context, source, kind)
+        claim = _with_marked_inputs(claim, [path for path, _, _ in inputs])
         definition = manifest_definition(claim, ingredients=len(inputs), has_parent=has_parent)
         stack.callback(temporary.unlink, missing_ok=True)
         try:
@@ -163,6 +171,15 @@ def _readable_inputs(
             continue
         usable.append((item.path, item.title, kind))
     return usable, left_out
+
+
+def _with_marked_inputs(claim: Claim, inputs: list[Path]) -> Claim:
+    """Return the claim, marked as made by AI if an input file is, by its own credentials."""
+    if claim.source_type in AI_TYPES:
+        return claim
+    if any(embedded_size(path) and verify_file(path).is_ai for path in inputs):
+        return replace(claim, source_type="compositeWithTrainedAlgorithmicMedia")
+    return claim
 
 
 def _add_ingredient(

@@ -6,7 +6,7 @@ The settings name the certificate. Input files become ingredients, as far as the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +17,7 @@ from nodegraph.core.file_access import is_readable
 from nodegraph.core.links import is_link, read_literal
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, NodegraphError
+from nodegraph.media.images.input_files import translate_os_errors
 from nodegraph.provenance.c2pa_library import is_c2pa_installed
 from nodegraph.provenance.certificates import (
     CERTIFICATE_FILE,
@@ -109,7 +110,7 @@ def sign_result(
     inputs = tuple(input_files(workflow, specs, locate)) if workflow else ()
     claim = Claim(
         title or source.name,
-        source_type(is_generated=is_generated(workflow, specs), inputs=inputs),
+        source_type(is_generated=_is_marked(workflow, specs, inputs), inputs=inputs),
         inputs,
         training or settings.sign_training,
         constraints,
@@ -171,6 +172,16 @@ def is_generated(workflow: Workflow | None, specs: SpecSource) -> bool:
     return False
 
 
+def _is_marked(
+    workflow: Workflow | None, specs: SpecSource, inputs: Sequence[IngredientFile]
+) -> bool:
+    """Return whether a model took part in a result, or in an input file made by nodegraph."""
+    if is_generated(workflow, specs):
+        return True
+    earlier = (_workflow(_texts(item.path)) for item in inputs)
+    return any(each is not None and is_generated(each, specs) for each in earlier)
+
+
 def input_files(workflow: Workflow, specs: SpecSource, locate: Locate) -> Iterator[IngredientFile]:
     """Yield the input files of a workflow: pictures, videos and audio, each once.
 
@@ -217,10 +228,17 @@ def _entries(workflow: Workflow) -> Iterator[NodeEntry]:
 
 
 def _texts(path: Path) -> Mapping[str, str]:
+    """Return the texts of a file.
+
+    Raises:
+        InvalidFile: It is missing, or can't be read.
+    """
+    with translate_os_errors(path), path.open("rb"):
+        pass
     try:
         return result_texts(path) or {}
     except InvalidFile:
-        # Whether it is intact, its credentials tell; what it claims besides can't be read.
+        # Its credentials show whether it is intact. What else it claims can't be read.
         return {}
 
 

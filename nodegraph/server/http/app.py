@@ -168,7 +168,15 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
 ROUTES = (
     *("jobs", "events", "workflow_operations", "workflows", "templates", "apps"),
-    *("artifacts", "uploads", "inputs", "prompt_lists", "node_types", "node_type_examples"),
+    *(
+        "artifacts",
+        "credentials",
+        "uploads",
+        "inputs",
+        "prompt_lists",
+        "node_types",
+        "node_type_examples",
+    ),
     *("models", "model_downloads", "packs", "system", "schedules"),
 )
 """Modules of `nodegraph.server.http.routes` whose routers go below `API`."""
