@@ -82,9 +82,7 @@ def issue(
     chain.write_bytes(leaf.public_bytes(pem) + root.public_bytes(pem))
     authority.write_bytes(root.public_bytes(pem))
     secret.write_bytes(
-        key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     secret.chmod(0o600)
     return chain, secret, authority
@@ -158,9 +156,7 @@ def test_a_certificate_for_another_purpose_is_refused(tmp_path: Path) -> None:
     chain, key, _ = issue(tmp_path, KEYS["es256"](), usage=ExtendedKeyUsageOID.SERVER_AUTH)
     (tmp_path / "a.png").write_bytes(image_bytes())
     with pytest.raises(InvalidValue, match="can't sign C2PA manifests"):
-        sign_file(
-            tmp_path / "a.png", tmp_path / "b.png", Claim("a"), load_certificate(chain, key)
-        )
+        sign_file(tmp_path / "a.png", tmp_path / "b.png", Claim("a"), load_certificate(chain, key))
 
 
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from fastapi import APIRouter, Request, Response
 
 from nodegraph.client import shapes
+from nodegraph.errors import InvalidFile
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.signed_copies import ZIP, can_sign, sign_artifact
 from nodegraph.server.http.dependencies import MayRead, TheServices
@@ -89,9 +90,12 @@ async def signed_response(
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     opened = partial(services.artifacts.open, artifact)
     name = PurePath(artifact.path).name
-    texts = await retry_until_shared(
-        lambda: services.artifacts.thumbnails.texts(PurePath(name).suffix, opened, caller.name)
-    )
+    try:
+        texts = await retry_until_shared(
+            lambda: services.artifacts.thumbnails.texts(PurePath(name).suffix, opened, caller.name)
+        )
+    except InvalidFile:
+        texts = {}  # what it says can't be read, but its bytes can be signed
     types = await services.node_types.current()
     copy, is_zip = await services.run_file_task(
         sign_artifact, services, caller.only_client, opened, name, texts, types
