@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from nodegraph import Advanced, Audio, Context, File, Image, Range, node
 
 from ._audio_facts import check_audio, check_mixed, loaded_audio_facts, resampled_audio_facts
+from ._credentials import warn_if_changed
 from ._facts import check_result_name, image_state
 from ._result_files import result_name, save_picture, save_result
 
@@ -41,13 +42,16 @@ def LoadAudio(
     from nodegraph.media.audio.codec import read_audio
 
     environment = ctx.environment
-    return read_audio(
-        environment.inputs / Path(path).expanduser(),
+    file = environment.inputs / Path(path).expanduser()
+    loaded = read_audio(
+        file,
         start=start,
         seconds=seconds,
         names=environment.readable is None,
         check_cancelled=ctx.check_cancelled,
     )
+    warn_if_changed(ctx, file)
+    return loaded
 
 
 @node(

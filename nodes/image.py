@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from nodegraph import Advanced, Context, File, Image, Mask, Preview, Range, node
 from nodegraph.errors import at_port
 
+from ._credentials import warn_if_changed
 from ._facts import image_state
 from ._image_file_facts import (
     check_image,
@@ -59,9 +60,11 @@ def LoadImage(
     file = environment.inputs / Path(path).expanduser()
     most, names = environment.max_image_pixels, environment.readable is None
     with at_port("path"):
-        return LoadedImage(
+        loaded = LoadedImage(
             *read_image(file, frame=frame, alpha=alpha, max_pixels=most, names=names)
         )
+        warn_if_changed(ctx, file)
+    return loaded
 
 
 @node(
@@ -128,9 +131,11 @@ def LoadImageFrames(
     file = environment.inputs / Path(path).expanduser()
     most, names = environment.max_image_pixels, environment.readable is None
     with at_port("path"):
-        return LoadedFrames(
+        loaded = LoadedFrames(
             *read_frames(file, start, count, every=every, max_pixels=most, names=names)
         )
+        warn_if_changed(ctx, file)
+    return loaded
 
 
 class LoadedImages(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Audio, Context, File, Image, Range, Video, node
 
+from ._credentials import warn_if_changed
 from ._facts import check_result_name, image_state
 from ._result_files import result_name, save_result
 from ._video_facts import (
@@ -65,8 +66,9 @@ def LoadVideo(
     from nodegraph.media.videos.rates import exact_rate
 
     environment = ctx.environment
-    return read_video(
-        environment.inputs / Path(path).expanduser(),
+    file = environment.inputs / Path(path).expanduser()
+    loaded = read_video(
+        file,
         first=first,
         count=count,
         every=every,
@@ -75,6 +77,8 @@ def LoadVideo(
         on_progress=lambda _: ctx.check_cancelled(),
         warn=lambda message: ctx.log(message, "warning"),
     )
+    warn_if_changed(ctx, file)
+    return loaded
 
 
 @node(

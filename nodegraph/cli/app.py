@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, str] = {
     "mcp": "Offer apps and workflows to MCP clients as tools, over standard input and output.",
     "token": "Manage the tokens that give access to the server.",
     "secret": "Manage the keys of hosted services, which nodes use by name.",
+    "credentials": "Sign files with C2PA, and verify signed files.",
     "bundle": "Pack a workflow with all that it needs into one file, and run such files.",
     "backup": "Back up the home folder into one file, also while a server runs.",
     "restore": "Restore a backup into the home folder.",
@@ -125,6 +126,12 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "set": "Store a secret, such as the key of a service.",
         "list": "List the names and hosts of the secrets. Values are never shown.",
         "remove": "Remove a secret.",
+    },
+    "credentials": {
+        "sign": "Sign copies of files with C2PA (Content Credentials).",
+        "verify": "Show who signed files, what the signature says, and whether they were changed "
+        "since.",
+        "certificate": "Make an own certificate and its key, for signing.",
     },
     "jobs": {
         "list": "List the jobs of a server, the newest first.",

@@ -187,6 +187,7 @@ class Environment:
         cache: Folder of data that can be made again. None keeps none.
         measured: Folder of what was measured of this machine. None keeps none.
         services: Hosted services that nodes may call.
+        check_credentials: Whether nodes warn of signed input files that were changed since.
     """
 
     models: tuple[Path, ...]
@@ -207,6 +208,7 @@ class Environment:
     cache: Path | None = None
     measured: Path | None = None
     services: ServiceAccess = ServiceAccess()
+    check_credentials: bool = False
 
     def with_granted(self, files: Collection[Path]) -> Environment:
         """Return a copy for a run that may read some of the uploads."""

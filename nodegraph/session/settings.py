@@ -70,6 +70,8 @@ Seconds = float
 Interval = float
 MergeSteps = Literal["off", "exact", "tolerance"]
 Margin = float
+Signing = Literal["off", "export"]
+TrainingUse = Literal["notAllowed", "allowed", "constrained"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +152,21 @@ class Settings:
             ``tolerance``, if faster and different only by rounding. See docs/speed.md.
         merge_margin: Share of a step's time that merging must save.
         merge_most: Largest number of samplings that run at the same time.
+        sign: ``export`` signs the copies of results that are exported: downloads from a
+            server. ``off`` signs only where
+            a command or a request asks for it. Files in the output folder never change. Needs the
+            extra ``c2pa``; see docs/authorship.md.
+        sign_certificate, sign_key: PEM files of the certificate and its private key; those of
+            `nodegraph credentials certificate` if not set.
+        sign_training: Whether signed files may be used for training: ``notAllowed``, ``allowed`` or
+            ``constrained``.
+        sign_watermark: Whether signed images also get an invisible watermark.
+        time_authority: Address of a time stamp authority (RFC 3161) that is asked for the time of
+            each signature. None is asked if empty.
+        trusted_certificates: PEM files with the certificates of signers or authorities that are
+            trusted when files are verified, in addition to the own one.
+        check_credentials: Whether nodes that load files warn of signed ones that were changed
+            since. Without the extra ``c2pa``, they do not look.
     Raises:
         InvalidValue: Settings have invalid values; all are listed.
     """
@@ -194,6 +211,14 @@ class Settings:
     merge_steps: MergeSteps = "off"
     merge_margin: Margin = 0.05
     merge_most: Count = 8
+    sign: Signing = "off"
+    sign_certificate: FilePath | None = None
+    sign_key: FilePath | None = None
+    sign_training: TrainingUse = "notAllowed"
+    sign_watermark: bool = False
+    time_authority: str = ""
+    trusted_certificates: Folders = ()
+    check_credentials: bool = True
 
     def __post_init__(self) -> None:
         if not _is_plain(vars(self)):
@@ -306,6 +331,7 @@ class Settings:
             sidecar=self.sidecar,
             cache=self.cache_folder,
             measured=self.measurements_folder,
+            check_credentials=self.check_credentials,
             services=ServiceAccess(
                 self.service_hosts,
                 self.data_folder / "secrets.json",

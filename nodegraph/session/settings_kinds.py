@@ -62,6 +62,8 @@ Seconds = Annotated[float, NUMBER, Field(gt=0)]
 Interval = Annotated[float, NUMBER, Field(ge=0)]
 MergeSteps = Literal["off", "exact", "tolerance"]
 Margin = Annotated[float, NUMBER, Field(lt=1)]
+Signing = Literal["off", "export"]
+TrainingUse = Literal["notAllowed", "allowed", "constrained"]
 
 
 @cache

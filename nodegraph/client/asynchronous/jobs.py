@@ -41,6 +41,7 @@ from nodegraph.client.shapes import (
     Artifact,
     CarriedTexts,
     Event,
+    FileCredentials,
     FileLineage,
     InputFile,
     Job,
@@ -179,6 +180,29 @@ class AsyncFileMethods(AsyncClientPart):
         """
         request = Request("GET", f"{_path_of(file)}/texts")
         return parse_answer(CarriedTexts, await self._channel.send(request)).texts
+
+    async def credentials(self, file: AnyFile) -> FileCredentials:
+        """Return who signed a file with C2PA, and whether it was changed since.
+
+        Raises:
+            NotFound: There is no such file.
+            ServerError: The file is too large, or the server lacks the extra ``c2pa``.
+        """
+        request = Request("GET", f"{_path_of(file)}/credentials")
+        return parse_answer(FileCredentials, await self._channel.send(request))
+
+    async def signed(self, file: OutputFile) -> bytes:
+        """Return a copy of a file that the server signs now, with C2PA.
+
+        For formats that can't hold credentials, such as GLB, it is a ZIP file of the copy and its
+        ``.c2pa`` file. The file on the server does not change.
+
+        Raises:
+            NotFound: There is no such file.
+            InvalidValue: The server has no certificate, or lacks the extra ``c2pa``.
+        """
+        request = Request("GET", f"{_path_of(file)}/signed")
+        return (await self._channel.send(request)).body
 
     async def lineage(self, file: AnyFile | str) -> FileLineage:
         """Return what a file was made from, and what was made from it.

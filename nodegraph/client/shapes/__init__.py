@@ -6,6 +6,7 @@ They are plain dataclasses. The API's description is made of them, docstrings in
 
 from __future__ import annotations
 
+from nodegraph.client.shapes.credentials import CredentialIngredient, FileCredentials
 from nodegraph.client.shapes.jobs import (
     Artifact,
     Board,
@@ -98,6 +99,7 @@ __all__ = [
     "CarriedTexts",
     "Checked",
     "Counts",
+    "CredentialIngredient",
     "Delivery",
     "Difference",
     "Disk",
@@ -106,6 +108,7 @@ __all__ = [
     "Event",
     "EventPage",
     "Fault",
+    "FileCredentials",
     "FileLineage",
     "InputFile",
     "Job",

@@ -168,7 +168,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
 ROUTES = (
     *("jobs", "events", "workflow_operations", "workflows", "templates", "apps"),
-    *("artifacts", "lineage", "uploads", "inputs", "prompt_lists"),
+    *("artifacts", "credentials", "lineage", "uploads", "inputs", "prompt_lists"),
     *("node_types", "node_type_examples"),
     *("models", "model_downloads", "packs", "system", "schedules"),
 )

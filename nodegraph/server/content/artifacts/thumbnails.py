@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError, Problem
@@ -281,6 +281,26 @@ class Thumbnails:
         """
         return await self._decoded(
             client, opened, lambda decoder, file: decoder.texts(file, suffix)
+        )
+
+    async def credentials(
+        self,
+        suffix: str,
+        trusted: Sequence[str],
+        opened: Callable[[], OpenFile],
+        client: str = "",
+    ) -> dict[str, Any]:
+        """The Content Credentials of a file, and its watermark; see `FileDecoder.credentials`.
+
+        Args:
+            suffix: Of its name.
+            trusted: Trusted certificates, in PEM.
+            opened, client: See `texts`.
+        Raises:
+            InvalidFile, TooLarge, FileGone: See `texts`.
+        """
+        return await self._decoded(
+            client, opened, lambda decoder, file: decoder.credentials(file, suffix, trusted)
         )
 
     async def cell(self, side: int, opened: Callable[[], OpenFile], client: str = "") -> bytes:

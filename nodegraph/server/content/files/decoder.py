@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event, Timer
 from typing import IO, Any
@@ -108,6 +108,27 @@ class FileDecoder:
             self._request(file, {"asks": "texts", "suffix": known})
         )
         return file_texts
+
+    def credentials(self, file: OpenFile, suffix: str, trusted: Sequence[str]) -> dict[str, Any]:
+        """The Content Credentials of a file, and its watermark: see `verify_file`.
+
+        Args:
+            suffix: See `texts`.
+            trusted: Trusted certificates, in PEM.
+        Raises:
+            InvalidFile, TooLarge: See `thumbnail`.
+        """
+        if file.size > _MOST:
+            raise TooLarge(
+                "this file is too large for its signature to be checked here",
+                given=f"{file.size:,} bytes",
+                expected=f"at most {_MOST:,} bytes",
+                hint="Download it, and use `nodegraph credentials verify`.",
+            )
+        known = suffix.lower() if _SUFFIX.fullmatch(suffix.lower()) else ""
+        question = {"asks": "credentials", "suffix": known, "trusted": list(trusted)}
+        found: dict[str, Any] = json.loads(self._request(file, question))
+        return found
 
     def close(self) -> None:
         """End the process; the next file starts another one."""

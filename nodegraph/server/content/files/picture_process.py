@@ -50,7 +50,7 @@ def main() -> None:
     while (most == _LARGE or _is_asked()) and (line := reader.readline()):
         question = json.loads(line)
         data = reader.read(question["bytes"])
-        if question["asks"] == "texts" or not begins_like_picture(data):
+        if question["asks"] in ("texts", "credentials") or not begins_like_picture(data):
             most = _LARGE + _LIBRARIES
         answer, made = _answer(data, question, folder)
         del data
@@ -73,6 +73,9 @@ def _answer(data: bytes, question: dict[str, Any], folder: Path) -> tuple[dict[s
     try:
         if question["asks"] == "texts":
             return {}, _texts(data, folder / f"file{question['suffix']}")
+        if question["asks"] == "credentials":
+            path = folder / f"file{question['suffix']}"
+            return {}, _credentials(data, path, question["trusted"])
         if question["asks"] == "picture":
             return {}, _converted(data, question)
         if question["asks"] == "transparency":
@@ -112,6 +115,26 @@ def _texts(data: bytes, path: Path) -> bytes:
 
     with _written(data, path):
         return json.dumps(dict(result_texts(path) or {})).encode()
+
+
+def _credentials(data: bytes, path: Path, trusted: list[str]) -> bytes:
+    """The credentials of a file and its watermark, as JSON. This process is bounded already."""
+    from nodegraph.provenance.verification import carried_manifest, verify_file
+    from nodegraph.provenance.watermarked_files import read_file_watermark
+
+    texts = json.loads(_texts_or_none(data, path))
+    with _written(data, path):
+        found = verify_file(path, trusted, manifest=carried_manifest(texts))
+        reading = read_file_watermark(path)
+    mark = None if reading is None else reading.payload
+    return json.dumps({**found.as_dict(), "watermark": mark}).encode()
+
+
+def _texts_or_none(data: bytes, path: Path) -> bytes:
+    try:
+        return _texts(data, path)
+    except NodegraphError:
+        return b"{}"  # a damaged file may be signed all the same
 
 
 def _drawn(data: bytes, side: int, path: Path) -> bytes:

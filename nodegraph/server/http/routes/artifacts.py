@@ -156,8 +156,13 @@ async def get_artifact(
     """Return the file, as long as it still contains what the job wrote.
 
     The address contains a digest of the content, so clients may cache the file forever. Types that
-    a browser could run, such as SVG and HTML, are sent as an attachment and in a sandbox.
+    a browser could run, such as SVG and HTML, are sent as an attachment and in a sandbox. If the
+    setting `sign` is `export`, downloads are signed copies.
     """
+    if download == "true" and services.settings.sign == "export":
+        from nodegraph.server.http.routes.credentials import signed_response
+
+        return await signed_response(request, services, caller, digest)
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     headers = content_headers(
         artifact.media_type, PurePath(artifact.path).name, is_saved=download == "true"
