@@ -16,25 +16,28 @@ from nodegraph.core.comparison.fields import (
     PART,
     Fields,
     ListStep,
-    PartNames,
     Path,
     Scope,
     canonical,
-    is_link_value,
     layout_form,
     part_of,
     parts,
     plain_document,
-    references,
-    renamed,
-    renamed_path,
     same,
     scope_of,
     to_document,
     to_fields,
+)
+from nodegraph.core.comparison.matches import Matches, match
+from nodegraph.core.comparison.references import (
+    Names,
+    PartNames,
+    is_link_value,
+    references,
+    renamed,
+    renamed_path,
     without_references,
 )
-from nodegraph.core.comparison.matching import Matches, match
 
 Verb = Literal["added", "removed", "renamed", "changed"]
 
@@ -52,7 +55,8 @@ class WorkflowChange:
             others in the second.
         before, after: Its values. Of an added or removed part, its document; of a renamed part,
             its names. `ABSENT` where there is none.
-        moved: Other fields that come or go with a part: links to it, its position.
+        moved: Other fields that come or go with a part: links to it, its position. Of a renamed
+            port, the nodes whose inputs or outputs are renamed with it.
     """
 
     verb: Verb
@@ -149,14 +153,15 @@ def changes_between(before: Fields, after: Fields, matches: Matches) -> list[Wor
     detached = _detached(before, after, gone, names)
     old = _grouped(before, gone)
     changes = [_removal(path, old[path], detached) for path in gone]
-    changes += _renames(names)
     moved = {path: value for each in changes for path, value in each.moved.items()}
+    renames = _renames(names)
     current = renamed(_without(before, gone, moved), names)
     new = _outermost(path for path in parts(after) if path not in current)
     arriving = _arriving(after, current, new)
     added = _grouped(after, new)
     changes += [_addition(path, added[path], arriving) for path in new]
     taken = {path for each in changes for path in each.moved} | _below(after, new)
+    changes = [*changes[: len(gone)], *renames, *changes[len(gone) :]]
     for path in dict.fromkeys((*current, *after)):
         value, wanted = current.get(path, ABSENT), after.get(path, ABSENT)
         if (path in taken and path not in current) or same(value, wanted):
@@ -289,7 +294,19 @@ def _renames(names: PartNames) -> list[WorkflowChange]:
         WorkflowChange("renamed", "parameter", ("parameters", old), old, new)
         for old, new in names.parameters.items()
     ]
+    changes += _port_renames(names.block_inputs, names.node_inputs, "inputs")
+    changes += _port_renames(names.block_outputs, names.node_outputs, "outputs")
     return changes
+
+
+def _port_renames(
+    ports: Mapping[str, Names], nodes: Mapping[Path, Names], side: str
+) -> Iterable[WorkflowChange]:
+    for block, names in ports.items():
+        for old, new in names.items():
+            path: Path = ("subgraphs", block, side, old)
+            followers = {node: PART for node, own in nodes.items() if own.get(old) == new}
+            yield WorkflowChange("renamed", kind_of(path), path, old, new, followers)
 
 
 def _without(fields: Fields, gone: Collection[Path], moved: Mapping[Path, Any]) -> Fields:
@@ -401,16 +418,26 @@ def _is_part(change: WorkflowChange, fields: Fields) -> bool:
 
 
 def _names(changes: Iterable[WorkflowChange]) -> PartNames:
-    nodes: dict[Scope, dict[str, str]] = {}
-    tables: dict[str, dict[str, str]] = {"subgraph": {}, "parameter": {}}
+    names = PartNames({}, {}, {}, {}, {}, {}, {})
+    tables: dict[str, Any] = {"subgraph": names.blocks, "parameter": names.parameters}
+    ports: dict[str, tuple[Any, Any]] = {
+        "subgraph input": (names.block_inputs, names.node_inputs),
+        "subgraph output": (names.block_outputs, names.node_outputs),
+    }
+    nodes: Any = names.nodes
     for each in changes:
         if each.verb != "renamed":
             continue
         if each.kind == "node":
             nodes.setdefault(scope_of(each.path), {})[each.before] = each.after
-        else:
+        elif each.kind in tables:
             tables[each.kind][each.before] = each.after
-    return PartNames(nodes, tables["subgraph"], tables["parameter"])
+        else:
+            blocks, uses = ports[each.kind]
+            blocks.setdefault(each.path[1], {})[each.before] = each.after
+            for node in each.moved:
+                uses.setdefault(node, {})[each.before] = each.after
+    return names
 
 
 def _part_fields(path: Path, document: Any) -> Fields:

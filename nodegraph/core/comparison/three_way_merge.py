@@ -16,21 +16,23 @@ from nodegraph.core.comparison.fields import (
     ABSENT,
     PART,
     Fields,
-    PartNames,
     Path,
     canonical,
-    is_link_value,
     plain_document,
-    references,
-    renamed,
     same,
     scope_of,
     scope_path,
     to_document,
     to_fields,
+)
+from nodegraph.core.comparison.references import (
+    PartNames,
+    is_link_value,
+    references,
+    renamed,
     used_types,
 )
-from nodegraph.core.comparison.merged_names import SharedNames, free_name
+from nodegraph.core.comparison.shared_names import SharedNames, free_name
 from nodegraph.core.graph import topological_order
 
 
