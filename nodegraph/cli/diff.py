@@ -113,12 +113,12 @@ def _changes(first: Any, second: Any) -> list[WorkflowChange]:
 
 
 def _document(common: CommonOptions, name: str, server: str | None) -> Any:
-    """The workflow in a file, on stdin, of a run, or of a job of a server."""
+    """The workflow in a file, on stdin, of a run, or of a job of a server with its parameters."""
     if name.startswith("job_") and not Path(name).exists():
         from nodegraph.cli.job_selection import find_job
 
         with open_client(server) as client:
-            return dict(client.workflow(find_job(client, name)))
+            return dict(client.workflow(find_job(client, name), is_filled=True))
     if name != STDIN and not Path(name).exists() and not Path(name).suffix:
         with open_runs(common) as runs:
             run = runs.get(name)
