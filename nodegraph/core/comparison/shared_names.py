@@ -11,12 +11,20 @@ from nodegraph.core.comparison.matches import Matches, match
 from nodegraph.core.comparison.port_matches import names_at_uses
 from nodegraph.core.comparison.references import NO_NAMES, Names, PartNames, renamed
 
+CLASH_MESSAGES = {
+    "both-renamed": "both sides renamed it; ours stays",
+    "name-taken": "theirs renamed it to a name that ours uses; ours stays",
+    "name-used": "ours uses this name; the one of theirs is now called `{}`",
+}
+"""What both sides did, by the code of the clash."""
+
 
 class NameClash(NamedTuple):
     """A name that two parts want, or two names that one part has."""
 
     path: Path
-    message: str
+    code: str
+    name: str
     base: Any
     ours: Any
     theirs: Any
@@ -34,6 +42,7 @@ class SharedNames:
     that ours uses for another part, ours stays.
 
     Attributes:
+        names: The shared names by those in base, ours and theirs.
         tables: The three tables of fields.
         clashes: Names that could not be kept.
     """
@@ -70,16 +79,15 @@ class SharedNames:
             self._join_ports(side, to_ours, to_theirs, (base, ours, theirs), blocks[0])
             for side in ("inputs", "outputs")
         ]
-        self.tables = tuple(
-            renamed(
+        tables = (base, ours, theirs)
+        self.names = tuple(
+            names_at_uses(
                 table,
-                names_at_uses(
-                    table,
-                    PartNames(nodes[at], blocks[at], parameters[at], ports[0][at], ports[1][at]),
-                ),
+                PartNames(nodes[at], blocks[at], parameters[at], ports[0][at], ports[1][at]),
             )
-            for at, table in enumerate((base, ours, theirs))
+            for at, table in enumerate(tables)
         )
+        self.tables = tuple(map(renamed, tables, self.names))
 
     def _join_ports(
         self,
@@ -156,11 +164,9 @@ class SharedNames:
             if old in refused and mine is None:
                 shared[old] = free_name(name, {*shared.values(), *added})
             elif old in refused:
-                message = "theirs renamed it to a name that ours uses; ours stays"
-                self.clashes.append(NameClash((*path, name), message, old, mine, yours))
+                self.clashes.append(NameClash((*path, name), "name-taken", "", old, mine, yours))
             elif mine is not None and yours not in (None, old, name) and mine != old:
-                message = "both sides renamed it; ours stays"
-                self.clashes.append(NameClash((*path, name), message, old, mine, yours))
+                self.clashes.append(NameClash((*path, name), "both-renamed", "", old, mine, yours))
         own = {mine: shared[old] for old, mine in to_ours.items()}
         other = {yours: shared[old] for old, yours in to_theirs.items()}
         taken = {*shared.values(), *added}
@@ -169,8 +175,8 @@ class SharedNames:
                 continue
             other[name] = free_name(name, taken)
             taken.add(other[name])
-            message = f"ours uses this name; the one of theirs is now called `{other[name]}`"
-            self.clashes.append(NameClash((*path, name), message, ABSENT, name, other[name]))
+            new = other[name]
+            self.clashes.append(NameClash((*path, name), "name-used", new, ABSENT, name, new))
         return tuple(  # type: ignore[return-value]
             {old: new for old, new in names.items() if old != new} for names in (shared, own, other)
         )
