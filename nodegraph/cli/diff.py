@@ -153,9 +153,9 @@ def _pinned(document: Any) -> dict[str, str]:
     """The SHA-256 digests that a workflow states for models, by their names."""
     if "sha256" not in str(document):
         return {}  # without importing what reads them
-    from nodegraph.models.remote.declared_models import declared_models
+    from nodegraph.models.remote.declared_models import pinned_digests
 
-    return {model.name: model.sha256 for model in declared_models(document) if model.sha256}
+    return pinned_digests(document)
 
 
 def _model_note(first: Any, second: Any) -> Callable[[Any], str]:

@@ -64,6 +64,8 @@ from nodegraph.client.shapes import (
     JobGroup,
     JobSummary,
     LinkedFolder,
+    MergeConflict,
+    MergedWorkflow,
     MissingModel,
     Model,
     ModelDownload,
@@ -98,6 +100,8 @@ from nodegraph.client.shapes import (
     Upload,
     VerifiedFile,
     WebhookTest,
+    WorkflowChange,
+    WorkflowComparison,
 )
 from nodegraph.client.webhooks import InvalidSignature, verify_webhook
 
@@ -142,6 +146,8 @@ __all__ = [
     "LibraryChange",
     "LinkedFolder",
     "Match",
+    "MergeConflict",
+    "MergedWorkflow",
     "MissingModel",
     "Model",
     "ModelDownload",
@@ -194,6 +200,8 @@ __all__ = [
     "WebhookFields",
     "WebhookTest",
     "WishFields",
+    "WorkflowChange",
+    "WorkflowComparison",
     "WrongDigest",
     "verify_webhook",
 ]

@@ -70,6 +70,8 @@ from nodegraph.client.shapes.workflows import (
     AppRun,
     Checked,
     Difference,
+    MergeConflict,
+    MergedWorkflow,
     NeededModel,
     Plan,
     SavedItem,
@@ -78,6 +80,8 @@ from nodegraph.client.shapes.workflows import (
     TemplateLesson,
     Translated,
     UntranslatedNode,
+    WorkflowChange,
+    WorkflowComparison,
 )
 
 __all__ = [
@@ -107,6 +111,8 @@ __all__ = [
     "JobSummary",
     "LinkedFolder",
     "Memory",
+    "MergeConflict",
+    "MergedWorkflow",
     "MissingModel",
     "Model",
     "ModelDownload",
@@ -146,4 +152,6 @@ __all__ = [
     "VerifiedFile",
     "WebhookTest",
     "WorkerInfo",
+    "WorkflowChange",
+    "WorkflowComparison",
 ]

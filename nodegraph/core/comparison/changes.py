@@ -81,7 +81,7 @@ class WorkflowChange:
         values = {"before": self.before, "after": self.after}
         document |= {key: value for key, value in values.items() if value is not ABSENT}
         if self.moved:
-            document["with"] = [path_document(path) for path in self.moved]
+            document["moved"] = [path_document(path) for path in self.moved]
         return document
 
 
