@@ -97,8 +97,9 @@ async def merge_workflows(services: TheServices, caller: MayRead, body: MergeWis
     most = services.server.limits.nodes
 
     def merged() -> dict[str, Any]:
-        sides = [parse_workflow(each, most) for each in (body.base, body.ours, body.theirs)]
-        return _review(review_merge(*sides, body.skipped_ours, body.skipped_theirs))
+        documents = (body.base, body.ours, body.theirs)
+        base, ours, theirs = (parse_workflow(each, most) for each in documents)
+        return _review(review_merge(base, ours, theirs, body.skipped_ours, body.skipped_theirs))
 
     return json_response(await services.run_in_thread(merged))
 
@@ -109,7 +110,7 @@ def _pinned(workflow: Workflow) -> dict[str, str]:
 
 def _change(change: WorkflowChange) -> dict[str, Any]:
     """Return the fields of `shapes.WorkflowChange`."""
-    absent = {"before": None, "after": None, "moved": []}
+    absent: dict[str, Any] = {"before": None, "after": None, "moved": []}
     return absent | change.as_dict() | {"quiet": change.is_quiet}
 
 
