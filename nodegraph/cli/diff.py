@@ -90,7 +90,7 @@ def diff(
     changes = _changes(first, second)
     note = _model_note(first, second)
     if html is not None:
-        from nodegraph.core.comparison.wording import html_page
+        from nodegraph.core.comparison.descriptions import html_page
 
         write_file(Path(html), html_page(changes, sources[0], sources[1], note).encode())
     if json:
@@ -113,12 +113,12 @@ def _changes(first: Any, second: Any) -> list[WorkflowChange]:
 
 
 def _document(common: CommonOptions, name: str, server: str | None) -> Any:
-    """The workflow in a file, on stdin, of a run, or of a job of a server."""
+    """The workflow in a file, on stdin, of a run, or of a job of a server with its parameters."""
     if name.startswith("job_") and not Path(name).exists():
         from nodegraph.cli.job_selection import find_job
 
         with open_client(server) as client:
-            return dict(client.workflow(find_job(client, name)))
+            return dict(client.workflow(find_job(client, name), is_filled=True))
     if name != STDIN and not Path(name).exists() and not Path(name).suffix:
         with open_runs(common) as runs:
             run = runs.get(name)
@@ -131,7 +131,7 @@ def _document(common: CommonOptions, name: str, server: str | None) -> Any:
 def _print(
     changes: Sequence[WorkflowChange], note: Callable[[Any], str], *, with_layout: bool
 ) -> None:
-    from nodegraph.core.comparison.wording import change_text
+    from nodegraph.core.comparison.descriptions import change_text
 
     shown = [each for each in changes if with_layout or not _is_minor(each)]
     for change in shown:
@@ -153,9 +153,9 @@ def _pinned(document: Any) -> dict[str, str]:
     """The SHA-256 digests that a workflow states for models, by their names."""
     if "sha256" not in str(document):
         return {}  # without importing what reads them
-    from nodegraph.models.remote.declared_models import declared_models
+    from nodegraph.models.remote.declared_models import pinned_digests
 
-    return {model.name: model.sha256 for model in declared_models(document) if model.sha256}
+    return pinned_digests(document)
 
 
 def _model_note(first: Any, second: Any) -> Callable[[Any], str]:
@@ -249,7 +249,7 @@ def merge(
     file keeps ours, the conflicts are listed with both values, and the exit code is 1.
     """
     from nodegraph.core.comparison.fields import canonical, same
-    from nodegraph.core.comparison.merging import merge as merge_documents
+    from nodegraph.core.comparison.three_way_merge import merge as merge_documents
 
     documents = [_merge_side(name) for name in (base, ours, theirs)]
     merged = merge_documents(*documents)
@@ -262,7 +262,7 @@ def merge(
     if json and out != STDIN:
         print_json({"conflicts": [each.as_dict() for each in merged.conflicts]})
     else:
-        from nodegraph.core.comparison.wording import conflict_text
+        from nodegraph.core.comparison.descriptions import conflict_text
 
         for conflict in merged.conflicts:
             first, *more = conflict_text(conflict)

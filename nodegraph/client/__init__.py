@@ -69,6 +69,8 @@ from nodegraph.client.shapes import (
     LineageGroup,
     LineageItem,
     LinkedFolder,
+    MergeConflict,
+    MergedWorkflow,
     MissingModel,
     Model,
     ModelDownload,
@@ -103,6 +105,8 @@ from nodegraph.client.shapes import (
     Upload,
     VerifiedFile,
     WebhookTest,
+    WorkflowChange,
+    WorkflowComparison,
 )
 from nodegraph.client.webhooks import InvalidSignature, verify_webhook
 
@@ -152,6 +156,8 @@ __all__ = [
     "LineageItem",
     "LinkedFolder",
     "Match",
+    "MergeConflict",
+    "MergedWorkflow",
     "MissingModel",
     "Model",
     "ModelDownload",
@@ -204,6 +210,8 @@ __all__ = [
     "WebhookFields",
     "WebhookTest",
     "WishFields",
+    "WorkflowChange",
+    "WorkflowComparison",
     "WrongDigest",
     "verify_webhook",
 ]

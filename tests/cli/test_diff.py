@@ -12,6 +12,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from nodegraph.core.workflow import Workflow
 from tests.cli.conftest import WORKFLOW, Cli, changed, saved
+from tests.cli.server_support import Asked, known_packs, server, shared_server
+
+__all__ = ["known_packs", "server", "shared_server"]
 
 
 def renamed() -> dict[str, Any]:
@@ -93,6 +96,20 @@ def test_a_run_is_compared_with_a_file(cli: Cli, pack: Path) -> None:
     second = saved(changed(WORKFLOW, "join", first="bye"), "b.json")
     lines = cli("diff", "last", second, "--pack", pack).out.splitlines()
     assert lines[0] == 'changed node `join`, input `first`: "hello" → "bye"'
+
+
+def test_two_jobs_of_a_server_are_compared_with_their_parameters(cli: Cli, server: Asked) -> None:
+    first, second = server.submit(), server.submit(parameters={"b": 4})
+    shown = cli("diff", first, second, "--exit-code")
+    assert (shown.code, shown.out) == (1, "changed node `sum`, input `b`: 3 → 4\n")
+    assert cli("diff", first[:-1], first, "--exit-code").out == "No differences.\n"
+
+
+def test_a_job_that_the_server_does_not_have_is_an_error(cli: Cli, server: Asked) -> None:
+    first = server.submit()
+    shown = cli("diff", first, "job_" + "0" * 26)
+    assert shown.code == 2
+    assert "there is no such job" in shown.err
 
 
 def picture(document: dict[str, Any], name: str) -> Path:

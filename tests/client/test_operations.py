@@ -76,6 +76,8 @@ CALLS = {
     "plan_workflow": asked("plan", workflow()),
     "import_workflow": asked("import_comfyui", {"1": {"class_type": "A", "inputs": {}}}),
     "write_script": asked("script", workflow()),
+    "compare_workflows": asked("compare", workflow(), workflow()),
+    "merge_workflows": asked("merge", workflow(), workflow(), workflow()),
     "list_workflows": asked("workflows.list", "sum"),
     "get_workflow": asked("workflows.get", "sum"),
     "put_workflow": asked("workflows.save", "sum", workflow()),

@@ -11,6 +11,7 @@ Document = dict[str, Any]
 Edit = Callable[[Document, Random, int], bool]
 TYPES = ("Load", "Encode", "Sample", "Decode", "Save")
 PORTS = ("model", "text", "steps", "seed", "image")
+"""Inputs of all nodes; blocks have some of them, too."""
 
 
 def random_workflow(random: Random) -> Document:
@@ -31,6 +32,7 @@ def random_workflow(random: Random) -> Document:
             "groups": [
                 {"id": f"group_{at}", "title": "G", "box": [at, 0, 1, 1]} for at in range(2)
             ],
+            "seeds": {f"{name}.steps": "random" for name in nodes if random.random() < 0.2},
             "notes": [{"id": "note_0", "text": "hello", "box": [0, 0, 1, 1]}],
         },
     }
@@ -47,7 +49,9 @@ def random_nodes(random: Random, count: int, prefix: str, types: list[str]) -> D
         inputs: Document = {}
         for port in random.sample(PORTS, random.randint(0, 4)):
             if nodes and random.random() < 0.5:
-                inputs[port] = {"from": f"{random.choice([*nodes])}.out"}
+                source = random.choice([*nodes])
+                output = "image" if nodes[source]["type"].startswith("Block") else "out"
+                inputs[port] = {"from": f"{source}.{output}"}
             else:
                 inputs[port] = random_value(random)
         nodes[f"{prefix}{at}"] = {"type": random.choice(types), "inputs": inputs}
@@ -59,8 +63,11 @@ def random_block(random: Random, prefix: str) -> Document:
     first, *_ = nodes
     last = [*nodes][-1]
     return {
-        "inputs": {"text": {"to": [f"{first}.text"], "default": "x"}},
-        "outputs": {"image": f"{last}.out"},
+        "inputs": {
+            "text": {"to": [f"{first}.text"], "default": "x"},
+            "steps": {"to": [f"{first}.steps", f"{last}.steps"]},
+        },
+        "outputs": {"image": f"{last}.out", "mask": f"{first}.out"},
         "nodes": nodes,
     }
 
@@ -156,6 +163,9 @@ def remove_node(document: Document, random: Random, at: int) -> bool:
     if not nodes:
         return False
     name = random.choice([*nodes])
+    outputs = {} if block is None else block["outputs"]
+    if any(port.startswith("port") and outputs[port].split(".")[0] == name for port in outputs):
+        return False  # links would keep a name that neither workflow has
     del nodes[name]
     for node in nodes.values():
         for port, value in [*node.get("inputs", {}).items()]:
@@ -172,6 +182,10 @@ def remove_node(document: Document, random: Random, at: int) -> bool:
         if target.split(".")[0] == name:
             del document["parameters"][parameter]
     document["ui"]["positions"].pop(name, None)
+    seeds = document["ui"]["seeds"]
+    document["ui"]["seeds"] = {
+        key: item for key, item in seeds.items() if key.split(".")[0] != name
+    }
     if name in document["ui"]["collapsed"]:
         document["ui"]["collapsed"].remove(name)
     return True
@@ -203,6 +217,7 @@ def rename_node(document: Document, random: Random, at: int) -> bool:
     layout = document["ui"]
     layout["positions"] = {follow(name): item for name, item in layout["positions"].items()}
     layout["collapsed"] = [follow(name) for name in layout["collapsed"]]
+    layout["seeds"] = {follow(name): item for name, item in layout["seeds"].items()}
     return True
 
 
@@ -217,6 +232,39 @@ def rename_block(document: Document, random: Random, at: int) -> bool:
     for node in document["nodes"].values():
         if node["type"] == old:
             node["type"] = new
+    return True
+
+
+def rename_port(document: Document, random: Random, at: int) -> bool:
+    """Renames a port of a block, and what names it at the nodes that use it."""
+    blocks = document["subgraphs"]
+    if not blocks:
+        return False
+    name = random.choice([*blocks])
+    side = random.choice(("inputs", "outputs"))
+    ports = blocks[name][side]
+    if not ports:
+        return False
+    old, new = random.choice([*ports]), f"port{at}_{random.randint(0, 10**9)}"
+    blocks[name][side] = {new if port == old else port: item for port, item in ports.items()}
+    uses = {node for node, entry in document["nodes"].items() if entry["type"] == name}
+
+    def follow(text: str) -> str:
+        node, _, port = text.partition(".")
+        return f"{node}.{new}" if node in uses and port == old else text
+
+    for node, entry in document["nodes"].items():
+        inputs = entry.get("inputs", {})
+        if side == "inputs" and node in uses and old in inputs:
+            inputs[new] = inputs.pop(old)
+        for value in inputs.values() if side == "outputs" else ():
+            if isinstance(value, dict) and "from" in value:
+                value["from"] = follow(value["from"])
+    if side == "inputs":
+        parameters = document["parameters"]
+        document["parameters"] = {key: follow(text) for key, text in parameters.items()}
+        seeds = document["ui"]["seeds"]
+        document["ui"]["seeds"] = {follow(key): item for key, item in seeds.items()}
     return True
 
 
@@ -248,5 +296,5 @@ def set_title(document: Document, random: Random, at: int) -> bool:
 
 EDITS: tuple[Edit, ...] = (
     *(set_input, remove_input, set_link, set_mode, set_type, add_node, remove_node, rename_node),
-    *(rename_block, rename_parameter, move, set_title),
+    *(rename_block, rename_port, rename_parameter, move, set_title),
 )

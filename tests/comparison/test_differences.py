@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import Any
 
@@ -96,7 +97,101 @@ def test_a_removed_node_takes_the_links_to_it_along() -> None:
     assert ("nodes", "decode", "inputs", "latent") in change.moved
 
 
-def test_a_link_that_leads_nowhere_is_told_by_what_it_was() -> None:
+WITH_BLOCK: Document = {
+    "format": "nodegraph/1",
+    "parameters": {"words": "first.text"},
+    "nodes": {
+        "first": {"type": "Picture", "inputs": {"text": "a", "seed": 1}},
+        "second": {"type": "Picture", "inputs": {"text": {"from": "first.image"}}},
+        "loop": {"type": "ForEach", "inputs": {"body": "Picture", "text": "each"}},
+        "save": {"type": "Save", "inputs": {"image": {"from": "second.image"}}},
+    },
+    "subgraphs": {
+        "Picture": {
+            "inputs": {"text": {"to": ["encode.text"]}, "seed": {"to": ["encode.seed"]}},
+            "outputs": {"image": "decode.image"},
+            "nodes": {"encode": {"type": "Encode"}, "decode": {"type": "Decode"}},
+        },
+        "Outer": {
+            "inputs": {"text": {"to": ["inner.text"]}},
+            "outputs": {"image": "inner.image"},
+            "nodes": {"inner": {"type": "Picture"}},
+        },
+    },
+    "ui": {
+        "seeds": {"first.text": "random"},
+        "shown": {"first": ["text"]},
+        "reroutes": {"second.text": [[1, 2]]},
+    },
+}
+
+
+def with_renamed_input() -> Document:
+    second = copied(WITH_BLOCK)
+    inner = second["subgraphs"]["Picture"]["inputs"]
+    inner["prompt"] = inner.pop("text")
+    for name in ("first", "second", "loop"):
+        inputs = second["nodes"][name]["inputs"]
+        inputs["prompt"] = inputs.pop("text")
+    second["subgraphs"]["Outer"]["inputs"]["text"]["to"] = ["inner.prompt"]
+    second["parameters"]["words"] = "first.prompt"
+    second["ui"] = {
+        "seeds": {"first.prompt": "random"},
+        "shown": {"first": ["prompt"]},
+        "reroutes": {"second.prompt": [[1, 2]]},
+    }
+    return second
+
+
+def test_a_renamed_input_of_a_subgraph_is_one_entry_with_all_that_names_it() -> None:
+    second = with_renamed_input()
+    changes = diff(WITH_BLOCK, second)
+    [change] = changes
+    assert (change.verb, change.kind) == ("renamed", "subgraph input")
+    assert (change.before, change.after) == ("text", "prompt")
+    assert ("nodes", "first") in change.moved
+    assert same(apply_changes(changes, WITH_BLOCK), canonical(second))
+
+
+def test_a_renamed_output_of_a_subgraph_is_one_entry_without_its_links() -> None:
+    second = copied(WITH_BLOCK)
+    second["subgraphs"]["Picture"]["outputs"] = {"picture": "decode.image"}
+    second["subgraphs"]["Outer"]["outputs"] = {"image": "inner.picture"}
+    second["nodes"]["second"]["inputs"]["text"] = {"from": "first.picture"}
+    second["nodes"]["save"]["inputs"]["image"] = {"from": "second.picture"}
+    changes = diff(WITH_BLOCK, second)
+    assert kinds(changes) == [("renamed", "subgraph output")]
+    assert same(apply_changes(changes, WITH_BLOCK), canonical(second))
+
+
+def test_a_node_that_keeps_the_old_name_of_a_port_is_an_entry() -> None:
+    second = with_renamed_input()
+    inputs = second["nodes"]["second"]["inputs"]
+    inputs["text"] = inputs.pop("prompt")
+    second["ui"]["reroutes"] = copied(WITH_BLOCK)["ui"]["reroutes"]
+    changes = diff(WITH_BLOCK, second)
+    assert kinds(changes) == [("renamed", "subgraph input")]
+    assert ("nodes", "second") not in changes[0].moved
+    assert same(apply_changes(changes, WITH_BLOCK), canonical(second))
+
+
+def test_a_renamed_parameter_is_one_entry() -> None:
+    second = copied()
+    second["parameters"] = {"noise": "sample.seed"}
+    [change] = diff(BASE, second)
+    assert (change.verb, change.kind, change.after) == ("renamed", "parameter", "noise")
+
+
+def test_comments_follow_a_renamed_node() -> None:
+    first = copied()
+    first["ui"]["comments"] = [{"id": "comment_1", "node": "load", "text": "Which?"}]
+    second = json.loads(json.dumps(first).replace('"load', '"open'))
+    changes = diff(first, second)
+    assert kinds(changes) == [("renamed", "node")]
+    assert same(apply_changes(changes, first), canonical(second))
+
+
+def test_a_link_that_leads_nowhere_is_no_entry_besides_its_node() -> None:
     second = copied()
     del second["nodes"]["sample"]
     changes = diff(BASE, second)

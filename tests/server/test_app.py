@@ -22,7 +22,10 @@ from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workfl
 
 GUARDS = {may_read, may_run, may_models, may_admin}
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
-HARMLESS = {"validate_workflow", "plan_workflow", "import_workflow", "write_script"}
+HARMLESS = {
+    *("validate_workflow", "plan_workflow", "import_workflow", "write_script"),
+    *("compare_workflows", "merge_workflows"),
+}
 """They are sent a body, and change nothing."""
 CHECKED_INSIDE = {"exchange_messages"}
 """They are sent calls of tools, and each tool says what scope it takes: see test_mcp."""

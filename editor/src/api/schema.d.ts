@@ -247,6 +247,22 @@ export interface paths {
       responses: { 200: { content: { "application/json": SourceList } }; };
     };
   };
+  "/api/v1/compare": {
+    /** Compare two workflows */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": CompareWish } };
+      responses: { 200: { content: { "application/json": WorkflowComparison } }; };
+    };
+  };
+  "/api/v1/merge": {
+    /** Merge two workflows */
+    post: {
+      parameters: { query?: never; header?: never; path?: never; };
+      requestBody: { content: { "application/json": MergeWish } };
+      responses: { 200: { content: { "application/json": MergedWorkflow } }; };
+    };
+  };
   "/api/v1/workflows": {
     /** List saved workflows */
     get: {
@@ -1595,6 +1611,14 @@ export interface CompactNodeTypeList {
   items: (Record<string, unknown>)[];
 }
 
+/** Two workflows. */
+export interface CompareWish {
+  /** The content of a workflow file. */
+  first: Record<string, unknown>;
+  /** The content of a workflow file. */
+  second: Record<string, unknown>;
+}
+
 /** The number of deleted jobs. */
 export interface Deleted {
   deleted: number;
@@ -2122,6 +2146,68 @@ export interface Memory {
   available: number;
   /** Memory of the server's own process. */
   server: number;
+}
+
+/** What both sides of a merge changed, or what one removed and the other needs. */
+export interface MergeConflict {
+  /** What it is; see `WorkflowChange`. */
+  kind: string;
+  /** What the sides did. */
+  code: string;
+  /** Place in the merged workflow. */
+  path: (string | Record<string, string>)[];
+  /** What the sides did and which of it the workflow keeps. */
+  message: string;
+  /** The three values; null where there is none. */
+  base: unknown;
+  /** The three values; null where there is none. */
+  ours: unknown;
+  /** The three values; null where there is none. */
+  theirs: unknown;
+  /** Which of `base`, `ours` and `theirs` have none. */
+  absent: string[];
+  /** Whether it concerns the layout only. */
+  quiet: boolean;
+  /** Indices of the changes of both sides that take part in it. */
+  our_changes: number[];
+  /** Indices of the changes of both sides that take part in it. */
+  their_changes: number[];
+}
+
+/** Two workflows with a common base, and what to leave out of their changes since. */
+export interface MergeWish {
+  /** The content of a workflow file. */
+  base: Record<string, unknown>;
+  /** The content of a workflow file. */
+  ours: Record<string, unknown>;
+  /** The content of a workflow file. */
+  theirs: Record<string, unknown>;
+  /** Indices of changes to leave out. */
+  skipped_ours?: number[];
+  /** Indices of changes to leave out. */
+  skipped_theirs?: number[];
+}
+
+/** A merge of two workflows with a common base. */
+export interface MergedWorkflow {
+  /** Content of the merged file. Where there is a conflict, it has ours. */
+  workflow: Record<string, unknown>;
+  /** What could not be kept from both sides. */
+  conflicts: MergeConflict[];
+  /** The changes of each side since the base. */
+  ours: WorkflowChange[];
+  /** The changes of each side since the base. */
+  theirs: WorkflowChange[];
+  /**
+   * Indices of changes that are left out: the requested ones, and those that cannot be kept without
+   * them.
+   */
+  skipped_ours: number[];
+  /**
+   * Indices of changes that are left out: the requested ones, and those that cannot be kept without
+   * them.
+   */
+  skipped_theirs: number[];
 }
 
 /** Models that a workflow names and the server lacks. */
@@ -3494,6 +3580,39 @@ export interface WorkerEntry {
   done: number;
   /** Jobs per hour, from the last ten minutes; null if it is new. */
   per_hour: number | null;
+}
+
+/** One difference of two workflows. */
+export interface WorkflowChange {
+  /** What happened: `added`, `removed`, `renamed` or `changed`. */
+  change: "added" | "removed" | "renamed" | "changed";
+  /**
+   * What it is: `node`, `subgraph`, `subgraph input`, `subgraph output`, `parameter`, `type`,
+   * `version`, `input`, `link`, `mode`, `label`, `note`, `comment`, `layout`, `requirement`,
+   * `model`, `metadata`, or the key of the file.
+   */
+  kind: string;
+  /** Place in the file: of removed and renamed parts in the first workflow, of others in the second. */
+  path: (string | Record<string, string>)[];
+  /** Value in the first workflow; null if it is added. */
+  before: unknown;
+  /** Value in the second workflow; null if it is removed. */
+  after: unknown;
+  /** Places that change with it, such as links to a removed node. */
+  moved: ((string | Record<string, string>)[])[];
+  /** Whether it concerns the layout only. */
+  quiet: boolean;
+}
+
+/** How two workflows differ. */
+export interface WorkflowComparison {
+  /** The changes that make the second workflow of the first. */
+  changes: WorkflowChange[];
+  /**
+   * SHA-256 digests that the workflows state for models, by their names: of the `first` and of the
+   * `second`.
+   */
+  models: Record<string, Record<string, string>>;
 }
 
 /** A workflow with values of its parameters. */

@@ -54,6 +54,7 @@ from nodegraph.client.shapes import (
     Checked,
     Delivery,
     JobSummary,
+    MergedWorkflow,
     Plan,
     QueueState,
     Refreshed,
@@ -67,6 +68,7 @@ from nodegraph.client.shapes import (
     Template,
     Translated,
     WebhookTest,
+    WorkflowComparison,
 )
 from nodegraph.client.shapes.jobs import id_of
 from nodegraph.core.spec import NodeSpec
@@ -262,6 +264,40 @@ class ServerMethods(ClientPart):
             "POST", "/script", {"workflow": workflow_document(workflow)}, seconds=PLAN_SECONDS
         )
         return str(mapping(self._channel.send(request))["text"])
+
+    def compare(
+        self,
+        first: Mapping[str, Any] | AsDocument,
+        second: Mapping[str, Any] | AsDocument,
+    ) -> WorkflowComparison:
+        """Return how two workflows differ, like `nodegraph diff`."""
+        body = {"first": workflow_document(first), "second": workflow_document(second)}
+        request = json_request("POST", "/compare", body, seconds=PLAN_SECONDS)
+        return parse_answer(WorkflowComparison, self._channel.send(request))
+
+    def merge(
+        self,
+        base: Mapping[str, Any] | AsDocument,
+        ours: Mapping[str, Any] | AsDocument,
+        theirs: Mapping[str, Any] | AsDocument,
+        *,
+        skipped_ours: Sequence[int] = (),
+        skipped_theirs: Sequence[int] = (),
+    ) -> MergedWorkflow:
+        """Merge two workflows with a common base, like `nodegraph merge`.
+
+        Args:
+            skipped_ours, skipped_theirs: Indices of changes to leave out, as an earlier merge of
+                the same workflows lists them.
+        """
+        sides = {"base": base, "ours": ours, "theirs": theirs}
+        body = {
+            **{name: workflow_document(each) for name, each in sides.items()},
+            "skipped_ours": list(skipped_ours),
+            "skipped_theirs": list(skipped_theirs),
+        }
+        request = json_request("POST", "/merge", body, seconds=PLAN_SECONDS)
+        return parse_answer(MergedWorkflow, self._channel.send(request))
 
     def node_types(self) -> NodeTypes:
         """Return all node types of the server with their inputs and outputs."""

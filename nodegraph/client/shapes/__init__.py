@@ -77,6 +77,8 @@ from nodegraph.client.shapes.workflows import (
     AppRun,
     Checked,
     Difference,
+    MergeConflict,
+    MergedWorkflow,
     NeededModel,
     Plan,
     SavedItem,
@@ -85,6 +87,8 @@ from nodegraph.client.shapes.workflows import (
     TemplateLesson,
     Translated,
     UntranslatedNode,
+    WorkflowChange,
+    WorkflowComparison,
 )
 
 __all__ = [
@@ -120,6 +124,8 @@ __all__ = [
     "LineageItem",
     "LinkedFolder",
     "Memory",
+    "MergeConflict",
+    "MergedWorkflow",
     "MissingModel",
     "Model",
     "ModelDownload",
@@ -159,4 +165,6 @@ __all__ = [
     "VerifiedFile",
     "WebhookTest",
     "WorkerInfo",
+    "WorkflowChange",
+    "WorkflowComparison",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from nodegraph.client.shapes.jobs import JobSummary, OutputFile
-from nodegraph.client.shapes.schema import Finding, described, example
+from nodegraph.client.shapes.schema import Finding, described, example, one_of
 
 _DIGEST = "5cbdf0ea" * 8
 Title = Annotated[str, example("Text to image")]
@@ -135,6 +135,109 @@ class Translated:
     families: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
     problems: tuple[Finding, ...] = ()
+
+
+PathSteps = Annotated[
+    tuple[str | Mapping[str, str], ...], example(["nodes", "sample", "inputs", "seed"])
+]
+"""Keys of the file; in lists, ``{"id": …}`` of an object or ``{"is": …}`` for a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowChange:
+    """One difference of two workflows.
+
+    Attributes:
+        change: What happened: ``added``, ``removed``, ``renamed`` or ``changed``.
+        kind: What it is: ``node``, ``subgraph``, ``subgraph input``, ``subgraph output``,
+            ``parameter``, ``type``, ``version``, ``input``, ``link``, ``mode``, ``label``,
+            ``note``, ``comment``, ``layout``, ``requirement``, ``model``, ``metadata``, or the key
+            of the file.
+        path: Place in the file: of removed and renamed parts in the first workflow, of others in
+            the second.
+        before: Value in the first workflow; null if it is added.
+        after: Value in the second workflow; null if it is removed.
+        moved: Places that change with it, such as links to a removed node.
+        quiet: Whether it concerns the layout only.
+    """
+
+    __pydantic_config__ = described("WorkflowChange", is_open=False)
+
+    change: Annotated[str, one_of("added", "removed", "renamed", "changed")]
+    kind: Annotated[str, example("input")]
+    path: PathSteps
+    before: Annotated[Any, example(1)] = None
+    after: Annotated[Any, example(7)] = None
+    moved: tuple[PathSteps, ...] = ()
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowComparison:
+    """How two workflows differ.
+
+    Attributes:
+        changes: The changes that make the second workflow of the first.
+        models: SHA-256 digests that the workflows state for models, by their names: of the
+            ``first`` and of the ``second``.
+    """
+
+    __pydantic_config__ = described("WorkflowComparison", is_open=False)
+
+    changes: tuple[WorkflowChange, ...]
+    models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeConflict:
+    """What both sides of a merge changed, or what one removed and the other needs.
+
+    Attributes:
+        kind: What it is; see ``WorkflowChange``.
+        code: What the sides did.
+        path: Place in the merged workflow.
+        message: What the sides did and which of it the workflow keeps.
+        base, ours, theirs: The three values; null where there is none.
+        absent: Which of ``base``, ``ours`` and ``theirs`` have none.
+        quiet: Whether it concerns the layout only.
+        our_changes, their_changes: Indices of the changes of both sides that take part in it.
+    """
+
+    __pydantic_config__ = described("MergeConflict", is_open=False)
+
+    kind: Annotated[str, example("input")]
+    code: Annotated[str, example("both-changed")]
+    path: PathSteps
+    message: Annotated[str, example("both sides changed it; ours stays")]
+    base: Annotated[Any, example(1)] = None
+    ours: Annotated[Any, example(7)] = None
+    theirs: Annotated[Any, example(8)] = None
+    absent: tuple[str, ...] = ()
+    quiet: bool = False
+    our_changes: Annotated[tuple[int, ...], example([0])] = ()
+    their_changes: Annotated[tuple[int, ...], example([2])] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MergedWorkflow:
+    """A merge of two workflows with a common base.
+
+    Attributes:
+        workflow: Content of the merged file. Where there is a conflict, it has ours.
+        conflicts: What could not be kept from both sides.
+        ours, theirs: The changes of each side since the base.
+        skipped_ours, skipped_theirs: Indices of changes that are left out: the requested ones, and
+            those that cannot be kept without them.
+    """
+
+    __pydantic_config__ = described("MergedWorkflow", is_open=False)
+
+    workflow: Mapping[str, Any]
+    conflicts: tuple[MergeConflict, ...] = ()
+    ours: tuple[WorkflowChange, ...] = ()
+    theirs: tuple[WorkflowChange, ...] = ()
+    skipped_ours: tuple[int, ...] = ()
+    skipped_theirs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

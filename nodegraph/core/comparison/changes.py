@@ -16,25 +16,28 @@ from nodegraph.core.comparison.fields import (
     PART,
     Fields,
     ListStep,
-    PartNames,
     Path,
     Scope,
     canonical,
-    is_link_value,
     layout_form,
     part_of,
     parts,
     plain_document,
-    references,
-    renamed,
-    renamed_path,
     same,
     scope_of,
     to_document,
     to_fields,
+)
+from nodegraph.core.comparison.matches import Matches, match
+from nodegraph.core.comparison.references import (
+    Names,
+    PartNames,
+    is_link_value,
+    references,
+    renamed,
+    renamed_path,
     without_references,
 )
-from nodegraph.core.comparison.matching import Matches, match
 
 Verb = Literal["added", "removed", "renamed", "changed"]
 
@@ -52,7 +55,8 @@ class WorkflowChange:
             others in the second.
         before, after: Its values. Of an added or removed part, its document; of a renamed part,
             its names. `ABSENT` where there is none.
-        moved: Other fields that come or go with a part: links to it, its position.
+        moved: Other fields that come or go with a part: links to it, its position. Of a renamed
+            port, the nodes whose inputs or outputs are renamed with it.
     """
 
     verb: Verb
@@ -77,7 +81,7 @@ class WorkflowChange:
         values = {"before": self.before, "after": self.after}
         document |= {key: value for key, value in values.items() if value is not ABSENT}
         if self.moved:
-            document["with"] = [path_document(path) for path in self.moved]
+            document["moved"] = [path_document(path) for path in self.moved]
         return document
 
 
@@ -149,14 +153,15 @@ def changes_between(before: Fields, after: Fields, matches: Matches) -> list[Wor
     detached = _detached(before, after, gone, names)
     old = _grouped(before, gone)
     changes = [_removal(path, old[path], detached) for path in gone]
-    changes += _renames(names)
     moved = {path: value for each in changes for path, value in each.moved.items()}
+    renames = _renames(names)
     current = renamed(_without(before, gone, moved), names)
     new = _outermost(path for path in parts(after) if path not in current)
     arriving = _arriving(after, current, new)
     added = _grouped(after, new)
     changes += [_addition(path, added[path], arriving) for path in new]
-    taken = {path for each in changes for path in each.moved} | _below(after, new)
+    taken = {path for each in changes for path in each.moved} | paths_below(after, new)
+    changes = [*changes[: len(gone)], *renames, *changes[len(gone) :]]
     for path in dict.fromkeys((*current, *after)):
         value, wanted = current.get(path, ABSENT), after.get(path, ABSENT)
         if (path in taken and path not in current) or same(value, wanted):
@@ -195,7 +200,8 @@ def _grouped(fields: Fields, roots: Collection[Path]) -> dict[Path, Fields]:
     return groups
 
 
-def _below(fields: Iterable[Path], roots: Collection[Path]) -> set[Path]:
+def paths_below(fields: Iterable[Path], roots: Collection[Path]) -> set[Path]:
+    """Return the paths at and below some others."""
     known = set(roots)
     lengths = {len(root) for root in roots}
     return {path for path in fields if any(path[:length] in known for length in lengths)}
@@ -206,7 +212,7 @@ def _detached(
 ) -> dict[Path, dict[Path, Any]]:
     """What each removed part takes along, as far as the second workflow lacks it, too."""
     removed = {_node_key(path): path for path in gone if _node_key(path) is not None}
-    below = _below(before, gone)
+    below = paths_below(before, gone)
     result: dict[Path, dict[Path, Any]] = {path: {} for path in gone}
     scopes: dict[Scope, set[str]] = {}
     for scope, name in filter(None, removed):
@@ -235,7 +241,7 @@ def _detached(
             if path[0] == "parameters" and part is not None:
                 # A parameter whose input is gone goes with all that it says.
                 if renamed_path(part, names) not in after:
-                    result[owner].update(dict.fromkeys(_below(before, [part]), ABSENT))
+                    result[owner].update(dict.fromkeys(paths_below(before, [part]), ABSENT))
                 else:
                     del result[owner][path]
     return result
@@ -265,7 +271,7 @@ def _removal(
 
 def part_document(path: Path, fields: Fields) -> Any:
     """Return the document of a part."""
-    own = {each: fields[each] for each in _below(fields, [path])}
+    own = {each: fields[each] for each in paths_below(fields, [path])}
     document: Any = to_document(dict(sorted(own.items(), key=lambda item: len(item[0]))))
     for step in path:
         if isinstance(step, ListStep):
@@ -289,11 +295,23 @@ def _renames(names: PartNames) -> list[WorkflowChange]:
         WorkflowChange("renamed", "parameter", ("parameters", old), old, new)
         for old, new in names.parameters.items()
     ]
+    changes += _port_renames(names.block_inputs, names.node_inputs, "inputs")
+    changes += _port_renames(names.block_outputs, names.node_outputs, "outputs")
     return changes
 
 
+def _port_renames(
+    ports: Mapping[str, Names], nodes: Mapping[Path, Names], side: str
+) -> Iterable[WorkflowChange]:
+    for block, names in ports.items():
+        for old, new in names.items():
+            path: Path = ("subgraphs", block, side, old)
+            followers = {node: PART for node, own in nodes.items() if own.get(old) == new}
+            yield WorkflowChange("renamed", kind_of(path), path, old, new, followers)
+
+
 def _without(fields: Fields, gone: Collection[Path], moved: Mapping[Path, Any]) -> Fields:
-    below = _below(fields, gone)
+    below = paths_below(fields, gone)
     kept = {path: value for path, value in fields.items() if path not in below}
     for path, value in moved.items():
         if value is ABSENT:
@@ -369,13 +387,13 @@ def apply_changes(changes: Iterable[WorkflowChange], document: Any) -> dict[str,
     """
     changes = list(changes)
     plain = plain_document(document)
-    whole = {each.path for each in changes if _is_whole(each)}
+    whole = {each.path for each in changes if is_whole(each)}
     fields = to_fields(plain, whole)
     gone = [each.path for each in changes if each.verb == "removed" and _is_part(each, fields)]
     moved = {
         path: value for each in changes if each.path in gone for path, value in each.moved.items()
     }
-    fields = renamed(_without(fields, gone, moved), _names(changes))
+    fields = renamed(_without(fields, gone, moved), names_of(changes))
     for each in changes:
         if each.verb == "renamed" or (each.verb == "removed" and each.path in gone):
             continue
@@ -389,8 +407,8 @@ def apply_changes(changes: Iterable[WorkflowChange], document: Any) -> dict[str,
     return canonical({"format": plain["format"], **to_document(fields)})
 
 
-def _is_whole(change: WorkflowChange) -> bool:
-    """Whether an entry is one of the layout that is compared as a whole."""
+def is_whole(change: WorkflowChange) -> bool:
+    """Return whether an entry is one of the layout that is compared as a whole."""
     path = change.path
     is_entry = len(path) == (4 if path[:2] == ("ui", "subgraphs") else 2)
     return path[0] == "ui" and is_entry and not isinstance(path[-1], ListStep)
@@ -400,17 +418,28 @@ def _is_part(change: WorkflowChange, fields: Fields) -> bool:
     return fields.get(change.path) is PART
 
 
-def _names(changes: Iterable[WorkflowChange]) -> PartNames:
-    nodes: dict[Scope, dict[str, str]] = {}
-    tables: dict[str, dict[str, str]] = {"subgraph": {}, "parameter": {}}
+def names_of(changes: Iterable[WorkflowChange]) -> PartNames:
+    """Return the new names that renamed parts have in the second workflow."""
+    names = PartNames({}, {}, {}, {}, {}, {}, {})
+    tables: dict[str, Any] = {"subgraph": names.blocks, "parameter": names.parameters}
+    ports: dict[str, tuple[Any, Any]] = {
+        "subgraph input": (names.block_inputs, names.node_inputs),
+        "subgraph output": (names.block_outputs, names.node_outputs),
+    }
+    nodes: Any = names.nodes
     for each in changes:
         if each.verb != "renamed":
             continue
         if each.kind == "node":
             nodes.setdefault(scope_of(each.path), {})[each.before] = each.after
-        else:
+        elif each.kind in tables:
             tables[each.kind][each.before] = each.after
-    return PartNames(nodes, tables["subgraph"], tables["parameter"])
+        else:
+            blocks, uses = ports[each.kind]
+            blocks.setdefault(each.path[1], {})[each.before] = each.after
+            for node in each.moved:
+                uses.setdefault(node, {})[each.before] = each.after
+    return names
 
 
 def _part_fields(path: Path, document: Any) -> Fields:

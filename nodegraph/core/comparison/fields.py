@@ -1,4 +1,4 @@
-"""A workflow as a flat table of fields, and the names of nodes and subgraphs that fields refer to.
+"""A workflow as a flat table of fields.
 
 A difference, a patch and a merge are tables of fields, too. The order of keys has no meaning in a
 workflow, so two tables with equal fields are the same workflow.
@@ -6,8 +6,7 @@ workflow, so two tables with equal fields are the same workflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -239,158 +238,6 @@ def part_of(path: Path) -> Path | None:
 def parts(fields: Mapping[Path, Any]) -> list[Path]:
     """Return the paths of all parts."""
     return [path for path, value in fields.items() if value is PART]
-
-
-# References
-
-
-@dataclass(frozen=True)
-class PartNames:
-    """New names by old ones.
-
-    Attributes:
-        nodes: By the old name of their subgraph.
-    """
-
-    nodes: Mapping[Scope, Mapping[str, str]] = field(default_factory=dict)
-    blocks: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, str] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(any(self.nodes.values()) or self.blocks or self.parameters)
-
-
-def split_target(text: str) -> tuple[str, str]:
-    """Return node and remaining text of ``node.port`` or ``node``."""
-    node, dot, port = text.partition(".")
-    return node, dot + port
-
-
-def is_link_value(value: Any) -> bool:
-    """Return whether the value of an input is a link with a readable target."""
-    return isinstance(value, dict) and isinstance(value.get("from"), str)
-
-
-def _is_input(path: Path) -> bool:
-    inner = path[2:] if path[0] == "subgraphs" else path
-    return len(inner) == 4 and inner[0] == "nodes" and inner[2] == "inputs"
-
-
-def _is_target_text(path: Path) -> bool:
-    if path[0] == "parameters":
-        return len(path) == 3 and path[2] == "input"
-    return path[0] == "subgraphs" and len(path) == 4 and path[2] == "outputs"
-
-
-def _is_target_list(path: Path) -> bool:
-    return path[0] == "subgraphs" and len(path) == 5 and path[2] == "inputs" and path[4] == "to"
-
-
-def _layout_index(path: Path) -> int | None:
-    """Position of the node's name in a path of a layout that belongs to a node."""
-    at = 3 if len(path) > 3 and path[1] == "subgraphs" else 1
-    is_node = path[0] == "ui" and len(path) > at + 1 and path[at] in NODE_LAYOUT
-    return at + 1 if is_node else None
-
-
-def _whole_layout(path: Path) -> bool:
-    at = 3 if len(path) > 3 and path[1] == "subgraphs" else 1
-    return path[0] == "ui" and len(path) == at + 1 and path[at] in NODE_LAYOUT
-
-
-def references(path: Path, value: Any) -> list[str]:
-    """Return the names of the nodes that a field refers to, in the field's own scope."""
-    if _is_input(path) and is_link_value(value):
-        return [split_target(value["from"])[0]]
-    if _is_target_text(path) and isinstance(value, str):
-        return [split_target(value)[0]]
-    if _is_target_list(path) and isinstance(value, list):
-        return [split_target(text)[0] for text in value if isinstance(text, str)]
-    at = _layout_index(path)
-    if at is not None:
-        step = path[at]
-        return [split_target(step if isinstance(step, str) else step.name)[0]]
-    return []
-
-
-def without_references(path: Path, value: Any, names: Collection[str]) -> Any:
-    """Return a field without its references to nodes: ABSENT, or a shorter list."""
-    if _is_target_list(path):
-        kept = [text for text in value if split_target(text)[0] not in names]
-        return kept or ABSENT
-    return ABSENT
-
-
-def renamed(fields: Mapping[Path, Any], names: PartNames) -> Fields:
-    """Return the fields with other names of nodes, subgraphs and parameters, all at once."""
-    if not names:
-        return dict(fields)
-    return {
-        renamed_path(path, names): _renamed_value(path, value, names)
-        for path, value in fields.items()
-    }
-
-
-def renamed_path(path: Path, names: PartNames) -> Path:
-    """Return a path with other names."""
-    inside = names.nodes.get(scope_of(path), {})
-    steps = list(path)
-    if path[0] == "parameters":
-        steps[1] = names.parameters.get(str(path[1]), path[1])
-    at = 2 if path[0] == "subgraphs" else 0
-    if len(path) > at + 1 and path[at] == "nodes":
-        steps[at + 1] = inside.get(str(path[at + 1]), path[at + 1])
-    index = _layout_index(path)
-    if index is not None:
-        step = path[index]
-        if isinstance(step, ListStep):
-            steps[index] = ListStep(step.kind, _target(step.name, inside))
-        else:
-            steps[index] = _target(step, inside)
-    scope = scope_of(path)
-    if scope in names.blocks:
-        steps[2 if path[0] == "ui" else 1] = names.blocks[str(scope)]
-    return tuple(steps)
-
-
-def _target(text: str, names: Mapping[str, str]) -> str:
-    node, port = split_target(text)
-    return names.get(node, node) + port
-
-
-def _renamed_value(path: Path, value: Any, names: PartNames) -> Any:
-    inside = names.nodes.get(scope_of(path), {})
-    if _is_input(path) and is_link_value(value):
-        return {**value, "from": _target(value["from"], inside)}
-    if _is_target_text(path) and isinstance(value, str):
-        return _target(value, inside)
-    if _is_target_list(path) and isinstance(value, list):
-        return [_target(text, inside) for text in value]
-    if _is_type(path):
-        return names.blocks.get(value, value)
-    if _whole_layout(path):
-        return _renamed_layout(value, lambda text: _target(text, inside))
-    return value
-
-
-def _is_type(path: Path) -> bool:
-    inner = path[2:] if path[0] == "subgraphs" else path
-    return len(inner) == 3 and inner[0] == "nodes" and inner[2] == "type"
-
-
-def used_types(fields: Mapping[Path, Any]) -> Iterator[tuple[Path, str]]:
-    """Yield the type of each node with its path."""
-    for path, value in fields.items():
-        if _is_type(path):
-            yield path, value
-
-
-def _renamed_layout(value: Any, rename: Callable[[str], str]) -> Any:
-    if isinstance(value, dict):
-        return {rename(name): item for name, item in value.items()}
-    if isinstance(value, list):
-        return [rename(item) if isinstance(item, str) else item for item in value]
-    return value
 
 
 def same(first: Any, second: Any) -> bool:

@@ -63,6 +63,13 @@ def declared_models(document: Any) -> list[DeclaredModel]:
     return list(declared.values())
 
 
+def pinned_digests(document: Any) -> dict[str, str]:
+    """Return the SHA-256 digests that a workflow states for models, by their names."""
+    if "sha256" not in str(document):
+        return {}
+    return {model.name: model.sha256 for model in declared_models(document) if model.sha256}
+
+
 def _declared(entry: Mapping[str, Any]) -> DeclaredModel | None:
     keys = ("name", "directory", "source", "url", "sha256", "hash", "hash_type")
     texts = {key: text for key in keys if isinstance(text := entry.get(key), str)}

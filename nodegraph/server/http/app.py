@@ -167,7 +167,8 @@ def _template(scope: Scope, api: str) -> str | None:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
 ROUTES = (
-    *("jobs", "events", "workflow_operations", "workflows", "templates", "apps"),
+    *("jobs", "events", "workflow_operations", "workflow_comparison", "workflows"),
+    *("templates", "apps"),
     *("artifacts", "credentials", "lineage", "uploads", "inputs", "prompt_lists"),
     *("node_types", "node_type_examples"),
     *("models", "model_downloads", "packs", "system", "schedules"),

@@ -6,6 +6,12 @@ import { toldOf } from "@/store/notices";
 import styles from "./SavedList.module.css";
 import { exactTime, sinceText } from "./times";
 
+/** What compares is fetched only when it is asked for. */
+async function compare(name: string, version: number): Promise<void> {
+  const { compareVersions } = await import("@/components/comparison/sides");
+  await compareVersions(name, version);
+}
+
 interface Props {
   readonly name: string;
   /** Undefined for the newest one. */
@@ -31,6 +37,11 @@ export function VersionRows({ name, onOpen }: Props) {
           <span className={styles.time} title={exactTime(saved)}>
             {sinceText(saved)}
           </span>
+          {index > 0 && (
+            <Button size="s" variant="ghost" onClick={() => void compare(name, version)}>
+              {t("files.compareVersion")}
+            </Button>
+          )}
           <Button
             size="s"
             variant="ghost"

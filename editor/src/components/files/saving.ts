@@ -1,7 +1,7 @@
 /** Saving a document: on the server under a name, or into a file. Nobody else's work is overwritten silently. */
 
 import { ApiProblem, OfflineFault } from "@/api/http";
-import { saveWorkflow } from "@/api/workflows";
+import { getWorkflow, saveWorkflow } from "@/api/workflows";
 import { download } from "@/components/shell/download";
 import { t } from "@/i18n";
 import { setMeta } from "@/model/edits";
@@ -130,8 +130,14 @@ async function settle(
     others: [
       { id: "other", label: t("files.otherName") },
       { id: "open", label: t("files.openTheirs") },
+      isNew
+        ? { id: "compare", label: t("files.compareTheirs") }
+        : { id: "merge", label: t("files.mergeTheirs") },
     ],
   });
+  if (answer === "compare" || answer === "merge") {
+    return settleByView(id, name, over, title, answer);
+  }
   if (answer === "confirm") {
     const isShared = title === undefined && documentById(id)?.savedName === name && isLive(id);
     if (isShared && (await saveShared(id, name, true))) return "saved";
@@ -153,6 +159,40 @@ async function settle(
   const opened = await openSaved(name);
   if (opened !== null) beginAnew(opened);
   return "open";
+}
+
+/** Show both, or merge them; then save what came of it, or ask again. */
+async function settleByView(
+  id: string,
+  name: string,
+  over: string | null,
+  title: string | undefined,
+  answer: "compare" | "merge",
+): Promise<Saved> {
+  try {
+    const { compareWithSaved, mergeWithSaved } = await import("@/components/comparison/conflict");
+    if (answer === "compare") await compareWithSaved(id, name);
+    else {
+      const merged = await mergeWithSaved(id, name);
+      if (merged !== null) return saveMerged(id, name, merged, title);
+    }
+  } catch (fault) {
+    notifyFault(fault, { title: t("comparison.failed"), key: `saved ${id}` });
+  }
+  return settle(id, name, over, title);
+}
+
+/** Save a merge over the version that it contains; a newer one is a conflict again. */
+async function saveMerged(
+  id: string,
+  name: string,
+  etag: string,
+  title: string | undefined,
+): Promise<Saved> {
+  const isShared = title === undefined && documentById(id)?.savedName === name && isLive(id);
+  if (isShared && (await getWorkflow(name)).etag === etag && (await saveShared(id, name, true)))
+    return "saved";
+  return saveOnServer(id, name, etag, title);
 }
 
 /** Save into a file of the person's machine: a chosen one, else a download. */

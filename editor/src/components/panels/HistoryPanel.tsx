@@ -1,5 +1,5 @@
 /** Every state that the document had, as a tree: what was undone stays on a branch of its own. */
-import { Redo2, Save, Undo2 } from "lucide-react";
+import { GitCompare, Redo2, Save, Undo2 } from "lucide-react";
 import { useId, useMemo, useState } from "react";
 import { IconButton } from "@/components/ui";
 import { hasText, t } from "@/i18n";
@@ -10,7 +10,7 @@ import { canRedo, canUndo, type Entry, type History } from "@/model/history";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { useActive, useDocuments } from "@/store/documents";
+import { activeDocument, useActive, useDocuments } from "@/store/documents";
 import styles from "./HistoryPanel.module.css";
 import { type Row, rowsOf } from "./history/lanes";
 import { redoWay } from "./history/redo";
@@ -43,6 +43,12 @@ export default function HistoryPanel() {
           {t("panels.history.count", { count: rows.length })}
         </span>
         <IconButton
+          icon={GitCompare}
+          size="s"
+          label={t("panels.history.compare")}
+          onClick={() => void compare()}
+        />
+        <IconButton
           icon={Undo2}
           size="s"
           label={t("panels.history.undo")}
@@ -67,6 +73,11 @@ export default function HistoryPanel() {
         onActive={(at) => setChosen({ at, current: history.current })}
         onOpen={(row) => jump(row.entry.id)}
         opensByClick
+        onKey={(event, row) => {
+          if (event.key !== "c" || event.ctrlKey || event.metaKey || event.altKey) return false;
+          void compare(`step ${row.entry.id}`);
+          return true;
+        }}
         aria={(row) => (row.entry.id === history.current ? { "aria-current": true } : {})}
       >
         {(row) => (
@@ -86,6 +97,12 @@ export default function HistoryPanel() {
       </RowList>
     </div>
   );
+}
+
+/** Compare states of the active document; what compares is fetched only now. */
+async function compare(first?: string): Promise<void> {
+  const { compareStates } = await import("@/components/comparison/sides");
+  await compareStates(activeDocument().id, { first });
 }
 
 interface LanesProps {

@@ -6,6 +6,7 @@ import {
   ArrowUpToLine,
   EllipsisVertical,
   FileInput,
+  GitCompare,
   Hand,
   History,
   Images,
@@ -350,6 +351,11 @@ function jobMenu(job: JobView, waiting: readonly JobView[]): readonly MenuEntry[
       icon: FileInput,
       run: () => void openJobWorkflow(job.id),
     },
+    {
+      label: t("panels.queue.compare"),
+      icon: GitCompare,
+      run: () => void compareWith(job),
+    },
     { label: t("panels.queue.copyId"), run: () => void copyId(job) },
   );
   if (isEnded(job)) {
@@ -362,6 +368,12 @@ function jobMenu(job: JobView, waiting: readonly JobView[]): readonly MenuEntry[
     });
   }
   return entries;
+}
+
+/** Compare its workflow with another job's; what compares is fetched only now. */
+async function compareWith({ id }: JobView): Promise<void> {
+  const { compareJobs } = await import("@/components/comparison/sides");
+  compareJobs([id]);
 }
 
 function showResults(job: JobView): void {

@@ -93,6 +93,8 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   search: dialog(loadSearchBox),
   sweep: dialog(() => import("@/components/sweeps/SweepDialog")),
   grid: dialog(() => import("@/components/sweeps/GridDialog")),
+  compare: dialog(() => import("@/components/comparison/CompareDialog")),
+  merge: dialog(() => import("@/components/comparison/MergeDialog")),
   organize: dialog(() => import("@/components/panels/gallery/OrganizeDialog")),
   rows: dialog(() => import("@/components/sweeps/RowsDialog")),
   sendTo: dialog(() => import("@/components/results/SendDialog")),

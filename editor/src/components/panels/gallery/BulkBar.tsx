@@ -2,6 +2,7 @@
 import {
   Columns2,
   Download,
+  GitCompare,
   LayoutGrid,
   RotateCcw,
   SquareCheck,
@@ -22,11 +23,18 @@ import { Stars } from "../lib/Stars";
 import { boardItems, download, removeAll } from "./actions";
 import styles from "./BulkBar.module.css";
 
+/** Compare the workflows of jobs; what compares is fetched only now. */
+async function compareThese(jobs: readonly string[]): Promise<void> {
+  const { compareJobs } = await import("@/components/comparison/sides");
+  compareJobs(jobs);
+}
+
 export function BulkBar({ items }: { readonly items: readonly ArtifactEntry[] }) {
   const isTrash = useGallery((gallery) => gallery.isTrash);
   const openDialog = useUi((ui) => ui.openDialog);
   const [first] = items;
   const stars = items.every((item) => item.stars === first?.stars) ? (first?.stars ?? 0) : 0;
+  const jobs = [...new Set(items.map(({ job }) => job))];
   const bar = useRef<HTMLDivElement>(null);
   const clear = () => {
     // The bar goes, and with it the focus: back to the results.
@@ -85,6 +93,12 @@ export function BulkBar({ items }: { readonly items: readonly ArtifactEntry[] })
             keys="c"
             disabled={items.length < 2}
             onClick={() => openDialog("viewer", { artifact: first, list: items, compare: true })}
+          />
+          <IconButton
+            icon={GitCompare}
+            label={t("panels.gallery.compareWorkflows")}
+            disabled={jobs.length < 2}
+            onClick={() => void compareThese(jobs)}
           />
           <IconButton
             icon={Download}

@@ -85,6 +85,11 @@ function Row({ snapshot, workflow, isCompared, onCompare }: RowProps) {
           label={t("panels.snapshots.more", { name })}
           icon={MoreHorizontal}
           items={[
+            {
+              label: t("panels.snapshots.sideBySide"),
+              disabled: isCurrent,
+              run: () => void compareBeside(snapshot),
+            },
             { label: t("panels.snapshots.rename"), run: () => void renameSnapshot(snapshot) },
             {
               label: t("panels.snapshots.delete"),
@@ -97,6 +102,12 @@ function Row({ snapshot, workflow, isCompared, onCompare }: RowProps) {
       {isCompared && <Comparison before={value} after={workflow} />}
     </li>
   );
+}
+
+/** Beside what there is now; what compares is fetched only now. */
+async function compareBeside({ id }: Snapshot): Promise<void> {
+  const { compareStates } = await import("@/components/comparison/sides");
+  await compareStates(activeDocument().id, { first: `snapshot ${id}` });
 }
 
 /** What was done since; a click leads to the node. */

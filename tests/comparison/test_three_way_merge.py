@@ -12,16 +12,16 @@ from nodegraph.core.comparison.changes import apply_changes, diff
 from nodegraph.core.comparison.fields import (
     ABSENT,
     canonical,
-    references,
     same,
     scope_of,
     scope_path,
     to_fields,
 )
-from nodegraph.core.comparison.merging import merge
+from nodegraph.core.comparison.references import references
+from nodegraph.core.comparison.three_way_merge import merge
 from nodegraph.core.workflow import Workflow
 from tests.comparison.editing import Document, edited, random_value, random_workflow
-from tests.comparison.test_differences import BASE, copied
+from tests.comparison.test_differences import BASE, WITH_BLOCK, copied, with_renamed_input
 
 MERGES = 1000
 
@@ -128,6 +128,30 @@ def test_a_renamed_node_keeps_what_the_other_side_changed_in_it() -> None:
     assert merged.conflicts == ()
     assert merged.document["nodes"]["sampler"]["inputs"]["steps"] == 30
     assert merged.document["nodes"]["preview"]["inputs"]["latent"] == {"from": "sampler"}
+
+
+def test_a_renamed_port_of_a_subgraph_keeps_what_the_other_side_gives_it() -> None:
+    ours, theirs = with_renamed_input(), copied(WITH_BLOCK)
+    theirs["nodes"]["first"]["inputs"]["text"] = "b"
+    theirs["nodes"]["third"] = {"type": "Picture", "inputs": {"text": "c"}}
+    for merged in (merge(WITH_BLOCK, ours, theirs), merge(WITH_BLOCK, theirs, ours)):
+        assert merged.conflicts == ()
+        nodes = merged.document["nodes"]
+        assert nodes["first"]["inputs"]["prompt"] == "b"
+        assert nodes["third"]["inputs"] == {"prompt": "c"}
+
+
+def test_two_new_names_of_one_port_are_a_conflict() -> None:
+    sides = []
+    for name in ("prompt", "words"):
+        side = copied(WITH_BLOCK)
+        inputs = side["subgraphs"]["Picture"]["inputs"]
+        inputs[name] = inputs.pop("text")
+        sides.append(side)
+    merged = merge(WITH_BLOCK, *sides)
+    [conflict] = merged.conflicts
+    assert (conflict.kind, conflict.ours, conflict.theirs) == ("subgraph input", "prompt", "words")
+    assert "prompt" in merged.document["subgraphs"]["Picture"]["inputs"]
 
 
 def test_a_node_that_one_side_removed_and_the_other_changed_is_a_conflict() -> None:

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodegraph.core.comparison.fields import (
-    ABSENT,
-    PART,
-    Fields,
+from nodegraph.core.comparison.fields import ABSENT, PART, Fields, Path, Scope, same, scope_of
+from nodegraph.core.comparison.port_matches import Ports, match_ports
+from nodegraph.core.comparison.references import (
     PartNames,
-    Path,
-    Scope,
     is_link_value,
     references,
     renamed,
-    same,
-    scope_of,
+    renamed_path,
     split_target,
 )
 
@@ -35,22 +31,25 @@ _MOST_PAIRS = 40_000
 
 @dataclass(frozen=True)
 class Matches:
-    """PartNames in the second workflow, by names in the first; parts without a partner are absent.
+    """Names in the second workflow by those in the first; parts without a partner are absent.
 
     Attributes:
         nodes: By the name that their subgraph has in the first workflow.
+        ports: The ports of subgraphs that have another name, in its tables of ports.
     """
 
     nodes: Mapping[Scope, Mapping[str, str]]
     blocks: Mapping[str, str]
     parameters: Mapping[str, str]
+    ports: PartNames = field(default_factory=PartNames)
 
     def renames(self) -> PartNames:
         """The names that differ."""
-        return PartNames(
-            {scope: _changed(names) for scope, names in self.nodes.items()},
-            _changed(self.blocks),
-            _changed(self.parameters),
+        return replace(
+            self.ports,
+            nodes={scope: _changed(names) for scope, names in self.nodes.items()},
+            blocks=_changed(self.blocks),
+            parameters=_changed(self.parameters),
         )
 
     def has(self, path: Path) -> bool:
@@ -78,10 +77,25 @@ def match(first: Fields, second: Fields, *, by_name: bool = False) -> Matches:
     """
     left, right = _Tables(first), _Tables(second)
     blocks = _match_blocks(left, right)
-    nodes: dict[Scope, Mapping[str, str]] = {}
-    for old, new in ((None, None), *blocks.items()):
-        nodes[old] = _Graph(left, right, old, new, blocks).match(by_name=by_name)
-    return Matches(nodes, blocks, _match_parameters(first, second, nodes[None]))
+    nodes = _match_nodes(left, right, blocks, by_name=by_name)
+    ports = match_ports(left.ports, right.ports, nodes, blocks, only_paired=False)
+    if ports:
+        old_ports = left.ports
+        left = _Tables(renamed(first, ports))
+        nodes = _match_nodes(left, right, blocks, by_name=by_name)
+        ports = match_ports(old_ports, right.ports, nodes, blocks)
+        left = _Tables(renamed(first, ports))
+    parameters = _match_parameters(left.fields, second, nodes[None])
+    return Matches(nodes, blocks, parameters, ports)
+
+
+def _match_nodes(
+    left: _Tables, right: _Tables, blocks: Mapping[str, str], *, by_name: bool
+) -> dict[Scope, Mapping[str, str]]:
+    return {
+        old: _Graph(left, right, old, new, blocks).match(by_name=by_name)
+        for old, new in ((None, None), *blocks.items())
+    }
 
 
 class _Tables:
@@ -93,6 +107,7 @@ class _Tables:
         self.blocks: dict[str, dict[Path, Any]] = {}
         self.references: dict[Scope, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
         self.uses: dict[str, int] = defaultdict(int)
+        self.ports = Ports(fields)
         for path, value in fields.items():
             self._add(path, value)
 
@@ -130,19 +145,38 @@ def _count_block(left: _Tables, right: _Tables, old: str, new: str) -> float:
     nodes = graph.match()
     paired = sum(graph.together(a, b) for a, b in nodes.items())
     alone = len(graph.first) + len(graph.second) - 2 * len(nodes)
-    names = {a: b for a, b in nodes.items() if a != b}
-    mine, theirs = left.blocks[old], right.blocks[new]
-    ports = {path for path in (*mine, *theirs) if path and path[0] != "nodes"}
-    differing = 0
-    for path in ports:
-        before, after = mine.get(path, ABSENT), theirs.get(path, ABSENT)
-        full = ("subgraphs", old, *path)
-        if before is not ABSENT:
-            if any(name not in nodes for name in references(full, before)):
-                continue  # goes with its node
-            (before,) = renamed({full: before}, PartNames({old: names})).values()
-        differing += not same(before, after)
-    return paired + alone + differing
+    ports = match_ports(left.ports, right.ports, {old: nodes}, {old: new})
+    names = replace(ports, nodes={old: _changed(nodes)}, blocks={old: new})
+    mine = {
+        ("subgraphs", old, *path): value
+        for path, value in left.blocks[old].items()
+        if path and path[0] != "nodes"
+    }
+    # A port that leads to a removed node goes with it.
+    kept = {
+        path: value
+        for path, value in mine.items()
+        if all(name in nodes for name in references(path, value))
+    }
+    gone = {renamed_path(path, names) for path in mine.keys() - kept.keys()}
+    before = renamed(kept, names)
+    after = {
+        ("subgraphs", new, *path): value
+        for path, value in right.blocks[new].items()
+        if path and path[0] != "nodes"
+    }
+    differing = sum(
+        not same(before.get(path, ABSENT), after.get(path, ABSENT))
+        for path in {*before, *after} - gone
+    )
+    renames = 0
+    for side, tables in (("inputs", ports.block_inputs), ("outputs", ports.block_outputs)):
+        for old_name, new_name in tables.get(old, {}).items():
+            fields = min(
+                left.ports.entries(old, side, old_name), right.ports.entries(new, side, new_name)
+            )
+            renames += 1 - fields  # apart, each of these fields is an entry, too
+    return paired + alone + differing + renames
 
 
 def _match_parameters(first: Fields, second: Fields, nodes: Mapping[str, str]) -> dict[str, str]:
@@ -196,18 +230,24 @@ class _Graph:
         self._partners: dict[str, str] = {}
 
     def match(self, *, by_name: bool = False) -> dict[str, str]:
-        """PartNames of the second graph's nodes by those of the first."""
+        """Return the names of the second graph's nodes by those of the first."""
         for name in self.first:
             if name in self.second and self._same_type(name, name):
                 self._pair(name, name)
-        for _ in range(_ROUNDS):
-            if not self._round():
-                break
+        self._pair_by_structure()
+        paired = len(self._names)
         for name in self.first:
             is_free = name not in self._names and name not in self._partners
             if is_free and name in self.second and (by_name or self.together(name, name) <= 2):
                 self._pair(name, name)
+        if len(self._names) > paired:
+            self._pair_by_structure()  # links from these nodes are equal now
         return self._names
+
+    def _pair_by_structure(self) -> None:
+        for _ in range(_ROUNDS):
+            if not self._round():
+                break
 
     def _pair(self, old: str, new: str) -> None:
         self._names[old], self._partners[new] = new, old
@@ -285,7 +325,14 @@ class _Graph:
             for path in self._left.references[self._old].get(old, ())
             if new in self._references_at(path)
         ]
-        return 2 + len(moved)
+        return self._alone(old) + self._alone(new) + len(moved)
+
+    def _alone(self, name: str) -> float:
+        """Entries of a node without a partner of another name; half of a pair of that name."""
+        is_free = name not in self._names and name not in self._partners
+        if is_free and name in self.first and name in self.second:
+            return min(1.0, self.together(name, name) / 2)
+        return 1.0
 
     def together(self, old: str, new: str) -> float:
         """Entries that a pair of nodes takes."""

@@ -16,22 +16,37 @@ from nodegraph.core.comparison.fields import (
     ABSENT,
     PART,
     Fields,
-    PartNames,
     Path,
     canonical,
-    is_link_value,
     plain_document,
-    references,
-    renamed,
     same,
     scope_of,
     scope_path,
     to_document,
     to_fields,
+)
+from nodegraph.core.comparison.references import (
+    PartNames,
+    is_link_value,
+    references,
+    renamed,
     used_types,
 )
-from nodegraph.core.comparison.merged_names import SharedNames, free_name
+from nodegraph.core.comparison.shared_names import CLASH_MESSAGES, SharedNames, free_name
 from nodegraph.core.graph import topological_order
+
+MESSAGES = {
+    **CLASH_MESSAGES,
+    "both-added": "both sides added one of this name; theirs is now called `{}`",
+    "both-changed": "both sides changed it; ours stays",
+    "cycle": "theirs links it, which would close a cycle; ours stays",
+    "link-to-removed": "theirs links it to {}, which ours removed; ours stays",
+    "ours-removed": "ours removed it and theirs changed it; it stays removed",
+    "ours-removed-used": "ours removed it and theirs uses it in another node; it stays",
+    "theirs-removed": "theirs removed it and ours changed it; it stays",
+    "theirs-removed-used": "theirs removed it and ours needs it; it stays",
+}
+"""What both sides did, by the code of the conflict."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +56,20 @@ class MergeConflict:
     Attributes:
         path: Its place, by the names in the merged workflow.
         kind: What it is; see `changes.WorkflowChange`.
-        message: What the sides did and which of it the file keeps, in one sentence.
+        code: What the sides did, as a key of `MESSAGES`.
+        message: The same in one sentence, and which of it the file keeps.
         base, ours, theirs: The three values; `ABSENT` where there is none.
+        causes: Other places that take part: a removed node, links of a cycle.
     """
 
     path: Path
     kind: str
+    code: str
     message: str
     base: Any
     ours: Any
     theirs: Any
+    causes: tuple[Path, ...] = ()
 
     @property
     def is_quiet(self) -> bool:
@@ -62,6 +81,7 @@ class MergeConflict:
         values = (("base", self.base), ("ours", self.ours), ("theirs", self.theirs))
         return {
             "kind": self.kind,
+            "code": self.code,
             "path": path_document(self.path),
             "message": self.message,
             **{name: value for name, value in values if value is not ABSENT},
@@ -75,10 +95,12 @@ class Merge:
     Attributes:
         document: In the form of `fields.canonical`.
         conflicts: What could not be kept from both sides; the document has ours there.
+        names: Names in the document by those in base, ours and theirs.
     """
 
     document: dict[str, Any]
     conflicts: tuple[MergeConflict, ...]
+    names: tuple[PartNames, ...]
 
 
 def merge(base: Any, ours: Any, theirs: Any) -> Merge:
@@ -102,11 +124,12 @@ class _Merger:
 
     def __init__(self, names: SharedNames) -> None:
         self._base, self._ours, self._theirs = names.tables
+        self._names = names.names
         self._merged: Fields = {}
         self._conflicts: dict[Path, MergeConflict] = {}
         self._gone: set[Path] = set()
-        for clash in names.clashes:
-            self._conflict(*clash)
+        for path, code, name, base, ours, theirs in names.clashes:
+            self._conflict(path, code, base, ours, theirs, name)
 
     def merge(self) -> Merge:
         self._separate_added()
@@ -120,17 +143,27 @@ class _Merger:
             needed = self._needed()
             if not needed:
                 break
-            for path in needed:
-                self._keep(path, "theirs removed it and ours needs it; it stays")
+            for path, users in needed.items():
+                self._keep(path, "theirs-removed-used", tuple(users))
             settled |= {path: self._conflicts[path] for path in needed}
         self._leave_out_orphans()
         self._break_cycles()
         order = sorted(self._merged, key=len)  # parts before what they contain
         document = canonical(to_document({path: self._merged[path] for path in order}))
-        return Merge(document, tuple(self._conflicts.values()))
+        return Merge(document, tuple(self._conflicts.values()), self._names)
 
-    def _conflict(self, path: Path, message: str, base: Any, ours: Any, theirs: Any) -> None:
-        conflict = MergeConflict(path, kind_of(path), message, base, ours, theirs)
+    def _conflict(
+        self,
+        path: Path,
+        code: str,
+        base: Any,
+        ours: Any,
+        theirs: Any,
+        name: str = "",
+        causes: tuple[Path, ...] = (),
+    ) -> None:
+        message = MESSAGES[code].format(name)
+        conflict = MergeConflict(path, kind_of(path), code, message, base, ours, theirs, causes)
         self._conflicts.setdefault(path, conflict)
 
     # Parts
@@ -150,8 +183,7 @@ class _Merger:
             old = str(path[-1])
             new = free_name(old, names)
             names.add(new)
-            message = f"both sides added one of this name; theirs is now called `{new}`"
-            self._conflict(path, message, ABSENT, ours, theirs)
+            self._conflict(path, "both-added", ABSENT, ours, theirs, new, ((*path[:-1], new),))
             if path[0] == "parameters":
                 renames = PartNames(parameters={old: new})
             elif len(path) == 2 and path[0] == "subgraphs":
@@ -166,7 +198,7 @@ class _Merger:
                 continue  # gone with the subgraph around it
             if path in self._ours and path not in self._theirs:
                 if self._is_changed(self._ours, path):
-                    self._keep(path, "theirs removed it and ours changed it; it stays")
+                    self._keep(path, "theirs-removed")
             elif path in self._theirs and path not in self._ours:
                 self._settle_removal_of_ours(path)
             elif path not in self._theirs:
@@ -174,24 +206,25 @@ class _Merger:
 
     def _settle_removal_of_ours(self, path: Path) -> None:
         before, after = part_document(path, self._base), part_document(path, self._theirs)
-        if kind_of(path) == "subgraph" and self._is_newly_used(str(path[1])):
-            message = "ours removed it and theirs uses it in another node; it stays"
-            self._conflict(path, message, before, ABSENT, after)
+        users = self._new_users(str(path[1])) if kind_of(path) == "subgraph" else ()
+        if users:
+            self._conflict(path, "ours-removed-used", before, ABSENT, after, causes=users)
             for each in [each for each in self._base if _is_inside(each, path)]:
                 self._ours[each] = self._base[each]
             return
         if self._is_changed(self._theirs, path):
-            message = "ours removed it and theirs changed it; it stays removed"
-            self._conflict(path, message, before, ABSENT, after)
+            self._conflict(path, "ours-removed", before, ABSENT, after)
         self._gone |= {each for each in self._base if _is_inside(each, path)}
         for table in (self._base, self._theirs):
             for each in [each for each in table if _is_inside(each, path)]:
                 del table[each]
 
-    def _is_newly_used(self, block: str) -> bool:
-        return any(
-            value == block and self._base.get(path) != block
+    def _new_users(self, block: str) -> tuple[Path, ...]:
+        """Where theirs uses a subgraph that the base does not use there."""
+        return tuple(
+            path
             for path, value in used_types(self._theirs)
+            if value == block and self._base.get(path) != block
         )
 
     def _is_changed(self, side: Fields, path: Path) -> bool:
@@ -210,10 +243,10 @@ class _Merger:
         nodes = _referred_nodes(path, self._base[path])
         return any(node not in side for node in nodes)
 
-    def _keep(self, path: Path, message: str) -> None:
+    def _keep(self, path: Path, code: str, causes: tuple[Path, ...] = ()) -> None:
         """Put a part that theirs removed back into theirs, with the references to it."""
         before, ours = part_document(path, self._base), part_document(path, self._ours)
-        self._conflict(path, message, before, ours, ABSENT)
+        self._conflict(path, code, before, ours, ABSENT, causes=causes)
         for each, value in self._base.items():
             is_reference = path in _referred_nodes(each, value)
             is_layout = path[0] == "subgraphs" and each[:3] == ("ui", *path)
@@ -238,25 +271,24 @@ class _Merger:
                 merged = theirs
             elif path[0] != "ui":
                 names = ", ".join(f"`{node[-1]}`" for node in lost)
-                message = f"theirs links it to {names}, which ours removed; ours stays"
-                self._conflict(path, message, base, ours, theirs)
+                self._conflict(path, "link-to-removed", base, ours, theirs, names, tuple(lost))
         elif not (ABSENT in (ours, theirs) and _is_node_layout(path)):  # the node is gone
-            self._conflict(path, "both sides changed it; ours stays", base, ours, theirs)
+            self._conflict(path, "both-changed", base, ours, theirs)
         if merged is not ABSENT:
             self._merged[path] = merged
 
-    def _needed(self) -> list[Path]:
-        """Nodes and subgraphs that theirs removed and that something of the result refers to."""
-        needed: dict[Path, None] = {}
+    def _needed(self) -> dict[Path, list[Path]]:
+        """What theirs removed and something of the result refers to, with what refers to it."""
+        needed: dict[Path, list[Path]] = {}
         for path, value in self._merged.items():
             for node in _referred_nodes(path, value) if path[0] != "ui" else ():
                 if node not in self._merged and node in self._ours:
-                    needed[node] = None
-        for _, block in used_types(self._merged):
+                    needed.setdefault(node, []).append(path)
+        for user, block in used_types(self._merged):
             path = ("subgraphs", block)
             if path not in self._merged and path in self._ours:
-                needed[path] = None
-        return list(needed)
+                needed.setdefault(path, []).append(user)
+        return needed
 
     def _leave_out_orphans(self) -> None:
         """Leave out the layout of nodes that are gone, and parameters without an input."""
@@ -290,8 +322,16 @@ class _Merger:
                 theirs, ours = self._merged.pop(path), self._ours.get(path, ABSENT)
                 if ours is not ABSENT:
                     self._merged[path] = ours
-                message = "theirs links it, which would close a cycle; ours stays"
-                self._conflict(path, message, self._base.get(path, ABSENT), ours, theirs)
+                own = tuple(
+                    each
+                    for each, value in self._merged.items()
+                    if is_link_value(value)
+                    and _holder(each) in cycle
+                    and cycle.issuperset(_referred_nodes(each, value))
+                    and not same(self._base.get(each, ABSENT), value)
+                )
+                base_value = self._base.get(path, ABSENT)
+                self._conflict(path, "cycle", base_value, ours, theirs, causes=own)
 
 
 def _is_inside(path: Path, part: Path) -> bool:

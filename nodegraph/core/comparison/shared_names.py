@@ -6,15 +6,25 @@ from collections.abc import Collection, Container, Iterable, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
-from nodegraph.core.comparison.fields import ABSENT, PART, Fields, PartNames, Path, Scope, renamed
-from nodegraph.core.comparison.matching import Matches, match
+from nodegraph.core.comparison.fields import ABSENT, PART, Fields, Path, Scope
+from nodegraph.core.comparison.matches import Matches, match
+from nodegraph.core.comparison.port_matches import names_at_uses
+from nodegraph.core.comparison.references import NO_NAMES, Names, PartNames, renamed
+
+CLASH_MESSAGES = {
+    "both-renamed": "both sides renamed it; ours stays",
+    "name-taken": "theirs renamed it to a name that ours uses; ours stays",
+    "name-used": "ours uses this name; the one of theirs is now called `{}`",
+}
+"""What both sides did, by the code of the clash."""
 
 
 class NameClash(NamedTuple):
     """A name that two parts want, or two names that one part has."""
 
     path: Path
-    message: str
+    code: str
+    name: str
     base: Any
     ours: Any
     theirs: Any
@@ -32,8 +42,9 @@ class SharedNames:
     that ours uses for another part, ours stays.
 
     Attributes:
+        names: The shared names by those in base, ours and theirs.
         tables: The three tables of fields.
-        clashes: PartNames that could not be kept.
+        clashes: Names that could not be kept.
     """
 
     def __init__(self, base: Fields, ours: Fields, theirs: Fields) -> None:
@@ -64,10 +75,42 @@ class SharedNames:
         nodes: tuple[dict[Scope, Mapping[str, str]], ...] = ({}, {}, {})
         for scope in dict.fromkeys((None, *to_ours.blocks, *to_theirs.blocks)):
             self._join_nodes(scope, to_ours, to_theirs, ours, theirs, blocks[0], nodes)
-        self.tables = tuple(
-            renamed(table, PartNames(nodes[at], blocks[at], parameters[at]))
-            for at, table in enumerate((base, ours, theirs))
+        ports = [
+            self._join_ports(side, to_ours, to_theirs, (base, ours, theirs), blocks[0])
+            for side in ("inputs", "outputs")
+        ]
+        tables = (base, ours, theirs)
+        self.names = tuple(
+            names_at_uses(
+                table,
+                PartNames(nodes[at], blocks[at], parameters[at], ports[0][at], ports[1][at]),
+            )
+            for at, table in enumerate(tables)
         )
+        self.tables = tuple(map(renamed, tables, self.names))
+
+    def _join_ports(
+        self,
+        side: str,
+        to_ours: Matches,
+        to_theirs: Matches,
+        tables: tuple[Fields, Fields, Fields],
+        blocks: Names,
+    ) -> tuple[dict[str, Names], dict[str, Names], dict[str, Names]]:
+        """New names for the ports of subgraphs in the three tables."""
+        result: tuple[dict[str, Names], ...] = ({}, {}, {})
+        for block in to_ours.blocks.keys() & to_theirs.blocks.keys():
+            own = block, to_ours.blocks[block], to_theirs.blocks[block]
+            names = [_port_names(table, at, side) for table, at in zip(tables, own, strict=True)]
+            path: Path = ("subgraphs", blocks.get(block, block), side)
+            matched = [
+                _port_pairs(matches, block, side, names[0], there)
+                for matches, there in ((to_ours, names[1]), (to_theirs, names[2]))
+            ]
+            joined = self._join(path, matched[0], matched[1], names[1], names[2])
+            for table, at, renames in zip(result, own, joined, strict=True):
+                table[at] = renames
+        return result  # type: ignore[return-value]
 
     def _join_nodes(
         self,
@@ -121,11 +164,9 @@ class SharedNames:
             if old in refused and mine is None:
                 shared[old] = free_name(name, {*shared.values(), *added})
             elif old in refused:
-                message = "theirs renamed it to a name that ours uses; ours stays"
-                self.clashes.append(NameClash((*path, name), message, old, mine, yours))
+                self.clashes.append(NameClash((*path, name), "name-taken", "", old, mine, yours))
             elif mine is not None and yours not in (None, old, name) and mine != old:
-                message = "both sides renamed it; ours stays"
-                self.clashes.append(NameClash((*path, name), message, old, mine, yours))
+                self.clashes.append(NameClash((*path, name), "both-renamed", "", old, mine, yours))
         own = {mine: shared[old] for old, mine in to_ours.items()}
         other = {yours: shared[old] for old, yours in to_theirs.items()}
         taken = {*shared.values(), *added}
@@ -134,8 +175,8 @@ class SharedNames:
                 continue
             other[name] = free_name(name, taken)
             taken.add(other[name])
-            message = f"ours uses this name; the one of theirs is now called `{other[name]}`"
-            self.clashes.append(NameClash((*path, name), message, ABSENT, name, other[name]))
+            new = other[name]
+            self.clashes.append(NameClash((*path, name), "name-used", new, ABSENT, name, new))
         return tuple(  # type: ignore[return-value]
             {old: new for old, new in names.items() if old != new} for names in (shared, own, other)
         )
@@ -177,3 +218,17 @@ def _node_names(fields: Fields, scope: Scope) -> list[str]:
         for path, value in fields.items()
         if value is PART and len(path) == length + 1 and path[:length] == start
     ]
+
+
+def _port_names(fields: Fields, block: str, side: str) -> list[str]:
+    start: Path = ("subgraphs", block, side)
+    return [str(path[3]) for path in fields if len(path) == 4 and path[:3] == start]
+
+
+def _port_pairs(
+    matches: Matches, block: str, side: str, names: Iterable[str], there: Collection[str]
+) -> dict[str, str]:
+    tables = matches.ports.block_inputs if side == "inputs" else matches.ports.block_outputs
+    renames = tables.get(block, NO_NAMES)
+    pairs = {name: renames.get(name, name) for name in names}
+    return {old: new for old, new in pairs.items() if new in there}

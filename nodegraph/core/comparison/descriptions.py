@@ -8,7 +8,7 @@ from typing import Any
 
 from nodegraph.core.comparison.changes import WorkflowChange
 from nodegraph.core.comparison.fields import ABSENT, ListStep, Path
-from nodegraph.core.comparison.merging import MergeConflict
+from nodegraph.core.comparison.three_way_merge import MergeConflict
 from nodegraph.core.links import is_link, read_literal
 from nodegraph.core.literals import format_value
 
@@ -28,7 +28,7 @@ caption { text-align: left; padding: 4px 0 }
 
 
 def path_text(path: Path) -> str:
-    """return a path in words: ``subgraph `Block`, node `sample`, input `steps```."""
+    """Return a path in words: ``subgraph `Block`, node `sample`, input `steps```."""
     parts = []
     steps = list(path)
     if steps[0] == "ui":
@@ -103,7 +103,7 @@ def html_page(
     """Return a page with the changes side by side. It loads nothing and runs no script.
 
     Args:
-        first, second: PartNames of the workflows.
+        first, second: Names of the workflows.
     """
     rows = "\n".join(_row(change, note) for change in changes)
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"

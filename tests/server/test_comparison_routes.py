@@ -1,0 +1,72 @@
+"""Workflows are compared and merged on the server as on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nodegraph.client import Client
+from tests.comparison.test_differences import BASE, copied
+from tests.comparison.test_merge_review import edits
+from tests.server.hosting import Hosted
+
+PATH = ["nodes", "sample", "inputs", "seed"]
+
+
+def test_a_comparison_has_the_changes_and_the_digests_of_models(server: Hosted) -> None:
+    second = copied()
+    second["nodes"]["sample"]["inputs"]["seed"] = 7
+    second["metadata"] = {"models": [{"name": "tiny", "sha256": "a" * 64}]}
+    with Client(server.url, "") as client:
+        comparison = client.compare(BASE, second)
+    assert comparison.models == {"first": {}, "second": {"tiny": "a" * 64}}
+    changes = {change.kind: change for change in comparison.changes}
+    assert set(changes) == {"input", "model"}
+    assert (changes["input"].before, changes["input"].after) == (1, 7)
+    assert list(changes["input"].path) == PATH
+
+
+def test_a_merge_names_the_changes_of_a_conflict_and_leaves_out_what_it_is_told(
+    server: Hosted,
+) -> None:
+    ours, theirs = edits()
+    with Client(server.url, "") as client:
+        merged = client.merge(BASE, ours, theirs)
+    [conflict] = merged.conflicts
+    assert (conflict.code, conflict.ours, conflict.theirs) == ("both-changed", 7, 8)
+    [own] = conflict.our_changes
+    assert list(merged.ours[own].path) == PATH
+    with Client(server.url, "") as client:
+        settled = client.merge(BASE, ours, theirs, skipped_ours=[own])
+    assert (settled.conflicts, settled.skipped_ours) == ((), (own,))
+    assert settled.workflow["nodes"]["sample"]["inputs"]["seed"] == 8
+    assert settled.workflow["nodes"]["load"]["label"] == "Mine"
+
+
+def test_large_whole_numbers_come_back_to_the_digit(server: Hosted) -> None:
+    second = copied()
+    second["nodes"]["sample"]["inputs"]["seed"] = 2**63 + 1
+    answer = server.client.post("/merge", json={"base": BASE, "ours": BASE, "theirs": second})
+    assert json.loads(answer.text)["workflow"]["nodes"]["sample"]["inputs"]["seed"] == 2**63 + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/compare", {"first": BASE}),
+        ("/compare", {"first": BASE, "second": {"nodes": 3}}),
+        ("/compare", {"first": BASE, "second": BASE, "more": 1}),
+        ("/merge", {"base": BASE, "ours": BASE, "theirs": BASE, "skipped_ours": [-1]}),
+    ],
+)
+def test_what_is_no_workflow_is_refused(server: Hosted, path: str, body: object) -> None:
+    assert server.client.post(path, json=body).status_code == 422
+
+
+def test_too_many_nodes_are_refused(server: Hosted) -> None:
+    nodes = {f"n{at}": {"type": "Load"} for at in range(server.services.server.limits.nodes + 1)}
+    body = {"first": BASE, "second": {"format": "nodegraph/1", "nodes": nodes}}
+    answer = server.client.post("/compare", json=body)
+    assert answer.status_code in (413, 422)
+    assert "too-many-nodes" in answer.text
