@@ -99,8 +99,8 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
             onTool={setTool}
             onSelection={setHasSelection}
           />
-          <CandidateStrip />
         </div>
+        <CandidateStrip />
       </div>
       <aside className={styles.side} aria-label={t("painting.side")}>
         <PromptBar canvas={canvas} />
