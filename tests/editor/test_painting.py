@@ -459,6 +459,7 @@ def test_a_photoshop_file_is_opened_as_layers_and_what_it_loses_is_named(
 ) -> None:
     editor = painter.editor
     painter.start(64, 64)
+    painter.stage.focus()
     editor.page.keyboard.press("c")
     editor.page.keyboard.press("ArrowRight")
     eventually(lambda: typed(editor, "BoundingBox")[0]["inputs"].get("x", 0) > 0)
