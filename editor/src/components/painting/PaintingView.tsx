@@ -15,7 +15,7 @@ import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
 import { shownCanvas, useCanvasUi } from "./canvasUi";
 import { isLayerFile, openLayerFile } from "./importing";
-import { change, ofDrag } from "./layerActions";
+import { change, ofDrag, transform } from "./layerActions";
 import styles from "./PaintingView.module.css";
 import { changeBox } from "./panel/BoxFields";
 import { LayerPanel } from "./panel/LayerPanel";
@@ -88,7 +88,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
             view={view}
             onView={look}
             onPicture={(layer, picture) => paint(graph, layer, picture)}
-            onPlacement={(node, placement, done) => change(node, placement, ofDrag(done))}
+            onPlacements={(places, done) => transform(places, ofDrag(done))}
             onBox={changeBox}
             onColor={(color) => setTool({ color })}
             onObject={findObject}
