@@ -515,6 +515,30 @@ def bottom(element: Locator) -> float:
     return box["y"] + box["height"]
 
 
+def test_a_live_canvas_makes_candidates_of_strokes_and_runs_nothing_else(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.button("Generate after each change").click()
+    painter.stroke((0.4, 0.4), (0.6, 0.4))
+    painter.stroke((0.4, 0.6), (0.6, 0.6))
+    expect(editor.page.get_by_role("region", name="Candidates")).to_be_visible()
+    # What the workflow saves is for whoever presses the button.
+    made = [file for job in editor.server.jobs() for file in editor.server.outputs(job["id"])]
+    assert {file["kind"] for file in made} == {"preview"}
+
+
+def test_problems_and_results_are_shown_beside_the_canvas(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    editor.status.get_by_role("button", name=re.compile("problems?$")).click()
+    expect(editor.panel("Problems")).to_contain_text("far from the training size")
+    editor.status.get_by_role("button", name="Results").click()
+    expect(editor.panel("Results")).to_be_visible()
+    editor.status.get_by_role("button", name="Results").click()
+    expect(editor.panel("Results")).to_have_count(0)
+
+
 def test_undoing_a_move_of_pixels_selects_them_where_they_were(painter: Painter) -> None:
     editor = painter.editor
     painter.start(64, 64)
@@ -561,6 +585,8 @@ def test_a_control_layer_without_a_model_says_so_before_a_run(painter: Painter) 
     )
     expect(painter.rows_of("edges")).to_be_visible()
     expect(editor.page.get_by_text("needs a model")).to_have_count(0)
+    # What the control net takes of it is shown, before any run.
+    expect(editor.page.get_by_alt_text("Image for the control net")).to_be_visible()
     [name] = [name for name, node in nodes(editor).items() if node["type"] == "LoadControlNet"]
     graph = written(editor)
     del graph["nodes"][name]["inputs"]["control_net"]

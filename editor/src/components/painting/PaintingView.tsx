@@ -8,7 +8,8 @@ import { isPaintable, type PaintCanvas, readCanvas } from "@/model/painting";
 import { useCatalogue } from "@/store/catalogue";
 import { currentScope, documentById, useActive, useDocuments } from "@/store/documents";
 import { useJobs } from "@/store/jobs";
-import { startCandidates, useCandidates } from "@/store/painting";
+import { canvasTargets, startCandidates, useCandidates } from "@/store/painting";
+import { runOnly } from "@/store/runOnChange";
 import { openJournal } from "@/store/strokeJournal";
 import { finishBefore } from "@/store/strokes";
 import { addFile, told } from "./adding";
@@ -69,6 +70,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
     return finishBefore(() => stage.current?.applyMove());
   }, [graph]);
   useEffect(startCandidates, []);
+  useEffect(() => runOnly(canvasTargets), []);
   return (
     <div className={styles.view} data-painting>
       <ToolBar />
