@@ -220,8 +220,9 @@ def LayersFromImages(
 def LoadLayers(ctx: Context, path: Annotated[str, File("layers")]) -> Layers:
     """Load the layers of an OpenRaster or Photoshop file.
 
-    Groups, positions, opacity, blend modes and visibility are loaded. Other effects, such as masks
-    of groups and adjustment layers, are left out with a warning.
+    Groups, positions, opacity, blend modes and visibility are loaded. Masks become transparency,
+    and text, shapes and smart objects become pixels. Adjustment layers and effects are left out.
+    What is changed or left out is named in a warning.
 
     Args:
         path: ORA or PSD file. Relative paths start from the inputs folder.
@@ -252,6 +253,7 @@ def SaveLayers(
     format: Literal["ora", "psd"] = "ora",
     bits: Annotated[Literal["8", "16"], Advanced()] = "8",
     picture: Annotated[bool, Advanced()] = True,
+    preview: Annotated[bool, Advanced()] = False,
 ) -> None:
     """Save layers to the output folder, for Krita, GIMP, Photoshop and others.
 
@@ -266,13 +268,19 @@ def SaveLayers(
             layers together.
         bits: Bits per channel. 16 needs ORA.
         picture: Also save the flattened image as PNG.
+        preview: Show the layers without saving them to the output folder.
     """
     from nodegraph.media.images.layer_compositing import flatten_layers
     from nodegraph.media.images.layer_files import encode_layers
+    from nodegraph.media.images.output_files import save_by_content
 
     with at_port("layers"):
         texts = ctx.file_metadata()
         content = encode_layers(layers, format, bits=int(bits), metadata=texts)
+    if preview:
+        saved = save_by_content(ctx.environment.temporary / "previews", f".{format}", content)
+        ctx.wrote(saved.path, kind="preview", existed=saved.existed)
+        return
     name = result_name(ctx, name)
     save_result(ctx, name, f".{format}", content, kind="layers", sidecar=format == "psd")
     if picture:

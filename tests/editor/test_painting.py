@@ -6,12 +6,15 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from random import Random
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, expect
 
+from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor, box_of
 from tests.editor.faults import bring_axe, check
 from tests.editor.gates import prompted
@@ -89,6 +92,15 @@ class Painter:
         self.editor.page.get_by_role("menuitem", name=kind, exact=True).click()
         if kind == "Empty layer":
             expect(self.rows()).to_have_count(count + 1)
+
+    def open_file(self, name: str, content: bytes) -> None:
+        """A file with layers."""
+        self.button("More for layers").click()
+        with self.editor.page.expect_file_chooser() as chooser:
+            item = "Open an OpenRaster or Photoshop file…"
+            self.editor.page.get_by_role("menuitem", name=item).click()
+        mime = "application/octet-stream"
+        chooser.value.set_files({"name": name, "mimeType": mime, "buffer": content})
 
     def stroke(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """From one point to another, in parts of the stage's size."""
@@ -409,11 +421,7 @@ def test_a_saved_file_is_opened_again_as_layers(painter: Painter) -> None:
     editor.page.get_by_role("menuitem", name="Save as OpenRaster (.ora)").click()
     with editor.page.expect_download() as download:
         editor.page.get_by_role("button", name="Download", exact=True).click()
-    painter.button("More for layers").click()
-    with editor.page.expect_file_chooser() as chooser:
-        editor.page.get_by_role("menuitem", name="Open an OpenRaster file…").click()
-    file = {"name": "again.ora", "mimeType": "image/openraster"}
-    chooser.value.set_files({**file, "buffer": download.value.path().read_bytes()})
+    painter.open_file("again.ora", download.value.path().read_bytes())
     expect(painter.rows_of("Sky")).to_have_count(2)
     assert painter.names() == ["Sky", "Sea", "Sky", "Sea"]
     after = [node["inputs"] for node in typed(editor, "AddLayer")][2:]
@@ -421,6 +429,114 @@ def test_a_saved_file_is_opened_again_as_layers(painter: Painter) -> None:
     assert [[one[key] for key in sides] for one in after] == [
         [one[key] for key in sides] for one in before
     ]
+
+
+def scene() -> bytes:
+    """A Photoshop file with a group, a hidden layer, and two parts that layers do not have."""
+    psd_tools = pytest.importorskip("psd_tools")
+    from psd_tools.constants import BlendMode, Tag
+
+    document = psd_tools.PSDImage.new("RGBA", (60, 40))
+
+    def add(name: str, side: int, **more: Any) -> Any:
+        image = Image.new("RGBA", (side, side), (200, 120, 30, 255))
+        return document.create_pixel_layer(image, name=name, **more)
+
+    sun = add("Sun", 9, left=20, top=10, blend_mode=BlendMode.SCREEN, opacity=102)
+    document.create_group([sun], name="Sky", blend_mode=BlendMode.NORMAL)
+    add("Note", 5).visible = False
+    add("Burn", 7, left=1, blend_mode=BlendMode.LINEAR_BURN)
+    inverted = add("Curves 1", 1)
+    inverted.tagged_blocks.set_data(Tag.INVERT)
+    inverted._record.right = inverted._record.bottom = 0
+    buffer = BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def test_a_photoshop_file_is_opened_as_layers_and_what_it_loses_is_named(
+    painter: Painter,
+) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.stage.focus()
+    editor.page.keyboard.press("c")
+    editor.page.keyboard.press("ArrowRight")
+    eventually(lambda: typed(editor, "BoundingBox")[0]["inputs"].get("x", 0) > 0)
+    corner = typed(editor, "BoundingBox")[0]["inputs"]["x"]
+    content = scene()
+    painter.open_file("scene.psd", content)
+    expect(painter.rows_of("Sky")).to_be_visible()
+    assert painter.names() == ["Burn", "Note", "Sky", "Sun"]
+    sun, note, burn = (node["inputs"] for node in typed(editor, "AddLayer"))
+    assert (sun["x"], sun["y"], sun["width"], sun["height"]) == (corner + 20, 10, 9, 9)
+    assert (sun["opacity"], sun["mode"]) == (0.4, "screen")
+    assert (note["visible"], burn["mode"]) == (False, "normal")
+    notices = editor.page.get_by_role("region", name="Notices")
+    expect(notices).to_contain_text("scene.psd is open. Not everything could be kept")
+    expect(notices).to_contain_text("'Burn' has the blend mode linear burn")
+    expect(notices).to_contain_text("'Curves 1' has no pixels of its own (invert)")
+    # Nothing of the conversion stays, and one step takes all of the layers back.
+    eventually(lambda: editor.server.jobs() == [])
+    painter.button("Undo").click()
+    eventually(lambda: painter.names() == [])
+    # In colors that are not read, or no such file at all.
+    painter.open_file("print.psd", content[:24] + b"\0\4" + content[26:])
+    expect(notices).to_contain_text("print.psd could not be opened")
+    expect(notices).to_contain_text("The colors of print.psd are not read")
+    painter.open_file("text.psd", b"Not a picture at all.")
+    expect(notices).to_contain_text("text.psd could not be opened")
+    assert painter.names() == []
+
+
+def test_candidates_are_offered_beside_the_canvas_and_cover_nothing_of_the_box(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    editor = new_browser(server)
+    painter = Painter(editor.open_link(prompted("a brass kettle", name="kettle"), anew=True))
+    painter.open()
+    painter.start(64, 64)
+    before = box_of(painter.stage)
+    painter.button("Generate").click()
+    strip = editor.page.get_by_role("region", name="Candidates")
+    expect(strip).to_be_visible()
+    # It does not move the canvas under somebody who paints.
+    assert box_of(painter.stage) == before
+    frame = editor.page.locator("[data-box]")
+    for width, height in ((1440, 900), (1000, 520), (390, 800)):
+        editor.page.set_viewport_size({"width": width, "height": height})
+        eventually(lambda: bottom(frame) <= box_of(strip)["y"])
+        accept = box_of(strip.get_by_role("button", name="Accept"))
+        assert accept["x"] + accept["width"] <= width
+
+
+def bottom(element: Locator) -> float:
+    box = box_of(element)
+    return box["y"] + box["height"]
+
+
+def test_a_live_canvas_makes_candidates_of_strokes_and_runs_nothing_else(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    painter.button("Generate after each change").click()
+    painter.stroke((0.4, 0.4), (0.6, 0.4))
+    painter.stroke((0.4, 0.6), (0.6, 0.6))
+    expect(editor.page.get_by_role("region", name="Candidates")).to_be_visible()
+    # What the workflow saves is for whoever presses the button.
+    made = [file for job in editor.server.jobs() for file in editor.server.outputs(job["id"])]
+    assert {file["kind"] for file in made} == {"preview"}
+
+
+def test_problems_and_results_are_shown_beside_the_canvas(painter: Painter) -> None:
+    editor = painter.editor
+    painter.start(64, 64)
+    editor.status.get_by_role("button", name=re.compile("problems?$")).click()
+    expect(editor.panel("Problems")).to_contain_text("far from the training size")
+    editor.status.get_by_role("button", name="Results").click()
+    expect(editor.panel("Results")).to_be_visible()
+    editor.status.get_by_role("button", name="Results").click()
+    expect(editor.panel("Results")).to_have_count(0)
 
 
 def test_undoing_a_move_of_pixels_selects_them_where_they_were(painter: Painter) -> None:
@@ -469,6 +585,8 @@ def test_a_control_layer_without_a_model_says_so_before_a_run(painter: Painter) 
     )
     expect(painter.rows_of("edges")).to_be_visible()
     expect(editor.page.get_by_text("needs a model")).to_have_count(0)
+    # What the control net takes of it is shown, before any run.
+    expect(editor.page.get_by_alt_text("Image for the control net")).to_be_visible()
     [name] = [name for name, node in nodes(editor).items() if node["type"] == "LoadControlNet"]
     graph = written(editor)
     del graph["nodes"][name]["inputs"]["control_net"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -239,6 +240,105 @@ def test_masks_of_photoshop_files_become_transparency(tmp_path: Path) -> None:
     document.save(path)
     [item] = read_layers(path, tmp_path, max_pixels=MOST)[0].walk()
     assert (item.image[..., 3] == 1).all()
+
+
+@needs_psd
+def test_the_mask_of_a_photoshop_group_hides_what_is_in_the_group(tmp_path: Path) -> None:
+    import psd_tools
+
+    path = tmp_path / "group.psd"
+    document: Any = psd_tools.PSDImage.new("RGBA", (8, 8))
+    red, blue = (Image.new("RGBA", (6, 6), color) for color in ("red", "blue"))
+    inner = document.create_pixel_layer(red, name="inner", left=2)
+    document.create_group([inner], name="group")
+    document.create_pixel_layer(blue, name="above")
+    document.save(path)
+    # Read again, as psd-tools writes masks of new groups into the marks of their ends, too.
+    document = psd_tools.PSDImage.open(path)
+    if not hasattr(document[0], "create_mask"):
+        pytest.skip("this version of psd-tools writes no masks")
+    document[0].create_mask(Image.new("L", (3, 4), 51), left=1, top=1)
+    document.save(path)
+    layers, left_out = read_layers(path, tmp_path, max_pixels=MOST)
+    shown, above = layers.walk()
+    expected = torch.zeros(6, 6)
+    expected[1:5, :2] = 0.2
+    assert torch.equal(shown.image[..., 3], expected)
+    assert (above.image[..., 3] == 1).all()
+    assert left_out == ["The group 'group' has its mask applied to each of its layers."]
+
+
+@needs_psd
+@pytest.mark.parametrize("kind", ["RAW", "RLE", "ZIP", "ZIP_WITH_PREDICTION"])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_each_compression_of_photoshop_files_is_read(tmp_path: Path, kind: str, depth: Any) -> None:
+    from psd_tools import PSDImage
+    from psd_tools.constants import Compression
+
+    most = (1 << depth) - 1
+    levels = torch.randint(0, most + 1, (6, 5, 4))
+    document: Any = PSDImage.new("RGBA", (9, 9), depth=depth)
+    if not hasattr(document, "create_pixel_layer_from_array"):
+        pytest.skip("this version of psd-tools writes no arrays")
+    array = levels.numpy().astype(np.uint8 if depth == 8 else np.uint16)
+    document.create_pixel_layer_from_array(
+        array, left=2, top=1, compression=getattr(Compression, kind)
+    )
+    document.save(tmp_path / "packed.psd")
+    [item] = read_layers(tmp_path / "packed.psd", tmp_path, max_pixels=MOST)[0].walk()
+    assert (item.x, item.y) == (2, 1)
+    assert torch.equal((item.image * most).round().long(), levels)
+
+
+def _deflated(name: str, data: bytes) -> bytes:
+    """A PSD file with a layer of 4 by 4 pixels, all channels of which are these bytes."""
+    from psd_tools import PSDImage
+    from psd_tools.constants import Compression
+
+    document: Any = type("Document", (PSDImage,), {"is_updated": lambda self: False}).new(
+        "RGBA", (4, 4)
+    )
+    made = document.create_pixel_layer(Image.new("RGBA", (4, 4), "red"), name=name)
+    for info, channel in zip(made._record.channel_info, made._channels, strict=True):
+        channel.compression, channel.data = Compression.ZIP, data
+        info.length = len(data) + 2
+    buffer = BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+@needs_psd
+def test_damaged_pixels_of_photoshop_files_are_reported(tmp_path: Path) -> None:
+    _, left_out = read(tmp_path / "torn.psd", _deflated("torn", b"no deflated bytes"))
+    assert left_out == ["The layer 'torn' has damaged pixels, which are black."]
+
+
+@needs_psd
+def test_a_photoshop_layer_that_unpacks_to_more_than_it_says_is_bounded(tmp_path: Path) -> None:
+    content = _deflated("bomb", zlib.compress(bytes(64 << 20)))
+    tracemalloc.start()
+    _, left_out = read(tmp_path / "bomb.psd", content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert left_out == ["The layer 'bomb' has damaged pixels, which are black."]
+    assert peak < 16 << 20
+
+
+@needs_psd
+def test_photoshop_layers_without_pixels_are_named(tmp_path: Path) -> None:
+    import psd_tools
+    from psd_tools.constants import Tag
+
+    path = tmp_path / "adjusted.psd"
+    document: Any = psd_tools.PSDImage.new("RGBA", (8, 8))
+    document.create_pixel_layer(Image.new("RGBA", (3, 3), "red"), name="paint")
+    empty: Any = document.create_pixel_layer(Image.new("RGBA", (1, 1)), name="inverted")
+    empty.tagged_blocks.set_data(Tag.INVERT)
+    empty._record.right = empty._record.bottom = 0
+    document.save(path)
+    layers, left_out = read_layers(path, tmp_path, max_pixels=MOST)
+    assert [item.name for item in layers.items] == ["paint"]
+    assert left_out == ["The layer 'inverted' has no pixels of its own (invert), and is left out."]
 
 
 @needs_psd

@@ -179,6 +179,15 @@ def test_saved_layers_are_loaded_again(bench: Bench, format: str) -> None:
             assert json.loads(merged.info["workflow"])["nodes"].keys() >= {"all", "save"}
 
 
+def test_layers_are_shown_without_a_file_in_the_output_folder(bench: Bench) -> None:
+    nodes = {**CANVAS, "save": node("SaveLayers", layers=link("all"), preview=True)}
+    [file] = bench.run(nodes, "save").files
+    assert (file.kind, file.path.suffix) == ("preview", ".ora")
+    assert not [*(bench.folder / "outputs").rglob("*.ora")]
+    with ZipFile(file.path) as archive:
+        assert "stack.xml" in archive.namelist()
+
+
 @needs_psd
 def test_what_loading_leaves_out_is_logged(bench: Bench) -> None:
     from psd_tools import PSDImage

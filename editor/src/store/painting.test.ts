@@ -10,7 +10,15 @@ import { useCatalogue } from "./catalogue";
 import { setSocket } from "./connection";
 import { activeDocument, currentWorkflow, useDocuments } from "./documents";
 import { startOutbox } from "./outbox";
-import { blankPicture, knownSize, outbox, sampleCanvas, setLive, useOutbox } from "./painting";
+import {
+  blankPicture,
+  canvasTargets,
+  knownSize,
+  outbox,
+  sampleCanvas,
+  setLive,
+  useOutbox,
+} from "./painting";
 
 const { upload } = vi.hoisted(() => ({ upload: vi.fn() }));
 
@@ -63,11 +71,13 @@ test("what is painted is sampled once the server has it: the result alone", asyn
   expect(await running).toEqual(["job_1"]);
 });
 
-test("a live canvas runs its edits, up to a time that may be said", () => {
+test("a live canvas runs its edits however long they take, and the graph has its limit again", () => {
   setLive(true);
-  expect(activeDocument().onChange).toEqual({ on: true, limit: 5 });
-  setLive(true, null);
   expect(activeDocument().onChange).toEqual({ on: true, limit: null });
   setLive(false);
-  expect(activeDocument().onChange.on).toBe(false);
+  expect(activeDocument().onChange).toEqual({ on: false, limit: 5 });
+});
+
+test("of a canvas its result alone is run", () => {
+  expect(canvasTargets(activeDocument().id)).toEqual([canvas().result]);
 });

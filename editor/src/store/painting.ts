@@ -1,7 +1,13 @@
 /** What the view of a canvas does besides edits: pictures are kept, the box is sampled, live or not. */
 import { readCanvas } from "@/model/painting";
 import { useCatalogue } from "./catalogue";
-import { currentScope, currentWorkflow, documentById, useDocuments } from "./documents";
+import {
+  currentScope,
+  currentWorkflow,
+  documentById,
+  USUAL_ON_CHANGE,
+  useDocuments,
+} from "./documents";
 import { keepPicture } from "./outbox";
 import { run } from "./running";
 import { strokesDrawn } from "./strokes";
@@ -36,16 +42,24 @@ export async function sampleCanvas(
   document = useDocuments.getState().active,
 ): Promise<readonly string[]> {
   await strokesDrawn();
-  const found = documentById(document);
-  const { types } = useCatalogue.getState();
-  if (found === null || types === null) return [];
-  const scope = currentScope(found);
-  const result = readCanvas(currentWorkflow(found), scope, types)?.result ?? null;
-  // Of a block's canvas all is run, as it may be used in several places.
-  return run(result === null || scope !== null ? { document } : { document, targets: [result] });
+  if (documentById(document) === null || useCatalogue.getState().types === null) return [];
+  const targets = canvasTargets(document);
+  return run(targets === null ? { document } : { document, targets });
 }
 
-/** Sample at each edit, a moment after it, up to so many seconds a run; null for any. */
-export function setLive(on: boolean, limit?: number | null): void {
-  useDocuments.getState().setOnChange(limit === undefined ? { on } : { on, limit });
+/** What makes the candidates of a canvas; null for all nodes, as a block may be used in several places. */
+export function canvasTargets(document: string): readonly string[] | null {
+  const found = documentById(document);
+  const { types } = useCatalogue.getState();
+  if (found === null || types === null || currentScope(found) !== null) return null;
+  const result = readCanvas(currentWorkflow(found), null, types)?.result ?? null;
+  return result === null ? null : [result];
+}
+
+/**
+ * Sample at each edit, a moment after it. Who paints wants that however long it takes; the graph has
+ * its usual limit again afterwards.
+ */
+export function setLive(on: boolean): void {
+  useDocuments.getState().setOnChange({ on, limit: on ? null : USUAL_ON_CHANGE.limit });
 }

@@ -15,7 +15,7 @@ import { type JobView, NO_JOBS, tagOf, useJobs, viewOf } from "./jobs";
 import { startJobs } from "./jobsFollowing";
 import { NO_PLAN, type Plan, usePlan } from "./plan";
 import { ON_CHANGE, run } from "./running";
-import { startRunningOnChange, useRunOnChange } from "./runOnChange";
+import { runOnly, startRunningOnChange, useRunOnChange } from "./runOnChange";
 
 const TEXT =
   '{"format": "nodegraph/1", "nodes": {"sample": {"type": "Draw", "inputs": {"seed": 7, "steps": 20}}}}';
@@ -122,6 +122,20 @@ test("what takes too long, or nobody knows how long, waits for the button", asyn
   useDocuments.getState().setOnChange({ limit: null });
   await settle(0);
   expect(sent()).toHaveLength(1);
+});
+
+test("while a canvas is shown, edits are run for its result alone", async () => {
+  const end = runOnly(() => ["sample"]);
+  edit(30);
+  plan();
+  await settle();
+  expect(sent()[0]).toMatchObject({ targets: ["sample"] });
+  await accepted("job_1");
+  end();
+  edit(31);
+  plan();
+  await settle();
+  expect(sent().at(-1)?.targets).not.toEqual(["sample"]);
 });
 
 test("nothing is run for what is cached, faulty, unread, or only moved", async () => {

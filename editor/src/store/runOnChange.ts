@@ -19,6 +19,19 @@ export type OnChangeState = "off" | "idle" | "waiting" | "busy" | "long" | "unkn
 
 export const useRunOnChange = create<{ readonly state: OnChangeState }>()(() => ({ state: "off" }));
 
+/** The nodes that edits of a document are run for; null for all of it. */
+type Targets = (document: string) => readonly string[] | null;
+
+let targetsOf: Targets = () => null;
+
+/** Run edits for some nodes only, as while a canvas is shown; gives what ends that. */
+export function runOnly(targets: Targets): () => void {
+  targetsOf = targets;
+  return () => {
+    if (targetsOf === targets) targetsOf = () => null;
+  };
+}
+
 /** Milliseconds without an edit after which one is run, and after which one within a word is. */
 const SETTLED = 500;
 const TYPED = 1500;
@@ -127,7 +140,8 @@ class Following {
     if (counts.run + counts.lazy === 0) return;
     this.isSending = true;
     try {
-      await run({ document: id, onChange: true });
+      const targets = targetsOf(id);
+      await run({ document: id, onChange: true, ...(targets === null ? {} : { targets }) });
     } finally {
       this.isSending = false;
       this.look();
@@ -146,11 +160,12 @@ function say(state: OnChangeState): void {
 
 /** Whether the workflow was run as it is, by a button. */
 function wasRun(document: string, workflow: Workflow): boolean {
+  const wanted = JSON.stringify(targetsOf(document));
   const jobs = jobsOfDocument(useJobs.getState(), document).slice(0, RECENT);
   return jobs.some(
     ({ source, targets, tags }) =>
       source !== null &&
-      targets === null &&
+      (targets === null || JSON.stringify(targets) === wanted) &&
       !tags.includes(ON_CHANGE) &&
       isSameRun(source, workflow),
   );

@@ -31,19 +31,13 @@ export async function valueFiles(
   workflow: Workflow,
   { looking, node, title }: Looked,
 ): Promise<readonly ArtifactEntry[] | null> {
-  const { job } = await socket().request<{ job: JobEntry }>("submit", {
-    workflow: workflowToJson(workflow),
-    name: t("running.look", { node: title }).slice(0, 256),
-    tags: [TAG],
-    key: newKey(),
-    targets: [looking],
-    priority: PRIORITY,
-  });
-  forgetLast(job.id);
-  const ended = await endOfJob(job.id);
-  if (last !== job.id) {
+  const name = t("running.look", { node: title });
+  const job = await submitLook(workflow, name, looking);
+  forgetLast(job);
+  const ended = await endOfJob(job);
+  if (last !== job) {
     // While it ran it couldn't be.
-    forget(job.id);
+    forgetLook(job);
     return null;
   }
   const { outputs, error } = mergedDetail(undefined, ended);
@@ -59,18 +53,36 @@ function nameOf({ name }: ArtifactEntry, title: string, index: number): string {
 
 /** Nobody needs the one before any more. */
 function forgetLast(job: string): void {
-  if (last !== null && last !== job) forget(last);
+  if (last !== null && last !== job) forgetLook(last);
   last = job;
 }
 
-function forget(job: string, keepalive = false): void {
+/** Start the job that runs one added node; gives its id. */
+export async function submitLook(
+  workflow: Workflow,
+  name: string,
+  looking: string,
+): Promise<string> {
+  const { job } = await socket().request<{ job: JobEntry }>("submit", {
+    workflow: workflowToJson(workflow),
+    name: name.slice(0, 256),
+    tags: [TAG],
+    key: newKey(),
+    targets: [looking],
+    priority: PRIORITY,
+  });
+  return job.id;
+}
+
+/** Delete the job of a look, with what only it made. */
+export function forgetLook(job: string, keepalive = false): void {
   api.DELETE("/jobs/{id}", { params: { path: { id: job } }, keepalive }).catch(() => undefined);
 }
 
 /** Let the last one go with the page; gives what ends that. */
 export function startForgettingViews(): () => void {
   const leave = () => {
-    if (last !== null) forget(last, true);
+    if (last !== null) forgetLook(last, true);
     last = null;
   };
   addEventListener("pagehide", leave);

@@ -8,6 +8,7 @@ Source: Adobe Photoshop File Formats Specification, November 2019.
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from io import BytesIO
@@ -67,6 +68,12 @@ _NAMES: Mapping[BlendMode, str] = {
 """Blend modes by their names in psd-tools."""
 _MODES: Mapping[str, BlendMode] = {name: mode for mode, name in _NAMES.items()}
 _OPEN_GROUP = "PASS_THROUGH"
+_PIXELS_OF: Mapping[str, str] = {
+    "smartobject": "a smart object",
+    "type": "text",
+    "shape": "a shape",
+}
+"""Kinds of layers of which only the pixels are read, by their names in psd-tools."""
 _LONGEST_NAME = 250
 
 
@@ -233,6 +240,7 @@ class _LayerReader:
         from psd_tools.constants import Resource
 
         self._path = path
+        self._group_masks: list[Any] = []
         self._profile = bytes(document.image_resources.get_data(Resource.ICC_PROFILE) or b"")
         self.left_out: list[str] = []
         self._document = document
@@ -250,10 +258,10 @@ class _LayerReader:
                     f"{self._path} has too many or too deeply nested layers",
                     expected=f"at most {MAX_LAYERS} layers in {MAX_DEPTH} levels of groups",
                 )
-            if layer.is_group():
-                continue
             mask = layer.mask
-            boxes = [layer.bbox, *([] if mask is None else [mask.bbox])]
+            # Boxes of groups are those of the layers in them.
+            own = [] if layer.is_group() else [layer.bbox]
+            boxes = [*own, *([] if mask is None else [mask.bbox])]
             for left, top, right, bottom in boxes:
                 width, height = right - left, bottom - top
                 if max(width, height) > MAX_SIDE or width * height > max_pixels:
@@ -282,8 +290,11 @@ class _LayerReader:
                 continue
             pixels = self._pixels(layer)
             if pixels is None:
-                self._note(layer, f"has no pixels of its own ({layer.kind}), and is left out")
+                kind = _PIXELS_OF.get(layer.kind, layer.kind)
+                self._note(layer, f"has no pixels of its own ({kind}), and is left out")
                 continue
+            if layer.kind in _PIXELS_OF:
+                self._note(layer, f"was {_PIXELS_OF[layer.kind]}, and is now pixels")
             import torch
 
             height, width = pixels.shape[:2]
@@ -291,12 +302,18 @@ class _LayerReader:
             yield Layer(image, layer.left, layer.top, width, height, **self._shared(layer))
 
     def _group(self, layer: Any) -> LayerGroup:
+        has_mask = layer.mask is not None and not layer.mask.disabled
+        # Layers here have no masks: that of a group becomes transparency of the layers in it.
+        self._group_masks += [layer] if has_mask else []
         items = tuple(self.items(layer))
+        if has_mask:
+            self._group_masks.pop()
+            self._note(layer, "has its mask applied to each of its layers")
         is_open = layer.blend_mode.name == _OPEN_GROUP
         if is_open and any(item.mode != "normal" for item in items):
             self._note(layer, "is isolated: its blend modes no longer reach the layers below it")
-        if layer.mask is not None and not layer.mask.disabled:
-            self._note(layer, "loses its mask, as it is a group")
+        if layer.kind == "artboard":
+            self._note(layer, "was an artboard: its background and its edges are left out")
         return LayerGroup(items, **self._shared(layer))
 
     def _shared(self, layer: Any) -> dict[str, Any]:
@@ -308,8 +325,12 @@ class _LayerReader:
             self._note(layer, f"has the blend mode {words}, which is replaced by normal")
         if layer.has_effects():
             self._note(layer, "loses its effects")
-        if layer.has_vector_mask():
+        mask = layer.mask
+        # The real mask is both masks as pixels.
+        if layer.has_vector_mask() and (mask is None or not mask.has_real()):
             self._note(layer, "loses its vector mask")
+        if mask is not None and not mask.has_real() and mask.parameters is not None:
+            self._note(layer, "loses the density and feather of its mask")
         if getattr(layer, "clipping", False):
             self._note(layer, "is no longer clipped to the layer below it")
         return {
@@ -329,12 +350,18 @@ class _LayerReader:
 
         if not layer.has_pixels() or 0 in layer.size:
             return None
-        colors = np.asarray(layer.numpy("color"), np.float32)
-        alpha = layer.numpy("shape")
+        with warnings.catch_warnings(record=True) as damages:
+            # psd-tools warns of channels that it cannot decode, and makes them black.
+            warnings.simplefilter("always")
+            colors = np.asarray(layer.numpy("color"), np.float32)
+            alpha = layer.numpy("shape")
+        if any("replaced with black" in str(each.message) for each in damages):
+            self._note(layer, "has damaged pixels, which are black")
         if alpha is None:
             alpha = np.ones((*colors.shape[:2], 1), np.float32)
-        if layer.mask is not None and not layer.mask.disabled:
-            alpha = alpha * self._mask(layer)
+        masked = [layer] if layer.mask is not None and not layer.mask.disabled else []
+        for owner in (*masked, *self._group_masks):
+            alpha = alpha * self._mask(owner, layer)
         pixels = np.concatenate([self._in_srgb(colors), alpha], axis=-1)
         return np.ascontiguousarray(pixels, np.float32)
 
@@ -354,14 +381,14 @@ class _LayerReader:
                 return np.asarray(converted.convert("RGB"), np.float32) / np.float32(255)
         return np.repeat(colors, 3, axis=-1) if colors.shape[-1] == 1 else colors[..., :3]
 
-    def _mask(self, layer: Any) -> _Numbers:
-        """The mask of a layer in the rectangle of its pixels, shape (height, width, 1)."""
+    def _mask(self, owner: Any, layer: Any) -> _Numbers:
+        """The mask of a layer or group in the rectangle of a layer, shape (height, width, 1)."""
         import numpy as np
 
-        mask = layer.mask
+        mask = owner.mask
         width, height = layer.size
         whole = np.full((height, width, 1), mask.background_color / 255, np.float32)
-        values = layer.numpy("mask")
+        values = owner.numpy("mask")
         if values is None:
             return whole
         left, top, right, bottom = mask.bbox

@@ -23,7 +23,9 @@ export function CandidateStrip() {
   const document = useDocuments((state) => state.active);
   const list = useCandidates(({ lists }) => lists.get(document) ?? NONE);
   const shown = useCandidates((candidates) => candidates.shown(document));
-  if (list.length === 0 || shown === null) return null;
+  // It has its room before there are candidates, too: the canvas would jump under who paints on it.
+  if (list.length === 0 || shown === null)
+    return <p className={styles.empty}>{t("painting.noCandidates")}</p>;
   const place = { index: list.indexOf(shown) + 1, count: list.length };
   return (
     <section className={styles.strip} aria-label={t("painting.candidates")}>

@@ -8,14 +8,15 @@ import { isPaintable, type PaintCanvas, readCanvas } from "@/model/painting";
 import { useCatalogue } from "@/store/catalogue";
 import { currentScope, documentById, useActive, useDocuments } from "@/store/documents";
 import { useJobs } from "@/store/jobs";
-import { startCandidates, useCandidates } from "@/store/painting";
+import { canvasTargets, startCandidates, useCandidates } from "@/store/painting";
+import { runOnly } from "@/store/runOnChange";
 import { openJournal } from "@/store/strokeJournal";
 import { finishBefore } from "@/store/strokes";
 import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
 import { shownCanvas, useCanvasUi } from "./canvasUi";
 import { isLayerFile, openLayerFile } from "./importing";
-import { change, ofDrag } from "./layerActions";
+import { change, ofDrag, transform } from "./layerActions";
 import styles from "./PaintingView.module.css";
 import { changeBox } from "./panel/BoxFields";
 import { LayerPanel } from "./panel/LayerPanel";
@@ -69,6 +70,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
     return finishBefore(() => stage.current?.applyMove());
   }, [graph]);
   useEffect(startCandidates, []);
+  useEffect(() => runOnly(canvasTargets), []);
   return (
     <div className={styles.view} data-painting>
       <ToolBar />
@@ -88,7 +90,7 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
             view={view}
             onView={look}
             onPicture={(layer, picture) => paint(graph, layer, picture)}
-            onPlacement={(node, placement, done) => change(node, placement, ofDrag(done))}
+            onPlacements={(places, done) => transform(places, ofDrag(done))}
             onBox={changeBox}
             onColor={(color) => setTool({ color })}
             onObject={findObject}
@@ -99,8 +101,8 @@ function Board({ canvas }: { readonly canvas: PaintCanvas }) {
             onTool={setTool}
             onSelection={setHasSelection}
           />
-          <CandidateStrip />
         </div>
+        <CandidateStrip />
       </div>
       <aside className={styles.side} aria-label={t("painting.side")}>
         <PromptBar canvas={canvas} />

@@ -16,6 +16,7 @@ import {
   type PaintGround,
   type Placement,
   placeBeside,
+  placeLayers,
   readCanvas,
   removeLayer,
   setLayer,
@@ -122,6 +123,15 @@ export function change(node: string, changes: LayerChanges, merge?: string): voi
     `painting.edit.${name}`,
     ({ ground, canvas }) => setLayer(ground, canvas, node, changes),
     merge && `layer:${node}.${name}#${merge}`,
+  );
+}
+
+/** Put layers elsewhere in one step, as those of a group. */
+export function transform(places: ReadonlyMap<string, Placement>, merge: string): void {
+  edit(
+    "painting.edit.transform",
+    ({ ground, canvas }) => placeLayers(ground, canvas, places),
+    `layers:${[...places.keys()].join(",")}.transform#${merge}`,
   );
 }
 

@@ -18,13 +18,14 @@ function file(stack: string, image = "<image w='9' h='9'>"): Uint8Array {
 }
 
 it("has the layers bottom first, with their places and looks", () => {
-  const items = readOpenRaster(
+  const read = readOpenRaster(
     file(
       "<stack name='Sky' opacity='0.5' composite-op='svg:soft-light'><layer src='data/a.png' x='-4' y='1' visibility='hidden' name='Sun'/></stack><layer src='data/a.png' name='Sea' composite-op='svg:plus'/>",
     ),
     CORNER,
   );
-  expect(items).toMatchObject([
+  expect(read?.messages).toEqual([]);
+  expect(read?.items).toMatchObject([
     { title: "Sea", mode: "add", opacity: 1, visible: true, placement: { x: 10, y: 20, width: 3 } },
     {
       title: "Sky",
@@ -37,13 +38,25 @@ it("has the layers bottom first, with their places and looks", () => {
 
 it("lies where the file says that a canvas had it", () => {
   const image = "<image xmlns:n='urn:nodegraph:layers' n:x='-100' n:y='7'>";
-  const items = readOpenRaster(file("<layer src='data/a.png' x='2' y='2'/>", image), CORNER);
-  expect(items).toMatchObject([{ placement: { x: -98, y: 9 } }]);
+  const read = readOpenRaster(file("<layer src='data/a.png' x='2' y='2'/>", image), CORNER);
+  expect(read?.items).toMatchObject([{ placement: { x: -98, y: 9 } }]);
 });
 
-it("leaves out modes and pictures that it doesn't know", () => {
-  const text = "<layer src='data/b.png'/><layer src='data/a.png' composite-op='krita:burn_it'/>";
-  expect(readOpenRaster(file(text), CORNER)).toMatchObject([{ mode: "normal" }]);
+it("leaves out modes and pictures that it doesn't know, and says so", () => {
+  const text =
+    "<layer src='data/b.png' name='Lost'/><layer src='data/a.png' name='Burnt' composite-op='krita:burn_it'/><filter/>";
+  const read = readOpenRaster(file(text), CORNER);
+  expect(read?.items).toMatchObject([{ mode: "normal" }]);
+  expect(read?.messages).toEqual([
+    expect.stringContaining("filter"),
+    expect.stringMatching(/krita:burn_it.*Burnt/),
+    expect.stringContaining("Lost"),
+  ]);
+});
+
+it("has all of a file that this canvas has written", () => {
+  const text = "<layer src='data/a.png' composite-op='svg:src-over'/>";
+  expect(readOpenRaster(file(text), CORNER)?.messages).toEqual([]);
 });
 
 it("is none without its description, or if it is no archive", () => {

@@ -3,6 +3,7 @@
  * Source: OpenRaster specification, https://www.openraster.org.
  */
 import { strFromU8, unzipSync } from "fflate";
+import { t } from "@/i18n";
 import type { Placement } from "@/model/painting";
 
 interface FileLook {
@@ -24,6 +25,13 @@ export interface FileGroup extends FileLook {
 
 export type FileItem = FileLayer | FileGroup;
 
+export interface FileLayers {
+  /** Bottom first. */
+  readonly items: readonly FileItem[];
+  /** What was changed or left out. */
+  readonly messages: readonly string[];
+}
+
 const STACK = "stack.xml";
 /** Namespace of the corner of the file on a canvas, where a canvas has written it. */
 const CORNER = "urn:nodegraph:layers";
@@ -36,8 +44,10 @@ const MODES: Readonly<Record<string, string>> = {
   "svg:plus": "add",
   "svg:add": "add",
   "krita:soft_light": "soft light",
+  "svg:src-over": "normal",
 };
 const KNOWN = new Set([
+  "normal",
   ...["multiply", "screen", "overlay", "darken", "lighten", "color dodge", "color burn"],
   ...["hard light", "soft light", "difference", "exclusion", "subtract", "divide"],
   ...["hue", "saturation", "color", "luminosity"],
@@ -51,7 +61,7 @@ const KNOWN = new Set([
 export function readOpenRaster(
   bytes: Uint8Array,
   corner: { readonly x: number; readonly y: number },
-): readonly FileItem[] | null {
+): FileLayers | null {
   const files = unpacked(bytes);
   const text = files?.[STACK];
   if (!files || !text) return null;
@@ -62,10 +72,18 @@ export function readOpenRaster(
     const value = root.getAttributeNS(CORNER, side);
     return value === null ? corner[side] : Math.trunc(Number(value)) || 0;
   };
-  return itemsOf(stack, files, { x: at("x"), y: at("y") });
+  const reading: Reading = { files, corner: { x: at("x"), y: at("y") }, messages: [] };
+  const items = itemsOf(stack, reading);
+  return { items, messages: reading.messages };
 }
 
 type Files = Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
+
+interface Reading {
+  readonly files: Files;
+  readonly corner: { readonly x: number; readonly y: number };
+  readonly messages: string[];
+}
 
 function unpacked(bytes: Uint8Array): Files | null {
   let sum = 0;
@@ -85,21 +103,23 @@ function unpacked(bytes: Uint8Array): Files | null {
 }
 
 /** The file has the uppermost first. */
-function itemsOf(
-  stack: Element,
-  files: Files,
-  corner: { readonly x: number; readonly y: number },
-): readonly FileItem[] {
-  const elements = [...stack.children].slice(0, MOST_LAYERS).toReversed();
-  return elements.flatMap((element): FileItem[] => {
-    if (element.localName === "stack")
-      return [{ ...lookOf(element), items: itemsOf(element, files, corner) }];
+function itemsOf(stack: Element, reading: Reading): readonly FileItem[] {
+  const { files, corner, messages } = reading;
+  const elements = [...stack.children];
+  const over = elements.splice(MOST_LAYERS).length;
+  if (over > 0) messages.push(t("painting.leftOutLayers", { count: over }));
+  return elements.toReversed().flatMap((element): FileItem[] => {
+    const look = lookOf(element, messages);
+    if (element.localName === "stack") return [{ ...look, items: itemsOf(element, reading) }];
     const png = files[element.getAttribute("src") ?? ""];
     const size = png && sizeOf(png);
-    if (element.localName !== "layer" || !png || !size) return [];
+    if (element.localName !== "layer" || !png || !size) {
+      messages.push(t("painting.leftOutPicture", { name: look.title || element.localName }));
+      return [];
+    }
     const x = corner.x + whole(element, "x");
     const y = corner.y + whole(element, "y");
-    return [{ ...lookOf(element), png, placement: { x, y, ...size, rotation: 0 } }];
+    return [{ ...look, png, placement: { x, y, ...size, rotation: 0 } }];
   });
 }
 
@@ -107,19 +127,24 @@ function whole(element: Element, name: string): number {
   return Math.trunc(Number(element.getAttribute(name))) || 0;
 }
 
-function lookOf(element: Element): FileLook {
+function lookOf(element: Element, messages: string[]): FileLook {
   const opacity = Number(element.getAttribute("opacity") ?? 1);
+  const operation = element.getAttribute("composite-op") ?? "svg:src-over";
+  const title = element.getAttribute("name") ?? "";
+  const mode = modeOf(operation);
+  if (mode === null) messages.push(t("painting.leftOutMode", { name: title, mode: operation }));
   return {
-    title: element.getAttribute("name") ?? "",
+    title,
     opacity: Number.isFinite(opacity) ? Math.min(1, Math.max(0, opacity)) : 1,
-    mode: modeOf(element.getAttribute("composite-op") ?? ""),
+    mode: mode ?? "normal",
     visible: element.getAttribute("visibility") !== "hidden",
   };
 }
 
-function modeOf(operation: string): string {
+/** Null for one that layers here do not have. */
+function modeOf(operation: string): string | null {
   const plain = operation.replace(/^(svg|krita):/, "").replaceAll("-", " ");
-  return MODES[operation] ?? (KNOWN.has(plain) ? plain : "normal");
+  return MODES[operation] ?? (KNOWN.has(plain) ? plain : null);
 }
 
 /** Of a PNG: both sides stand in its header. */

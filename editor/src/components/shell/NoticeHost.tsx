@@ -8,7 +8,7 @@ export function NoticeHost() {
   const small = useIsSmall();
   // Above the lower panel: what mends a problem stands there, where they would lie on it.
   const lift = useUi(({ view, panel }) =>
-    view !== "graph" || panel.bottom === null ? 0 : panel.bottomSize,
+    view === "generate" || panel.bottom === null ? 0 : panel.bottomSize,
   );
   return (
     <Toasts

@@ -1,8 +1,8 @@
 import { Image, PanelRight } from "lucide-react";
-import { Suspense, useEffect } from "react";
+import { type ReactNode, Suspense, useEffect } from "react";
 import { IconButton } from "@/components/ui";
 import { t } from "@/i18n";
-import { RESULT, useUi } from "@/store/ui";
+import { RESULT, type Side, useUi } from "@/store/ui";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Loading, PanelHost } from "./PanelHost";
 import { Rail } from "./Rail";
@@ -39,27 +39,48 @@ function GenerateView() {
 
 function CanvasView() {
   return (
-    <main data-region="" className={styles.app} aria-label={t("shell.view.canvas")}>
-      <ErrorBoundary area="painting">
-        <Suspense fallback={<Loading />}>
-          <PaintingView />
-        </Suspense>
-      </ErrorBoundary>
-    </main>
+    <WithLowerPanel>
+      <main data-region="" className={styles.app} aria-label={t("shell.view.canvas")}>
+        <ErrorBoundary area="painting">
+          <Suspense fallback={<Loading />}>
+            <PaintingView />
+          </Suspense>
+        </ErrorBoundary>
+      </main>
+    </WithLowerPanel>
   );
 }
 
 function AppView() {
   return (
-    <main data-region="" className={styles.app}>
-      <ErrorBoundary area="app mode">
-        <Suspense fallback={<Loading />}>
-          <AppMode />
-        </Suspense>
-      </ErrorBoundary>
-    </main>
+    <WithLowerPanel>
+      <main data-region="" className={styles.app}>
+        <ErrorBoundary area="app mode">
+          <Suspense fallback={<Loading />}>
+            <AppMode />
+          </Suspense>
+        </ErrorBoundary>
+      </main>
+    </WithLowerPanel>
   );
 }
+
+/** The line at the bottom has buttons for the problems and the results, which are shown there. */
+function WithLowerPanel({ children }: { readonly children: ReactNode }) {
+  const small = useIsSmall();
+  return (
+    <div className={styles.columns}>
+      <div className={styles.middle}>
+        {children}
+        <PanelHost side="bottom" />
+      </div>
+      {small && <Scrim sides={LOWER} />}
+    </div>
+  );
+}
+
+const LOWER = ["bottom"] as const;
+const ALL = ["left", "right", "bottom"] as const;
 
 function GraphView() {
   const small = useIsSmall();
@@ -84,7 +105,7 @@ function GraphView() {
       </div>
       <PanelHost side="right" />
       <NodeSearch />
-      {small && <Scrim />}
+      {small && <Scrim sides={ALL} />}
     </div>
   );
 }
@@ -135,10 +156,8 @@ function NodeSearch() {
 }
 
 /** On a small screen a touch beside the panel closes it. */
-function Scrim() {
-  const side = useUi(({ panel }) =>
-    panel.left ? "left" : panel.right ? "right" : panel.bottom ? "bottom" : null,
-  );
+function Scrim({ sides }: { readonly sides: readonly Side[] }) {
+  const side = useUi(({ panel }) => sides.find((each) => panel[each] !== null));
   if (!side) return null;
   return (
     <button

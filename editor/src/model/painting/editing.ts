@@ -49,6 +49,18 @@ export function setLayer(
   return isSampled ? settled(found, canvas.box.node, ground).workflow : found.workflow;
 }
 
+/** Layers in other places, as those of a group that is moved. */
+export function placeLayers(
+  ground: PaintGround,
+  canvas: PaintCanvas,
+  places: ReadonlyMap<string, Placement>,
+): Workflow {
+  let found = ground;
+  for (const [node, placement] of places)
+    found = on(found, setLayer(found, canvas, node, placement));
+  return found.workflow;
+}
+
 /** Whether it is a layer or group of a chain, and not what other nodes give. */
 function isOwn(ground: PaintGround, canvas: PaintCanvas, node: string): boolean {
   return chainWith(chains(ground, canvas.box.node), node) !== null;

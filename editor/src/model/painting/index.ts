@@ -23,6 +23,7 @@ export { type Coverage, coverageOf } from "./coverage";
 export {
   type ControlChanges,
   type LayerChanges,
+  placeLayers,
   type SamplerChanges,
   setBox,
   setControl,

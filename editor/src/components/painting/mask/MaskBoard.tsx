@@ -153,7 +153,7 @@ export function MaskBoard({ picture, name, disabled, onPaint }: Props) {
               onPaint();
               return history.push(blob, placement);
             }}
-            onPlacement={nothing}
+            onPlacements={nothing}
             onBox={nothing}
             onColor={nothing}
             onObject={findObject}

@@ -1,5 +1,5 @@
 /** What the chosen layer is blended with, and what applies it. */
-import { useId, useMemo, useRef } from "react";
+import { useEffect, useId, useMemo, useRef, useState } from "react";
 import { Select, Slider } from "@/components/ui";
 import { t } from "@/i18n";
 import { isLink, linkOf } from "@/model/links";
@@ -9,15 +9,17 @@ import { nodesOf } from "@/model/scope";
 import { inputOf } from "@/model/spec";
 import { widgetOf } from "@/model/widgets";
 import { useCatalogue } from "@/store/catalogue";
+import { controlPicture } from "@/store/controlPictures";
 import { useActive, useDocuments } from "@/store/documents";
-import { useJobs } from "@/store/jobs";
+import { faultText } from "@/store/notices";
 import { change } from "../layerActions";
-import { pictureMadeBy } from "../pictures";
 import styles from "./LayerDetails.module.css";
 import { LayerModel } from "./LayerModel";
 import { NodeField } from "./NodeField";
 
 const NOTHING: Partial<Pick<PaintLayer, "control" | "region">> = {};
+/** Milliseconds: strokes and sliders in a row make one picture. */
+const SOON = 500;
 const CONTROL_PORTS = ["strength", "start", "end"] as const;
 
 export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
@@ -41,7 +43,9 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
       {isLayer(entry) && control && <LayerModel layer={entry} />}
       {control && (
         <div className={styles.fields}>
-          {control.preprocessor !== null && <Preprocessor node={control.preprocessor} />}
+          {control.preprocessor !== null && (
+            <Preprocessor node={control.preprocessor} layer={entry as PaintLayer} />
+          )}
           {CONTROL_PORTS.map((port) => (
             <NodeField key={port} node={control.apply} port={port} />
           ))}
@@ -60,22 +64,57 @@ export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
   );
 }
 
-/** What makes the picture that a control net takes: its kind, and how it looks once it ran. */
-function Preprocessor({ node }: { readonly node: string }) {
+/** What makes the picture that a control net takes: its kind, and what it makes of the layer. */
+function Preprocessor({ node, layer }: { readonly node: string; readonly layer: PaintLayer }) {
   const document = useDocuments((state) => state.active);
   const kind = useActive((_document, workflow, scope) => {
     const written = nodesOf(workflow, scope).get(node)?.inputs.get("preprocessor");
     return isLink(written) ? (linkOf(written)?.node ?? null) : null;
   });
-  const picture = useJobs(() => pictureMadeBy(document, node));
+  const settings = useActive((_document, workflow, scope) => {
+    const inputs = kind === null ? undefined : nodesOf(workflow, scope).get(kind)?.inputs;
+    return JSON.stringify([...(inputs ?? [])]);
+  });
+  const { picture: file, placement, visible, opacity, mode } = layer;
+  const made = JSON.stringify([file?.value, placement, visible, opacity, mode, settings]);
+  const { picture, fault } = usePreprocessed(document, node, made);
   return (
     <>
       {kind !== null && <NodeField node={kind} port="kind" />}
       {picture !== null && (
         <img src={picture} alt={t("painting.preprocessed")} className={styles.made} />
       )}
+      {fault !== null && <p className={styles.fault}>{fault}</p>}
     </>
   );
+}
+
+interface Preprocessed {
+  readonly picture: string | null;
+  readonly fault: string | null;
+}
+
+/** A moment after each change of what it is made of; the one before is shown until then. */
+function usePreprocessed(document: string, node: string, made: string): Preprocessed {
+  const [shown, setShown] = useState<Preprocessed>({ picture: null, fault: null });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is made anew of what it is made of
+  useEffect(() => {
+    let isWanted = true;
+    const show = (next: Preprocessed) => {
+      if (isWanted) setShown(next);
+    };
+    const timer = setTimeout(() => {
+      controlPicture(document, node).then(
+        (picture) => picture !== null && show({ picture, fault: null }),
+        (fault: unknown) => show({ picture: null, fault: faultText(fault) }),
+      );
+    }, SOON);
+    return () => {
+      isWanted = false;
+      clearTimeout(timer);
+    };
+  }, [document, node, made]);
+  return shown;
 }
 
 /** The blend modes that the server's layers have. */

@@ -8,7 +8,7 @@ import type { PaintCanvas } from "@/model/painting";
 import { mayRun, useConnection } from "@/store/connection";
 import { useActive, useDocuments } from "@/store/documents";
 import { currentJob, jobsOfDocument, useJobs } from "@/store/jobs";
-import { sampleCanvas } from "@/store/painting";
+import { sampleCanvas, setLive } from "@/store/painting";
 import { cancel, useRunning } from "@/store/running";
 import { useUi } from "@/store/ui";
 import { BoxFields } from "./BoxFields";
@@ -59,7 +59,7 @@ function RunRow({ canvas }: { readonly canvas: PaintCanvas }) {
           label={t("painting.live")}
           pressed={on}
           disabled={!allowed}
-          onClick={() => useDocuments.getState().setOnChange({ on: !on })}
+          onClick={() => setLive(!on)}
         />
         {job !== null && (
           <IconButton

@@ -1,7 +1,8 @@
-import { fireEvent, render, screen } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { createRef } from "react";
 import { expect, it, vi } from "vitest";
+import type { PaintGroup } from "@/model/painting";
 import { Stage } from "./Stage";
 import type { StageHandle, StageProps } from "./stageProps";
 import { TEST_BOX, testCanvas, testLayer } from "./testing";
@@ -11,7 +12,7 @@ function shown(name: ToolName = "brush", more: Partial<StageProps> = {}) {
   const calls = {
     onView: vi.fn<StageProps["onView"]>(),
     onPicture: vi.fn<StageProps["onPicture"]>(),
-    onPlacement: vi.fn<StageProps["onPlacement"]>(),
+    onPlacements: vi.fn<StageProps["onPlacements"]>(),
     onBox: vi.fn<StageProps["onBox"]>(),
     onColor: vi.fn<StageProps["onColor"]>(),
     onActive: vi.fn<StageProps["onActive"]>(),
@@ -77,10 +78,29 @@ it("moves the box and the layer by the arrow keys", () => {
 });
 
 it("moves the active layer by the arrow keys", () => {
-  const { stage, onPlacement } = shown("move");
+  const { stage, onPlacements } = shown("move");
   fireEvent.keyDown(stage, { key: "ArrowLeft", shiftKey: true });
   const { placement } = testLayer("sky");
-  expect(onPlacement).toHaveBeenCalledWith("sky", { ...placement, x: -10 }, true);
+  expect(onPlacements).toHaveBeenCalledWith(new Map([["sky", { ...placement, x: -10 }]]), true);
+});
+
+it("moves all layers of the active group by the arrow keys, unless one is locked", () => {
+  const group: PaintGroup = {
+    ...{ node: "group", kind: "raster", title: "Group", parent: null },
+    ...{ opacity: 1, mode: "normal", visible: true },
+  };
+  const inner = testLayer("inner", { parent: "group" });
+  const canvas = testCanvas(inner, group, testLayer("sky"));
+  const { stage, onPlacements } = shown("move", { canvas, active: "group" });
+  fireEvent.keyDown(stage, { key: "ArrowRight" });
+  expect(onPlacements.mock.calls).toEqual([
+    [new Map([["inner", { ...inner.placement, x: 1 }]]), true],
+  ]);
+  cleanup();
+  const locked = testCanvas({ ...inner, locked: true }, group);
+  const still = shown("move", { canvas: locked, active: "group" });
+  fireEvent.keyDown(still.stage, { key: "ArrowRight" });
+  expect(still.onPlacements).not.toHaveBeenCalled();
 });
 
 it("has no box handles while another tool is chosen", () => {

@@ -97,7 +97,7 @@ export function Stage(props: StageProps) {
       outline: setShape,
       floating,
       object: pointing.current,
-      onPlacement: now.onPlacement,
+      onPlacements: now.onPlacements,
       onBox: now.onBox,
       onColor: now.onColor,
       onActive: now.onActive,
@@ -205,7 +205,7 @@ export function Stage(props: StageProps) {
           view={view}
           onChange={(placement, done) => {
             if (lifted !== null) floating.place(placement);
-            else if (layer !== null) props.onPlacement(layer.node, placement, done);
+            else if (layer !== null) props.onPlacements(new Map([[layer.node, placement]]), done);
           }}
         />
       )}

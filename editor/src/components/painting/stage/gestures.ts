@@ -13,7 +13,7 @@ import {
   type Rect,
   union,
 } from "./pixels/geometry";
-import { itemsOf, type TreeItem } from "./pixels/layerTree";
+import { itemsOf, layersIn, movedBy, type TreeItem } from "./pixels/layerTree";
 import type { Painter } from "./pixels/painter";
 import {
   combined,
@@ -61,7 +61,7 @@ export interface Ground {
   /** Selected pixels that are moved instead of their layer. */
   readonly floating: FloatingPixels;
   readonly object: ObjectSelecting;
-  onPlacement(node: string, placement: Placement, done: boolean): void;
+  onPlacements(places: ReadonlyMap<string, Placement>, done: boolean): void;
   onBox(box: CanvasBox, done: boolean): void;
   onColor(color: string): void;
   onActive(node: string): void;
@@ -316,12 +316,16 @@ function pick(ground: Ground, start: Point): Gesture {
   };
 }
 
+function isLayerOn({ painter }: Ground, node: string, point: Point): boolean {
+  const placement = painter.pixels.placement(node);
+  return placement !== null && placement !== undefined && isOn(placement, point);
+}
+
 /** The active layer if the point is on it, else the topmost one that has a pixel there. */
 function layerAt(ground: Ground, point: Point): PaintLayer | null {
   const { painter, active } = ground;
   const own = painter.layers.find(({ node }) => node === active);
-  const placement = own && painter.pixels.placement(own.node);
-  if (own !== undefined && placement && isOn(placement, point)) return own;
+  if (own !== undefined && isLayerOn(ground, own.node, point)) return own;
   const rect = { x: Math.floor(point.x), y: Math.floor(point.y), width: 1, height: 1 };
   const hit = painter.layers.toReversed().find((layer) => {
     const item: TreeItem = { kind: "layer", node: layer.node, layer, opacity: 1, mode: "normal" };
@@ -343,12 +347,20 @@ function moving(ground: Ground, start: Sample): Gesture | null {
     ground.onRefused("unselected");
     return null;
   }
+  const group = layersIn(ground.canvas.entries, ground.active);
+  if (group.some(({ node }) => isLayerOn(ground, node, start)))
+    return movingAll(ground, group, start);
   const layer = layerAt(ground, start);
   if (layer === null) return null;
   if (layer.node !== ground.active) ground.onActive(layer.node);
-  if (layer.locked) return null;
+  return movingAll(ground, [layer], start);
+}
+
+/** Where one of them is locked, all stay: the others would not fit to it any more. */
+function movingAll(ground: Ground, layers: readonly PaintLayer[], start: Sample): Gesture | null {
+  if (layers.some(({ locked }) => locked)) return null;
   return dragging(start, (dx, dy, done) =>
-    ground.onPlacement(layer.node, moved(layer.placement, dx, dy), done),
+    ground.onPlacements(movedBy(layers, { x: dx, y: dy }), done),
   );
 }
 

@@ -27,6 +27,9 @@ export interface PaintedPicture {
   readonly merge?: string | undefined;
 }
 
+/** By the nodes of layers. */
+export type Placements = ReadonlyMap<string, Placement>;
+
 export interface StageProps {
   /** What it is called; left out: a canvas, and the layer that is painted on. */
   readonly label?: string;
@@ -56,8 +59,8 @@ export interface StageProps {
    * graph has it; a failure takes the stroke back. Strokes must come into the graph in their order.
    */
   onPicture(layer: PaintLayer, picture: PaintedPicture): Promise<string>;
-  /** The layer is moved, scaled or rotated; `done` once the pointer is up. */
-  onPlacement(node: string, placement: Placement, done: boolean): void;
+  /** Layers are moved, scaled or rotated together; `done` once the pointer is up. */
+  onPlacements(places: Placements, done: boolean): void;
   onBox(box: CanvasBox, done: boolean): void;
   /**
    * Find an object in a picture of the box: the address of its mask, white where it is. Null if

@@ -2,6 +2,7 @@ import { type KeyboardEvent as ReactKeyboardEvent, useRef, useState } from "reac
 import { isLayer } from "@/model/painting/types";
 import type { Gesture, HeldKeys } from "./gestures";
 import { middleOf, type Point, type Size } from "./pixels/geometry";
+import { layersIn, movedBy } from "./pixels/layerTree";
 import { fitted, seenRect, toScreen, zoomedAbout } from "./pixels/stageView";
 import type { Sample } from "./pixels/strokePath";
 import { moved } from "./pixels/transform";
@@ -91,10 +92,12 @@ export function useStageKeyboard(options: Options) {
       options.floating.place(moved(lifted.placement, key.x * by, key.y * by));
       return;
     }
-    const layer = canvas.entries.find(({ node }) => node === props.active);
-    if (layer === undefined || !("placement" in layer) || layer.locked) return;
+    const entry = canvas.entries.find(({ node }) => node === props.active);
+    if (entry === undefined) return;
+    const layers = isLayer(entry) ? [entry] : layersIn(canvas.entries, entry.node);
+    if (layers.length === 0 || layers.some(({ locked }) => locked)) return;
     const step = key.shift ? 10 : 1;
-    props.onPlacement(layer.node, moved(layer.placement, key.x * step, key.y * step), true);
+    props.onPlacements(movedBy(layers, { x: key.x * step, y: key.y * step }), true);
   }
 
   function keepInView(to: Point) {

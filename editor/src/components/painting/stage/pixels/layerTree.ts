@@ -5,7 +5,10 @@ import {
   type PaintCanvas,
   type PaintEntry,
   type PaintLayer,
+  type Placement,
 } from "@/model/painting/types";
+import type { Point } from "./geometry";
+import { moved } from "./transform";
 
 export interface LayerItem {
   readonly kind: "layer";
@@ -104,6 +107,25 @@ function shownThrough(items: readonly TreeItem[]): readonly TreeItem[] {
 }
 
 /** The first layer of each region's prompt. */
+/** The layers in a group and in groups within it; none if no group is of that node. */
+export function layersIn(
+  entries: readonly PaintEntry[],
+  group: string | null,
+): readonly PaintLayer[] {
+  if (group === null) return [];
+  return entries
+    .filter(({ parent }) => parent === group)
+    .flatMap((entry) => (isLayer(entry) ? [entry] : layersIn(entries, entry.node)));
+}
+
+/** Where layers are once they are moved together. */
+export function movedBy(
+  layers: readonly PaintLayer[],
+  { x, y }: Point,
+): ReadonlyMap<string, Placement> {
+  return new Map(layers.map(({ node, placement }) => [node, moved(placement, x, y)]));
+}
+
 function byRegion(entries: readonly PaintEntry[]): ReadonlyMap<string, PaintLayer> {
   const found = new Map<string, PaintLayer>();
   for (const entry of entries.filter(isLayer)) {
