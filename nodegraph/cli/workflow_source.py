@@ -259,11 +259,8 @@ def _exists(path: Path) -> bool:
 
 def _is_plain(path: Path) -> bool:
     """Whether a file can only be a workflow, known without what reads the other files."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(_HEAD)
-    except OSError:
-        return True  # whoever reads it says why
+    with path.open("rb") as file:
+        start = file.read(_HEAD)
     is_json = path.suffix.lower() == ".json" and start.startswith(b"{")
     return (
         is_json
@@ -278,7 +275,10 @@ def _document_in(path: Path) -> Any:
 
         with opened_bundle(path) as reader:
             return reader.workflow_document()
-    texts = None if _is_plain(path) else _texts_in(path)
+    try:
+        texts = None if _is_plain(path) else _texts_in(path)
+    except OSError:
+        return read_document(path)  # tells why
     if texts is not None:
         return _embedded_workflow(path, texts)
     try:
