@@ -120,7 +120,10 @@ def open_workflow(name: str, common: CommonOptions | None = None) -> OpenedWorkf
     document = workflow_document(name)
     folder = path.absolute().parent if path else None
     if not is_foreign(document):
-        return OpenedWorkflow(Workflow.from_dict(document), name, folder)
+        workflow = Workflow.from_dict(document)
+        if path is not None and not _is_plain(path):
+            folder = _inputs_folder(path, common)
+        return OpenedWorkflow(workflow, name, folder)
     imported = translate_workflow(document, name, common)
     print_translation(imported, name)
     return OpenedWorkflow(imported.workflow, name, folder)
@@ -212,17 +215,58 @@ def _missing(path: Path) -> InvalidFile:
     return InvalidFile(f"there is no file {path}", hint=hint)
 
 
+def _inputs_folder(path: Path, common: CommonOptions | None) -> Path:
+    """The folder from which the input files of a result are found.
+
+    Results name them by their path within the inputs folder, which is rarely that of the result:
+    the current folder and the one above the result are tried, too.
+    """
+    from nodegraph.core.manifest import manifest_from_texts
+
+    beside = path.absolute().parent
+    try:
+        manifest = manifest_from_texts(_texts_in(path) or {})
+    except InvalidFile:
+        return beside  # the workflow can be read all the same
+    names = [] if manifest is None else [file.name for file in manifest.inputs if file.name]
+    folders = [beside, Path.cwd(), beside.parent]
+    for folder in folders:
+        if all(_exists(folder / name) for name in names):
+            return folder
+    settings = None if common is None else common.settings()
+    if settings is None or settings.inputs is None:
+        listed = ", ".join(names[:_MOST])
+        echo_stderr(
+            f"{path} does not say in which folder its input files are: {listed}. Run the command "
+            "in that folder, copy them next to the file, or set `NODEGRAPH_INPUTS`."
+        )
+    return beside
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False  # a name that no file can have
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a file can only be a workflow, known without what reads the other files."""
+    with path.open("rb") as file:
+        start = file.read(_HEAD)
+    is_json = path.suffix.lower() == ".json" and start.startswith(b"{")
+    return (
+        is_json
+        and not any(carrier in start for carrier in _CARRIERS)
+        and path.name != "dataset.json"
+    )
+
+
 def _document_in(path: Path) -> Any:
     try:
-        with path.open("rb") as file:
-            start = file.read(_HEAD)
+        texts = None if _is_plain(path) else _texts_in(path)
     except OSError:
         return read_document(path)  # tells why
-    # What most are, known without what reads the others.
-    is_plain = path.suffix.lower() == ".json" and start.startswith(b"{")
-    is_plain = is_plain and not any(carrier in start for carrier in _CARRIERS)
-    is_plain = is_plain and path.name != "dataset.json"
-    texts = None if is_plain else _texts_in(path)
     if texts is not None:
         return _embedded_workflow(path, texts)
     try:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from nodegraph.core.digests import digest_bytes
+from nodegraph.core.parts import in_words
+from nodegraph.core.text_format import strip_control_characters
 from nodegraph.errors import InvalidFile
 
 FORMAT = "nodegraph-manifest/1"
@@ -221,7 +223,7 @@ class Manifest:
         if entry.get("format") != FORMAT:
             raise InvalidFile(
                 "this is not a manifest that this version reads",
-                given=entry.get("format"),
+                given=in_words(entry.get("format"))[:100],
                 expected=FORMAT,
                 hint="Use a newer version of nodegraph, if the file comes from one.",
             )
@@ -321,7 +323,11 @@ def _decode(text: str, what: str) -> Any:
 
 
 def _refusal(what: str, value: Any, expected: str) -> InvalidFile:
-    return InvalidFile(f"the manifest is damaged: {what}", given=value, expected=expected)
+    # A hostile file may have megabytes here, or characters that control a terminal.
+    name = strip_control_characters(what)[:100]
+    return InvalidFile(
+        f"the manifest is damaged: {name}", given=in_words(value)[:100], expected=expected
+    )
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from nodegraph.cli.workflow_source import open_workflow
+from nodegraph.core.manifest import Manifest, ManifestInput, digest_workflow, file_texts
 from nodegraph.errors import InvalidFile, InvalidWorkflow
 from nodegraph.media.audio.codec import AudioFormat, encode_audio
 from nodegraph.media.molecules.chemistry import molecule_from_smiles
@@ -145,3 +147,45 @@ def test_nonsense_on_standard_input_is_told(
     monkeypatch.setattr(sys, "stdin", stdin)
     with pytest.raises(error):
         open_workflow("-")
+
+
+def result_of(folder: Path, name: str) -> Path:
+    """A result that was made of an input file."""
+    manifest = Manifest("1", "save", inputs=(ManifestInput("load", "path", name, "ab" * 32),))
+    workflow = {"format": "nodegraph/1", "title": "Made of a file", "nodes": {}}
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {**file_texts(manifest), "workflow": json.dumps(workflow)}
+    digest = digest_workflow(workflow)
+    texts["manifest"] = replace(manifest, workflow_digest=digest).to_text()
+    return picture(folder / "made.png", texts)
+
+
+@pytest.mark.parametrize("place", ["output", "work", "."])
+def test_input_files_of_a_result_are_looked_for_around_it(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = result_of(tmp_path / "output", "pets/fox.png")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    folder = tmp_path / place
+    (folder / "pets").mkdir(parents=True)
+    (folder / "pets" / "fox.png").touch()
+    assert open_workflow(str(path)).folder == folder.resolve()
+
+
+@pytest.mark.parametrize("name", ["fox.png", "a\0b", "x" * 5_000, "\x1b]0;owned\x07.png"])
+def test_missing_input_files_of_a_result_are_named(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = result_of(tmp_path / "output", name)
+    assert open_workflow(str(path)).folder == path.parent
+    told = capsys.readouterr().err
+    assert "NODEGRAPH_INPUTS" in told
+    assert told.replace("\n", "").isprintable()
+
+
+def test_a_result_with_a_damaged_manifest_still_has_its_workflow(tmp_path: Path) -> None:
+    path = picture(
+        tmp_path / "made.png", {"workflow": json.dumps(WORKFLOW), "manifest": "{", "nodegraph": "1"}
+    )
+    assert open_workflow(str(path)).workflow.title == "Greeting"

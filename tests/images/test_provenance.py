@@ -64,3 +64,69 @@ def test_transparency_that_is_left_out_is_told(
 def test_other_faults_are_not_hidden() -> None:
     with raises(InvalidValue, given="0"):
         encode_with_texts(torch.zeros(4, 4, 3), workflow_metadata(WORKFLOW), "jpeg", quality=0)
+
+
+FORMATS: tuple[ImageFormat, ...] = ("png", "jpeg", "webp", "avif", "tiff")
+TEXTS = {"workflow": '{"format": "nodegraph/1"}', "manifest": "{}", "nodegraph": "1"}
+SETTINGS = {"parameters": "a fox\nSteps: 20"}
+LONG = {**TEXTS, "workflow": json.dumps({"a": "x" * 200_000})}
+
+
+def converted(
+    folder: Path, source: ImageFormat, target: ImageFormat, texts: dict[str, str]
+) -> Path:
+    """An image that a program has converted and that kept the EXIF data."""
+    first, second = folder / f"first.{source}", folder / f"second.{target}"
+    first.write_bytes(encode_with_texts(torch.zeros(4, 4, 3), texts, source))
+    with Image.open(first) as opened:
+        opened.save(second, target.upper(), exif=opened.getexif())
+    return second
+
+
+@pytest.mark.parametrize("settings", [{}, SETTINGS])
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("source", FORMATS)
+def test_texts_survive_in_programs_that_keep_exif(
+    tmp_path: Path, source: ImageFormat, target: ImageFormat, settings: dict[str, str]
+) -> None:
+    texts = {**TEXTS, **settings}
+    assert read_metadata(converted(tmp_path, source, target, texts)) == texts
+
+
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("source", FORMATS)
+def test_long_texts_survive_where_the_table_says_so(
+    tmp_path: Path, source: ImageFormat, target: ImageFormat
+) -> None:
+    if source in ("png", "jpeg"):
+        left = read_metadata(converted(tmp_path, source, target, LONG))
+        assert left == ({} if source == "png" else {"nodegraph": "1"})
+    elif target == "jpeg":
+        with pytest.raises(ValueError, match="EXIF"):
+            converted(tmp_path, source, target, LONG)
+    else:
+        assert read_metadata(converted(tmp_path, source, target, LONG)) == LONG
+
+
+def test_texts_survive_from_png_to_webp_to_jpeg(tmp_path: Path) -> None:
+    path = converted(tmp_path, "png", "webp", TEXTS)
+    with Image.open(path) as opened:
+        opened.save(tmp_path / "last.jpg", exif=opened.getexif())
+    assert read_metadata(tmp_path / "last.jpg") == TEXTS
+
+
+def test_a_jpeg_that_lost_a_segment_has_no_workflow(tmp_path: Path) -> None:
+    path = tmp_path / "cut.jpg"
+    whole = encode_with_texts(torch.zeros(4, 4, 3), LONG, "jpeg")
+    at = whole.rindex(b"\xff\xe1")
+    length = int.from_bytes(whole[at + 2 : at + 4], "big")
+    path.write_bytes(whole[:at] + whole[at + 2 + length :])
+    assert read_metadata(path) == {"nodegraph": "1"}
+
+
+def test_a_16_bit_png_repeats_its_texts_in_exif(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    path.write_bytes(encode_with_texts(torch.zeros(4, 4, 3), TEXTS, bits=16))
+    with Image.open(path) as opened:
+        opened.convert("RGB").save(tmp_path / "copy.jpg", exif=opened.getexif())
+    assert read_metadata(tmp_path / "copy.jpg") == TEXTS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,12 @@ import pytest
 
 from nodegraph import Session, Settings
 from nodegraph.cli.doctor import diagnose
+from nodegraph.core.manifest import manifest_from_texts
+from nodegraph.session.results.files import result_texts
 from tests.isolation.packs import isolated, run, workflow
 
 PACK = '''
+import json
 from pathlib import Path
 from nodegraph.api import *
 
@@ -59,6 +63,14 @@ def Save(ctx: Context, text: str, name: str = "a.txt") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     ctx.wrote(path, kind="text")
+
+@node(output="files")
+def Describe(ctx: Context, text: str) -> None:
+    """Write what a file carries."""
+    path = ctx.environment.outputs / "described.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(ctx.file_metadata(3)))
+    ctx.wrote(path, kind="text", index=3, sidecar=True)
 
 @node
 def Load(ctx: Context, name: str) -> str:
@@ -129,6 +141,14 @@ def test_written_files_are_told(session: Session) -> None:
     result = run(session, {"a": ("far:Save", {"text": "hello"})})
     [written] = result.files
     assert written.path.read_text() == "hello"
+
+
+def test_files_carry_what_those_of_other_packs_do(session: Session) -> None:
+    written, sidecar = run(session, {"a": ("far:Describe", {"text": "hello"})}).files
+    manifest = manifest_from_texts(json.loads(written.path.read_text()))
+    assert manifest is not None
+    assert (manifest.node, manifest.index, manifest.nodes["a"].pack) == ("a", 3, "far")
+    assert manifest_from_texts(result_texts(sidecar.path) or {}) == manifest
 
 
 def test_services_are_called_in_the_main_process(session: Session) -> None:

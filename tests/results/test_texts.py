@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
+from dataclasses import replace
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,6 +20,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from rdkit import Chem
 
+from nodegraph.cli.workflow_source import workflow_document
+from nodegraph.core.manifest import (
+    Manifest,
+    ManifestInput,
+    ManifestNode,
+    digest_workflow,
+    file_texts,
+    manifest_from_texts,
+    sidecar_text,
+)
 from nodegraph.errors import InvalidFile
 from nodegraph.media.images.embedded_texts import workflow_metadata
 from nodegraph.session.results import files as module
@@ -60,6 +73,44 @@ def test_a_workflow_comes_back_from_every_kind_of_file(
 def test_long_workflows_come_back_too(tmp_path: Path, name: str) -> None:
     long = {"nodes": {f"node {at}": {"text": "a red apple, " * 8} for at in range(2_000)}}
     assert carried(written(tmp_path, name, long)) == long
+
+
+MANIFEST = Manifest(
+    "1.0",
+    "save",
+    0,
+    "ab" * 32,
+    "cpu, torch 2",
+    {"save": ManifestNode("SaveImage", 1, "nodegraph"), "b/Fuchs 狐": ManifestNode("Text")},
+    inputs=(ManifestInput("a", "path", 'pets/"fox" <&>.png', "cd" * 32),),
+    seeds={"sample.seed": 2**64 - 1},
+)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_manifest_comes_back_from_every_kind_of_file(tmp_path: Path, name: str) -> None:
+    workflow = {"format": "nodegraph/1", "nodes": {"save": {"type": "SaveImage"}}}
+    digest = digest_workflow(workflow)
+    manifest = replace(MANIFEST, workflow=workflow, workflow_digest=digest)
+    path = tmp_path / name
+    path.write_bytes(MAKERS[name](file_texts(manifest)))
+
+    texts = result_texts(path)
+
+    assert texts is not None
+    assert manifest_from_texts(texts) == manifest
+    assert workflow_document(str(path)) == workflow
+
+
+def test_a_sidecar_and_the_card_of_a_dataset_are_read_like_results(tmp_path: Path) -> None:
+    workflow = {"format": "nodegraph/1", "nodes": {"save": {"type": "SaveImage"}}}
+    manifest = replace(MANIFEST, workflow=workflow, workflow_digest=digest_workflow(workflow))
+    (tmp_path / "a.png.json").write_text(sidecar_text(manifest))
+    card = {"format": "coco", "workflow": workflow, "manifest": manifest.to_document()}
+    (tmp_path / "dataset.json").write_text(json.dumps(card))
+    for name in ("a.png.json", "dataset.json"):
+        assert manifest_from_texts(result_texts(tmp_path / name) or {}) == manifest
+        assert workflow_document(str(tmp_path / name)) == workflow
 
 
 def opened_by_others(path: Path) -> None:
@@ -120,6 +171,40 @@ def glb(document: Any) -> bytes:
     return head + b"JSON" + data
 
 
+ZIPPED = zlib.compress(b"\0" * (100 << 20))
+"""100 MB in 100 kB."""
+ENTITIES = b"".join(
+    [
+        b"<!DOCTYPE a [<!ENTITY a0 'aaaaaaaaaa'>",
+        *(b"<!ENTITY a%d '%s'>" % (at, b"&a%d;" % (at - 1) * 10) for at in range(1, 10)),
+        b"]><a>&a9;</a>",
+    ]
+)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
+
+
+def jpeg(segment: bytes) -> bytes:
+    """A JPEG with one more APP1 segment."""
+    whole = MAKERS["made.jpg"]({})
+    return whole[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + whole[2:]
+
+
+def extended(packet: bytes, *, digest: bytes = b"", length: int | None = None) -> bytes:
+    """A segment of extended XMP."""
+    name = digest or md5(packet).hexdigest().upper().encode()
+    size = struct.pack(">II", len(packet) if length is None else length, 0)
+    return b"http://ns.adobe.com/xmp/extension/\0" + name + size + packet
+
+
+def property_of(content: bytes) -> bytes:
+    """A packet with a property of nodegraph's."""
+    return b'<n:texts xmlns:n="urn:nodegraph:xmp:1#">' + content + b"</n:texts>"
+
+
 HOSTILE: dict[str, bytes] = {
     "list.glb": glb({"asset": []}),
     "number.glb": glb({"asset": {"extras": 3}}),
@@ -134,6 +219,20 @@ HOSTILE: dict[str, bytes] = {
     "list.svg": b"<svg><metadata>[]</metadata></svg>",
     "deep.json": b'{"format": "nodegraph/plot/1", "a": ' + b"[" * 100_000,
     "claims.safetensors": struct.pack("<Q", 1 << 62) + b"{}",
+    "list.png.json": b'{"format": "nodegraph-manifest/1", "workflow": ' + b"[" * 200_000,
+    "huge.png.json": b'{"format": "nodegraph-manifest/1", "index": 1' + b"0" * 100_000 + b"}",
+    "zipped.png": MAKERS["made.png"]({})[:33] + chunk(b"zTXt", b"a\0\0" + ZIPPED),
+    "zipped international.png": MAKERS["made.png"]({})[:33]
+    + chunk(b"iTXt", b"a\0\1\0\0\0" + ZIPPED),
+    "part.jpg": jpeg(extended(b"<a/>", length=100)),
+    "forged.jpg": jpeg(extended(b"<a/>", digest=b"0" * 32)),
+    "claims.jpg": jpeg(extended(b"<a/>", length=(1 << 32) - 1)),
+    "short.jpg": jpeg(b"http://ns.adobe.com/xmp/extension/\0abc"),
+    "entities.jpg": jpeg(extended(ENTITIES)),
+    "words.jpg": jpeg(extended(b"words")),
+    "deep.jpg": jpeg(extended(property_of(b"[" * 60_000))),
+    "list.jpg": jpeg(extended(property_of(b"[1]"))),
+    "numbers.jpg": jpeg(extended(property_of(b'{"workflow": 1}'))),
     "bomb.png": MAKERS["made.png"]({})[:33]
     + struct.pack(">I", 1 << 31)
     + b"iTXtworkflow\0\1\0\0\0",
@@ -171,3 +270,65 @@ def test_more_text_than_anybody_writes_is_refused(
 def test_files_that_are_no_results_have_none(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     assert result_texts(tmp_path / name) is None
+
+
+def test_xmp_that_another_program_wrote_anew_is_read(tmp_path: Path) -> None:
+    short = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF '
+        b'xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><r:Description '
+        b"xmlns:other='urn:nodegraph:xmp:1#' other:texts='{&quot;workflow&quot;: &quot;w&quot;}'/>"
+        b"</r:RDF></x:xmpmeta>"
+    )
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg(extended(short)))
+    assert result_texts(path) == {"workflow": "w"}
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=20,
+)
+FIELDS = sorted(MANIFEST.to_document())
+
+
+@settings(max_examples=examples(100))
+@given(entries=st.dictionaries(st.sampled_from([*FIELDS, "workflow", "other"]), ANY))
+def test_any_text_is_a_manifest_or_refused_in_a_few_words(entries: dict[str, Any]) -> None:
+    document = {"format": "nodegraph-manifest/1", "nodegraph": "1", "node": "a", **entries}
+    refusal, manifest = "", None
+    try:
+        manifest = manifest_from_texts({"manifest": json.dumps(document)})
+    except InvalidFile as error:
+        refusal = str(error)
+    assert (manifest is None) == bool(refusal)
+    assert len(refusal) < 1_000
+    assert refusal.isprintable()
+    assert manifest is None or Manifest.from_document(manifest.to_document()) == manifest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "{" * 100_000,
+        '{"format": NaN}',
+        '{"a": 1' + "0" * 5_000 + "}",
+        "\ud800",
+        "",
+        "null",
+        '{"format": "\\u001b]0;owned\\u0007"}',
+        '{"format": "nodegraph-manifest/1", "node": "a", "nodegraph": {"' + "x" * 10**6 + '": 1}}',
+    ],
+)
+def test_a_damaged_manifest_is_refused_in_a_few_words(text: str) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        manifest_from_texts({"manifest": text})
+    assert len(str(caught.value)) < 1_000
+    assert str(caught.value).isprintable()
+
+
+def test_a_workflow_that_is_not_that_of_the_manifest_is_refused() -> None:
+    texts = file_texts(replace(MANIFEST, workflow={"a": 1}, workflow_digest="ab" * 32))
+    with raises(InvalidFile):
+        manifest_from_texts(texts)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 from nodegraph import Session, Settings
@@ -15,7 +14,6 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.file_digests import hash_file
 from nodegraph.core.manifest import Manifest, manifest_from_texts
 from nodegraph.engine.result import RunResult
-from nodegraph.media.images.embedded_texts import encode_with_texts
 from nodegraph.session.results.files import result_texts
 
 SECRET = "a secret fox"
@@ -262,30 +260,3 @@ def test_a_workflow_that_is_too_long_is_left_out(
     assert "workflow" not in texts
     assert manifest_of(texts).workflow_digest
     assert any("too long" in each for each in result.nodes["save"].warnings)
-
-
-def test_an_image_keeps_its_texts_from_png_to_webp_to_jpeg(place: Place, tmp_path: Path) -> None:
-    [file] = place.run(workflow()).files
-    before = dict(result_texts(file.path) or {})
-    path = file.path
-    for suffix in (".webp", ".jpg"):
-        with Image.open(path) as opened:
-            path = tmp_path / f"copy{suffix}"
-            opened.convert("RGB").save(path, exif=opened.getexif())
-    after = dict(result_texts(path) or {})
-    assert {name: after[name] for name in ("workflow", "manifest", "nodegraph")} == {
-        "workflow": before["workflow"],
-        "manifest": before["manifest"],
-        "nodegraph": before["nodegraph"],
-    }
-
-
-def test_texts_that_are_too_long_for_jpeg_do_not_keep_a_png_from_becoming_one(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "long.png"
-    texts = {"workflow": json.dumps({"a": "x" * 200_000}), "nodegraph": "1"}
-    path.write_bytes(encode_with_texts(torch.zeros(4, 4, 3), texts))
-    with Image.open(path) as opened:
-        opened.save(tmp_path / "copy.jpg", exif=opened.getexif())
-    assert (tmp_path / "copy.jpg").stat().st_size < 65_536

@@ -1826,6 +1826,7 @@ export interface InputList {
  * pack's own ``widgets/curve.js``; empty for the default widget of the type.
  * step: Step of a number's widget.
  * advanced, group: Position in an editor.
+ * prompt: Whether it is a prompt, which files of results may leave out.
  * help: Help text, one sentence.
  * body: Interface to the subgraph that the input names, if the node runs one.
  * passed_on: Whether it is an input of that subgraph. The node's function receives it in its
@@ -1844,6 +1845,7 @@ export interface InputSpec {
   step: number | null;
   advanced: boolean;
   group: string;
+  prompt: boolean;
   help: string;
   body: BodySpec | null;
   passed_on: boolean;
@@ -2779,6 +2781,15 @@ export interface RunOptions {
   deadline?: number | null;
   /** Find nodes that change their inputs; slow. */
   check_mutation?: boolean | null;
+  /**
+   * What files of results carry to be made again: `none`; `minimal`, digests and versions; or
+   * `full`, also the workflow. Default: the server's setting.
+   */
+  metadata?: "none" | "minimal" | "full" | null;
+  /** Whether files of results contain prompts. Default: the server's setting. */
+  metadata_prompts?: boolean | null;
+  /** Also write the manifest of each result as a JSON file. Default: the server's setting. */
+  sidecar?: boolean | null;
   /** Seconds without news after which a node counts as stalled, for all nodes or by node. */
   stall_seconds?: number | Record<string, number> | null;
 }

@@ -118,7 +118,9 @@ def _other_texts(opened: Image.Image) -> dict[str, str]:
 def _exif_texts(exif: Image.Exif) -> dict[str, str]:
     inner = exif.get_ifd(EXIF_IFD)
     comment = _decode_comment(inner.get(USER_COMMENT, b""))
-    texts = _tagged(exif) or _own_texts(comment)
+    # A TIFF of nodegraph's has them in its description, which stays there in converted images.
+    description = str(exif.get(DESCRIPTION, ""))
+    texts = _tagged(exif) or _own_texts(comment) or _own_texts(description)
     if texts:
         return {**texts, PARAMETERS: comment} if "Steps:" in comment else texts
     # A camera's comment is none of them.

@@ -255,7 +255,7 @@ class LatentPreviewMethod(Enum):
 
 def _arguments(environment: Environment) -> Namespace:
     off = (
-        *("cpu", "disable_metadata", "highvram", "normalvram", "lowvram", "novram", "gpu_only"),
+        *("cpu", "highvram", "normalvram", "lowvram", "novram", "gpu_only"),
         *("force_fp16", "force_fp32", "fp16_vae", "bf16_vae", "fp32_vae", "cpu_vae", "fast"),
         *("fp8_e4m3fn_unet", "fp8_e5m2_unet", "fp16_unet", "bf16_unet", "fp32_unet", "verbose"),
         *("force_upcast_attention", "dont_upcast_attention", "disable_xformers", "multi_user"),
@@ -272,6 +272,8 @@ def _arguments(environment: Environment) -> Namespace:
     values: dict[str, Any] = dict.fromkeys(off, False)
     return Namespace(
         **values,
+        # Packs that save images themselves write workflow and prompts unless it is set.
+        disable_metadata=environment.metadata != "full" or not environment.metadata_prompts,
         preview_method=LatentPreviewMethod.Auto,
         preview_size=512,
         listen="127.0.0.1",
