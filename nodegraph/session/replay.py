@@ -357,7 +357,7 @@ def open_replay(
             own = inputs or settings.inputs or file.path.absolute().parent
             if manifest is not None:
                 models = match_models(manifest, folders, on_read)
-                located = match_inputs(manifest, [own, Path.cwd()], on_read)
+                located = match_inputs(manifest, _input_folders(file, own), on_read)
             is_linked = bool(link_models(models, folders, temporary / "models"))
             changes: dict[str, Any] = {
                 "inputs": link_inputs(located, own, temporary / "inputs"),
@@ -374,6 +374,14 @@ def open_replay(
             with Session(chosen, packs=packs, use_cache=not verify) as session:
                 targets = _targets(session, file)
                 yield Replay(file, session, models, located, targets)
+
+
+def _input_folders(file: ResultFile, first: Path) -> list[Path]:
+    """Folders that input files are searched in, as `nodegraph run` of a result does.
+
+    The folder above stands for the one of the workflow, whose outputs folder the file is in.
+    """
+    return list(dict.fromkeys([first, Path.cwd(), file.path.absolute().parent.parent]))
 
 
 def _targets(session: Session, file: ResultFile) -> Sequence[str] | None:

@@ -34,6 +34,8 @@ _MOST_FILES = 20_000
 _MOST_INPUT_BYTES = 4 << 30
 """Bytes of input files that are read to find one. Models are searched without a limit."""
 
+_SEARCHED = 2
+
 OnRead: TypeAlias = Callable[[Path], object]
 """Called with each file before it is read to compute its digest."""
 Status: TypeAlias = Literal["same", "renamed", "changed", "missing"]
@@ -130,7 +132,8 @@ def match_inputs(
     """Find the input files of a run.
 
     Args:
-        folders: Inputs folders; names start from the first one.
+        folders: Inputs folders; names start from the first one. The first two are searched for
+            files with other names, too.
     """
     recorded = {each.name: each.digest for each in manifest.inputs if is_safe_name(each.name)}
     matches = []
@@ -138,7 +141,7 @@ def match_inputs(
         match = _at_name(name, digest, folders)
         if match.status != "same":
             path = PurePosixPath(name)
-            files = _files_below(folders, path.suffix.lower())
+            files = _files_below(folders[:_SEARCHED], path.suffix.lower())
             located = _search({digest}, {path.name}, files, on_read, _MOST_INPUT_BYTES)
             if digest in located:
                 match = FileMatch(name, digest, "renamed", located[digest])

@@ -22,7 +22,8 @@ def Film() -> Video:
 
     import torch
 
-    return Video(torch.linspace(0, 1 / RELEASE, 4)[:, None, None, None].expand(4, 32, 32, 3), Fraction(8))
+    shades = torch.linspace(0, 1 / RELEASE, 4)[:, None, None, None]
+    return Video(shades.expand(4, 32, 32, 3), Fraction(8))
 
 @node
 def Hum() -> Audio:

@@ -1,7 +1,8 @@
-"""`nodegraph replay` with models: found by content, named if they lack, and their bytes compared."""
+"""`nodegraph replay` with models: found by content, named if they lack, compared byte by byte."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -193,8 +194,6 @@ def test_another_number_of_threads_is_named_as_the_cause(
 ) -> None:
     document = with_nodes(APPLE, load={"type": "LoadModel"})
     path = tmp_path / "apple.json"
-    import json
-
     path.write_text(json.dumps(document))
 
     def run(threads: int, *arguments: str) -> subprocess.CompletedProcess[str]:
