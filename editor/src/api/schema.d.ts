@@ -567,6 +567,30 @@ export interface paths {
       responses: { 204: { content?: never }; };
     };
   };
+  "/api/v1/artifacts/{digest}/credentials": {
+    /** Check the Content Credentials of a file */
+    get: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": FileCredentials } }; };
+    };
+  };
+  "/api/v1/uploads/{digest}/credentials": {
+    /** Check the Content Credentials of an upload */
+    get: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/json": FileCredentials } }; };
+    };
+  };
+  "/api/v1/artifacts/{digest}/signed": {
+    /** Get a signed copy of a file */
+    get: {
+      parameters: { query?: never; header?: never; path: { digest: string; }; };
+      requestBody?: never;
+      responses: { 200: { content: { "application/octet-stream": Blob; "*/*": Blob } }; };
+    };
+  };
   "/api/v1/uploads": {
     /** Upload a file */
     post: {
@@ -1587,6 +1611,20 @@ export interface CompactNodeTypeList {
   items: (Record<string, unknown>)[];
 }
 
+/** An input file that a signed file names. */
+export interface CredentialIngredient {
+  /** Name of the file, as the signer wrote it. */
+  title: string;
+  /** `componentOf` for an input, `parentOf` for the file before it was signed again. */
+  relationship: string;
+  /** What its own credentials were when the file was signed. */
+  state: "trusted" | "self-signed" | "untrusted" | "expired" | "tampered" | "damaged" | "absent";
+  /** Who signed it; empty if nobody did. */
+  signer: string;
+  /** Whether its credentials mark it as made by AI. */
+  is_ai: boolean;
+}
+
 /** The number of deleted jobs. */
 export interface Deleted {
   deleted: number;
@@ -1735,6 +1773,46 @@ export interface EventList {
   last: number;
   /** Whether there were no more events at that moment. */
   complete: boolean;
+}
+
+/** What the Content Credentials of a file say. All but `state` is a claim of the signer. */
+export interface FileCredentials {
+  /**
+   * Result of the check. The file is as it was signed: `trusted`, by a certificate that the server
+   * trusts; `self-signed`, and nobody vouches for the name; `untrusted`, by a certificate that the
+   * server does not trust; `expired`, by one that is not valid any more. `tampered`: it was changed
+   * since. `damaged`: its credentials can't be read. `absent`: it has none.
+   */
+  state: "trusted" | "self-signed" | "untrusted" | "expired" | "tampered" | "damaged" | "absent";
+  /** Name in the certificate. */
+  signer: string;
+  /** Who issued the certificate; the signer itself if self-signed. */
+  issuer: string;
+  /** Time, ISO 8601; empty if none is recorded. */
+  signed_at: string;
+  /** Whether a time stamp authority vouches for the time. Otherwise it is the clock of the signer. */
+  has_time_stamp: boolean;
+  /** Program that made the claim. */
+  generator: string;
+  /** Whether the file is marked as made by AI, also in part. */
+  is_ai: boolean;
+  /** IPTC's code of how it was made; empty if none is recorded. */
+  source_type: string;
+  /**
+   * Whether it may be used for training: `allowed`, `notAllowed` or `constrained`; empty if nothing
+   * is recorded.
+   */
+  training: string;
+  /** Input files that it names. */
+  ingredients: CredentialIngredient[];
+  /** Whether nodegraph's manifest in the file is the one that was signed; null if none was signed. */
+  manifest_matches: boolean | null;
+  /** What does not match, with codes of C2PA. */
+  problems: string[];
+  /** Number of its invisible watermark; null without one. */
+  watermark: number | null;
+  /** Whether the server can sign files. */
+  can_sign: boolean;
 }
 
 /** A problem of a workflow, a file or a value. */
