@@ -40,8 +40,8 @@ class ManifestNode:
         type, version: Node type, and its version.
         pack: Name of the pack; empty for a function of a script.
         code: Digest of the code behind the node type.
-        key: Cache key of its call; empty if it was mapped over a list, runs a subgraph, or reads or
-            names files: where these are on the machine is part of the key.
+        key: Cache key of its call. Empty if it was mapped over a list, runs a subgraph, or reads or
+            names files, because their paths on the machine are part of the key.
         profile: Numerics profile, if the result depends on it; else empty.
         outputs: Digests of its outputs, by port.
     """

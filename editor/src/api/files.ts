@@ -20,6 +20,11 @@ export function artifactAddress(digest: string, options: { download?: boolean } 
   return addressOf(`/artifacts/${encodeURIComponent(digest)}`, query);
 }
 
+/** An address of a copy that the server signs when it is fetched. */
+export function signedAddress(digest: string): string {
+  return addressOf(`/artifacts/${encodeURIComponent(digest)}/signed`);
+}
+
 /** A result as text. */
 export async function getArtifactText(digest: string, { signal }: Abortable = {}): Promise<string> {
   const options = { params: { path: { digest } }, headers: ANY, signal };

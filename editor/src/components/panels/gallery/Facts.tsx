@@ -1,6 +1,7 @@
 /** What is known of a file: how it was made, and what differs between two. */
-import { useMemo } from "react";
+import { Suspense, useMemo, useState } from "react";
 import type { ArtifactEntry } from "@/api/schema";
+import { lazyPart } from "@/components/shell/lazyPart";
 import { Spinner } from "@/components/ui";
 import { t } from "@/i18n";
 import { bytes, duration, fullMoment } from "@/i18n/format";
@@ -12,6 +13,10 @@ import styles from "./Facts.module.css";
 import { madeWith } from "./madeWith";
 import { type ArtifactInfo, useArtifactInfo, useMaking } from "./useArtifactInfo";
 import type { Size } from "./zoom";
+
+const Credentials = lazyPart<{ readonly artifact: ArtifactEntry }>(() =>
+  import("./Credentials").then(({ Credentials }) => ({ default: Credentials })),
+);
 
 interface Props {
   readonly artifact: ArtifactEntry;
@@ -43,6 +48,7 @@ export function ArtifactFacts({ artifact, size }: Props) {
           <Fact name={t("panels.facts.digest")} value={artifact.digest.slice(0, 16)} mono />
         </dl>
       </section>
+      <Signature artifact={artifact} />
       {info === undefined && <Spinner label={t("panels.facts.loading")} />}
       {info === null && <p className={styles.none}>{t("panels.facts.gone")}</p>}
       {info && (
@@ -52,6 +58,21 @@ export function ArtifactFacts({ artifact, size }: Props) {
         </>
       )}
     </>
+  );
+}
+
+/** Who signed the file. Closed, it asks nothing: to check a file, the server reads all of it. */
+function Signature({ artifact }: { readonly artifact: ArtifactEntry }) {
+  const [isOpen, setIsOpen] = useState(false);
+  return (
+    <details className={styles.section} onToggle={(event) => setIsOpen(event.currentTarget.open)}>
+      <summary>{t("credentials.title")}</summary>
+      {isOpen && (
+        <Suspense fallback={<Spinner label={t("credentials.checking")} />}>
+          <Credentials artifact={artifact} />
+        </Suspense>
+      )}
+    </details>
   );
 }
 
