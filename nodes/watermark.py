@@ -62,8 +62,7 @@ def WatermarkImage(
 def ReadWatermark(ctx: Context, image: Image) -> FoundWatermark:
     """Read the invisible watermark of an image.
 
-    Of a batch, the first image with a watermark counts. An image without one is taken for marked in
-    less than one of 10,000 cases.
+    Of a batch, the first image with a watermark counts. A checksum prevents wrong readings.
 
     Args:
         image: The image; it may be compressed, resized or cropped.
