@@ -253,12 +253,12 @@ def link_models(
             links.setdefault(outer, root)
             continue
         links.setdefault(match.name, match.path)
-        for beside in match.path.parent.glob(f"{_escaped(match.path.stem)}.*"):
+        for sibling in match.path.parent.glob(f"{_escaped(match.path.stem)}.*"):
             # Such as the original configuration of a checkpoint.
-            if file_suffix(beside) not in HEADED | PICKLES and beside.is_file():
+            if file_suffix(sibling) not in HEADED | PICKLES and sibling.is_file():
                 recorded = PurePosixPath(match.name)
-                named = recorded.with_name(f"{recorded.stem}{beside.suffix}")
-                links.setdefault(named.as_posix(), beside)
+                named = recorded.with_name(f"{recorded.stem}{sibling.suffix}")
+                links.setdefault(named.as_posix(), sibling)
     for name, path in links.items():
         _link(path, target, name)
     return links

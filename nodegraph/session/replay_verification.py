@@ -177,10 +177,10 @@ def carried_texts(path: Path) -> Mapping[str, str] | None:
     texts = result_texts(path)
     if texts is not None and MANIFEST in texts:
         return texts
-    beside = path.with_name(f"{path.name}.json")
-    if not is_manifest_file(beside):
+    sidecar = path.with_name(f"{path.name}.json")
+    if not is_manifest_file(sidecar):
         return texts
-    return {**(texts or {}), **(result_texts(beside) or {})}
+    return {**(texts or {}), **(result_texts(sidecar) or {})}
 
 
 def is_manifest_file(path: Path) -> bool:

@@ -88,3 +88,25 @@ def test_a_file_with_a_time_to_come_is_settled_once_it_is_old(tmp_path: Path) ->
     assert written.is_settled
     assert not written._replace(ctime_ns=now).is_settled
     assert not written._replace(mtime_ns=now).is_settled
+
+
+def test_a_digest_is_known_once_it_was_computed_and_while_the_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"weights")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    digests = FileDigests()
+    assert digests.known(path) is None
+    assert digests.known(tmp_path / "nothing") is None
+    memory = {FileStamp.of(path): "00ff"}
+
+    class Memory:
+        def get(self, stamp: FileStamp) -> str | None:
+            return memory.get(stamp)
+
+        def put(self, stamp: FileStamp, digest: str) -> None:
+            memory[stamp] = digest
+
+    digests.attach(Memory())
+    assert digests.known(path) == "00ff"
+    path.write_bytes(b"other weights")
+    assert digests.known(path) is None
