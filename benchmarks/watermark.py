@@ -208,14 +208,14 @@ def unmarked(count: int) -> Iterator[Image.Image]:
     known = [image for _, image in photographs()]
     for at in range(count):
         if at % 4:
-            yield synthetic(random, int(random.integers(SMALLEST_SIDE, 640)))
+            yield synthetic(random, int(random.integers(SMALLEST_SIDE, 400)))
             continue
         image = known[int(random.integers(len(known)))]
-        side = int(random.integers(SMALLEST_SIDE, min(image.size, default=0) + 1))
+        side = int(random.integers(SMALLEST_SIDE, min(*image.size, 800) + 1))
         left = int(random.integers(image.width - side + 1))
         top = int(random.integers(image.height - side + 1))
         part = image.crop((left, top, left + side, top + side))
-        scale = random.uniform(max(0.5, 128 / side), min(1.5, 640 / side))
+        scale = random.uniform(max(0.5, 128 / side), min(1.5, 400 / side))
         size = max(int(side * scale), 128)
         yield part.resize((size, size), Image.Resampling.BICUBIC)
 

@@ -48,6 +48,9 @@ _SCALES = (0.36, 2.3)
 """Range of scales that the reader looks for."""
 _CANDIDATES = 10
 """Scales that are tried, in addition to 1."""
+_SMALL = 640
+"""Pixels of the longer side up to which steps of a quarter of a pixel are enough."""
+_FINE_STEPS = (0.0, -0.12, 0.12, -0.25, 0.25)
 _SYNC_THRESHOLD = 5.0
 """Height of the synchronization peak in standard deviations; see the false-positive rates."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -282,8 +285,8 @@ def _candidate_scales(whitened: Floats) -> Iterator[float]:
         period = periods[at]
         if all(abs(period - other) > 1.5 for other in chosen):
             chosen.append(float(period))
-            # The peak is known to a quarter of a pixel; over a picture that adds up.
-            for step in (0.0, -0.12, 0.12, -0.25, 0.25):
+            # The peak is known to a quarter of a pixel, which adds up over a large picture.
+            for step in (0.0, -0.25, 0.25) if max(height, width) <= _SMALL else _FINE_STEPS:
                 yield (period + step) / _TILE
         if len(chosen) == _CANDIDATES:
             return
@@ -317,47 +320,57 @@ def _read_at(whitened: Floats, scale: float) -> tuple[WatermarkReading, float]:
     Returns:
         The reading, and the weakest bit in standard deviations of the noise.
     """
-    folded = np.fft.fft2(_fold(_resized(whitened, 1 / scale)))[_band()]
+    folded = _harmonics(whitened, scale)
     patterns = _patterns()
-    # Positions to half a pixel: the correlation's spectrum is put into a tile of twice the size.
-    size = 2 * _TILE
-    spectrum = np.zeros((size, size), np.complex128)
-    rows, columns = (np.where(each > _TILE // 2, each + _TILE, each) for each in _band())
-    spectrum[rows, columns] = folded * np.conj(patterns[0])
-    correlation = np.fft.ifft2(spectrum).real
-    deviation = float(correlation.std()) or 1.0
-    peak = int(np.argmax(correlation))
-    strength = float(correlation.flat[peak]) / deviation
+    matched = folded * np.conj(patterns[0])
+    peak, strength = _highest(matched, _TILE)
+    if strength < _SYNC_THRESHOLD - 0.5:
+        return WatermarkReading(None, strength, scale), 0.0
+    # To half a pixel: the weakest bits need it.
+    peak, strength = _highest(matched, 2 * _TILE)
     if strength < _SYNC_THRESHOLD:
         return WatermarkReading(None, strength, scale), 0.0
-    y, x = (each / 2 for each in divmod(peak, size))
+    y, x = (each / 2 for each in peak)
     cycles = np.fft.fftfreq(_TILE)
-    ramp = np.exp(2j * np.pi * (cycles[_band()[0]] * y + cycles[_band()[1]] * x))
-    aligned = folded * ramp
+    aligned = folded * np.exp(2j * np.pi * (cycles[_band()[0]] * y + cycles[_band()[1]] * x))
     bits = (np.conj(patterns[1:]) @ aligned).real
     noise = float(np.sqrt(np.mean(np.abs(aligned) ** 2) / 2)) or 1.0
     payload = _from_bits(bits)
     return WatermarkReading(payload, strength, scale), float(np.min(np.abs(bits))) / noise
 
 
-def _resized(values: Floats, factor: float) -> Floats:
-    if factor == 1:
-        return values
-    from PIL import Image
+def _harmonics(values: Floats, scale: float) -> NDArray[np.complex128]:
+    """Coefficients in the band of the sum of all tiles of a picture, whose tiles have any size.
 
+    This is the Fourier transform of the picture at the multiples of the tile's frequency. It needs
+    no resampling, and costs as much as two small matrix products. The origin is the middle, so that
+    an error of the scale adds up over half the picture only.
+    """
     height, width = values.shape
-    # Pillow resizes to whole pixels; the box makes the factor exact.
-    size = (max(int(width * factor), 1), max(int(height * factor), 1))
-    box = (0.0, 0.0, size[0] / factor, size[1] / factor)
-    picture = Image.fromarray(values).resize(size, Image.Resampling.BICUBIC, box)
-    return np.asarray(picture, np.float32)
+    most = int(_BAND[1]) + 1
+    step = -2j * np.pi / (_TILE * scale)
+    down = np.exp(step * np.outer(np.arange(most + 1), np.arange(height) - height / 2))
+    right = np.exp(step * np.outer(np.arange(width) - width / 2, np.arange(-most, most + 1)))
+    # A real matrix times a complex one, as two real products: half the work.
+    rows = down.real.astype(np.float32) @ values + 1j * (down.imag.astype(np.float32) @ values)
+    spectrum = rows @ right
+    row, column = _band()
+    signed = np.where(column > _TILE // 2, column - _TILE, column)
+    result: NDArray[np.complex128] = spectrum[row, signed + most].astype(np.complex128)
+    return result
 
 
-def _fold(values: Floats) -> Floats:
-    """Add up all tiles of a picture; what is missing of the last ones counts as 0."""
-    height, width = values.shape
-    rows, columns = -(-height // _TILE), -(-width // _TILE)
-    padded = np.zeros((rows * _TILE, columns * _TILE), np.float32)
-    padded[:height, :width] = values
-    folded: Floats = padded.reshape(rows, _TILE, columns, _TILE).sum(axis=(0, 2))
-    return folded
+def _highest(matched: NDArray[np.complex128], size: int) -> tuple[tuple[int, int], float]:
+    """Return the position of the highest correlation, and its height in standard deviations.
+
+    Args:
+        size: Positions on a side of the tile.
+    """
+    spectrum = np.zeros((size, size), np.complex128)
+    rows, columns = (np.where(each > _TILE // 2, each + size - _TILE, each) for each in _band())
+    spectrum[rows, columns] = matched
+    correlation = np.fft.ifft2(spectrum).real
+    deviation = float(correlation.std()) or 1.0
+    peak = int(np.argmax(correlation))
+    row, column = divmod(peak, size)
+    return (row, column), float(correlation.flat[peak]) / deviation
