@@ -7,7 +7,7 @@ import { boundsOf } from "./card/geometry";
 import { canvas, panBy } from "./controller";
 import { tintOf } from "./frames/colors";
 import styles from "./Minimap.module.css";
-import type { MovingView } from "./moving/movingView";
+import { type MovingView, SELDOM, type Sight } from "./moving/movingView";
 
 const WIDTH = 196;
 const HEIGHT = 128;
@@ -32,12 +32,16 @@ export function Minimap({ view, nodes }: MinimapProps) {
     if (picture.current) paint(picture.current, nodes, scale);
   }, [nodes, scale]);
   useEffect(() => {
-    const follow = () => {
-      const { transform, width, height } = view.sight;
-      if (seen.current) placeView(seen.current, transform, { width, height }, scale);
+    const size = () => {
+      if (seen.current) sizeView(seen.current, view.sight, scale);
     };
+    const follow = () => {
+      if (seen.current) placeView(seen.current, view.sight, scale);
+    };
+    size();
     follow();
-    const stops = [view.follow(follow)];
+    // Another size has to be laid out and drawn.
+    const stops = [view.follow(size, SELDOM), view.follow(follow)];
     if (seen.current) stops.push(view.addLayer(seen.current));
     return () => {
       for (const stop of stops) stop();
@@ -149,14 +153,16 @@ function fillOf(node: CanvasNode, style: CSSStyleDeclaration): string {
   return style.getPropertyValue(family === null ? "--border-strong" : `--family-${family}`);
 }
 
-function placeView(
-  view: HTMLElement,
-  [x, y, zoom]: readonly [number, number, number],
-  screen: { readonly width: number; readonly height: number },
-  scale: Scale,
-): void {
+function sizeView(view: HTMLElement, { transform, width, height }: Sight, scale: Scale): void {
+  const factor = scale.factor / transform[2];
+  view.style.width = `${width * factor}px`;
+  view.style.height = `${height * factor}px`;
+}
+
+/** Its middle, as it may have another size for a moment. */
+function placeView(view: HTMLElement, { transform, width, height }: Sight, scale: Scale): void {
+  const [x, y, zoom] = transform;
   const factor = scale.factor / zoom;
-  view.style.transform = `translate(${-x * factor + scale.x}px, ${-y * factor + scale.y}px)`;
-  view.style.width = `${screen.width * factor}px`;
-  view.style.height = `${screen.height * factor}px`;
+  const at = `translate(${(width / 2 - x) * factor + scale.x}px, ${(height / 2 - y) * factor + scale.y}px)`;
+  view.style.transform = `${at} translate(-50%, -50%)`;
 }

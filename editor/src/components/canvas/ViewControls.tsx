@@ -1,13 +1,13 @@
 /** Zoom, fit and the minimap, at the canvas' lower corner. */
 import { Map as MapIcon, Maximize, Minus, Plus } from "lucide-react";
-import { useCallback, useSyncExternalStore } from "react";
+import { useEffect, useRef, useState } from "react";
 import { IconButton, MenuButton } from "@/components/ui";
 import { t } from "@/i18n";
 import { setSetting, useSettings } from "@/store/settings";
 import type { CanvasNode } from "./adapt";
 import { fitAll, zoomBy, zoomTo } from "./controller";
 import { Minimap } from "./Minimap";
-import type { MovingView } from "./moving/movingView";
+import { type MovingView, SELDOM } from "./moving/movingView";
 import styles from "./ViewControls.module.css";
 
 const ZOOMS = [0.25, 0.5, 1, 1.5, 2];
@@ -55,11 +55,20 @@ export function ViewControls({ view, nodes }: ViewControlsProps) {
   );
 }
 
+/** The number follows the view on the page; what says it is rendered where the view rests. */
 function ZoomLevel({ view }: { readonly view: MovingView }) {
-  const percent = useSyncExternalStore(
-    useCallback((changed) => view.follow(changed), [view]),
-    () => Math.round(view.sight.transform[2] * 100),
-  );
+  const number = useRef<HTMLSpanElement>(null);
+  const [percent, setPercent] = useState(() => percentOf(view));
+  useEffect(() => {
+    const show = () => {
+      const now = percentOf(view);
+      if (!view.isMoving) setPercent(now);
+      const text = number.current?.firstChild;
+      if (text instanceof Text && text.data !== words(now)) text.data = words(now);
+    };
+    show();
+    return view.follow(show, SELDOM);
+  }, [view]);
   const items = ZOOMS.map((zoom) => ({ label: `${zoom * 100} %`, run: () => zoomTo(zoom) }));
   return (
     <MenuButton
@@ -70,7 +79,15 @@ function ZoomLevel({ view }: { readonly view: MovingView }) {
       className={styles.level}
       arrow={false}
     >
-      {percent} %
+      <span ref={number}>{words(percent)}</span>
     </MenuButton>
   );
+}
+
+function percentOf(view: MovingView): number {
+  return Math.round(view.sight.transform[2] * 100);
+}
+
+function words(percent: number): string {
+  return `${percent} %`;
 }

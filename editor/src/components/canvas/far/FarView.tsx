@@ -16,18 +16,23 @@ interface FarViewProps {
 }
 
 export function FarView({ view, nodes, edges }: FarViewProps) {
-  const ref = useRef<HTMLCanvasElement>(null);
+  const frame = useRef<HTMLDivElement>(null);
   const style = useSettings((settings) => settings.linkStyle);
   const links = useMemo(() => linesByColor(nodes, edges, style), [nodes, edges, style]);
   const drawing = useRef<Drawing | null>(null);
   useEffect(() => {
-    const canvas = ref.current;
-    if (canvas === null) return undefined;
-    const made = new Drawing(canvas);
+    const [whole, part] = frame.current?.querySelectorAll("canvas") ?? [];
+    if (!whole || !part) return undefined;
+    const made = new Drawing({ canvas: whole, drawn: null }, { canvas: part, drawn: null });
     drawing.current = made;
     const follow = () => made.show(view.sight, view.isMoving);
     follow();
-    const stops = [view.addLayer(canvas), view.follow(follow), onFarPictures(() => made.refresh())];
+    const stops = [
+      view.addLayer(whole),
+      view.addLayer(part),
+      view.follow(follow),
+      onFarPictures(() => made.refresh()),
+    ];
     const themes = new MutationObserver(() => made.refresh());
     themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
     return () => {
@@ -43,8 +48,9 @@ export function FarView({ view, nodes, edges }: FarViewProps) {
     drawing.current?.take({ nodes, lines: links.lines }, bounds, edges.length);
   }, [nodes, links, edges]);
   return (
-    <div className={styles.frame} aria-hidden="true" data-far-view>
-      <canvas ref={ref} className={styles.view} />
+    <div ref={frame} className={styles.frame} aria-hidden="true" data-far-view>
+      <canvas className={styles.view} />
+      <canvas className={styles.view} hidden />
     </div>
   );
 }

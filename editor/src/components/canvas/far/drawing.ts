@@ -2,7 +2,8 @@
  * The drawing of a graph from afar, and when it is made anew.
  *
  * It has more of the graph than is seen: while the view moves, the drawing is moved and scaled as it
- * is, until it would lack something or its words would be too coarse. Where the view rests it is sharp.
+ * is, until it would lack something or its words would be too coarse. Then one of the whole graph, if
+ * there was one, stands in. Where the view rests the drawing is sharp.
  */
 import { withMargin } from "@/components/canvas/card/geometry";
 import type { Sight } from "@/components/canvas/moving/movingView";
@@ -17,24 +18,16 @@ const FRAME = 1000 / 60;
 const SELDOMEST = 120;
 /** Beyond each side of the screen, of its width and height. */
 const BEYOND = 0.2;
-/** Shown so many times larger or smaller, a drawing is too coarse even while it moves. */
-const COARSE = 2;
+/** Shown so many times larger or smaller than it was drawn, a drawing is too coarse even while it moves. */
+const COARSE = 2.2;
 /** Around the graph in pixels of the screen: titles above frames, and rings. */
 const AROUND = 32;
-
-/** Part of the screen, or of what is beyond it. */
-interface Area {
-  readonly left: number;
-  readonly top: number;
-  readonly right: number;
-  readonly bottom: number;
-}
 
 export class Drawing {
   private graph: FarGraph | null = null;
   private bounds: Box | null = null;
   private sight: Sight | null = null;
-  private drawn: { readonly sight: Sight; readonly area: Area } | null = null;
+  private shown: Sheet;
   private last = 0;
   private pause = FRAME;
   private frame = 0;
@@ -42,9 +35,18 @@ export class Drawing {
   private readonly palette: Palette;
   private readonly font: string;
 
-  constructor(private readonly canvas: HTMLCanvasElement) {
-    this.palette = paletteOf(canvas.parentElement ?? document.body);
-    this.font = getComputedStyle(canvas).fontFamily || "sans-serif";
+  /**
+   * Args:
+   *   whole: Has the whole graph, once that was seen at once.
+   *   part: Has what is seen of it where that is less.
+   */
+  constructor(
+    private readonly whole: Sheet,
+    private readonly part: Sheet,
+  ) {
+    this.shown = whole;
+    this.palette = paletteOf(whole.canvas.parentElement ?? document.body);
+    this.font = getComputedStyle(whole.canvas).fontFamily || "sans-serif";
   }
 
   /**
@@ -58,7 +60,7 @@ export class Drawing {
     this.graph = graph;
     this.bounds = bounds;
     this.pause = Math.min(SELDOMEST, (FRAME * (graph.nodes.length + links)) / AT_ONCE);
-    this.draw();
+    this.redraw();
   }
 
   /**
@@ -69,22 +71,15 @@ export class Drawing {
    */
   show(sight: Sight, isMoving: boolean): void {
     this.sight = sight;
-    if (this.drawn !== null && this.isExact(sight, this.drawn.sight)) {
-      this.move();
-      if (this.lacks(sight)) this.soon();
-      return;
-    }
-    if (isMoving && this.pause > FRAME) {
-      this.move();
-      if (this.lacks(sight) || this.isCoarse(sight)) this.soon();
-    } else {
-      this.soon();
-    }
+    const isEnough = isMoving && this.pause > FRAME ? isFine : isExact;
+    const found = [this.shown, this.part, this.whole].find((sheet) => this.has(sheet, isEnough));
+    if (found) this.put(found);
+    else this.soon();
   }
 
-  /** Draw with the next frame. */
+  /** Draw with the next frame: what is shown is no more what it was. */
   refresh(): void {
-    if (this.frame === 0) this.frame = requestAnimationFrame(() => this.draw());
+    if (this.frame === 0) this.frame = requestAnimationFrame(() => this.redraw());
   }
 
   end(): void {
@@ -94,132 +89,161 @@ export class Drawing {
 
   /** With the next frame if the last drawing is old enough, else when it is. */
   private soon(): void {
+    if (this.frame !== 0) return;
     const left = this.last + this.pause - performance.now();
     if (left <= 0) {
-      this.refresh();
+      this.frame = requestAnimationFrame(() => this.draw());
       return;
     }
-    this.move();
-    if (this.timer === 0) this.timer = window.setTimeout(() => this.refresh(), left);
+    this.put(this.shown);
+    if (this.timer === 0) this.timer = window.setTimeout(() => this.draw(), left);
+  }
+
+  private redraw(): void {
+    this.whole.drawn = this.part.drawn = null;
+    this.draw();
   }
 
   private draw(): void {
     this.end();
     [this.frame, this.timer] = [0, 0];
-    const { sight, graph, canvas } = this;
+    const { sight, graph, bounds } = this;
     if (!sight || !graph || sight.width === 0) return;
-    const area = this.areaOf(sight, BEYOND);
-    const ratio = window.devicePixelRatio || 1;
+    const area = areaOf(bounds, sight, BEYOND);
+    const all = areaOf(bounds, sight, Number.POSITIVE_INFINITY);
+    const sheet = contains(area, all, 0) ? this.whole : this.part;
     const [wide, high] = [area.right - area.left, area.bottom - area.top];
-    const [width, height] = [Math.ceil(wide * ratio), Math.ceil(high * ratio)];
-    const sheet = sheetOf(canvas, width, height);
-    if (sheet === null) return;
-    const { context } = sheet;
-    Object.assign(canvas.style, { width: `${width / ratio}px`, height: `${height / ratio}px` });
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
     const [x, y, zoom] = sight.transform;
     const view = { x: x - area.left, y: y - area.top, zoom, width: wide, height: high };
-    paintFar(context, graph, view, {
-      palette: this.palette,
-      picture: farPicture,
-      font: this.font,
+    const { palette, font } = this;
+    drawOn(sheet.canvas, wide, high, (context) => {
+      paintFar(context, graph, view, { palette, picture: farPicture, font });
     });
-    sheet.show();
-    this.drawn = { sight, area };
+    sheet.drawn = { sight, area };
     this.last = performance.now();
-    this.move();
+    this.put(sheet);
   }
 
-  /** Put the last drawing where it belongs now. */
-  private move(): void {
-    const { sight, drawn, canvas } = this;
-    if (!sight || !drawn) return;
-    const [scale, x, y] = between(drawn.sight, sight);
-    const { left, top } = drawn.area;
+  /** Show a drawing where it belongs now. */
+  private put(sheet: Sheet): void {
+    const { sight } = this;
+    if (!sight || !sheet.drawn) return;
+    const [scale, x, y] = between(sheet.drawn.sight, sight);
+    const { left, top } = sheet.drawn.area;
     const at = `translate(${x + left * scale}px, ${y + top * scale}px)`;
-    canvas.style.transform = scale === 1 ? at : `${at} scale(${scale})`;
+    sheet.canvas.style.transform = scale === 1 ? at : `${at} scale(${scale})`;
+    this.shown = sheet;
+    for (const each of [this.whole, this.part]) {
+      if (each.canvas.hidden !== (each !== sheet)) each.canvas.hidden = each !== sheet;
+    }
   }
 
-  /** What of the graph is on the screen, or little beyond it; whole pixels. */
-  private areaOf({ transform: [x, y, zoom], width, height }: Sight, beyond: number): Area {
-    const box = this.bounds ?? { x: 0, y: 0, width: 0, height: 0 };
-    const scaled = { x: box.x * zoom + x, y: box.y * zoom + y };
-    const graph = withMargin(
-      { ...scaled, width: box.width * zoom, height: box.height * zoom },
-      AROUND,
-    );
-    const left = Math.floor(within(graph.x, width, beyond));
-    const top = Math.floor(within(graph.y, height, beyond));
-    return {
-      left,
-      top,
-      right: Math.max(left + 1, Math.ceil(within(graph.x + graph.width, width, beyond))),
-      bottom: Math.max(top + 1, Math.ceil(within(graph.y + graph.height, height, beyond))),
+  /** Whether a sheet has all that is on the screen of the graph, as well as it is needed. */
+  private has({ drawn }: Sheet, isEnough: (from: Sight, to: Sight) => boolean): boolean {
+    if (drawn === null || this.sight === null || !isEnough(drawn.sight, this.sight)) return false;
+    const [scale, x, y] = between(drawn.sight, this.sight);
+    const { left, top, right, bottom } = drawn.area;
+    const area = {
+      left: left * scale + x,
+      top: top * scale + y,
+      right: right * scale + x,
+      bottom: bottom * scale + y,
     };
-  }
-
-  /** Whether the drawing is the same at another place of the screen, whole pixels away. */
-  private isExact(a: Sight, b: Sight): boolean {
-    const [scale, x, y] = between(b, a);
-    const ratio = window.devicePixelRatio || 1;
-    return scale === 1 && Number.isInteger(x * ratio) && Number.isInteger(y * ratio);
-  }
-
-  /** Whether part of the graph is on the screen that was not drawn. */
-  private lacks(sight: Sight): boolean {
-    if (this.drawn === null) return true;
-    const { left, top, right, bottom } = this.areaOf(sight, 0);
-    const [scale, x, y] = between(this.drawn.sight, sight);
-    const { area } = this.drawn;
-    return (
-      left < area.left * scale + x - 1 ||
-      top < area.top * scale + y - 1 ||
-      right > area.right * scale + x + 1 ||
-      bottom > area.bottom * scale + y + 1
-    );
-  }
-
-  private isCoarse(sight: Sight): boolean {
-    if (this.drawn === null) return true;
-    const [scale] = between(this.drawn.sight, sight);
-    return scale > COARSE || scale < 1 / COARSE;
+    return contains(area, areaOf(this.bounds, this.sight, 0), 1);
   }
 }
 
-/** How what is on the screen in one sight comes to where it is in another: scaled, then moved. */
-function between(from: Sight, to: Sight): readonly [number, number, number] {
-  const scale = to.transform[2] / from.transform[2];
-  return [
-    scale,
-    to.transform[0] - from.transform[0] * scale,
-    to.transform[1] - from.transform[1] * scale,
-  ];
+/** A picture on the page, and what it shows. */
+export interface Sheet {
+  readonly canvas: HTMLCanvasElement;
+  drawn: { readonly sight: Sight; readonly area: Area } | null;
+}
+
+/** Part of the screen, or of what is beyond it. */
+interface Area {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+function contains(area: Area, other: Area, slack: number): boolean {
+  return (
+    other.left >= area.left - slack &&
+    other.top >= area.top - slack &&
+    other.right <= area.right + slack &&
+    other.bottom <= area.bottom + slack
+  );
+}
+
+/** What of a graph is on the screen, or that many screens beyond it; whole pixels. */
+function areaOf(
+  bounds: Box | null,
+  { transform: [x, y, zoom], width, height }: Sight,
+  beyond: number,
+): Area {
+  const box = bounds ?? { x: 0, y: 0, width: 0, height: 0 };
+  const [left, top] = [box.x * zoom + x, box.y * zoom + y];
+  const graph = withMargin(
+    { x: left, y: top, width: box.width * zoom, height: box.height * zoom },
+    AROUND,
+  );
+  const first = {
+    left: Math.floor(within(graph.x, width, beyond)),
+    top: Math.floor(within(graph.y, height, beyond)),
+  };
+  const [right, bottom] = [graph.x + graph.width, graph.y + graph.height];
+  return {
+    ...first,
+    right: Math.max(first.left + 1, Math.ceil(within(right, width, beyond))),
+    bottom: Math.max(first.top + 1, Math.ceil(within(bottom, height, beyond))),
+  };
 }
 
 function within(at: number, size: number, beyond: number): number {
   return Math.min(size * (1 + beyond), Math.max(-size * beyond, at));
 }
 
-interface Sheet {
-  readonly context: Context;
-  readonly show: () => void;
+/** How what is on the screen in one sight comes to where it is in another: scaled, then moved. */
+function between(from: Sight, to: Sight): readonly [number, number, number] {
+  const scale = to.transform[2] / from.transform[2];
+  const [x, y] = from.transform;
+  return [scale, to.transform[0] - x * scale, to.transform[1] - y * scale];
+}
+
+/** Whether a drawing is the same in another sight: whole pixels away. */
+function isExact(from: Sight, to: Sight): boolean {
+  const [scale, x, y] = between(from, to);
+  const ratio = window.devicePixelRatio || 1;
+  return scale === 1 && Number.isInteger(x * ratio) && Number.isInteger(y * ratio);
+}
+
+/** Whether it will do while the view moves. */
+function isFine(from: Sight, to: Sight): boolean {
+  const [scale] = between(from, to);
+  return scale <= COARSE && scale >= 1 / COARSE;
 }
 
 /**
- * An empty sheet of that size; what is drawn on it is shown at once. Null where browsers draw nothing.
+ * Draw on a canvas of that size, which is empty at first.
  *
  * Chromium copies what is drawn on a canvas itself in each frame in which the canvas moves.
  */
-function sheetOf(canvas: HTMLCanvasElement, width: number, height: number): Sheet | null {
-  if (typeof OffscreenCanvas !== "undefined") {
-    const sheet = new OffscreenCanvas(width, height);
-    const context = sheet.getContext("2d");
-    const shown = canvas.getContext("bitmaprenderer");
-    if (context === null || shown === null) return null;
-    return { context, show: () => shown.transferFromImageBitmap(sheet.transferToImageBitmap()) };
-  }
-  const context = canvas.getContext?.("2d");
-  if (!context) return null;
-  Object.assign(canvas, { width, height });
-  return { context, show: () => undefined };
+function drawOn(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+  paint: (context: Context) => void,
+): void {
+  const ratio = window.devicePixelRatio || 1;
+  const [wide, high] = [Math.ceil(width * ratio), Math.ceil(height * ratio)];
+  const sheet = typeof OffscreenCanvas === "undefined" ? canvas : new OffscreenCanvas(wide, high);
+  if (sheet === canvas) Object.assign(canvas, { width: wide, height: high });
+  const context = sheet.getContext?.("2d") as Context | null | undefined;
+  if (!context) return;
+  context.scale(ratio, ratio);
+  paint(context);
+  Object.assign(canvas.style, { width: `${wide / ratio}px`, height: `${high / ratio}px` });
+  if (sheet instanceof HTMLCanvasElement) return;
+  canvas.getContext("bitmaprenderer")?.transferFromImageBitmap(sheet.transferToImageBitmap());
 }

@@ -29,6 +29,9 @@ export interface Moved {
   readonly needsMore: (now: Sight, before: Sight) => boolean;
 }
 
+/** Milliseconds between what need not follow in each frame. */
+export const SELDOM = 100;
+
 /** Milliseconds without a move after which the view rests, though a button may still be down. */
 const REST = 100;
 
@@ -36,14 +39,19 @@ type FlowStore = ReturnType<typeof useStoreApi>;
 
 export class MovingView {
   private live: Transform | null = null;
+  /** What the library was told to be in sight, and what the screen is. */
+  private said: (Sight & { readonly screen: Omit<Sight, "transform"> }) | null = null;
   private isGesture = false;
   private frame = 0;
   private timer = 0;
   private last = 0;
-  private readonly followers = new Set<() => void>();
+  private readonly followers = new Map<() => void, { readonly pause: number; last: number }>();
   private readonly layers = new Set<HTMLElement>();
-  /** Of those that glide just now. */
+  /** The layer with all cards, if anything of it is to be seen. */
+  private cards: HTMLElement | null = null;
+  /** Ends what the layers do to glide. */
   private gliding: readonly (() => void)[] = [];
+  private glidesFar = false;
 
   constructor(
     private readonly store: FlowStore,
@@ -52,8 +60,7 @@ export class MovingView {
 
   /** As it is seen now. */
   get sight(): Sight {
-    const { transform, width, height } = this.store.getState();
-    return { transform: this.live ?? transform, width, height };
+    return { transform: this.live ?? this.store.getState().transform, ...this.screen() };
   }
 
   /** Whether it is moved by somebody just now, and not resting meanwhile. */
@@ -61,9 +68,14 @@ export class MovingView {
     return this.live !== null;
   }
 
-  /** Call with each change of the view, once in each frame of a move. */
-  follow(follower: () => void): () => void {
-    this.followers.add(follower);
+  /**
+   * Call with each change of the view, once in each frame of a move.
+   *
+   * Args:
+   *   pause: Milliseconds between calls during a move; where it rests there is always one.
+   */
+  follow(follower: () => void, pause = 0): () => void {
+    this.followers.set(follower, { pause, last: 0 });
     const stop = this.store.subscribe(() => {
       if (this.live === null) follower();
     });
@@ -97,12 +109,13 @@ export class MovingView {
   end(): void {
     this.isGesture = false;
     this.settle();
+    this.halt();
   }
 
   /** Where the library's gestures and calls want it. */
   readonly change = ({ x, y, zoom }: Viewport): void => {
     if (!this.isGesture) {
-      this.live = null;
+      this.settle();
       this.store.setState({ transform: [x, y, zoom] });
       return;
     }
@@ -117,13 +130,12 @@ export class MovingView {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.timer);
     [this.frame, this.timer] = [0, 0];
-    for (const stop of this.gliding) stop();
-    this.gliding = [];
     const { live } = this;
     if (live === null) return;
     this.live = null;
-    this.place(live, this.moved.layer());
-    this.store.setState({ transform: [...live] });
+    this.place(live);
+    this.store.setState({ ...this.screen(), transform: [...live] });
+    this.said = null;
   };
 
   private readonly show = (): void => {
@@ -131,30 +143,77 @@ export class MovingView {
     const { live } = this;
     if (live === null) return;
     this.glide();
-    const { transform, width, height } = this.store.getState();
-    const before = { transform, width, height };
-    if (this.moved.needsMore({ ...before, transform: live }, before)) {
-      this.store.setState({ transform: [...live] });
-    } else {
-      this.place(live, this.moved.layer());
+    const now = this.sight;
+    const before = this.said ?? { ...now, transform: this.store.getState().transform };
+    if (this.moved.needsMore(now, before)) this.say(both(before, now));
+    this.place(live);
+    const time = performance.now();
+    for (const [follower, calls] of this.followers) {
+      if (time - calls.last < calls.pause) continue;
+      calls.last = time;
+      follower();
     }
-    for (const follower of this.followers) follower();
   };
 
   private glide(): void {
-    if (this.gliding.length > 0) return;
-    const cards = this.moved.layer();
-    const isLayer = cards !== null && !this.moved.isFar();
-    this.gliding = (isLayer ? [cards, ...this.layers] : [...this.layers]).map(glide);
+    const isFar = this.moved.isFar();
+    if (this.gliding.length > 0 && this.glidesFar === isFar) return;
+    this.halt();
+    this.glidesFar = isFar;
+    this.cards = this.moved.layer();
+    const layers = this.cards === null || isFar ? this.layers : [this.cards, ...this.layers];
+    this.gliding = [...layers].map(glide);
   }
 
-  private place([x, y, zoom]: Transform, layer: HTMLElement | null): void {
-    if (layer !== null) layer.style.transform = `translate(${x}px,${y}px) scale(${zoom})`;
+  private halt(): void {
+    for (const stop of this.gliding) stop();
+    this.gliding = [];
+  }
+
+  /** As if the screen were so large: what was in sight stays for as long as the view moves. */
+  private say(sight: Sight): void {
+    const screen = this.screen();
+    this.said = { ...sight, screen };
+    const { transform, width, height } = sight;
+    this.store.setState({ transform: [...transform], width, height });
+  }
+
+  /** The size of the screen, whatever the library was told. */
+  private screen(): { readonly width: number; readonly height: number } {
+    const { width, height } = this.store.getState();
+    const { said } = this;
+    // A new size is of the screen.
+    return said !== null && said.width === width && said.height === height
+      ? said.screen
+      : { width, height };
+  }
+
+  private place([x, y, zoom]: Transform): void {
+    const { cards } = this;
+    if (cards !== null) cards.style.transform = `translate(${x}px,${y}px) scale(${zoom})`;
   }
 
   private readonly rest = (): void => {
     const left = this.last + REST - performance.now();
     if (left > 1) this.timer = window.setTimeout(this.rest, left);
-    else this.settle();
+    else {
+      this.settle();
+      this.halt();
+    }
   };
+}
+
+/** So many times as large as the screen, what was in sight before is left out. */
+const MOST = 2.5;
+
+/** What is in sight now, with what was before if that is near. */
+function both(before: Sight, now: Sight): Sight {
+  const [x, y, zoom] = now.transform;
+  const scale = zoom / before.transform[2];
+  const [wasX, wasY] = [before.transform[0] * scale, before.transform[1] * scale];
+  const [left, top] = [Math.max(x, wasX), Math.max(y, wasY)];
+  const width = left + Math.max(now.width - x, before.width * scale - wasX);
+  const height = top + Math.max(now.height - y, before.height * scale - wasY);
+  if (width * height > MOST * now.width * now.height) return now;
+  return { transform: [left, top, zoom], width, height };
 }

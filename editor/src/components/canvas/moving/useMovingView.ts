@@ -12,7 +12,7 @@ interface Seen {
 }
 
 /** What shows a mark of its own from afar, where all else is one drawing. */
-const MARKS = "[data-marked], .react-flow__viewport-portal > :not([aria-hidden]), [data-pointer]";
+const MARKS = "[data-marked], .react-flow__viewport-portal > :not([data-corners])";
 
 /** Of one graph, in the part of the page that it is drawn in. */
 export function useMovingView(frame: HTMLElement, seen: Seen): MovingView {
