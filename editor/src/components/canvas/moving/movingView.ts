@@ -55,6 +55,7 @@ export class MovingView {
 
   constructor(
     private readonly store: FlowStore,
+    private readonly frameElement: HTMLElement,
     private readonly moved: Moved,
   ) {}
 
@@ -163,11 +164,14 @@ export class MovingView {
     this.cards = this.moved.layer();
     const layers = this.cards === null || isFar ? this.layers : [this.cards, ...this.layers];
     this.gliding = [...layers].map(glide);
+    this.frameElement.toggleAttribute("data-gliding", !isFar);
   }
 
   private halt(): void {
+    if (this.gliding.length === 0) return;
     for (const stop of this.gliding) stop();
     this.gliding = [];
+    this.frameElement.removeAttribute("data-gliding");
   }
 
   /** As if the screen were so large: what was in sight stays for as long as the view moves. */

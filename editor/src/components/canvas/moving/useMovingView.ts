@@ -23,7 +23,7 @@ export function useMovingView(frame: HTMLElement, seen: Seen): MovingView {
     const layer = () => frame.querySelector<HTMLElement>(".react-flow__viewport");
     let boxes: Float64Array = new Float64Array(0);
     let of: Seen | null = null;
-    return new MovingView(store, {
+    return new MovingView(store, frame, {
       isFar: () => latest.current.far,
       layer: () => {
         const found = layer();
