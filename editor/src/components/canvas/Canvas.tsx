@@ -43,7 +43,7 @@ import { useUi } from "@/store/ui";
 import type { CanvasEdge, CanvasNode, Scene } from "./adapt";
 import { Breadcrumb } from "./Breadcrumb";
 import styles from "./Canvas.module.css";
-import { isCanvasMoving, setMoving } from "./card/detail";
+import { setMoving } from "./card/detail";
 import { keepPorts } from "./card/keptPorts";
 import { NodeCard } from "./card/NodeCard";
 import { leaveToScrolling } from "./card/wheel";
@@ -73,6 +73,7 @@ import { insertType } from "./moving/insertType";
 import { dragModel, dropModel } from "./moving/modelDrop";
 import { dragResult, dropResult } from "./moving/resultDrop";
 import { useDragging } from "./moving/useDragging";
+import { useMovingView } from "./moving/useMovingView";
 import { useStaySeen } from "./placing/staySeen";
 import { linksNear } from "./routes/linkPlaces";
 import { useCanvasKeys } from "./useCanvasKeys";
@@ -80,7 +81,7 @@ import { useCanvasPinch } from "./useCanvasPinch";
 import { useFocusRequests } from "./useFocusRequests";
 import { selected, useScene } from "./useScene";
 import { ViewControls } from "./ViewControls";
-import { PlaceContext, setZoom, useCanvasView } from "./view";
+import { isFar, PlaceContext, setZoom, useCanvasView } from "./view";
 
 /** Most people are alone. */
 const Presence = lazyPart(() => import("@/components/together/Presence"));
@@ -124,10 +125,10 @@ interface GraphProps {
 
 function Graph({ document, path, frame }: GraphProps) {
   const scope: Scope = path.at(-1) ?? null;
-  const view = useScene(document, scope);
-  const { scene, nodes, edges, setLocal, change } = view;
-  const latest = useRef(view);
-  latest.current = view;
+  const drawing = useScene(document, scope);
+  const { scene, nodes, edges, setLocal, change } = drawing;
+  const latest = useRef(drawing);
+  latest.current = drawing;
   const currentScene = useCallback(() => latest.current.scene, []);
   const currentMoves = useCallback(() => latest.current.local.moves, []);
   const links = useLinkDrawing(currentScene);
@@ -138,7 +139,8 @@ function Graph({ document, path, frame }: GraphProps) {
   // Before it is asked for: cards in full would be made first, and thrown away.
   useState(() => setZoom(opened.zoom));
   const far = useCanvasView((state) => state.far);
-  const drawn = useFarNodes(nodes, far, isCanvasMoving);
+  const view = useMovingView(frame, { nodes, edges, far });
+  const drawn = useFarNodes(nodes, far, view);
   // Only when the library has no more than those: it would make all two thousand first.
   const [isCulled, setCulled] = useState(true);
   useEffect(() => setCulled(!far), [far]);
@@ -188,19 +190,32 @@ function Graph({ document, path, frame }: GraphProps) {
     [document],
   );
 
-  const onMoveStart = useCallback(() => {
-    frame.dataset.moving = "";
-    setMoving(true);
-  }, [frame]);
-  const onMove = useCallback((_: unknown, { zoom }: Viewport) => setZoom(zoom), []);
+  const onMoveStart = useCallback(
+    (event: MouseEvent | TouchEvent | null) => {
+      frame.dataset.moving = "";
+      setMoving(true);
+      view.begin(event);
+    },
+    [frame, view],
+  );
+  const onMove = useCallback(
+    (_: unknown, { zoom }: Viewport) => {
+      if (isFar(zoom) === useCanvasView.getState().far) return;
+      // What is drawn now begins with the view as it is.
+      view.settle();
+      setZoom(zoom);
+    },
+    [view],
+  );
   const onMoveEnd = useCallback(
     (_: unknown, viewport: Viewport) => {
       delete frame.dataset.moving;
       setMoving(false);
+      view.end();
       setZoom(viewport.zoom);
       if (documentById(document)) useDocuments.getState().setViewport(viewport, document);
     },
-    [document, frame],
+    [document, frame, view],
   );
 
   const openMenu = useCallback(
@@ -242,8 +257,8 @@ function Graph({ document, path, frame }: GraphProps) {
         onDrop={(event) => dropType(event, currentScene())}
       >
         <span data-canvas-start tabIndex={-1} />
-        <Grid />
-        {far && <FarView nodes={nodes} edges={edges} />}
+        <Grid view={view} />
+        {far && <FarView view={view} nodes={nodes} edges={edges} />}
         <ReactFlow<CanvasNode, CanvasEdge>
           nodes={drawn as CanvasNode[]}
           edges={far ? NO_EDGES : edges}
@@ -267,7 +282,11 @@ function Graph({ document, path, frame }: GraphProps) {
           onPaneClick={selectFarLink}
           onInit={(flow) => {
             setCanvas({
-              flow,
+              get flow() {
+                // Whoever asks it, or has it go somewhere, means the view as it is seen.
+                view.settle();
+                return flow;
+              },
               element: frame,
               scene: currentScene,
               nodes: () => latest.current.nodes,
@@ -276,6 +295,8 @@ function Graph({ document, path, frame }: GraphProps) {
             });
             frame.dataset.ready = "";
           }}
+          viewport={opened}
+          onViewportChange={view.change}
           onMoveStart={onMoveStart}
           onMove={onMove}
           onMoveEnd={onMoveEnd}
@@ -321,7 +342,7 @@ function Graph({ document, path, frame }: GraphProps) {
         </ReactFlow>
         <Breadcrumb />
         {scene.workflow.nodes.size === 0 && scope === null && <EmptyCanvas />}
-        <ViewControls nodes={nodes} />
+        <ViewControls view={view} nodes={nodes} />
         <ContextMenu
           items={menu ? itemsFor(menu, scene) : []}
           at={menu?.at ?? null}

@@ -1,17 +1,16 @@
 /** The grid behind the cards. It follows the view by hand: no rendering while the canvas moves. */
-import { useStoreApi } from "@xyflow/react";
 import { useEffect, useRef } from "react";
 import { useSettings } from "@/store/settings";
 import styles from "./Grid.module.css";
+import type { MovingView } from "./moving/movingView";
 
 /** Points closer together than this would be a grey veil. */
 const LEAST_GAP = 14;
 /** As the grid is painted; it is scaled from this. */
 const GAP = 20;
 
-export function Grid() {
+export function Grid({ view }: { readonly view: MovingView }) {
   const ref = useRef<HTMLDivElement>(null);
-  const store = useStoreApi();
   const kind = useSettings((settings) => settings.grid);
   const size = useSettings((settings) => settings.gridSize);
   useEffect(() => {
@@ -19,14 +18,17 @@ export function Grid() {
     if (element === null) return undefined;
     let last: readonly number[] = [];
     const draw = () => {
-      const { transform } = store.getState();
+      const { transform } = view.sight;
       if (transform === last) return;
       last = transform;
       place(element, transform, size);
     };
     draw();
-    return store.subscribe(draw);
-  }, [store, size]);
+    const stops = [view.addLayer(element), view.follow(draw)];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [view, size]);
   if (kind === "none") return null;
   return (
     <div className={styles.frame} aria-hidden="true">

@@ -1,5 +1,4 @@
 /** A small picture of the whole graph, with what is seen of it; a click or drag goes there. */
-import { useStoreApi } from "@xyflow/react";
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef } from "react";
 import { t } from "@/i18n";
 import type { Point } from "@/model/layout";
@@ -8,6 +7,7 @@ import { boundsOf } from "./card/geometry";
 import { canvas, panBy } from "./controller";
 import { tintOf } from "./frames/colors";
 import styles from "./Minimap.module.css";
+import { type MovingView, SELDOM, type Sight } from "./moving/movingView";
 
 const WIDTH = 196;
 const HEIGHT = 128;
@@ -19,22 +19,34 @@ interface Scale {
   readonly y: number;
 }
 
-export function Minimap({ nodes }: { readonly nodes: readonly CanvasNode[] }) {
+interface MinimapProps {
+  readonly view: MovingView;
+  readonly nodes: readonly CanvasNode[];
+}
+
+export function Minimap({ view, nodes }: MinimapProps) {
   const picture = useRef<HTMLCanvasElement>(null);
-  const view = useRef<HTMLDivElement>(null);
-  const store = useStoreApi();
+  const seen = useRef<HTMLDivElement>(null);
   const scale = useMemo(() => scaleOf(nodes), [nodes]);
   useEffect(() => {
     if (picture.current) paint(picture.current, nodes, scale);
   }, [nodes, scale]);
   useEffect(() => {
-    const follow = () => {
-      const { transform, width, height } = store.getState();
-      if (view.current) placeView(view.current, transform, { width, height }, scale);
+    const size = () => {
+      if (seen.current) sizeView(seen.current, view.sight, scale);
     };
+    const follow = () => {
+      if (seen.current) placeView(seen.current, view.sight, scale);
+    };
+    size();
     follow();
-    return store.subscribe(follow);
-  }, [store, scale]);
+    // Another size has to be laid out and drawn.
+    const stops = [view.follow(size, SELDOM), view.follow(follow)];
+    if (seen.current) stops.push(view.addLayer(seen.current));
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [view, scale]);
   const go = (event: PointerEvent<HTMLDivElement>) => {
     if (event.buttons === 0) return;
     const box = event.currentTarget.getBoundingClientRect();
@@ -59,7 +71,7 @@ export function Minimap({ nodes }: { readonly nodes: readonly CanvasNode[] }) {
       onKeyDown={pan}
     >
       <canvas ref={picture} width={WIDTH * 2} height={HEIGHT * 2} className={styles.picture} />
-      <div ref={view} className={styles.view} />
+      <div ref={seen} className={styles.view} />
     </div>
   );
 }
@@ -141,14 +153,16 @@ function fillOf(node: CanvasNode, style: CSSStyleDeclaration): string {
   return style.getPropertyValue(family === null ? "--border-strong" : `--family-${family}`);
 }
 
-function placeView(
-  view: HTMLElement,
-  [x, y, zoom]: readonly [number, number, number],
-  screen: { readonly width: number; readonly height: number },
-  scale: Scale,
-): void {
+function sizeView(view: HTMLElement, { transform, width, height }: Sight, scale: Scale): void {
+  const factor = scale.factor / transform[2];
+  view.style.width = `${width * factor}px`;
+  view.style.height = `${height * factor}px`;
+}
+
+/** Its middle, as it may have another size for a moment. */
+function placeView(view: HTMLElement, { transform, width, height }: Sight, scale: Scale): void {
+  const [x, y, zoom] = transform;
   const factor = scale.factor / zoom;
-  view.style.transform = `translate(${-x * factor + scale.x}px, ${-y * factor + scale.y}px)`;
-  view.style.width = `${screen.width * factor}px`;
-  view.style.height = `${screen.height * factor}px`;
+  const at = `translate(${(width / 2 - x) * factor + scale.x}px, ${(height / 2 - y) * factor + scale.y}px)`;
+  view.style.transform = `${at} translate(-50%, -50%)`;
 }

@@ -1,21 +1,27 @@
 /** Zoom, fit and the minimap, at the canvas' lower corner. */
-import { useStore } from "@xyflow/react";
 import { Map as MapIcon, Maximize, Minus, Plus } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
 import { IconButton, MenuButton } from "@/components/ui";
 import { t } from "@/i18n";
 import { setSetting, useSettings } from "@/store/settings";
 import type { CanvasNode } from "./adapt";
 import { fitAll, zoomBy, zoomTo } from "./controller";
 import { Minimap } from "./Minimap";
+import { type MovingView, SELDOM } from "./moving/movingView";
 import styles from "./ViewControls.module.css";
 
 const ZOOMS = [0.25, 0.5, 1, 1.5, 2];
 
-export function ViewControls({ nodes }: { readonly nodes: readonly CanvasNode[] }) {
+interface ViewControlsProps {
+  readonly view: MovingView;
+  readonly nodes: readonly CanvasNode[];
+}
+
+export function ViewControls({ view, nodes }: ViewControlsProps) {
   const minimap = useSettings((settings) => settings.minimap);
   return (
     <div className={styles.corner}>
-      {minimap && nodes.length > 0 && <Minimap nodes={nodes} />}
+      {minimap && nodes.length > 0 && <Minimap view={view} nodes={nodes} />}
       <div className={styles.controls} role="toolbar" aria-label={t("canvas.view.label")}>
         <IconButton
           icon={MapIcon}
@@ -31,7 +37,7 @@ export function ViewControls({ nodes }: { readonly nodes: readonly CanvasNode[] 
           size="s"
           onClick={() => zoomBy(1 / 1.25)}
         />
-        <ZoomLevel />
+        <ZoomLevel view={view} />
         <IconButton
           icon={Plus}
           label={t("canvas.view.zoomIn")}
@@ -49,8 +55,20 @@ export function ViewControls({ nodes }: { readonly nodes: readonly CanvasNode[] 
   );
 }
 
-function ZoomLevel() {
-  const percent = useStore((state) => Math.round(state.transform[2] * 100));
+/** The number follows the view on the page; what says it is rendered where the view rests. */
+function ZoomLevel({ view }: { readonly view: MovingView }) {
+  const number = useRef<HTMLSpanElement>(null);
+  const [percent, setPercent] = useState(() => percentOf(view));
+  useEffect(() => {
+    const show = () => {
+      const now = percentOf(view);
+      if (!view.isMoving) setPercent(now);
+      const text = number.current?.firstChild;
+      if (text instanceof Text && text.data !== words(now)) text.data = words(now);
+    };
+    show();
+    return view.follow(show, SELDOM);
+  }, [view]);
   const items = ZOOMS.map((zoom) => ({ label: `${zoom * 100} %`, run: () => zoomTo(zoom) }));
   return (
     <MenuButton
@@ -61,7 +79,15 @@ function ZoomLevel() {
       className={styles.level}
       arrow={false}
     >
-      {percent} %
+      <span ref={number}>{words(percent)}</span>
     </MenuButton>
   );
+}
+
+function percentOf(view: MovingView): number {
+  return Math.round(view.sight.transform[2] * 100);
+}
+
+function words(percent: number): string {
+  return `${percent} %`;
 }

@@ -17,8 +17,12 @@ interface CanvasView {
 
 export const useCanvasView = create<CanvasView>()(() => ({ far: false, flash: null }));
 
+export function isFar(zoom: number): boolean {
+  return zoom < FAR_ZOOM;
+}
+
 export function setZoom(zoom: number): void {
-  const far = zoom < FAR_ZOOM;
+  const far = isFar(zoom);
   if (useCanvasView.getState().far !== far) useCanvasView.setState({ far });
 }
 

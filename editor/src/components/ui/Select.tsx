@@ -24,6 +24,7 @@ interface SelectProps {
  */
 export function Select(props: SelectProps) {
   const { value, onChange, options, id, label, disabled, invalid, describedBy, className } = props;
+  const chosen = options.find((option) => option.value === value)?.label ?? value;
   return (
     <span className={cx(styles.wrap, className)}>
       <select
@@ -45,6 +46,7 @@ export function Select(props: SelectProps) {
           </option>
         ))}
       </select>
+      <span aria-hidden className={cx(styles.still, disabled && styles.off)} data-still={chosen} />
       <ChevronDown aria-hidden size={14} className={styles.arrow} />
     </span>
   );

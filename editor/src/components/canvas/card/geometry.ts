@@ -1,5 +1,5 @@
 /** Where the parts of a card stand: known without measuring, so that links need no second pass. */
-import type { Point, Size } from "@/model/layout";
+import type { Box, Point, Size } from "@/model/layout";
 import { fieldsHeight, pictureHeight, portsHeight, USUAL_WIDTH, usualWidth } from "@/model/sizes";
 import type { CardModel } from "./card";
 
@@ -37,6 +37,16 @@ export function estimatedSize(
   const pictures = pictureHeight(card.spec, size, width);
   const height = HEADER_HEIGHT + portsHeight(portRows(card)) + words + fields + pictures + 2;
   return { width, height: Math.max(height, size?.height ?? 0) };
+}
+
+/** The box with some room on all sides. */
+export function withMargin(box: Box, margin: number): Box {
+  return {
+    x: box.x - margin,
+    y: box.y - margin,
+    width: box.width + 2 * margin,
+    height: box.height + 2 * margin,
+  };
 }
 
 /** The box around some boxes; null of none. */

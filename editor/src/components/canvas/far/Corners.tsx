@@ -24,7 +24,7 @@ export const Corners = memo(function Corners({ nodes }: { readonly nodes: readon
   }, [nodes]);
   return (
     <ViewportPortal>
-      <svg className={styles.corners} aria-hidden="true">
+      <svg className={styles.corners} aria-hidden="true" data-corners>
         <path d={d} />
       </svg>
     </ViewportPortal>

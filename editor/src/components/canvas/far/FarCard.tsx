@@ -25,6 +25,7 @@ export function FarCard({ id, data, selected, height }: NodeProps<CardNode>) {
     return found !== null && found.fits === null && !found.isStart;
   });
   const state = stateOf(shown, plan, isFaulty);
+  const isMarked = selected || isFlashed || isUnfit || state === "running" || state === "failed";
   return (
     <article
       className={cx(
@@ -38,6 +39,7 @@ export function FarCard({ id, data, selected, height }: NodeProps<CardNode>) {
       data-type={card.entry.type}
       data-state={state}
       data-detail={false}
+      data-marked={isMarked || undefined}
     >
       <CardRun run={shown.run} state={state} far />
       {!collapsed && showsPictures(card.spec) && <FarPicture name={card.name} />}

@@ -34,7 +34,7 @@ export interface FarTools {
   readonly font: string;
 }
 
-type Context = CanvasRenderingContext2D;
+export type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
 const RADIUS = 10;
 const BORDER = 2;

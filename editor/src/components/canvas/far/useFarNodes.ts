@@ -5,9 +5,9 @@
  * All blocks are drawn at once, so that cards for mouse and keys may come after them, and may stay
  * when they are out of sight: a zoom in and out again makes none anew.
  */
-import { useStoreApi } from "@xyflow/react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { boxOf, type CanvasNode } from "../adapt";
+import type { MovingView, Sight } from "../moving/movingView";
 
 const PER_FRAME = 120;
 const PER_MOVING_FRAME = 16;
@@ -16,28 +16,20 @@ const MOST_KEPT = 3000;
 /** Pixels of the screen around it in which cards are there, too. */
 const AROUND = 40;
 
-interface Sight {
-  readonly transform: readonly [number, number, number];
-  readonly width: number;
-  readonly height: number;
-}
-
 /**
  * Some of the nodes; all of them unless `far`.
  *
  * Args:
- *   start: How the canvas is seen at first.
- *   isMoving: Whether it moves just now.
+ *   view: Of the canvas.
  */
 export function useFarNodes(
   nodes: readonly CanvasNode[],
   far: boolean,
-  isMoving: () => boolean,
+  view: MovingView,
 ): readonly CanvasNode[] {
-  const store = useStoreApi();
   const [kept, setKept] = useState<ReadonlySet<string>>(NONE);
-  const latest = useRef({ nodes, kept, isMoving });
-  latest.current = { nodes, kept, isMoving };
+  const latest = useRef({ nodes, kept });
+  latest.current = { nodes, kept };
   useEffect(() => {
     if (!far) {
       setKept(NONE);
@@ -47,8 +39,8 @@ export function useFarNodes(
     const next = () => {
       frame = 0;
       const now = latest.current;
-      const count = now.isMoving() ? PER_MOVING_FRAME : PER_FRAME;
-      const found = withMore(now.kept, now.nodes, store.getState(), count);
+      const count = view.isMoving ? PER_MOVING_FRAME : PER_FRAME;
+      const found = withMore(now.kept, now.nodes, view.sight, count);
       if (found !== now.kept) {
         setKept(found);
         wake();
@@ -58,12 +50,12 @@ export function useFarNodes(
       if (frame === 0) frame = requestAnimationFrame(next);
     };
     wake();
-    const stop = store.subscribe(wake);
+    const stop = view.follow(wake);
     return () => {
       stop();
       cancelAnimationFrame(frame);
     };
-  }, [far, store]);
+  }, [far, view]);
   return useMemo(
     () =>
       far ? nodes.filter((node) => node.selected || kept.has(node.id)).map(withHeight) : nodes,

@@ -33,13 +33,16 @@ function segment(style: LinkStyle, from: Point, to: Point): string {
   return `C${at({ x: from.x + reach, y: from.y })} ${at({ x: to.x - reach, y: to.y })} ${at(to)}`;
 }
 
+/** No line comes further beyond the points that it goes through. */
+export const MOST_REACH = 160;
+
 /** How far a curve goes straight on at its ends; more where it has to come back, but on a level. */
 export function reachOf(from: Point, to: Point): number {
   const dx = to.x - from.x;
   const distance = Math.hypot(dx, to.y - from.y);
   if (dx >= 0) return Math.max(Math.min(24, distance / 2), dx / 2);
   if (to.y === from.y) return 0;
-  return Math.min(24 + Math.sqrt(-dx) * 7, 160);
+  return Math.min(24 + Math.sqrt(-dx) * 7, MOST_REACH);
 }
 
 /** The same line as straight pieces, to tell what lies on it. */

@@ -1,0 +1,223 @@
+/**
+ * The view while somebody moves it.
+ *
+ * The canvas library asks each card and link with each change of the view whether it is to be seen.
+ * While the view is dragged, or zoomed with the wheel, it therefore learns of the view only when
+ * something new comes into sight, and when the view rests. Until then one layer moves.
+ */
+import type { useStoreApi, Viewport } from "@xyflow/react";
+import { glide } from "./glide";
+
+/** Left and top of the canvas' origin on the screen in pixels, and the zoom. */
+export type Transform = readonly [number, number, number];
+
+/** What is seen of the canvas. */
+export interface Sight {
+  readonly transform: Transform;
+  /** Of the screen, in pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What of a graph a move has to ask about. */
+export interface Moved {
+  /** The layer with all cards and links; null if nothing in it is to be seen. */
+  readonly layer: () => HTMLElement | null;
+  /** Whether so much is seen that as a layer it would be too large. */
+  readonly isFar: () => boolean;
+  /** Whether the library has to draw more than it did for an earlier sight. */
+  readonly needsMore: (now: Sight, before: Sight) => boolean;
+}
+
+/** Milliseconds between what need not follow in each frame. */
+export const SELDOM = 100;
+
+/** Milliseconds without a move after which the view rests, though a button may still be down. */
+const REST = 100;
+
+type FlowStore = ReturnType<typeof useStoreApi>;
+
+export class MovingView {
+  private live: Transform | null = null;
+  /** What the library was told to be in sight, and what the screen is. */
+  private said: (Sight & { readonly screen: Omit<Sight, "transform"> }) | null = null;
+  private isGesture = false;
+  private frame = 0;
+  private timer = 0;
+  private last = 0;
+  private readonly followers = new Map<() => void, { readonly pause: number; last: number }>();
+  private readonly layers = new Set<HTMLElement>();
+  /** The layer with all cards, if anything of it is to be seen. */
+  private cards: HTMLElement | null = null;
+  /** Ends what the layers do to glide. */
+  private gliding: readonly (() => void)[] = [];
+  private glidesFar = false;
+
+  constructor(
+    private readonly store: FlowStore,
+    private readonly frameElement: HTMLElement,
+    private readonly moved: Moved,
+  ) {}
+
+  /** As it is seen now. */
+  get sight(): Sight {
+    return { transform: this.live ?? this.store.getState().transform, ...this.screen() };
+  }
+
+  /** Whether it is moved by somebody just now, and not resting meanwhile. */
+  get isMoving(): boolean {
+    return this.live !== null;
+  }
+
+  /**
+   * Call with each change of the view, once in each frame of a move.
+   *
+   * Args:
+   *   pause: Milliseconds between calls during a move; where it rests there is always one.
+   */
+  follow(follower: () => void, pause = 0): () => void {
+    this.followers.set(follower, { pause, last: 0 });
+    const stop = this.store.subscribe(() => {
+      if (this.live === null) follower();
+    });
+    return () => {
+      stop();
+      this.followers.delete(follower);
+    };
+  }
+
+  /** Besides the cards' layer, an element that follows the view by its transform. */
+  addLayer(element: HTMLElement): () => void {
+    this.layers.add(element);
+    return () => this.layers.delete(element);
+  }
+
+  /** It begins to move: by an event, or null for what moves by itself. */
+  begin(event: MouseEvent | TouchEvent | null): void {
+    this.glide();
+    // Over something that is dragged meanwhile, the library has to know each change.
+    const isDragging = event?.type === "wheel" && "buttons" in event && event.buttons !== 0;
+    this.isGesture = event !== null && !isDragging;
+  }
+
+  /** Something is pressed, which may begin a drag by the view as it is. */
+  press(pointerType: string): void {
+    this.settle();
+    if (pointerType !== "touch") this.isGesture = false;
+  }
+
+  /** All is as it is seen, until somebody moves it again. */
+  end(): void {
+    this.isGesture = false;
+    this.settle();
+    this.halt();
+  }
+
+  /** Where the library's gestures and calls want it. */
+  readonly change = ({ x, y, zoom }: Viewport): void => {
+    if (!this.isGesture) {
+      this.settle();
+      this.store.setState({ transform: [x, y, zoom] });
+      return;
+    }
+    this.live = [x, y, zoom];
+    this.last = performance.now();
+    if (this.frame === 0) this.frame = requestAnimationFrame(this.show);
+    if (this.timer === 0) this.timer = window.setTimeout(this.rest, REST);
+  };
+
+  /** Have the library know the view as it is, for what asks it. */
+  readonly settle = (): void => {
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.timer);
+    [this.frame, this.timer] = [0, 0];
+    const { live } = this;
+    if (live === null) return;
+    this.live = null;
+    this.place(live);
+    this.store.setState({ ...this.screen(), transform: [...live] });
+    this.said = null;
+  };
+
+  private readonly show = (): void => {
+    this.frame = 0;
+    const { live } = this;
+    if (live === null) return;
+    this.glide();
+    const now = this.sight;
+    const before = this.said ?? { ...now, transform: this.store.getState().transform };
+    if (this.moved.needsMore(now, before)) this.say(both(before, now));
+    this.place(live);
+    const time = performance.now();
+    for (const [follower, calls] of this.followers) {
+      if (time - calls.last < calls.pause) continue;
+      calls.last = time;
+      follower();
+    }
+  };
+
+  private glide(): void {
+    const isFar = this.moved.isFar();
+    if (this.gliding.length > 0 && this.glidesFar === isFar) return;
+    this.halt();
+    this.glidesFar = isFar;
+    this.cards = this.moved.layer();
+    const layers = this.cards === null || isFar ? this.layers : [this.cards, ...this.layers];
+    this.gliding = [...layers].map(glide);
+    this.frameElement.toggleAttribute("data-gliding", !isFar);
+  }
+
+  private halt(): void {
+    if (this.gliding.length === 0) return;
+    for (const stop of this.gliding) stop();
+    this.gliding = [];
+    this.frameElement.removeAttribute("data-gliding");
+  }
+
+  /** As if the screen were so large: what was in sight stays for as long as the view moves. */
+  private say(sight: Sight): void {
+    const screen = this.screen();
+    this.said = { ...sight, screen };
+    const { transform, width, height } = sight;
+    this.store.setState({ transform: [...transform], width, height });
+  }
+
+  /** The size of the screen, whatever the library was told. */
+  private screen(): { readonly width: number; readonly height: number } {
+    const { width, height } = this.store.getState();
+    const { said } = this;
+    // A new size is of the screen.
+    return said !== null && said.width === width && said.height === height
+      ? said.screen
+      : { width, height };
+  }
+
+  private place([x, y, zoom]: Transform): void {
+    const { cards } = this;
+    if (cards !== null) cards.style.transform = `translate(${x}px,${y}px) scale(${zoom})`;
+  }
+
+  private readonly rest = (): void => {
+    const left = this.last + REST - performance.now();
+    if (left > 1) this.timer = window.setTimeout(this.rest, left);
+    else {
+      this.settle();
+      this.halt();
+    }
+  };
+}
+
+/** So many times as large as the screen, what was in sight before is left out. */
+const MOST = 2.5;
+
+/** What is in sight now, with what was before if that is near. */
+function both(before: Sight, now: Sight): Sight {
+  const [x, y, zoom] = now.transform;
+  const scale = zoom / before.transform[2];
+  const [wasX, wasY] = [before.transform[0] * scale, before.transform[1] * scale];
+  const [left, top] = [Math.max(x, wasX), Math.max(y, wasY)];
+  const width = left + Math.max(now.width - x, before.width * scale - wasX);
+  const height = top + Math.max(now.height - y, before.height * scale - wasY);
+  if (width * height > MOST * now.width * now.height) return now;
+  return { transform: [left, top, zoom], width, height };
+}

@@ -1,0 +1,53 @@
+/** The view of a canvas, which the library and all that follows the view share. */
+import { useStoreApi } from "@xyflow/react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import type { CanvasEdge, CanvasNode } from "@/components/canvas/adapt";
+import { edgesOfBoxes, hasNew } from "./inSight";
+import { MovingView } from "./movingView";
+
+interface Seen {
+  readonly nodes: readonly CanvasNode[];
+  readonly edges: readonly CanvasEdge[];
+  readonly far: boolean;
+}
+
+/** What shows a mark of its own from afar, where all else is one drawing. */
+const MARKS = "[data-marked], .react-flow__viewport-portal > :not([data-corners])";
+
+/** Of one graph, in the part of the page that it is drawn in. */
+export function useMovingView(frame: HTMLElement, seen: Seen): MovingView {
+  const store = useStoreApi();
+  const latest = useRef(seen);
+  latest.current = seen;
+  const view = useState(() => {
+    const layer = () => frame.querySelector<HTMLElement>(".react-flow__viewport");
+    let boxes: Float64Array = new Float64Array(0);
+    let of: Seen | null = null;
+    return new MovingView(store, frame, {
+      isFar: () => latest.current.far,
+      layer: () => {
+        const found = layer();
+        return latest.current.far && found?.querySelector(MARKS) === null ? null : found;
+      },
+      needsMore: (now, before) => {
+        const { nodes, edges, far } = latest.current;
+        if (far) return false;
+        if (of?.nodes !== nodes || of.edges !== edges) boxes = edgesOfBoxes(nodes, edges);
+        of = latest.current;
+        return hasNew(boxes, now, before);
+      },
+    });
+  })[0];
+  useEffect(() => {
+    // What begins now reckons with the view that the library knows.
+    const press = ({ pointerType }: PointerEvent) => view.press(pointerType);
+    window.addEventListener("pointerdown", press, true);
+    window.addEventListener("keydown", view.settle, true);
+    return () => {
+      window.removeEventListener("pointerdown", press, true);
+      window.removeEventListener("keydown", view.settle, true);
+      view.settle();
+    };
+  }, [view]);
+  return useMemo(() => view, [view]);
+}
