@@ -1,4 +1,4 @@
-"""A journey through the editor in Firefox, its first half in WebKit too; all else is in Chromium.
+"""A journey through the editor in Firefox and in WebKit; all else is tested in Chromium.
 
 They are skipped where the browser is not installed: in Debian, ``firefox-esr`` is Firefox, and
 ``webkit2gtk-driver`` with ``xvfb`` is WebKit.
@@ -108,16 +108,15 @@ def hands(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hands]:
 @pytest.mark.slow
 def test_a_journey(hands: Hands, server: Server) -> None:
     hands.browser.goto(f"{server.url}/")
-    hands.click("[role=dialog] button, dialog button", "Skip")
+    hands.click("[role=dialog] button, dialog button", "Skip tour")
     for node in ("load", "positive", "sample", "save"):
         hands.sees(card(node))
     hands.until("() => document.body.innerText.includes('Connected')")
     add_and_link(hands)
     change_run_and_undo(hands)
-    if hands.browser.name == "Firefox":
-        save_and_reload(hands, server)
-        paint(hands)
-        choose_language(hands)
+    save_and_reload(hands, server)
+    paint(hands)
+    choose_language(hands)
     assert hands.browser.faults() == []
 
 

@@ -11,10 +11,9 @@ import {
   Tags,
   Trash2,
 } from "lucide-react";
-import type { ArtifactEntry } from "@/api/schema";
 import { mayRun, useConnection } from "@/store/connection";
 import { activeDocument, currentWorkflow } from "@/store/documents";
-import { markedResults, useGallery } from "@/store/gallery";
+import { listedResults, markAllResults, markedResults, useGallery } from "@/store/gallery";
 import { mark, restore, trash } from "@/store/library";
 import { useUi } from "@/store/ui";
 import type { Command } from "./registry";
@@ -22,10 +21,6 @@ import { selectedPicture } from "./results";
 
 /** Fetched with the first of them that is used. */
 const actions = () => import("@/components/panels/gallery/actions");
-
-function marked(): readonly ArtifactEntry[] {
-  return markedResults(useGallery.getState());
-}
 
 const mayMark = () => mayRun(useConnection.getState()) && useGallery.getState().marked.size > 0;
 const mayMarkHere = () => mayMark() && !useGallery.getState().isTrash;
@@ -39,15 +34,15 @@ function stars(count: number): Command {
     icon: count === 0 ? StarOff : Star,
     when: mayMarkHere,
     run: async () => {
-      await mark(marked(), { stars: count });
+      await mark(markedResults(), { stars: count });
     },
   };
 }
 
 /** Show the gallery, with all results or the trash in it. */
-async function lookInto(isTrash: boolean): Promise<void> {
+function lookInto(isTrash: boolean): void {
   useUi.getState().showPanel("bottom", "gallery");
-  await useGallery.getState().filter({ board: null, isTrash });
+  useGallery.getState().filter({ board: null, isTrash });
 }
 
 export const commands: readonly Command[] = [
@@ -58,7 +53,7 @@ export const commands: readonly Command[] = [
     group: "library",
     icon: Tags,
     when: mayMarkHere,
-    run: () => useUi.getState().openDialog("organize", { artifacts: marked() }),
+    run: () => useUi.getState().openDialog("organize", { artifacts: markedResults() }),
   },
   {
     id: "library.newBoard",
@@ -66,17 +61,17 @@ export const commands: readonly Command[] = [
     group: "library",
     icon: LayoutGrid,
     when: () => mayRun(useConnection.getState()),
-    run: async () => (await actions()).askNewBoard(marked()),
+    run: async () => (await actions()).askNewBoard(markedResults()),
   },
   {
     id: "library.selectAll",
     label: "library.command.selectAll",
     group: "library",
     icon: SquareCheck,
-    when: () => useGallery.getState().items.length > 0,
+    when: () => listedResults().length > 0,
     run: () => {
       useUi.getState().showPanel("bottom", "gallery");
-      return useGallery.getState().markAll();
+      return markAllResults();
     },
   },
   {
@@ -85,7 +80,7 @@ export const commands: readonly Command[] = [
     group: "library",
     icon: Download,
     when: () => useGallery.getState().marked.size > 0,
-    run: async () => (await actions()).download(marked()),
+    run: async () => (await actions()).download(markedResults()),
   },
   {
     id: "library.trash",
@@ -94,7 +89,7 @@ export const commands: readonly Command[] = [
     icon: Trash2,
     when: mayMarkHere,
     run: async () => {
-      await trash(marked());
+      await trash(markedResults());
     },
   },
   {
@@ -104,7 +99,7 @@ export const commands: readonly Command[] = [
     icon: RotateCcw,
     when: mayMarkTrash,
     run: async () => {
-      await restore(marked());
+      await restore(markedResults());
     },
   },
   {
@@ -115,7 +110,7 @@ export const commands: readonly Command[] = [
     danger: true,
     when: mayMark,
     run: async () => {
-      await (await actions()).removeAll(marked());
+      await (await actions()).removeAll(markedResults());
     },
   },
   {
@@ -139,9 +134,9 @@ export const commands: readonly Command[] = [
     label: "library.command.takeValues",
     group: "library",
     icon: SlidersHorizontal,
-    when: () => marked().length === 1 || selectedPicture() !== null,
+    when: () => markedResults().length === 1 || selectedPicture() !== null,
     run: async () => {
-      const [first] = marked();
+      const [first] = markedResults();
       const artifact = first ?? selectedPicture()?.artifact;
       const { takeValues } = await import("@/components/results/values");
       if (artifact) await takeValues(artifact);

@@ -23,7 +23,7 @@ import { askAbout } from "@/store/asked";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentScope, currentWorkflow } from "@/store/documents";
 import { focusNode } from "@/store/focus";
-import { useGallery } from "@/store/gallery";
+import { loadResults } from "@/store/gallery";
 import { placeOf } from "@/store/places";
 import { activeProblems } from "@/store/problems";
 import { RESULT, type Side, useUi } from "@/store/ui";
@@ -91,8 +91,8 @@ function showHelp(): void {
 }
 
 async function showNewest(): Promise<void> {
-  await useGallery.getState().open();
-  const { items } = useGallery.getState();
+  // The panel says why there are none.
+  const items = await loadResults().catch(() => []);
   const [artifact] = items;
   if (artifact) useUi.getState().openDialog("viewer", { artifact, list: items });
   else useUi.getState().showPanel("bottom", "gallery");

@@ -63,6 +63,66 @@ function seedOf(message: Message): unknown {
   return nodes.sample.inputs.seed;
 }
 
+/** The catalogue is empty until what is given back is called. */
+function emptyCatalogue(): { readonly come: () => void; readonly fail: (fault: Error) => void } {
+  const { types, models, load, needModels } = useCatalogue.getState();
+  let settle = { resolve: () => {}, reject: (_: Error) => {} };
+  const coming = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  useCatalogue.setState({
+    types: null,
+    models: null,
+    load: () => coming.catch(() => undefined),
+    needModels: () => coming,
+  });
+  const restore = () => useCatalogue.setState({ types, models, load, needModels });
+  return {
+    come: () => {
+      restore();
+      settle.resolve();
+    },
+    fail: (fault) => {
+      useCatalogue.setState({ load, needModels });
+      settle.reject(fault);
+    },
+  };
+}
+
+test("what is wanted before node types and models are there is generated once they are", async () => {
+  const { come } = emptyCatalogue();
+  const done = generate();
+  expect(useGenerate.getState().isSending).toBe(true);
+  // A second press is no second image, and what is written meanwhile is for the next.
+  await generate();
+  choose({ prompt: "a pear" });
+  expect(server.now.asked("submit")).toEqual([]);
+  come();
+  const asked = await answered(0, accept("job_1"));
+  await done;
+  expect(JSON.stringify(asked.workflow)).toContain("an apple");
+  expect(server.now.asked("submit")).toHaveLength(1);
+  expect(useGenerate.getState().isSending).toBe(false);
+});
+
+test("what is called off before node types are there isn't generated", async () => {
+  const { come } = emptyCatalogue();
+  const done = generate();
+  await cancelGenerating();
+  come();
+  await done;
+  expect(server.now.asked("submit")).toEqual([]);
+});
+
+test("why node types or models don't come is told, and the next press may be luckier", async () => {
+  const { fail } = emptyCatalogue();
+  const done = generate();
+  fail(new Error("no disk"));
+  await done;
+  expect(useNotices.getState().items).toHaveLength(1);
+  expect(useGenerate.getState().isSending).toBe(false);
+});
+
 test("each image is a job of the page, with the seed after the one before", async () => {
   choose({ count: 2, seed: "7", isRandom: false });
   const done = generate();

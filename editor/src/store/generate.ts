@@ -179,6 +179,25 @@ export function generateGround(): Ground | null {
   return types && models && { types, models };
 }
 
+/**
+ * What graphs are built for, where somebody is faster than node types and models are; null if they
+ * don't come, which is told, or if it was called off meanwhile.
+ */
+async function loadGround(): Promise<Ground | null> {
+  const before = calledOff;
+  const { types, load, needModels } = useCatalogue.getState();
+  useGenerate.setState({ isSending: true });
+  try {
+    await Promise.all([types === null ? load() : null, needModels()]);
+    return before === calledOff ? generateGround() : null;
+  } catch (fault) {
+    notifyFault(fault, { title: t("generate.notSent"), key: useGenerate.getState().id });
+    return null;
+  } finally {
+    useGenerate.setState({ isSending: false });
+  }
+}
+
 /** The page's settings as a workflow; null until that can be said. */
 export function generateWorkflow(): Workflow | null {
   const ground = generateGround();
@@ -188,8 +207,9 @@ export function generateWorkflow(): Workflow | null {
 /** Generate the images that are chosen, one job each. What goes wrong is told, not thrown. */
 export async function generate(): Promise<void> {
   const { settings, isSending } = useGenerate.getState();
-  const ground = generateGround();
-  if (ground === null || isSending) return;
+  if (isSending) return;
+  const ground = generateGround() ?? (await loadGround());
+  if (ground === null) return;
   const fault = modelFault(settings, ground);
   if (fault !== null) {
     const field: Field = fault === "encoder" ? "encoders" : fault === "vae" ? "vae" : "model";
@@ -207,7 +227,7 @@ export async function generate(): Promise<void> {
 
 /** Do something with an image, by the settings that it is the start image of. */
 export async function runTask(task: Task, settings: GenerateSettings): Promise<void> {
-  const ground = generateGround();
+  const ground = generateGround() ?? (await loadGround());
   if (ground === null) return;
   const seed = String(drawSeed(Math.random));
   const title = t(`generate.task.${task}`);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { artifact } from "@/components/panels/testing";
+import { artifact, listResults } from "@/components/panels/testing";
 import { stubServer } from "@/test/answers";
-import { useGallery } from "./gallery";
+import { listedResults, useGallery } from "./gallery";
 import { clearTrash, dropBoard, mark, newBoard, trash, useLibrary } from "./library";
 import { useNotices } from "./notices";
 
@@ -15,9 +15,17 @@ let refuse: RegExp | null;
 const items = [artifact(0), artifact(1), artifact(2)];
 const [first = artifact(0), second = artifact(1)] = items;
 
-beforeEach(() => {
+beforeEach(async () => {
+  await list();
+  useLibrary.setState({ tags: [], boards: [], isLoaded: false, marks: new Map() });
+  useNotices.setState({ items: [] });
+});
+
+/** Have the results of a choice listed. */
+async function list(choice = {}): Promise<void> {
   asked = [];
   refuse = null;
+  await listResults(items, choice);
   stubServer(async (address: string, init: RequestInit = {}) => {
     const what = `${init.method ?? "GET"} ${address.replace(/^.*\/v1/, "")}`;
     asked.push({ what, body: JSON.parse(String(init.body ?? "{}")) });
@@ -26,14 +34,11 @@ beforeEach(() => {
       return Response.json({ id: "b1", name: "Covers", count: 0, cover: null, created: 1 });
     return Response.json({ items: [], next: null });
   });
-  useGallery.setState({ items, next: null, state: "ready", board: null, isTrash: false, text: "" });
-  useLibrary.setState({ tags: [], boards: [], isLoaded: false, marks: new Map() });
-  useNotices.setState({ items: [] });
-});
+}
 
 afterEach(() => vi.unstubAllGlobals());
 
-const shown = () => useGallery.getState().items;
+const shown = () => listedResults();
 
 describe("what is noted of results", () => {
   it("is seen at once, and asked for in one go", async () => {
@@ -67,7 +72,7 @@ describe("what is noted of results", () => {
   });
 
   it("takes a result off the board that is looked at", async () => {
-    useGallery.setState({ board: "b1" });
+    await list({ board: "b1" });
     await mark([first], { board: "b2" });
     expect(shown()).toEqual(items.slice(1));
   });
@@ -95,7 +100,7 @@ describe("the trash", () => {
   });
 
   it("is empty after it was emptied", async () => {
-    useGallery.setState({ isTrash: true });
+    await list({ isTrash: true });
     await clearTrash();
     expect(asked[0]?.what).toBe("DELETE /library/trash");
     expect(shown()).toEqual([]);

@@ -4,7 +4,15 @@ import { api, type BodyOf } from "@/api/client";
 import type { ArtifactEntry, Board, TagCount } from "@/api/schema";
 import { t } from "@/i18n";
 import { socket } from "./connection";
-import { dropFromGallery, useGallery } from "./gallery";
+import {
+  changeListed,
+  dropFromGallery,
+  knownResults,
+  listedResults,
+  outdateResults,
+  restoreResults,
+  useGallery,
+} from "./gallery";
 import { UNMARKED } from "./jobs";
 import { notify, notifyFault } from "./notices";
 import { newAnswerTo, question } from "./queries";
@@ -73,8 +81,7 @@ export function startLibrary(): () => void {
 
 function refresh(): void {
   useLibrary.setState({ marks: new Map() });
-  const { state, reload } = useGallery.getState();
-  if (state === "ready") void reload();
+  void outdateResults();
   // What can't be read now is read with the next change.
   if (useLibrary.getState().isLoaded) loadLibrary().catch(() => undefined);
 }
@@ -93,7 +100,7 @@ export function marksOf(
 
 /** Read what is noted of a result that the gallery doesn't show. */
 export async function learnMarks({ job, digest }: ArtifactEntry): Promise<void> {
-  const isKnown = useGallery.getState().items.some((each) => each.digest === digest);
+  const isKnown = listedResults().some((each) => each.digest === digest);
   if (isKnown || useLibrary.getState().marks.has(digest)) return;
   const { items } = await api.GET("/artifacts", { params: { query: { job, limit: MOST_FILES } } });
   const found = items.find((each) => each.digest === digest);
@@ -117,13 +124,13 @@ export async function mark(
   change: MarkChange,
 ): Promise<boolean> {
   const digests = digestsOf(artifacts);
-  const [items, marks] = [useGallery.getState().items, useLibrary.getState().marks];
+  const [results, { marks }] = [knownResults(), useLibrary.getState()];
   show(digests, (before) => changed(before, change));
   leaveBoard(digests, change);
   try {
     await inParts(digests, (part) => api.PATCH("/library", { body: { ...change, digests: part } }));
   } catch (fault) {
-    useGallery.setState({ items });
+    restoreResults(results);
     useLibrary.setState({ marks });
     notifyFault(fault, { title: t("library.fault.mark") });
     return false;
@@ -147,12 +154,9 @@ function changed(before: Marks, change: MarkChange): Marks {
 
 function show(digests: readonly string[], change: (before: Marks) => Marks): void {
   const meant = new Set(digests);
-  const { items } = useGallery.getState();
-  useGallery.setState({
-    items: items.map((item) => (meant.has(item.digest) ? { ...item, ...change(item) } : item)),
-  });
+  changeListed((item) => (meant.has(item.digest) ? { ...item, ...change(item) } : item));
   const known = useLibrary.getState().marks;
-  const listed = new Set(items.map(({ digest }) => digest));
+  const listed = new Set(listedResults().map(({ digest }) => digest));
   remember(
     digests.filter((digest) => known.has(digest) || !listed.has(digest)),
     change,
@@ -219,9 +223,8 @@ export async function restore(artifacts: readonly ArtifactEntry[]): Promise<bool
   useLibrary.setState(({ trashed }) => ({
     trashed: new Set([...trashed].filter((digest) => !back.has(digest))),
   }));
-  const { isTrash, state, reload } = useGallery.getState();
-  if (isTrash) dropFromGallery(digests);
-  else if (state === "ready") await reload();
+  if (useGallery.getState().isTrash) dropFromGallery(digests);
+  else await outdateResults();
   return true;
 }
 
@@ -233,8 +236,7 @@ export async function clearTrash(): Promise<boolean> {
     notifyFault(fault, { title: t("library.fault.empty") });
     return false;
   }
-  const { isTrash, items } = useGallery.getState();
-  if (isTrash) dropFromGallery(items.map(({ digest }) => digest));
+  if (useGallery.getState().isTrash) dropFromGallery(digestsOf(listedResults()));
   return true;
 }
 
@@ -275,6 +277,6 @@ export async function dropBoard(id: string): Promise<boolean> {
   }
   useLibrary.setState(({ boards }) => ({ boards: boards.filter((board) => board.id !== id) }));
   const { board, filter } = useGallery.getState();
-  if (board === id) await filter({ board: null });
+  if (board === id) filter({ board: null });
   return true;
 }

@@ -30,12 +30,16 @@ export function question<T>(
 }
 
 /** The answer that is known, or is under way, or else is asked for now. */
-export async function answerTo<T>(asked: Question<T>): Promise<T> {
+export function answerTo<T>(asked: Question<T>): Promise<T> {
+  return uncancelled(() => queries.fetchQuery(asked));
+}
+
+/** The answer, asked for again where it was outdated on its way. */
+export async function uncancelled<T>(ask: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
-      return await queries.fetchQuery(asked);
+      return await ask();
     } catch (error) {
-      // An answer that was outdated on its way is of no use: the next one is.
       if (!isCancelledError(error)) throw error;
     }
   }

@@ -148,7 +148,7 @@ export class Adapter {
     const { types, workflow } = scene;
     const shown = layout.shown.get(name);
     const fed = this.fed(scene).get(name);
-    const isKnown = types?.byName.has(entry.type) || workflow.subgraphs.has(entry.type);
+    const isKnown = isKnownType(entry.type, scene);
     // Ports of an unknown type are those that other nodes use.
     const others = isKnown ? null : nodes;
     const deps = [entry, types, workflow.subgraphs, textOfSet(shown), textOfSet(fed), others];
@@ -275,11 +275,10 @@ export class Adapter {
     const fits = this.keep(`f/${to.node}`, [nodes, types, workflow.subgraphs], () =>
       this.fits(to.node, scene),
     );
-    const mark = markOf(
-      fits.get(to.port),
-      types === null || (hasPort && port !== undefined && !port.unknown),
-    );
-    const note = noteOf(fits.get(to.port));
+    const fit = fits.get(to.port);
+    const isKnown = types === null || (hasPort && port !== undefined && !port.unknown);
+    const mark = markOf(fit, isKnown);
+    const note = noteOf(fit) || (isKnown ? "" : lackingPort(edge, scene, nodes, hasPort));
     const points = layout.reroutes.get(edge.id) ?? NO_POINTS;
     const item = edgeItem(edge.id);
     const selected = selection.has(item);
@@ -423,6 +422,18 @@ function markOf(fit: Fit | undefined, isKnown: boolean): LinkData["mark"] {
 function noteOf(fit: Fit | undefined): string {
   if (!fit) return "";
   return fit.fits ? (fit.note ?? "") : fit.reason;
+}
+
+/** What a link lacks one of whose ports isn't there. */
+function lackingPort(edge: Edge, scene: Scene, nodes: Nodes, hasInput: boolean): string {
+  const { node, port } = hasInput ? edge.from : edge.to;
+  const type = nodes.get(node)?.type ?? "";
+  if (!isKnownType(type, scene)) return t("fit.unknownNode", { node });
+  return t(hasInput ? "fit.noOutput" : "fit.noInput", { node, port });
+}
+
+function isKnownType(type: string, { types, workflow }: Scene): boolean {
+  return types?.byName.has(type) === true || workflow.subgraphs.has(type);
 }
 
 function frameNode(group: Group): FrameNode {

@@ -67,11 +67,11 @@ export function LessonCard({ opened, step, at }: Props) {
           act();
         }}
       >
-        <header className={styles.head}>
+        <div className={styles.head}>
           <span className={styles.count}>{t("lessons.count", { number: at + 1, count })}</span>
           <span className={styles.name}>{textIn(opened.lesson.title, language)}</span>
           <IconButton icon={X} size="s" label={t("lessons.leave")} onClick={leaveLesson} />
-        </header>
+        </div>
         <h2 id={`${id}-title`}>{textIn(step.title, language)}</h2>
         <p id={`${id}-words`}>{textIn(step.text, language)}</p>
         {step.showsRun && <RunFacts document={opened.document} />}
@@ -129,7 +129,7 @@ function actOf(key: string, isLast: boolean, isOnCard: boolean): (() => void) | 
   return key === "Enter" && isOnCard ? nextStep : null;
 }
 
-const MODAL = "dialog[open]";
+const MODAL = "[data-modal]";
 
 /** The card takes the focus when it is called for, and where its own button was pressed. */
 function useFocusAtStart(card: { readonly current: HTMLElement | null }): void {

@@ -1,10 +1,9 @@
 /** All that jobs gave, the newest first: looked through, searched, noted, compared, thrown away. */
 import { Images, LoaderCircle, RefreshCw, Trash2 } from "lucide-react";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { Button, EmptyState, IconButton, Select, Slider } from "@/components/ui";
 import { t } from "@/i18n";
-import { markedResults, useGallery } from "@/store/gallery";
-import { notifyFault } from "@/store/notices";
+import { markedResults, outdateResults, useGallery, useResults } from "@/store/gallery";
 import { readStored, writeStored } from "@/store/persisted";
 import styles from "./GalleryPanel.module.css";
 import { emptyTrash } from "./gallery/actions";
@@ -17,16 +16,13 @@ import panel from "./lib/Panel.module.css";
 const SIZE_KEY = "nodegraph.gallery.size";
 
 export default function GalleryPanel() {
-  const { items, state, problem, kind, marked, isTrash } = useGallery();
+  const { kind, marked, isTrash, filter } = useGallery();
+  const { items, isLoading, fault, loadMore } = useResults();
   const isFiltered = useGallery(
     ({ text, kind: of, board }) => text !== "" || (of ?? board) !== null,
   );
-  const { open, reload, filter } = useGallery.getState();
   const [size, setSize] = useSize();
-  useEffect(() => {
-    void open();
-  }, [open]);
-  const chosen = marked.size === 0 ? [] : markedResults({ items, marked });
+  const chosen = marked.size === 0 ? [] : markedResults(items);
   return (
     <div className={styles.gallery} data-gallery="">
       <BoardList />
@@ -42,7 +38,7 @@ export default function GalleryPanel() {
                 className={styles.kind}
                 label={t("panels.gallery.kind")}
                 value={kind ?? "all"}
-                onChange={(value) => void filter({ kind: value === "all" ? null : value })}
+                onChange={(value) => filter({ kind: value === "all" ? null : value })}
                 options={["all", ...KINDS, "other"].map((value) => ({
                   value,
                   label: t(`panels.gallery.kind.${value}`),
@@ -61,7 +57,7 @@ export default function GalleryPanel() {
                 icon={RefreshCw}
                 size="s"
                 label={t("panels.gallery.reload")}
-                onClick={() => void reload()}
+                onClick={() => void outdateResults()}
               />
             </>
           )}
@@ -74,22 +70,22 @@ export default function GalleryPanel() {
             </Button>
           </p>
         )}
-        {state === "failed" && (
-          <EmptyState icon={Images} title={problem?.title ?? t("panels.gallery.failed")}>
-            {problem && <p className={styles.problem}>{problem.detail}</p>}
-            <Button size="s" onClick={() => void reload()}>
+        {fault !== null && (
+          <EmptyState icon={Images} title={fault.title ?? t("panels.gallery.failed")}>
+            <p className={styles.problem}>{fault.detail}</p>
+            <Button size="s" onClick={() => void outdateResults()}>
               {t("panels.gallery.again")}
             </Button>
           </EmptyState>
         )}
-        {state === "ready" && items.length === 0 && (
+        {!isLoading && fault === null && items.length === 0 && (
           <Nothing isFiltered={isFiltered} isTrash={isTrash} />
         )}
-        {state === "loading" && items.length === 0 && (
+        {isLoading && items.length === 0 && (
           <EmptyState icon={LoaderCircle} title={t("panels.gallery.loading")} />
         )}
-        {items.length > 0 && state !== "failed" && (
-          <GalleryGrid items={items} size={size} onEnd={() => void more()} />
+        {items.length > 0 && (
+          <GalleryGrid items={items} size={size} onEnd={() => void loadMore()} />
         )}
       </div>
     </div>
@@ -106,14 +102,6 @@ function Nothing({ isFiltered, isTrash }: Readonly<Record<"isFiltered" | "isTras
       {t(isFiltered ? "panels.gallery.nothingHint" : "panels.gallery.emptyHint")}
     </EmptyState>
   );
-}
-
-async function more(): Promise<void> {
-  try {
-    await useGallery.getState().loadMore();
-  } catch (fault) {
-    notifyFault(fault, { key: "gallery-more" });
-  }
 }
 
 function useSize(): readonly [number, (size: number) => void] {

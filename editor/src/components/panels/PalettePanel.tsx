@@ -124,7 +124,8 @@ function Palette({ types }: { readonly types: NodeTypes }) {
         }
       </RowList>
       {current?.kind === "type" && (
-        <section className={styles.help} aria-label={t("panels.palette.help")}>
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: so that it can be scrolled by keyboard
+        <section className={styles.help} aria-label={t("panels.palette.help")} tabIndex={0}>
           <NodeSummary types={types} spec={current.spec} />
         </section>
       )}

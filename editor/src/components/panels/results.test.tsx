@@ -1,13 +1,13 @@
 import { act, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { useGallery } from "@/store/gallery";
+import { changeListed, listedResults } from "@/store/gallery";
 import { type JobView, NO_JOBS, useJobs } from "@/store/jobs";
 import { useUi } from "@/store/ui";
 import { stubServer } from "@/test/answers";
 import GalleryPanel from "./GalleryPanel";
 import QueuePanel from "./QueuePanel";
-import { arrange, artifact, job } from "./testing";
+import { arrange, artifact, job, listResults } from "./testing";
 import Viewer from "./Viewer";
 
 let asked: string[];
@@ -23,9 +23,7 @@ beforeEach(() => {
 
 describe("GalleryPanel", () => {
   const items = Array.from({ length: 3000 }, (_, index) => artifact(index));
-  beforeEach(() =>
-    useGallery.setState({ items, next: null, state: "ready", marked: new Set(), isTrash: false }),
-  );
+  beforeEach(() => listResults(items));
 
   it("makes only what is seen of thousands of results", () => {
     render(<GalleryPanel />);
@@ -48,13 +46,13 @@ describe("GalleryPanel", () => {
     render(<GalleryPanel />);
     screen.getByRole("gridcell", { name: /apple_0/ }).focus();
     await userEvent.setup().keyboard("{ArrowRight}{Enter}");
-    expect(useUi.getState().dialog?.props.artifact).toBe(items[1]);
+    expect(useUi.getState().dialog?.props.artifact).toEqual(items[1]);
   });
 });
 
 describe("keys with Ctrl in the GalleryPanel", () => {
   it("are left to the commands of the whole page, such as running", async () => {
-    useGallery.setState({ items: [artifact(0)], next: null, state: "ready" });
+    await listResults([artifact(0)]);
     useUi.setState({ dialog: null });
     const pressed: string[] = [];
     const listen = (event: KeyboardEvent) => event.ctrlKey && pressed.push(event.key);
@@ -76,13 +74,14 @@ describe("deleting in the GalleryPanel", () => {
   const answer = (given: string | null) =>
     act(async () => useUi.getState().question?.answer(given));
   const done = () => asked.filter((each) => /trash|DELETE/.test(each));
-  beforeEach(() => {
+  const list = async (choice = {}) => {
+    await listResults(items, choice);
     stubServer(async (address: RequestInfo | URL, init?: RequestInit) => {
       asked.push(`${init?.method ?? "GET"} ${String(address)}`);
       return Response.json({ items: [], next: null });
     });
-    useGallery.setState({ items, next: null, state: "ready", isTrash: false, marked: new Set() });
-  });
+  };
+  beforeEach(() => list());
 
   it("puts the one that has the focus into the trash, and goes to the next one", async () => {
     render(<GalleryPanel />);
@@ -105,7 +104,7 @@ describe("deleting in the GalleryPanel", () => {
     expect(done()).toEqual([]);
     const search = screen.getByRole("searchbox");
     search.focus();
-    act(() => useGallery.setState({ items: [artifact(9), ...items] }));
+    act(() => changeListed((each) => ({ ...each, stars: 1 })));
     expect(search).toHaveFocus();
     act(() => cell(0).focus());
     await user.keyboard("{Shift>}{Delete}{/Shift}");
@@ -115,7 +114,7 @@ describe("deleting in the GalleryPanel", () => {
   });
 
   it("is for good in the trash, from where results come back", async () => {
-    useGallery.setState({ isTrash: true });
+    await list({ isTrash: true });
     render(<GalleryPanel />);
     const user = userEvent.setup();
     act(() => cell(1).focus());
@@ -131,9 +130,10 @@ describe("deleting in the GalleryPanel", () => {
 
 describe("noting in the GalleryPanel", () => {
   const items = [artifact(0), artifact(1), artifact(2)];
-  beforeEach(() => {
+  const stars = () => listedResults().map((each) => each.stars);
+  beforeEach(async () => {
+    await listResults(items);
     stubServer(async () => Response.json({ items: [], next: null }));
-    useGallery.setState({ items, next: null, state: "ready", isTrash: false, marked: new Set() });
   });
 
   it("stars by number keys what is selected, or the one that has the focus", async () => {
@@ -141,14 +141,12 @@ describe("noting in the GalleryPanel", () => {
     const user = userEvent.setup();
     act(() => screen.getByRole("gridcell", { name: /^apple_0/ }).focus());
     await user.keyboard("4");
-    expect(useGallery.getState().items.map(({ stars }) => stars)).toEqual([4, 0, 0]);
+    expect(stars()).toEqual([4, 0, 0]);
     expect(screen.getByRole("gridcell", { name: /^apple_0.*4 stars/ })).toBeInTheDocument();
     await user.keyboard("{Control>}a{/Control}2");
-    await waitFor(() =>
-      expect(useGallery.getState().items.map(({ stars }) => stars)).toEqual([2, 2, 2]),
-    );
+    await waitFor(() => expect(stars()).toEqual([2, 2, 2]));
     await user.click(screen.getByRole("button", { name: "5 stars" }));
-    expect(useGallery.getState().items.map(({ stars }) => stars)).toEqual([5, 5, 5]);
+    expect(stars()).toEqual([5, 5, 5]);
     await user.keyboard("{Escape}");
     expect(screen.getByRole("gridcell", { name: /^apple_0/ })).toHaveFocus();
   });
@@ -201,7 +199,7 @@ describe("a video among the results", () => {
   const video = { ...artifact(0), name: "walk_00001.mp4", media_type: "video/mp4", kind: "video" };
 
   it("is shown by its first frame, and played in the viewer", async () => {
-    useGallery.setState({ items: [video], next: null, state: "ready" });
+    await listResults([video]);
     const { unmount } = render(<GalleryPanel />);
     const picture = document.querySelector("img");
     expect(picture?.getAttribute("src")).toContain(`${video.href}/thumbnail?size=`);

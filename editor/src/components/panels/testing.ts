@@ -4,8 +4,11 @@ import { TYPES } from "@/model/fixtures/types";
 import { readWorkflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { useDocuments } from "@/store/documents";
+import { type Gallery, loadResults, useGallery } from "@/store/gallery";
 import { type JobView, viewOf } from "@/store/jobs";
+import { queries } from "@/store/queries";
 import { useUi } from "@/store/ui";
+import { stubServer } from "@/test/answers";
 
 /** A catalogue, and a document with the nodes given; nothing selected or open. */
 export function arrange(nodes: unknown = { load: { type: "Load" } }): void {
@@ -39,6 +42,22 @@ export function job(id: string, changes: Partial<JobView>): JobView {
     links: { self: "", workflow: "", events: "" },
   };
   return { ...viewOf(entry), ...changes };
+}
+
+/** Results that are listed of a choice, of which none is marked; the server is another one then. */
+export async function listResults(
+  items: readonly ArtifactEntry[],
+  choice: Partial<Pick<Gallery, "board" | "isTrash" | "text">> = {},
+): Promise<void> {
+  queries.clear();
+  useGallery.setState({ text: "", kind: null, job: null, board: null, isTrash: false });
+  useGallery.setState({ ...choice, marked: new Set() });
+  stubServer(async (address) =>
+    address.includes("/artifacts")
+      ? Response.json({ items, next: null })
+      : new Response("{}", { status: 404, headers: { "content-type": "application/json" } }),
+  );
+  await loadResults();
 }
 
 /** What a job gave; the higher its index, the older. */

@@ -100,8 +100,8 @@ export default function SearchBox({ kind, typed, onClose }: Props) {
         label={t("search.title")}
         placeholder={t(only === null ? "search.hint" : `search.hint.${only}`)}
         role="combobox"
-        aria-expanded
-        aria-controls={`${id}-list`}
+        aria-expanded={rows.length > 0}
+        aria-controls={rows.length > 0 ? `${id}-list` : undefined}
         aria-activedescendant={rows.length > 0 ? rowId(`${id}-list`, at) : undefined}
         data-autofocus=""
         className={styles.query}

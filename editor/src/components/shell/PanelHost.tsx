@@ -94,6 +94,7 @@ function Header({ side, info }: { readonly side: Side; readonly info: PanelInfo 
     }));
   return (
     <header className={styles.header}>
+      <h2 className={styles.hidden}>{t(info.label)}</h2>
       <Tabs
         tabs={tabs}
         active={info.name}

@@ -1,5 +1,5 @@
 import { ChevronDown } from "lucide-react";
-import { useRef, useState } from "react";
+import { useId, useRef, useState } from "react";
 import { t } from "@/i18n";
 import { cx } from "./cx";
 import { late } from "./late";
@@ -33,6 +33,7 @@ export function Combobox(props: ComboboxProps) {
   const { value, onChange, options, id, label, placeholder, disabled, invalid } = props;
   const button = useRef<HTMLButtonElement>(null);
   const [open, setOpen] = useState(false);
+  const list = useId();
   const chosen = options.find((option) => option.value === value);
   const name = chosen?.label ?? value;
   return (
@@ -45,6 +46,7 @@ export function Combobox(props: ComboboxProps) {
         aria-label={label === undefined ? undefined : `${label}: ${name}`}
         aria-haspopup="listbox"
         aria-expanded={open}
+        aria-controls={open ? list : undefined}
         aria-invalid={invalid || undefined}
         aria-describedby={props.describedBy}
         disabled={disabled}
@@ -63,6 +65,7 @@ export function Combobox(props: ComboboxProps) {
       <ChevronDown aria-hidden size={14} className={styles.arrow} />
       {open && button.current && (
         <ComboboxPopup
+          id={list}
           anchor={button.current}
           value={value}
           options={options}

@@ -30,7 +30,7 @@ function useShown(): string {
 
 function look(shown: string): void {
   const board = shown === ALL || shown === TRASH ? null : shown;
-  void useGallery.getState().filter({ board, isTrash: shown === TRASH });
+  useGallery.getState().filter({ board, isTrash: shown === TRASH });
 }
 
 function useBoards(): readonly Board[] {

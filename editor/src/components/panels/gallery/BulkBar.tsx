@@ -14,7 +14,7 @@ import { useRef } from "react";
 import type { ArtifactEntry } from "@/api/schema";
 import { IconButton, MenuButton } from "@/components/ui";
 import { t } from "@/i18n";
-import { useGallery } from "@/store/gallery";
+import { markAllResults, useGallery } from "@/store/gallery";
 import { mark, restore, trash } from "@/store/library";
 import { notifyFault } from "@/store/notices";
 import { useUi } from "@/store/ui";
@@ -120,7 +120,7 @@ export function BulkBar({ items }: { readonly items: readonly ArtifactEntry[] })
         size="s"
         label={t("library.selectAll")}
         keys="mod+a"
-        onClick={() => void useGallery.getState().markAll().catch(notifyFault)}
+        onClick={() => void markAllResults().catch(notifyFault)}
       />
       <IconButton
         icon={X}

@@ -31,7 +31,7 @@ import { sizeText } from "@/components/viewers/kinds";
 import { t } from "@/i18n";
 import { dayLabel, dayOf, fullMoment } from "@/i18n/format";
 import { isRows } from "@/model/sweeps";
-import { markedResults, useGallery } from "@/store/gallery";
+import { markAllResults, markedResults, useGallery } from "@/store/gallery";
 import { mark, restore, trash } from "@/store/library";
 import { notifyFault } from "@/store/notices";
 import { useSweeps } from "@/store/sweeps";
@@ -110,7 +110,7 @@ export function GalleryGrid({ items, size, onEnd }: Props) {
   const meant = (): readonly ArtifactEntry[] => {
     const item = items[active];
     if (item === undefined) return [];
-    return marked.has(item.digest) ? markedResults({ items, marked }) : [item];
+    return marked.has(item.digest) ? markedResults(items) : [item];
   };
   /** Into the trash; from there, or if it is wanted so, for good. */
   const removeMeant = async (forGood = isTrash) => {
@@ -276,7 +276,7 @@ function TableName({ group, job }: { readonly group: string; readonly job: strin
       type="button"
       className={styles.sweep}
       {...tip(t("library.rows.showAll"))}
-      onClick={() => void useGallery.getState().search(group)}
+      onClick={() => useGallery.getState().search(group)}
     >
       <Table2 aria-hidden size={13} />
       {t("library.rows.group", { name: job })}
@@ -346,8 +346,8 @@ const Cell = memo(function Cell(props: CellProps) {
 
 /** All that are marked, if it is one of them. */
 function draggedWith(item: ArtifactEntry): readonly ArtifactEntry[] {
-  const { items, marked } = useGallery.getState();
-  return marked.has(item.digest) ? markedResults({ items, marked }) : [item];
+  const { marked } = useGallery.getState();
+  return marked.has(item.digest) ? markedResults() : [item];
 }
 
 /** Pixels below which there is no room for the size of an image beside its stars. */
@@ -408,7 +408,7 @@ function further(artifact: ArtifactEntry): readonly MenuEntry[] {
 
 async function markAll(): Promise<void> {
   try {
-    await useGallery.getState().markAll();
+    await markAllResults();
   } catch (fault) {
     notifyFault(fault, { key: "gallery-more" });
   }

@@ -217,7 +217,7 @@ function useSearch() {
     timer.current = setTimeout(() => {
       if (text === sent.current) return;
       sent.current = text;
-      void useGallery.getState().search(text);
+      useGallery.getState().search(text);
     }, pause);
   };
   const setTerms = (terms: readonly Term[], typed = shown.typed) => ask(terms, typed, 0);

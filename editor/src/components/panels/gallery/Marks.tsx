@@ -4,7 +4,7 @@ import { useEffect, useId, useMemo, useState } from "react";
 import type { ArtifactEntry } from "@/api/schema";
 import { Combobox, Field, TextArea } from "@/components/ui";
 import { t } from "@/i18n";
-import { useGallery } from "@/store/gallery";
+import { useListedResults } from "@/store/gallery";
 import {
   learnMarks,
   loadLibrary,
@@ -38,7 +38,7 @@ export function ResultMarks({ artifacts }: Props) {
 
 /** As they are now; those of results from elsewhere are asked for. */
 export function useMarks(artifacts: readonly ArtifactEntry[]): readonly Marks[] {
-  const items = useGallery((gallery) => gallery.items);
+  const items = useListedResults();
   const library = useLibrary();
   const key = artifacts.map(({ digest }) => digest).join(" ");
   // biome-ignore lint/correctness/useExhaustiveDependencies: once for each choice

@@ -4,7 +4,7 @@ import type { ArtifactEntry, Board } from "@/api/schema";
 import type { MenuEntry } from "@/components/ui";
 import { t } from "@/i18n";
 import { useDocuments } from "@/store/documents";
-import { useGallery, workflowOf } from "@/store/gallery";
+import { removeResult, workflowOf } from "@/store/gallery";
 import { clearTrash, dropBoard, mark, nameBoard, newBoard, useLibrary } from "@/store/library";
 import { notify, notifyFault } from "@/store/notices";
 import { askText, confirm } from "@/store/ui";
@@ -52,7 +52,7 @@ export async function removeAll(
   const gone: ArtifactEntry[] = [];
   try {
     for (const artifact of artifacts) {
-      await useGallery.getState().remove(artifact);
+      await removeResult(artifact);
       gone.push(artifact);
     }
   } catch (fault) {

@@ -11,6 +11,8 @@ import popover from "./Popover.module.css";
 import { useFocus } from "./useFocus";
 
 interface Props {
+  /** Of the list. */
+  readonly id: string;
   readonly anchor: Element;
   readonly value: string;
   readonly options: readonly Option[];
@@ -21,7 +23,7 @@ interface Props {
 }
 
 export function ComboboxPopup(props: Props) {
-  const { anchor, value, options, label, allowCustom, onClose, onChoose } = props;
+  const { id, anchor, value, options, label, allowCustom, onClose, onChoose } = props;
   const [query, setQuery] = useState("");
   const found = useMemo(() => offered(options, query, allowCustom), [options, query, allowCustom]);
   const focus = useFocus((popup) => popup.querySelector("[data-autofocus]"));
@@ -59,7 +61,7 @@ export function ComboboxPopup(props: Props) {
                 input={(field) => <Combobox.Input {...field} />}
               />
             </div>
-            <Combobox.List aria-label={label} className={styles.list}>
+            <Combobox.List id={id} aria-label={label} className={styles.list}>
               {found.map((option, index) => (
                 <Fragment key={option.value}>
                   {option.group && option.group !== found[index - 1]?.group && (

@@ -30,7 +30,8 @@ export function MenuPopup({ items, anchor, onClose, label, align = "start" }: Me
   // The kit leaves marks where it is drawn, which lists and grids may not hold.
   return createPortal(
     <Menu.Root open modal={false} onOpenChange={closingBy(anchor, onClose)}>
-      <Menu.Portal>
+      {/* It lies beside the page's landmarks, so it is one itself; those within it are in it. */}
+      <Menu.Portal role="region" aria-label={label}>
         <Menu.Positioner
           {...placedAt(anchor)}
           align={align}

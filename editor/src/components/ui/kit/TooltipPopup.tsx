@@ -22,7 +22,8 @@ export function TooltipPopup({ target }: Props) {
   }, [names, target]);
   return (
     <Tooltip.Root open>
-      <Tooltip.Portal>
+      {/* Its text is read with what it describes, and stands in no landmark. */}
+      <Tooltip.Portal aria-hidden>
         <Tooltip.Positioner
           {...placedAt(target)}
           side={target.dataset.tipSide === "right" ? "right" : "bottom"}
