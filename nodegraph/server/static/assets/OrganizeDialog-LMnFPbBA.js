@@ -1,1 +1,0 @@
-import{Gc as e,H as t,Nd as n,Y as r}from"./shared-B5Mprs7D.js";import{t as i}from"./Marks-LEeY-8JM.js";var a=e();function o({artifacts:e,onClose:o}){return(0,a.jsx)(t,{title:n(`library.organize`,{count:e.length}),size:`s`,onClose:o,footer:(0,a.jsx)(r,{variant:`primary`,onClick:o,children:n(`library.done`)}),children:(0,a.jsx)(i,{artifacts:e})})}export{o as default};

@@ -1,1 +1,0 @@
-import{t as e}from"./useFile-Do6CXK_X.js";import{Gc as t,r as n}from"./shared-B5Mprs7D.js";import{r}from"./FileView-B6KIcjz2.js";var i=t();function a({artifact:t}){let a=e(t,o);return a.state===`ready`?(0,i.jsx)(`pre`,{className:n.text,tabIndex:0,children:a.value}):(0,i.jsx)(r,{artifact:t,fetched:a})}function o(e){return new TextDecoder().decode(e)}export{a as default};

@@ -1,1 +1,0 @@
-import{al as e,cl as t}from"./shared-B5Mprs7D.js";function n(){return t(e)}function r(){return t(e=>e.state===`open`)}export{n,r as t};

@@ -1,1 +1,0 @@
-import"./graph-BCgtgA7T.js";

@@ -1,0 +1,1 @@
+import"./graph-BC8NqqLt.js";
