@@ -177,8 +177,7 @@ class Session:
             cache = Cache(memory, kept.store, kept.read_only_stores, self._import_types)
             if kept.checkpoints is not None:
                 saver = Saver(kept.checkpoints, interval=interval, settle=kept.store.flush)
-        merging = self.merging
-        places = self.settings.cpu_threads
+        merging, places = self.merging, self.settings.cpu_threads
         return Engine(
             self.registry,
             environment=self.environment,
