@@ -11,7 +11,7 @@ import {
   readCanvas,
   setPicture,
 } from "@/model/painting";
-import { nodesOf, type Scope } from "@/model/scope";
+import type { Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { currentWorkflow, documentById, useDocuments } from "@/store/documents";
@@ -44,12 +44,20 @@ interface Watched {
   readonly node: string;
   readonly title: string;
   readonly strokes: OwnStrokes;
+  /** The steps of the undo tree, by the pictures that strokes made. */
+  readonly steps: Map<string, number>;
   isRedrawing: boolean;
   /** The server's workflow that was compared last. */
   base: Workflow | null;
 }
 
-type Pictures = ReadonlyMap<string, { readonly value: string; readonly placement: Placement }>;
+interface Drawing {
+  readonly value: string;
+  readonly placement: Placement;
+}
+
+/** By the values of the pictures before. */
+type Pictures = ReadonlyMap<string, Drawing>;
 
 /** Strokes of this page on layers that others may paint on, too. */
 class ConcurrentStrokes {
@@ -67,7 +75,7 @@ class ConcurrentStrokes {
     const known = this.watched.get(key);
     const watched = known ?? {
       ...{ graph, node: layer.node, title: layer.title, isRedrawing: false, base: null },
-      strokes: new OwnStrokes(),
+      ...{ strokes: new OwnStrokes(), steps: new Map() },
     };
     this.watched.set(key, watched);
     const now = pictureIn(canvasNow(graph), layer.node)?.value ?? null;
@@ -75,6 +83,13 @@ class ConcurrentStrokes {
     const before = now !== null && watched.strokes.has(now) ? now : drawnOn;
     if (now === null) this.lose(key, watched);
     else if (before !== null) watched.strokes.add({ before, after: value, edit });
+  }
+
+  /** The stroke is in the graph, by the step that is the last one now. */
+  written({ document, scope }: PaintedGraph, node: string, value: string): void {
+    const step = documentById(document)?.history.current;
+    const watched = this.watched.get(JSON.stringify([document, scope, node]));
+    if (step !== undefined) watched?.steps.set(value, step);
   }
 
   private look(key: string, watched: Watched): void {
@@ -112,7 +127,7 @@ class ConcurrentStrokes {
   }
 
   private async redraw(watched: Watched): Promise<void> {
-    const { graph, node, strokes } = watched;
+    const { graph, node, strokes, steps } = watched;
     const shared = documentById(graph.document)?.shared ?? null;
     const shown = pictureIn(canvasNow(graph), node);
     const base = shared && pictureIn(canvasOf(shared.base, graph.scope), node);
@@ -128,7 +143,15 @@ class ConcurrentStrokes {
       return;
     }
     strokes.replace(new Map([...pictures].map(([from, { value }]) => [from, value])), base.value);
-    replacePictures(graph, node, pictures);
+    const bySteps = new Map<number, Drawing>();
+    for (const [from, picture] of pictures) {
+      const step = steps.get(from);
+      steps.delete(from);
+      if (step === undefined) continue;
+      steps.set(picture.value, step);
+      bySteps.set(step, picture);
+    }
+    replacePictures(graph, node, bySteps);
   }
 
   private async drawnAgain(
@@ -140,7 +163,7 @@ class ConcurrentStrokes {
     const edits = strokes.map(({ edit }) => edit);
     const drawn = redrawn(picture, placement, edits);
     if (drawn === null) return null;
-    const pictures = new Map<string, { value: string; placement: Placement }>();
+    const pictures = new Map<string, Drawing>();
     for (const [index, { picture: after, placement: at }] of drawn.entries()) {
       const value = await keepPicture(await encoded(after), pictureName({ title, kind: "raster" }));
       shelf.keep(value, after);
@@ -172,41 +195,35 @@ function canvasOf(workflow: Workflow, scope: Scope): PaintCanvas | null {
   return types && readCanvas(workflow, scope, types);
 }
 
-function pictureIn(
-  canvas: PaintCanvas | null,
-  node: string,
-): { readonly value: string; readonly placement: Placement } | null {
+function pictureIn(canvas: PaintCanvas | null, node: string): Drawing | null {
   const layer = canvas?.entries.find((entry) => entry.node === node);
   if (layer === undefined || !isLayer(layer) || layer.picture === null) return null;
   return { value: layer.picture.value, placement: layer.placement };
 }
 
-/** In all states of the undo tree: they are the same steps, on another picture. */
-function replacePictures({ document, scope }: PaintedGraph, node: string, pictures: Pictures) {
+/** In the steps of the strokes and those that follow them: undo takes back one stroke after the other. */
+function replacePictures(
+  { document, scope }: PaintedGraph,
+  node: string,
+  drawings: ReadonlyMap<number, Drawing>,
+): void {
   const found = documentById(document);
   const { types } = useCatalogue.getState();
   if (found === null || types === null) return;
   const { history, shared } = found;
   const entries = new Map(history.entries);
-  for (const [id, entry] of entries) {
-    const ground = { workflow: entry.value, scope, types, sizeOf: knownSize };
-    const canvas =
-      hasSome(ground.workflow, scope, pictures) && readCanvas(entry.value, scope, types);
-    const layer = canvas ? canvas.entries.find((each) => each.node === node) : undefined;
-    if (!canvas || layer === undefined || !isLayer(layer)) continue;
-    const next = pictures.get(layer.picture?.value ?? "");
+  // Older steps come first, so that what a step follows is known.
+  const drawn = new Map<number, Drawing>();
+  for (const [id, entry] of history.entries) {
+    const next = drawings.get(id) ?? (entry.parent === null ? undefined : drawn.get(entry.parent));
     if (next === undefined) continue;
+    drawn.set(id, next);
+    const ground = { workflow: entry.value, scope, types, sizeOf: knownSize };
+    const canvas = readCanvas(entry.value, scope, types);
+    if (canvas === null) continue;
     const value = setPicture(ground, canvas, node, next.value, next.placement);
     entries.set(id, { ...entry, value });
   }
   const saved = history.saved === history.current ? null : history.saved;
   useDocuments.getState().setShared(document, shared, { ...history, entries, saved });
-}
-
-function hasSome(workflow: Workflow, scope: Scope, pictures: Pictures): boolean {
-  for (const { inputs } of nodesOf(workflow, scope).values()) {
-    const path = inputs.get("path");
-    if (typeof path === "string" && pictures.has(path)) return true;
-  }
-  return false;
 }

@@ -44,6 +44,7 @@ export function paint(
       ({ ground, canvas }) => setPicture(ground, canvas, layer.node, value, placement),
       merge,
     );
+    concurrent.written({ document, scope }, layer.node, value);
     void written?.(value);
     return value;
   });
