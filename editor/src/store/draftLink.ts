@@ -22,6 +22,7 @@ import { mayRun, useConnection } from "./connection";
 import { type Document, documentById, newId, useDocuments } from "./documents";
 import { companyOf, setCompany } from "./members";
 import { notify } from "./notices";
+import { picturesSent } from "./outbox";
 import { endDrag, hearPointer, keepPointers, ownPointer } from "./pointers";
 import { useSettings } from "./settings";
 
@@ -31,6 +32,9 @@ const SOON = 80;
 const AGAIN = 1500;
 /** Milliseconds between two messages about the own pointer: twelve a second. */
 const POINTING = 80;
+
+/** Milliseconds that a patch waits for the pictures that it names. */
+const LONGEST_HELD = 5000;
 
 /** What the ids of this page's patches begin with. */
 const PAGE = newId();
@@ -70,6 +74,8 @@ export class DraftLink {
   private isOpen = true;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private refused: Workflow | null = null;
+  /** What was held back for its pictures long enough. */
+  private held: Workflow | null = null;
   /** Whether the server failed to keep the last patch, as when its disk is full. */
   private isFailing = false;
   private shown = "";
@@ -400,6 +406,7 @@ export class DraftLink {
     const { draft } = this;
     if (!document?.shared || draft === null || !mayRun(useConnection.getState())) return;
     const shown = currentValue(document.history);
+    if (await this.waitForPictures(shown)) return;
     const patch = this.refused === shown ? null : nextPatch(document.shared, shown, prose());
     if (patch === null) return;
     const sent = { id: `${PAGE}-${newId()}`, patch };
@@ -411,6 +418,20 @@ export class DraftLink {
     }
     useDocuments.getState().setShared(this.id, { ...document.shared, sent });
     await this.post({ draft, patch: sent.id, operations, base }, shown);
+  }
+
+  /**
+   * Pictures come first, as others would look for them in vain. Whether there was one to wait for: what
+   * is shown may be another by then, and is sent anew. What the server does not take holds up nothing.
+   */
+  private async waitForPictures(shown: Workflow): Promise<boolean> {
+    const sent = this.held === shown ? null : picturesSent(shown);
+    if (sent === null) return false;
+    const late = new Promise((resolve) => setTimeout(resolve, LONGEST_HELD));
+    await Promise.race([sent, late]);
+    this.held = shown;
+    this.schedule(0);
+    return true;
   }
 
   private async post(request: PatchRequest, shown: Workflow): Promise<void> {

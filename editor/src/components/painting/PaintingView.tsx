@@ -15,6 +15,7 @@ import { finishBefore } from "@/store/strokes";
 import { addFile, told } from "./adding";
 import { CandidateStrip } from "./CandidateStrip";
 import { shownCanvas, useCanvasUi } from "./canvasUi";
+import type { PaintedGraph } from "./concurrent";
 import { isLayerFile, openLayerFile } from "./importing";
 import { change, ofDrag, transform } from "./layerActions";
 import styles from "./PaintingView.module.css";
@@ -29,7 +30,7 @@ import { Stage } from "./stage/Stage";
 import type { StageHandle, StageView } from "./stage/stageProps";
 import { useStageSize } from "./stage/useStageSize";
 import { findObject } from "./stageActions";
-import { drawLost, type PaintedGraph, paint, undoStep } from "./strokes";
+import { drawLost, paint, undoStep } from "./strokes";
 import { ToolBar } from "./ToolBar";
 import { ToolSettings } from "./ToolSettings";
 

@@ -1,6 +1,7 @@
 /** Addresses of the pictures of layers, be they on the server already or still on their way. */
 import { artifactAddress, pictureOf as uploaded } from "@/api/files";
 import type { ArtifactEntry } from "@/api/schema";
+import type { PaintLayer } from "@/model/painting";
 import { type Jobs, jobsOfDocument, lastOutputs, useJobs } from "@/store/jobs";
 import { pendingAddress } from "@/store/outbox";
 import type { StageProps } from "./stage/stageProps";
@@ -30,4 +31,13 @@ export function progressOf(jobs: Jobs, document: string): StageProps["progress"]
   if (!job) return null;
   const preview = [...job.nodes.values()].find((node) => node.preview !== null)?.preview ?? null;
   return { preview, share: job.progress };
+}
+
+/** What the file of a layer's picture is called. */
+export function pictureName({ title, kind }: Pick<PaintLayer, "title" | "kind">): string {
+  const plain = title
+    .normalize("NFKC")
+    .replace(/[^\p{L}\p{N} _-]/gu, "")
+    .trim();
+  return `${plain === "" ? kind : plain.slice(0, 60)}.png`;
 }

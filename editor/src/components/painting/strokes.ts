@@ -1,21 +1,14 @@
 /** Strokes on their way into the workflow: one after the other, so that history has them in order. */
 import { isLayer, type PaintLayer, setPicture } from "@/model/painting";
-import type { Scope } from "@/model/scope";
 import { useDocuments } from "@/store/documents";
 import { keepPicture } from "@/store/outbox";
 import { forgetStroke, lostStrokes, missingIn, writeAhead } from "@/store/strokeJournal";
 import { strokesDrawn, whileDrawn } from "@/store/strokes";
+import { concurrent, type PaintedGraph } from "./concurrent";
 import { editOf, here } from "./layerActions";
-import { outward } from "./stage/pixels/geometry";
+import { pictureName } from "./pictures";
 import { KeptEdit } from "./stage/pixels/keptEdit";
-import type { Edit } from "./stage/pixels/surface";
 import type { PaintedPicture, StageHandle } from "./stage/stageProps";
-
-/** The graph that a canvas shows: strokes on it go nowhere else, whatever is shown by then. */
-export interface PaintedGraph {
-  readonly document: string;
-  readonly scope: Scope;
-}
 
 /** Milliseconds between looks whether a layer is loaded, and how many. */
 const RETRY = 100;
@@ -27,39 +20,34 @@ export function paint(
   layer: PaintLayer,
   { blob, placement, label, edit, merge }: PaintedPicture,
 ): Promise<string> {
+  const kept = KeptEdit.of(edit);
+  const { operation, opacity, bounds: rect, bytes } = kept;
+  const drawnOn = layer.picture?.value ?? null;
   // What is one step with another edit is lost with it, and not half done.
   const written =
-    merge === undefined && layer.picture !== null
+    merge === undefined && drawnOn !== null
       ? writeAhead({
-          ...drawnBy(edit),
-          document,
-          scope,
-          node: layer.node,
-          before: layer.picture.value,
-          label,
+          ...{ operation, opacity, rect, bytes, document, scope, label },
+          ...{ node: layer.node, before: drawnOn },
         })
       : null;
   return whileDrawn(async () => {
-    const value = await keepPicture(await blob, nameOf(layer)).catch((fault: unknown) => {
+    const value = await keepPicture(await blob, pictureName(layer)).catch((fault: unknown) => {
       void written?.(null);
       throw fault;
     });
     // Where it was drawn, even if another workflow or a block of this one is shown by now.
+    concurrent.add({ document, scope }, layer, { drawnOn, value, edit: kept });
     editOf(
       { document, scope },
       label,
       ({ ground, canvas }) => setPicture(ground, canvas, layer.node, value, placement),
       merge,
     );
+    concurrent.written({ document, scope }, layer.node, value);
     void written?.(value);
     return value;
   });
-}
-
-function drawnBy(edit: Edit) {
-  const rect = outward(edit.bounds);
-  const { operation, opacity } = edit;
-  return { operation, opacity, rect, bytes: edit.pixels(rect) };
 }
 
 /** Draw what an earlier page has lost, once the layers are there to be drawn on. */
@@ -100,12 +88,4 @@ function pictureIn(layers: readonly PaintLayer[], node: string): string | null {
 export async function undoStep(): Promise<void> {
   await strokesDrawn();
   useDocuments.getState().undo();
-}
-
-function nameOf({ title, kind }: PaintLayer): string {
-  const plain = title
-    .normalize("NFKC")
-    .replace(/[^\p{L}\p{N} _-]/gu, "")
-    .trim();
-  return `${plain === "" ? kind : plain.slice(0, 60)}.png`;
 }

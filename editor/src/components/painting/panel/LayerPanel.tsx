@@ -29,6 +29,10 @@ import { LayerMenu } from "./LayerMenu";
 import styles from "./LayerPanel.module.css";
 import { useRowDrag } from "./useRowDrag";
 
+/** Milliseconds until a picture that did not load is asked for again: twice as long each time. */
+const FIRST_WAIT = 500;
+const MOST_TRIES = 6;
+
 /** What guides the sampler first, then what is painted. */
 const KINDS = ["region", "control", "reference", "mask", "raster"] as const;
 
@@ -229,11 +233,18 @@ function focusRow(from: HTMLElement, by: number): void {
 }
 
 function Thumbnail({ entry }: { readonly entry: PaintEntry }) {
+  const [tries, setTries] = useState(0);
   if (!isLayer(entry)) return <Folder aria-hidden size={18} className={styles.folder} />;
   const url = entry.picture && thumbnailOf(entry.picture.value);
+  // The server may get what another page has painted only now.
+  const again = () => {
+    if (tries < MOST_TRIES) setTimeout(() => setTries(tries + 1), FIRST_WAIT * 2 ** tries);
+  };
   return (
     <span className={styles.thumbnail} data-kind={entry.kind} aria-hidden>
-      {url !== null && url !== "" && <img src={url} alt="" draggable={false} />}
+      {url !== null && url !== "" && (
+        <img key={`${url} ${tries}`} src={url} alt="" draggable={false} onError={again} />
+      )}
     </span>
   );
 }

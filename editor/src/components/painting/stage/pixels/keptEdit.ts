@@ -1,14 +1,25 @@
-import { intersection, type Rect } from "./geometry";
+import { intersection, outward, type Rect } from "./geometry";
 import type { Edit } from "./surface";
 
-/** An edit whose pixels were kept: one that another page has drawn. */
+/** An edit whose pixels were kept, to be drawn again. */
 export class KeptEdit implements Edit {
   constructor(
     readonly operation: Edit["operation"],
     readonly opacity: number,
     readonly bounds: Rect,
-    private readonly bytes: Uint8ClampedArray<ArrayBuffer>,
+    readonly bytes: Uint8ClampedArray<ArrayBuffer>,
   ) {}
+
+  /** An edit with the pixels that it has now, as others go on changing. */
+  static of(edit: Edit): KeptEdit {
+    const rect = outward(edit.bounds);
+    return new KeptEdit(edit.operation, edit.opacity, rect, edit.pixels(rect));
+  }
+
+  /** Bytes of its pixels. */
+  get size(): number {
+    return this.bytes.length;
+  }
 
   pixels(rect: Rect): Uint8ClampedArray<ArrayBuffer> {
     const found = new Uint8ClampedArray(rect.width * rect.height * 4);

@@ -46,6 +46,23 @@ beforeEach(() => {
 
 afterEach(() => vi.unstubAllGlobals());
 
+it("asks again for a picture of another page that the server gets only later", async () => {
+  vi.useFakeTimers();
+  let isThere = false;
+  shelf = new Shelf(async () => {
+    if (!isThere) throw new Error("404");
+    return picture(100);
+  });
+  pixels = new LayerPixels(shelf, onChange);
+  show("theirs");
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(pixels.isReady("a")).toBe(false);
+  isThere = true;
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(pixels.isReady("a")).toBe(true);
+  vi.useRealTimers();
+});
+
 it("a layer is ready once its picture has come", async () => {
   show("one");
   expect(pixels.isReady("a")).toBe(false);

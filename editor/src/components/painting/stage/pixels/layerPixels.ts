@@ -3,9 +3,14 @@
  * surface at once; the graph follows once its file has a value, and is ahead again after an undo.
  */
 import type { PaintLayer, Placement } from "@/model/painting/types";
-import { extentOf, isPixelExact, matrixOf, NOTHING, type Rect, resolved } from "./geometry";
+import { extentOf, matrixOf, NOTHING, type Rect, resolved } from "./geometry";
+import { surfaceOf } from "./redrawing";
 import type { Shelf } from "./shelf";
-import { type Context, type Edit, isTooLarge, type Picture, Surface } from "./surface";
+import type { Context, Edit, Picture, Surface } from "./surface";
+
+/** Milliseconds between tries to load a picture: twice as long each time. */
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 30_000;
 
 interface LayerState {
   /** Of the graph; null for a computed picture that is not there. */
@@ -106,7 +111,7 @@ export class LayerPixels {
   paint(node: string, edit: Edit): Painted | null {
     const state = this.states.get(node);
     if (state === undefined) return null;
-    state.surface ??= this.surfaceOf(state);
+    state.surface ??= state.picture && surfaceOf(state.picture, state.placement);
     if (!state.surface?.apply(edit)) return null;
     const { picture, rect } = state.surface.cropped();
     const placement = { ...rect, rotation: 0 };
@@ -152,15 +157,26 @@ export class LayerPixels {
     state.ours.clear();
     state.picture = key === null ? null : (this.shelf.get(key) ?? null);
     if (state.picture !== null || key === null || url === null) return;
-    void this.shelf.load(key, url).then(
+    this.load(state, key, url);
+  }
+
+  /** Others name pictures that the server may get only now: what is not there is asked for again. */
+  private load(state: LayerState, key: string, url: string, wait = FIRST_WAIT): void {
+    const isWanted = () => state.value === key && state.surface === null && state.picture === null;
+    this.shelf.load(key, url).then(
       (picture) => {
-        if (state.value !== key || state.surface !== null) return;
+        if (!isWanted()) return;
         state.picture = picture;
         this.version++;
         this.onChange();
       },
       // A picture that cannot be read stays away; the panel of problems says why.
-      () => undefined,
+      () => {
+        if (!isWanted() || wait > LONGEST_WAIT) return;
+        setTimeout(() => {
+          if (isWanted()) this.load(state, key, url, 2 * wait);
+        }, wait);
+      },
     );
   }
 
@@ -169,23 +185,6 @@ export class LayerPixels {
     state.placement = placement;
     // The picture is what the surface shows, cropped: it can be placed in any way.
     state.surface = null;
-  }
-
-  /** The layer in pixels of the canvas: what was scaled or rotated is so from now on. */
-  private surfaceOf(state: LayerState): Surface | null {
-    const { picture } = state;
-    if (picture === null) return null;
-    const placement = resolved(state.placement, picture);
-    const rect = extentOf(placement);
-    if (isTooLarge(rect)) return null;
-    const surface = new Surface(rect);
-    surface.draw((context) => {
-      context.imageSmoothingEnabled = !isPixelExact(placement, picture);
-      context.imageSmoothingQuality = "high";
-      context.transform(...matrixOf(placement, picture));
-      context.drawImage(picture.image, 0, 0);
-    });
-    return surface;
   }
 }
 
