@@ -15,7 +15,6 @@ import styles from "./Comparison.module.css";
 import { DrawingPair, entryAt, shownOf } from "./DrawingPair";
 import { EntryRow } from "./EntryRow";
 import { type ComparedWorkflow, NOW } from "./sides";
-import { entryText } from "./words";
 
 interface CompareDialogProps {
   readonly choices: readonly ComparedWorkflow[];
@@ -202,7 +201,6 @@ function Compared({ first, second, firstLabel, secondLabel, onJump }: ComparedPr
             active={at}
             onActive={choose}
             onOpen={jump}
-            aria={(each) => ({ "aria-label": entryText(each, data.digests) })}
           >
             {(each, { active }) => (
               <div className={styles.row} data-active={active || undefined}>

@@ -19,7 +19,7 @@ export function EntryRow({ entry, digests }: EntryRowProps) {
         </span>
         <span className={styles.values}>
           {verb !== "added" && <del className={styles.before}>{sideText(before, digests)}</del>}
-          {(verb === "changed" || verb === "renamed") && <span aria-hidden="true"> → </span>}
+          {(verb === "changed" || verb === "renamed") && " → "}
           {verb !== "removed" && <ins className={styles.after}>{sideText(after, digests)}</ins>}
         </span>
       </span>

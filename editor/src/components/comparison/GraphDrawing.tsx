@@ -28,7 +28,8 @@ interface GraphDrawingProps {
 }
 
 /** Pixels of the graph that are seen around a node that is brought into view. */
-const AROUND = 560;
+const AROUND = 520;
+const FARTHEST = 760;
 const STEP = 1.2;
 const SMALLEST = 120;
 const LARGEST = 200_000;
@@ -88,7 +89,7 @@ export function GraphDrawing({ drawing, marks, label, focus, onNode }: GraphDraw
 
 /** Near enough to read, and never nearer than it was. */
 function aroundCard(box: Box, before: Box, all: Box): Box {
-  const width = Math.min(Math.max(before.width, AROUND), Math.max(all.width, AROUND), 2 * AROUND);
+  const width = Math.min(Math.max(before.width, AROUND), Math.max(all.width, AROUND), FARTHEST);
   const height = (width * before.height) / before.width;
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
   return { x: x - width / 2, y: y - height / 2, width, height };

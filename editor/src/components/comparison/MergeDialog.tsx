@@ -135,6 +135,7 @@ function Merging(props: MergingProps) {
   const [conflicts, quietDisputes] = parted(disputes, ({ conflict }) => conflict.quiet);
   const changes = useMemo(() => oneSided(preview.merged, disputes), [preview, disputes]);
   const [loud, quiet] = parted(changes, ({ entry }) => entry.quiet);
+  const layout = [...quietDisputes, ...quiet];
   const open = undecided(decisions, conflicts);
   const choose = (key: string, at: Shown) => {
     setShown({ key, at });
@@ -181,12 +182,14 @@ function Merging(props: MergingProps) {
           <Group title={t("comparison.onlyOurs")} count={countOf(loud, "ours")}>
             {loud.filter(({ side }) => side === "ours").map(row)}
           </Group>
-          <details>
-            <summary className={styles.note}>
-              {t("comparison.layout", { count: quiet.length + quietDisputes.length })}
-            </summary>
-            <div className={styles.choices}>{[...quietDisputes, ...quiet].map(row)}</div>
-          </details>
+          {layout.length > 0 && (
+            <details>
+              <summary className={styles.note}>
+                {t("comparison.layout", { count: layout.length })}
+              </summary>
+              <div className={styles.choices}>{layout.map(row)}</div>
+            </details>
+          )}
         </div>
       </section>
       <DrawingPair

@@ -47,7 +47,7 @@ export async function compareVersions(name: string, version: number): Promise<vo
 /** Compare the workflows of jobs, with the values that they were run with. */
 export function compareJobs(jobs: readonly string[]): void {
   const known = [...useJobs.getState().jobs.values()].sort((a, b) => b.created - a.created);
-  const [second, given] = jobs;
+  const [second, other] = jobs;
   if (second === undefined) return;
   const at = known.findIndex(({ id }) => id === second);
   const older = at < 0 ? undefined : known[at + 1]?.id;
@@ -56,7 +56,7 @@ export function compareJobs(jobs: readonly string[]): void {
   );
   const others = known.filter(({ id }) => !jobs.includes(id)).slice(0, MOST_JOBS);
   const choices = [...named, ...others].map(jobChoice);
-  const first = given ?? older;
+  const first = other ?? older;
   const { active } = useDocuments.getState();
   const document = documentById(active);
   if (document) choices.push(nowOf(document));

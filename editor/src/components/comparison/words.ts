@@ -1,6 +1,6 @@
 /** Entries of comparisons and conflicts in words: what it is, where it is, and its values. */
 import { t } from "@/i18n";
-import type { Digests, Entry, EntryPath, Verb } from "@/model/comparison/entries";
+import type { Digests, EntryPath, Verb } from "@/model/comparison/entries";
 import { sourceText } from "@/model/comparison/entries";
 import { isObject, type Json, valueText } from "@/model/json";
 import { literalOf } from "@/model/links";
@@ -87,17 +87,3 @@ export function sideText(value: Json | undefined, digests?: Digests): string {
 }
 
 const DIGEST = 12;
-
-/** Before and after, as far as an entry has both; a node that came or went by its type. */
-export function valuesText(entry: Entry, digests?: Digests): string {
-  const { verb, before, after } = entry;
-  if (verb === "added") return sideText(after, digests);
-  if (verb === "removed") return sideText(before, digests);
-  return `${sideText(before, digests)} → ${sideText(after, digests)}`;
-}
-
-/** All of an entry, as it is read aloud. */
-export function entryText(entry: Entry, digests?: Digests): string {
-  const where = [kindText(entry.kind), placeText(entry.path)].filter(Boolean).join(" ");
-  return `${verbText(entry.verb)}: ${where}, ${valuesText(entry, digests)}`;
-}
