@@ -1746,6 +1746,16 @@ class _Range(OneOutput[list[int]]):
     @property
     def numbers(self) -> Out[list[int]]: ...
 
+class _ReadWatermark(BuiltNode):
+    @property
+    def found(self) -> Out[bool]: ...
+    @property
+    def payload(self) -> Out[int]: ...
+    @property
+    def strength(self) -> Out[float]: ...
+    @property
+    def scale(self) -> Out[float]: ...
+
 class _ReferenceLatents(OneOutput[Conditioning]):
     @property
     def conditioning(self) -> Out[Conditioning]: ...
@@ -2441,6 +2451,10 @@ class _WarpImage(OneOutput[Image]):
 class _WatchTraining(OneOutput[TrainingSamples]):
     @property
     def training_samples(self) -> Out[TrainingSamples]: ...
+
+class _WatermarkImage(OneOutput[Image]):
+    @property
+    def image(self) -> Out[Image]: ...
 
 class _While(BuiltNode):
     @property
@@ -8907,6 +8921,20 @@ class BuiltinNodes:
         step: Difference between neighbors. Negative values count down.
         """
 
+    def ReadWatermark(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+    ) -> _ReadWatermark:
+        """Read the invisible watermark of an image.
+
+        Of a batch, the first image with a watermark counts. A checksum prevents wrong readings.
+
+        image: The image; it may be compressed, resized or cropped.
+        """
+
     def ReferenceLatents(
         self,
         _name: str | None = None,
@@ -12180,6 +12208,26 @@ class BuiltinNodes:
         width: Width in pixels. 0 uses the training size of the model.
         height: Height in pixels. 0 uses the training size of the model.
         seed: Seed of the images.
+        """
+
+    def WatermarkImage(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        payload: int | Link[int] = 0,
+        strength: float | Link[float] = 1.0,
+    ) -> _WatermarkImage:
+        """Add an invisible watermark that carries a number.
+
+        ReadWatermark reads it, also after JPEG, resizing and cropping, but not after rotation. The
+        pattern is public: anyone can read, copy or remove it. It shows where an image comes from and
+        proves nothing.
+
+        image: The images, at least 256 pixels on each side. Transparency stays.
+        payload: The number, 32 bits, for example of a project or a user.
+        strength: Factor of the amplitude. Less is harder to see, more is easier to read.
         """
 
     def While(

@@ -418,6 +418,12 @@ class _RandomNumber(NamedTuple):
     number: float
     integer: int
 
+class _ReadWatermark(NamedTuple):
+    found: bool
+    payload: int
+    strength: float
+    scale: float
+
 class _ReferenceToVideoConditioning(NamedTuple):
     conditioning: Conditioning
     latent: Latent
@@ -6337,6 +6343,18 @@ class BuiltinFunctions:
         step: Difference between neighbors. Negative values count down.
         """
 
+    def ReadWatermark(
+        self,
+        *,
+        image: Picture,
+    ) -> _ReadWatermark:
+        """Read the invisible watermark of an image.
+
+        Of a batch, the first image with a watermark counts. A checksum prevents wrong readings.
+
+        image: The image; it may be compressed, resized or cropped.
+        """
+
     def ReferenceLatents(
         self,
         *,
@@ -9278,6 +9296,24 @@ class BuiltinFunctions:
         width: Width in pixels. 0 uses the training size of the model.
         height: Height in pixels. 0 uses the training size of the model.
         seed: Seed of the images.
+        """
+
+    def WatermarkImage(
+        self,
+        *,
+        image: Picture,
+        payload: int = 0,
+        strength: float = 1.0,
+    ) -> Tensor:
+        """Add an invisible watermark that carries a number.
+
+        ReadWatermark reads it, also after JPEG, resizing and cropping, but not after rotation. The
+        pattern is public: anyone can read, copy or remove it. It shows where an image comes from and
+        proves nothing.
+
+        image: The images, at least 256 pixels on each side. Transparency stays.
+        payload: The number, 32 bits, for example of a project or a user.
+        strength: Factor of the amplitude. Less is harder to see, more is easier to read.
         """
 
     def While(
