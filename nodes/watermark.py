@@ -34,7 +34,7 @@ def WatermarkImage(
     """Add an invisible watermark that carries a number.
 
     ReadWatermark reads it, also after JPEG, resizing and cropping, but not after rotation. The
-    pattern is public: anybody can read, copy or remove it. It shows where an image comes from and
+    pattern is public: anyone can read, copy or remove it. It shows where an image comes from and
     proves nothing.
 
     Args:

@@ -32,7 +32,7 @@ FilesArgument = Annotated[list[str], typer.Argument(metavar="FILE", help="Files 
 _TRAININGS = ("notAllowed", "allowed", "constrained")
 _MEANINGS: dict[str, StyledText] = {
     "trusted": ("intact, signed by a trusted certificate", "green"),
-    "self-signed": ("intact, self-signed: nobody vouches for the name", "green"),
+    "self-signed": ("intact, self-signed: the name is not verified", "green"),
     "untrusted": ("intact, by a certificate that is not trusted here", "yellow"),
     "expired": ("intact, by a certificate that has expired", "yellow"),
     "tampered": ("changed since it was signed", "red"),
@@ -251,8 +251,8 @@ def certificate(
 ) -> int:
     """Make an own certificate and its key, for signing.
 
-    The certificate is self-signed. It shows that files come from the same key. Nobody vouches for
-    the name, so verifiers of others show it as not trusted.
+    The certificate is self-signed. It shows that files come from the same key. No authority has
+    verified the name, so verifiers of others show it as not trusted.
     """
     from nodegraph.provenance.c2pa_library import load_c2pa
     from nodegraph.provenance.certificates import SIGNING_FOLDER, create_certificate
@@ -266,7 +266,7 @@ def certificate(
         return FINE
     echo("Made a certificate for ", (made.name, "bold"), f", valid until {expires}.")
     echo(f"  {format_path(folder)} has it and its private key.")
-    echo("  Only you may read the key: back it up, and give it to nobody.")
+    echo("  Only you may read the key: back it up, and do not share it.")
     echo("  Others see your signature as not trusted: it is self-signed. Give them certificate.pem")
     echo("  by a way that they trust, or get a certificate of an authority.")
     return FINE

@@ -1,7 +1,7 @@
 """Certificates for signing: an own one, or one of a certificate authority, in PEM files.
 
 The profile is that of C2PA 2.x, section "X.509 Certificates". An own certificate is self-signed: it
-shows that two files come from the same key, and nobody vouches for the name in it.
+shows that two files come from the same key. The name in it is not verified.
 """
 
 from __future__ import annotations

@@ -1811,7 +1811,7 @@ export interface EventList {
 export interface FileCredentials {
   /**
    * Result of the check. The file is as it was signed: `trusted`, by a certificate that the server
-   * trusts; `self-signed`, and nobody vouches for the name; `untrusted`, by a certificate that the
+   * trusts; `self-signed`, and the name is not verified; `untrusted`, by a certificate that the
    * server does not trust; `expired`, by one that is not valid any more. `tampered`: it was changed
    * since. `damaged`: its credentials can't be read. `absent`: it has none.
    */

@@ -7446,9 +7446,8 @@ class BuiltinNodes:
     ) -> _LoadLayers:
         """Load the layers of an OpenRaster or Photoshop file.
 
-        Groups, positions, opacity, blend modes and visibility are loaded. Masks become transparency,
-        and text, shapes and smart objects become pixels. Adjustment layers and effects are left out.
-        What is changed or left out is named in a warning.
+        Groups, positions, opacity, blend modes and visibility are loaded. Other effects, such as masks
+        of groups and adjustment layers, are left out with a warning.
 
         path: ORA or PSD file. Relative paths start from the inputs folder.
         """
@@ -8931,8 +8930,7 @@ class BuiltinNodes:
     ) -> _ReadWatermark:
         """Read the invisible watermark of an image.
 
-        Of a batch, the first image with a watermark counts. An image without one is taken for marked in
-        less than one of 10,000 cases.
+        Of a batch, the first image with a watermark counts. A checksum prevents wrong readings.
 
         image: The image; it may be compressed, resized or cropped.
         """
@@ -9710,7 +9708,6 @@ class BuiltinNodes:
         format: Literal['ora', 'psd'] | Link[str] = 'ora',
         bits: Literal['8', '16'] | Link[str] = '8',
         picture: bool | Link[bool] = True,
-        preview: bool | Link[bool] = False,
     ) -> _SaveLayers:
         """Save layers to the output folder, for Krita, GIMP, Photoshop and others.
 
@@ -9722,7 +9719,6 @@ class BuiltinNodes:
         format: OpenRaster (ORA) is read by Krita, GIMP and MyPaint, and keeps positions on the canvas. PSD is read by Photoshop and most other programs; its corner is that of all layers together.
         bits: Bits per channel. 16 needs ORA.
         picture: Also save the flattened image as PNG.
-        preview: Show the layers without saving them to the output folder.
         """
 
     def SaveMask(
@@ -12226,7 +12222,7 @@ class BuiltinNodes:
         """Add an invisible watermark that carries a number.
 
         ReadWatermark reads it, also after JPEG, resizing and cropping, but not after rotation. The
-        pattern is public: anybody can read, copy or remove it. It shows where an image comes from and
+        pattern is public: anyone can read, copy or remove it. It shows where an image comes from and
         proves nothing.
 
         image: The images, at least 256 pixels on each side. Transparency stays.

@@ -70,7 +70,7 @@ describe("the credentials of a result", () => {
     answer = SIGNED;
     await open();
     expect(await screen.findByText("Signed by Studio <b>Example</b>")).toBeInTheDocument();
-    expect(screen.getByText(/nobody vouches for the name/)).toBeInTheDocument();
+    expect(screen.getByText(/the name is not verified/)).toBeInTheDocument();
     expect(screen.getByText("AI, from other files")).toBeInTheDocument();
     expect(screen.getByText("not allowed")).toBeInTheDocument();
     expect(screen.getByText("was changed after it was signed")).toBeInTheDocument();
