@@ -28,7 +28,7 @@ _MAPPINGS = "NODE_CLASS_MAPPINGS"
 
 
 class Declarations(NamedTuple):
-    """What a pack's modules declare; see `Manifest`."""
+    """What a pack's modules declare; see `PackManifest`."""
 
     specs: tuple[NodeSpec, ...]
     types: tuple[TypeInfo, ...]

@@ -159,18 +159,18 @@ _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
 FORMAT = 10
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
-_READ: dict[tuple[str, Path], Manifest] = {}
+_READ: dict[tuple[str, Path], PackManifest] = {}
 """What was last read in this process, by package and place: a new home folder begins with it."""
-_LAST_READ: dict[Path, tuple[Stamp, Manifest]] = {}
+_LAST_READ: dict[Path, tuple[Stamp, PackManifest]] = {}
 """What was last read from disk in this process, by file: a session that is opened anew reads little
 again, and a server that takes up an edit nothing of other packs."""
 _MOST_READ = 4096
-_READ_HERE: dict[Pack, Manifest] = {}
+_READ_HERE: dict[Pack, PackManifest] = {}
 """The same of packs that others had imported: it counts for this process alone, for each home."""
 
 
 @dataclass(frozen=True)
-class Manifest:
+class PackManifest:
     """A pack's declarations.
 
     Attributes:
@@ -223,7 +223,7 @@ class Manifest:
             raise PackError(f"the declarations of a pack cannot be stored: {error}") from error
 
     @classmethod
-    def from_file(cls, data: bytes) -> Manifest:
+    def from_file(cls, data: bytes) -> PackManifest:
         """The manifest in a file, of either kind.
 
         Raises:
@@ -280,7 +280,7 @@ class ManifestCache:
 
         return source_files(self._folder)
 
-    def manifest(self, pack: Pack) -> Manifest:
+    def manifest(self, pack: Pack) -> PackManifest:
         """What a pack declares, importing it only if its files changed."""
         snapshot = pack.snapshot()
         # Modules that others imported, perhaps before their files changed, aren't imported anew:
@@ -308,13 +308,13 @@ class ManifestCache:
                 raise
         return self._kept(pack, new_manifest, kept)
 
-    def _read(self, pack: Pack) -> Manifest:
+    def _read(self, pack: Pack) -> PackManifest:
         from nodegraph.packs.declarations import external_files, read_pack  # see `sources`
 
         snapshot, made_of = pack.snapshot(), pack.made_of()
         if pack.isolation is not None:
             declarations, also = self.host_of(pack).declarations(pack, snapshot)
-            return Manifest(
+            return PackManifest(
                 stamp=snapshot.listing.text(also),
                 digest=_digest(snapshot, also),
                 also=also,
@@ -326,7 +326,7 @@ class ManifestCache:
         declaring = {spec.module for spec in declarations.specs}
         declaring |= {plugin.module for plugin in declarations.plugins}
         also = external_files(pack, snapshot, declaring, self.sources)
-        return Manifest(
+        return PackManifest(
             stamp=snapshot.listing.text(also),
             digest=_digest(snapshot, also),
             also=also,
@@ -349,7 +349,7 @@ class ManifestCache:
             )
         return self._host()
 
-    def is_valid(self, manifest: Manifest, pack: Pack) -> bool:
+    def is_valid(self, manifest: PackManifest, pack: Pack) -> bool:
         """Whether a manifest counts as long as the pack's own files stay as they are."""
         if manifest.points != self._points(manifest.points):
             return False
@@ -364,24 +364,26 @@ class ManifestCache:
         file = None if self._folder is None else self._folder / "entry-points.json"
         return {group: points_stamp(group, file) for group in groups}
 
-    def left_out(self, pack: Pack) -> Manifest | None:
+    def left_out(self, pack: Pack) -> PackManifest | None:
         """What stands for a pack that isn't to be imported as it hangs; None for others."""
         problem = self.import_timeouts.problem(pack)
         if problem is None:
             return None
-        return Manifest(stamp="", digest="", specs=(), problems=(problem,))
+        return PackManifest(stamp="", digest="", specs=(), problems=(problem,))
 
-    def _read_before(self, pack: Pack) -> Manifest | None:
+    def _read_before(self, pack: Pack) -> PackManifest | None:
         return _READ.get((pack.package, pack.root)) if self._folder is not None else None
 
-    def _kept(self, pack: Pack, manifest: Manifest, own: dict[Pack, Manifest] | None) -> Manifest:
+    def _kept(
+        self, pack: Pack, manifest: PackManifest, own: dict[Pack, PackManifest] | None
+    ) -> PackManifest:
         if own is not None:
             own[pack] = manifest
             return manifest
         if self._folder is not None and (manifest.made_of or len(manifest.by_type()) > _MANY):
             data = manifest.as_lines()
             # Most of them are never asked for, and as lines they take a tenth of the memory.
-            manifest = Manifest.from_file(data)
+            manifest = PackManifest.from_file(data)
         else:
             data = manifest.as_file()
         _READ[pack.package, pack.root] = manifest
@@ -395,7 +397,7 @@ class ManifestCache:
         kind = "native" if pack.isolation is None else pack.isolation.kind
         return self._folder / f"{pack.package}-{reader_version(kind)}-{root_digest}.json"
 
-    def last(self, pack: Pack) -> Manifest | None:
+    def last(self, pack: Pack) -> PackManifest | None:
         """What a pack declared when it was last read, by whatever process; imports nothing."""
         path = self._path(pack)
         if path is None:
@@ -407,7 +409,7 @@ class ManifestCache:
         # The stamp is older than what is read, and tells of any later change.
         is_settled = stamp is not None and stamp.is_settled
         try:
-            manifest = Manifest.from_file(path.read_bytes())
+            manifest = PackManifest.from_file(path.read_bytes())
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None  # missing, or written by another version: it is made anew
         if stamp is not None and is_settled:

@@ -16,7 +16,7 @@ from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeInfo, TypeTable
 from nodegraph.errors import NodegraphError, PackError, Problem
 from nodegraph.jobs.supervisor.errors import NoAnswerYet
-from nodegraph.packs.manifest import Manifest, ManifestCache
+from nodegraph.packs.manifest import ManifestCache, PackManifest
 from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.packs.registry import Registry
 from nodegraph.packs.translations import NO_TRANSLATIONS, Translations
@@ -147,7 +147,7 @@ class _Last(ManifestCache):
         super().__init__(folder)
         self.unread: set[str] = set()
 
-    def manifest(self, pack: Pack) -> Manifest:
+    def manifest(self, pack: Pack) -> PackManifest:
         last_manifest = self.last(pack)
         files = pack.snapshot().listing
         is_unread = last_manifest is None or last_manifest.stamp != files.text(last_manifest.also)
