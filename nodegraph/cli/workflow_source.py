@@ -223,13 +223,13 @@ def _inputs_folder(path: Path, common: CommonOptions | None) -> Path:
     """
     from nodegraph.core.manifest import manifest_from_texts
 
-    beside = path.absolute().parent
+    own_folder = path.absolute().parent
     try:
         manifest = manifest_from_texts(_texts_in(path) or {})
     except InvalidFile:
-        return beside  # the workflow can be read all the same
+        return own_folder  # the workflow can be read all the same
     names = [] if manifest is None else [file.name for file in manifest.inputs if file.name]
-    folders = [beside, Path.cwd(), beside.parent]
+    folders = [own_folder, Path.cwd(), own_folder.parent]
     for folder in folders:
         if all(_exists(folder / name) for name in names):
             return folder
@@ -238,9 +238,9 @@ def _inputs_folder(path: Path, common: CommonOptions | None) -> Path:
         listed = ", ".join(names[:_MOST])
         echo_stderr(
             f"{path} does not say in which folder its input files are: {listed}. Run the command "
-            "in that folder, copy them next to the file, or set `NODEGRAPH_INPUTS`."
+            "in that folder, copy them next to the file, or set NODEGRAPH_INPUTS."
         )
-    return beside
+    return own_folder
 
 
 def _exists(path: Path) -> bool:

@@ -233,7 +233,7 @@ def manifest_json_schema() -> dict[str, Any]:
 
 _DIGESTS = frozenset({"digest", "key", "code", "content", "workflow_digest", "embedded_digest"})
 _DIGEST = "^([0-9a-f]{64})?$"
-_ATTRIBUTE = re.compile(r"^    ([a-z_, ]+): ", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^    ([a-z_][a-z_, ]*): ", re.MULTILINE)
 
 
 def _described(kind: type) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def _described(kind: type) -> dict[str, Any]:
 
 
 def _field(hint: Any) -> dict[str, Any]:
-    plain = {
+    plain: dict[Any, dict[str, Any]] = {
         str: {"type": "string", "maxLength": manifests.LONGEST_TEXT},
         bool: {"type": "boolean"},
         int: {"type": "integer", "minimum": -(2**64) + 1, "maximum": 2**64 - 1},

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, Weights
 from nodegraph.core.digests import is_tensor
@@ -35,8 +35,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import CallWarning
 
 if TYPE_CHECKING:
-    from nodegraph.core.context import Context, LogSubject, Shown
-    from nodegraph.engine.manifest_builder import ManifestSource
+    from nodegraph.core.context import Context, LogSubject, MetadataAmount, Shown
     from nodegraph.engine.states import Call
 
 MOST_POINTS = 1_000
@@ -122,6 +121,18 @@ class Load(NamedTuple):
     seconds: float
 
 
+class FileManifests(Protocol):
+    """Manifests of the files that a call writes."""
+
+    def manifest(self, workflow: Mapping[str, Any]) -> Manifest:
+        """Return the whole manifest of a workflow as it ran."""
+        ...
+
+    def reduced(self, manifest: Manifest, amount: MetadataAmount) -> Manifest:
+        """Return what the settings leave of a manifest in files."""
+        ...
+
+
 class NodeContext:
     """Bound to one attempt at one call of a node; its methods may be used from the call's thread.
 
@@ -164,7 +175,7 @@ class NodeContext:
         readings: ExternalReads | None = None,
         seated: Callable[[], AbstractContextManager[Any]] | None = None,
         call: Call | None = None,
-        manifests: ManifestSource | None = None,
+        manifests: FileManifests | None = None,
     ) -> None:
         self.node = node
         self.device = device
@@ -213,7 +224,7 @@ class NodeContext:
         return texts
 
     @property
-    def _source(self) -> ManifestSource:
+    def _source(self) -> FileManifests:
         if self._manifests is None:
             raise InvalidValue("there is no run that a manifest could describe")
         return self._manifests

@@ -112,18 +112,18 @@ class _Document:
         """The declaration of an input, or of the first that it leads to in subgraphs."""
         return next((spec for spec in self._leads_to(at, set())), None)
 
-    def _leads_to(self, at: _Input, seen: set[_Input]) -> Iterator[InputSpec]:
+    def _leads_to(self, at: _Input, visited: set[_Input]) -> Iterator[InputSpec]:
         entry = self._nodes.get(at.block, {}).get(at.node)
-        if entry is None or at in seen:
+        if entry is None or at in visited:
             return
-        seen.add(at)
+        visited.add(at)
         spec = self._spec(entry)
         if spec is not None and at.port in spec.inputs_by_name:
             yield spec.inputs_by_name[at.port]
             return
         for block in self._run_blocks(entry, spec):
             for inner in self._targets(block, at.port):
-                yield from self._leads_to(inner, seen)
+                yield from self._leads_to(inner, visited)
 
     def _spec(self, entry: Mapping[str, Any]) -> NodeSpec | None:
         kind = entry.get("type")
@@ -190,12 +190,12 @@ class _Document:
                 yield from self._texts_of(at.block, name, port, set())
 
     def _texts_of(
-        self, block: str, name: str, output: str, seen: set[tuple[str, str]]
+        self, block: str, name: str, output: str, visited: set[tuple[str, str]]
     ) -> Iterator[_Input]:
         entry = self._nodes.get(block, {}).get(name)
-        if entry is None or (block, name) in seen:
+        if entry is None or (block, name) in visited:
             return
-        seen.add((block, name))
+        visited.add((block, name))
         spec = self._spec(entry)
         # Also those that are not set here: a subgraph's inputs may lead to them.
         ports = dict.fromkeys(_inputs(entry))
@@ -213,7 +213,7 @@ class _Document:
             for key, source in listed.items():
                 if isinstance(source, str) and output in ("", key):
                     node, _, port = source.partition(".")
-                    yield from self._texts_of(inner, node, port, seen)
+                    yield from self._texts_of(inner, node, port, visited)
 
     def _outer(self, at: _Input) -> Iterator[_Input]:
         """Inputs of nodes that pass on to an input within a subgraph."""

@@ -233,11 +233,8 @@ class Registry:
             self._specs[node_type] = self.plugins.extend(definition.spec)
             self._take(node_type, definition)
 
-    # Catalog
-
     def spec(self, node_type: str) -> NodeSpec | None:
-        known_spec = self._specs.get(node_type)
-        if known_spec is not None:
+        if (known_spec := self._specs.get(node_type)) is not None:
             return known_spec
         pack = node_type.partition(":")[0] if ":" in node_type else ""  # of the built-in pack
         self._read_waiting(pack)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -164,6 +164,7 @@ class Session:
         from nodegraph.engine.engine import Engine
         from nodegraph.engine.lanes import Lanes
         from nodegraph.observe.progress import silence_widget_warnings
+        from nodegraph.session.results.files import result_texts
         from nodegraph.weights.numerics import LibraryNumerics
 
         silence_widget_warnings()
@@ -176,8 +177,7 @@ class Session:
             cache = Cache(memory, kept.store, kept.read_only_stores, self._import_types)
             if kept.checkpoints is not None:
                 saver = Saver(kept.checkpoints, interval=interval, settle=kept.store.flush)
-        merging = self.merging
-        places = self.settings.cpu_threads
+        merging, places = self.merging, self.settings.cpu_threads
         return Engine(
             self.registry,
             environment=self.environment,
@@ -191,7 +191,7 @@ class Session:
             codes=kept.codes if kept is not None else None,
             saver=saver,
             merging=merging,
-            texts_of=_texts_of,
+            texts_of=result_texts,
         )
 
     @cached_property
@@ -588,9 +588,3 @@ class Session:
             kept.close()
         if "engine" in self.__dict__:
             self._warn_of_changes()  # also of what was found on the way to the disk
-
-
-def _texts_of(path: Path) -> Mapping[str, str] | None:
-    from nodegraph.session.results.files import result_texts  # few runs read results of others
-
-    return result_texts(path)

@@ -11,7 +11,6 @@ from nodegraph.core.manifest import MANIFEST, Manifest, manifest_from_texts
 from nodegraph.session.results.files import result_texts
 from tests.cli.conftest import Cli
 
-
 ROOT = Path(__file__).parents[2]
 
 
