@@ -371,6 +371,7 @@ def open_bundle_session(
     """
     from nodegraph.session.bundles.archive import opened_bundle
     from nodegraph.session.bundles.preparation import BundlePreparation
+    from nodegraph.session.replay_files import stored_digests
     from nodegraph.session.session import Session
 
     settings = common.settings()
@@ -378,12 +379,10 @@ def open_bundle_session(
         reader = stack.enter_context(opened_bundle(path))
         temporary = TemporaryDirectory(prefix="nodegraph-bundle-", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(temporary)).resolve()
-        # It remembers the digests of large files of earlier runs.
-        with common.session() as own:
-            _ = own.persistence
+        with stored_digests(settings.store_folder):
             preparation = BundlePreparation(reader, folder / "first", settings, common.packs)
             trust = _trust(preparation, trusted)
-            target = outputs or own.environment.outputs
+            target = outputs or settings.environment().outputs
             try:
                 run = preparation.prepare(trust, target)
             except InvalidWorkflow as error:
@@ -459,7 +458,7 @@ def run(
     """Run a bundle; with --verify, compare its outputs with those it states.
 
     It runs in a temporary home folder. Models are found by their content in your models folders,
-    whatever their names. Code that the bundle brings does not run before you decide.
+    also under other names. Code that the bundle brings does not run before you decide.
     """
     path = Path(bundle)
     outputs = Path(out).expanduser().absolute() if out else None
@@ -520,5 +519,4 @@ def _print_report(checked: BundleReport) -> None:
         print_table([(node.name, node.type, node.verdict) for node in differing], indent=2)
         echo(f"  first: {checked.first}: {checked.cause}")
     for each in checked.results:
-        figures = f", PSNR {each.psnr:.1f} dB" if each.psnr is not None else ""
-        echo(f"  {each.name}: {each.verdict}{figures}")
+        echo(f"  {each.name}: {each.verdict}{f', {each.text}' if each.text else ''}")

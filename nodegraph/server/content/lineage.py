@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nodegraph.client import shapes
+from nodegraph.client.shapes.lineage import (
+    FileLineage,
+    LineageEdge,
+    LineageGroup,
+    LineageItem,
+)
 from nodegraph.core.digests import Digest
 from nodegraph.server.content.artifacts import Artifact, Artifacts
 from nodegraph.server.content.uploads.uploads import Uploads
@@ -37,7 +42,7 @@ class FileLineages:
         self._artifacts = artifacts
         self._uploads = uploads
 
-    def find(self, digest: Digest, client: str | None) -> shapes.FileLineage:
+    def find(self, digest: Digest, client: str | None) -> FileLineage:
         """The lineage of an output file or an upload.
 
         Args:
@@ -94,7 +99,7 @@ class _Reader:
         upload = self._uploads.find(digest, self._client)
         return LineageEntry("input", digest, upload.name)
 
-    def answer(self, graph: LineageGraph) -> shapes.FileLineage:
+    def answer(self, graph: LineageGraph) -> FileLineage:
         """A lineage as an answer."""
         edges = [edge for edge in graph.edges() if is_notable(edge[0])]
         entries = {graph.subject.key: graph.subject}
@@ -106,13 +111,13 @@ class _Reader:
             for file in group.results:
                 entries.setdefault(file.digest, LineageEntry("result", file.digest, file.name))
         upward = set(_keys(graph.made_from)) | {graph.subject.key}
-        return shapes.FileLineage(
+        return FileLineage(
             graph.subject.key,
             tuple(self._item(entry) for entry in entries.values()),
             tuple(_edge(*edge) for edge in edges if edge[1].key in upward),
             tuple(_edge(*edge) for edge in edges if edge[1].key not in upward),
             tuple(
-                shapes.LineageGroup(
+                LineageGroup(
                     group.source.key, tuple(file.digest for file in group.results), group.has_more
                 )
                 for group in graph.related
@@ -120,28 +125,28 @@ class _Reader:
             graph.is_complete,
         )
 
-    def _item(self, entry: LineageEntry) -> shapes.LineageItem:
+    def _item(self, entry: LineageEntry) -> LineageItem:
         key, role = entry.key, entry.role
         if role not in ("result", "input"):
-            return shapes.LineageItem(key, role, entry.name, entry.detail)
+            return LineageItem(key, role, entry.name, entry.detail)
         artifact = self._artifact(key)
         if artifact is not None:
             shown = artifact_entry(artifact)
             href, thumbnail = shown.href, shown.thumbnail
-            return shapes.LineageItem(key, "result", shown.name, "", shown, href, thumbnail)
+            return LineageItem(key, "result", shown.name, "", shown, href, thumbnail)
         try:
             upload = self._uploads.find(key, self._client)
         except NotFound:
-            return shapes.LineageItem(key, role, entry.name)
+            return LineageItem(key, role, entry.name)
         href = public_path(f"/api/v1/uploads/{key}")
         is_image = upload.media_type.startswith("image/")
-        return shapes.LineageItem(
+        return LineageItem(
             key, role, upload.name, href=href, thumbnail=f"{href}/thumbnail" if is_image else None
         )
 
 
-def _edge(source: LineageEntry, result: LineageEntry) -> shapes.LineageEdge:
-    return shapes.LineageEdge(source.key, result.key)
+def _edge(source: LineageEntry, result: LineageEntry) -> LineageEdge:
+    return LineageEdge(source.key, result.key)
 
 
 def _keys(entries: Iterable[LineageEntry]) -> Iterator[str]:

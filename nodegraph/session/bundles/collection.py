@@ -349,10 +349,10 @@ class _Collector:
         files = [self._add_file("models", name, path)]
         folder, slash, _ = name.rpartition("/")
         own_folder = path.parent.name not in KIND_FOLDERS and (path.parent / _CONFIG).is_file()
-        for beside in sorted(path.parent.iterdir()) if slash and own_folder else ():
-            is_small = beside.is_file() and beside.stat().st_size <= _LARGEST_SIDECAR
-            if is_small and beside.suffix in _SIDECARS and not beside.name.startswith("."):
-                files.append(self._add_file("models", f"{folder}/{beside.name}", beside))
+        for other in sorted(path.parent.iterdir()) if slash and own_folder else ():
+            is_small = other.is_file() and other.stat().st_size <= _LARGEST_SIDECAR
+            if is_small and other.suffix in _SIDECARS and not other.name.startswith("."):
+                files.append(self._add_file("models", f"{folder}/{other.name}", other))
         return files
 
     def _add_models_of_run(self, models: dict[str, BundleModel]) -> None:

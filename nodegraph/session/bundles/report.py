@@ -5,20 +5,19 @@ The report is independent of the machine: it has no paths, users, hosts or times
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.text_format import pluralize, strip_control_characters
 from nodegraph.errors import NodegraphError
 from nodegraph.session.bundles.bundle import Bundle, BundleResult, ExpectedNode, Surroundings
 from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
+from nodegraph.session.replay_figures import compare_contents
 
 if TYPE_CHECKING:
     from nodegraph.core.workflow import Workflow
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
 
 Verdict = Literal["equal", "differs", "missing", "new"]
 """``missing``: only the bundle has it. ``new``: only the run has it."""
-ResultVerdict = Literal["equal", "same pixels", "differs", "missing"]
+ResultVerdict = Literal["equal", "same content", "differs", "missing"]
+"""``same content``: only texts or the compression of the file differ."""
 _SHORT = 12
 """Digits of a digest that are shown."""
 
@@ -54,19 +54,15 @@ class ResultCheck:
     """One file in the bundle and in the run.
 
     Attributes:
-        largest: Largest difference of a pixel's channel, 0 to 1; None if it was not compared.
-        psnr: Peak signal-to-noise ratio in decibels; None where images are equal or not compared.
-        ssim: Structural similarity, 1 for equal images; None if it was not compared.
-        reason: Why it was not compared; empty if it was.
+        figures: How far the contents are apart; see `ContentDifference`.
+        text: The figures, or why there are none.
     """
 
     name: str
     node: str
     verdict: ResultVerdict
-    largest: float | None = None
-    psnr: float | None = None
-    ssim: float | None = None
-    reason: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,8 @@ class BundleReport:
         compared = [node for node in self.nodes if node.verdict != "new"]
         equal = sum(node.verdict == "equal" for node in compared)
         if self.is_reproduced:
-            return f"Reproduced: all {pluralize(equal, 'node')} gave the same outputs."
+            count = f"all {equal} nodes" if equal > 1 else "the only node"
+            return f"Reproduced: {count} gave the same outputs."
         if self.status != "ok":
             return f"Not reproduced: the run ended as {self.status}."
         return f"Not reproduced: {equal} of {pluralize(len(compared), 'node')} gave the same."
@@ -114,7 +111,7 @@ class BundleReport:
 
     def to_markdown(self) -> str:
         """The report as Markdown."""
-        lines = [f"# Reproducibility report: {_plain(self.title) or 'untitled workflow'}", ""]
+        lines = [f"# Reproducibility report: {_markdown(self.title) or 'untitled workflow'}", ""]
         lines += [f"**{self.summary}**", ""]
         for heading, head, rows in self._tables():
             lines += [f"## {heading}", ""]
@@ -148,26 +145,15 @@ class BundleReport:
         ]
         yield "Nodes", ("node", "type", "outputs", "bundle", "this run"), [*nodes]
         if self.results:
-            files = [
-                (
-                    each.name,
-                    each.node,
-                    each.verdict,
-                    _figure(each.psnr, "dB"),
-                    _figure(each.ssim),
-                    _figure(each.largest),
-                )
-                for each in self.results
-            ]
-            head = ("file", "node", "content", "PSNR", "SSIM", "largest difference")
+            files = [(each.name, each.node, each.verdict, each.text) for each in self.results]
+            head = ("file", "node", "content", "difference")
             yield "Files", head, [*files]
 
     def _texts(self) -> Iterator[tuple[str, Sequence[str]]]:
         if self.first:
             yield "First difference", [f"{self.first}: {self.cause}"]
-        reasons = [f"{each.name}: {each.reason}" for each in self.results if each.reason]
-        if self.notes or reasons:
-            yield "Notes", [*self.notes, *reasons]
+        if self.notes:
+            yield "Notes", self.notes
 
 
 _PAGE = """<!doctype html>
@@ -306,7 +292,8 @@ def check_results(reader: BundleReader, outputs: Path) -> tuple[ResultCheck, ...
             elif FILE_DIGESTS.digest(path) == result.digest:
                 checks.append(ResultCheck(result.name, result.node, "equal"))
             else:
-                original = Path(folder) / result.digest
+                # Its ending says what it is, where the bytes do not.
+                original = Path(folder) / f"{result.digest}{path.suffix}"
                 if not original.exists():
                     reader.extract(f"results/{result.digest}", original)
                 checks.append(_compare(result, original, path))
@@ -314,37 +301,18 @@ def check_results(reader: BundleReader, outputs: Path) -> tuple[ResultCheck, ...
 
 
 def _compare(result: BundleResult, original: Path, path: Path) -> ResultCheck:
-    """Two files that differ: as images, if they are images."""
-    if result.kind != "image":
-        return ResultCheck(result.name, result.node, "differs")
-    from nodegraph.media.images.editing.metrics import compare
-    from nodegraph.media.images.images import read_image
-
+    """Two files whose bytes differ."""
     try:
-        # Whether a file has transparency must not make them incomparable.
-        first, _ = read_image(original, alpha=True, max_pixels=MAX_IMAGE_PIXELS)
-        second, _ = read_image(path, alpha=True, max_pixels=MAX_IMAGE_PIXELS)
-        measured = compare(first, second)
+        difference = compare_contents(original, path)
     except NodegraphError as error:
-        return ResultCheck(result.name, result.node, "differs", reason=error.problem.message)
-    largest = float((first - second).abs().max())
-    return ResultCheck(
-        result.name,
-        result.node,
-        "differs" if largest else "same pixels",
-        largest,
-        None if math.isinf(measured.psnr) else measured.psnr,
-        measured.ssim,
-        "" if largest else "the files have other texts or another compression",
-    )
+        return ResultCheck(result.name, result.node, "differs", text=error.problem.message)
+    verdict: ResultVerdict = "same content" if difference.is_equal else "differs"
+    text = "" if difference.is_equal else difference.text
+    return ResultCheck(result.name, result.node, verdict, difference.figures, text)
 
 
 def _digests(outputs: Mapping[str, str]) -> str:
     return ", ".join(f"{port} {digest[:_SHORT]}" for port, digest in outputs.items())
-
-
-def _figure(value: float | None, unit: str = "") -> str:
-    return "" if value is None else f"{value:.4g} {unit}".rstrip()
 
 
 def _plain(text: str) -> str:

@@ -48,10 +48,10 @@ def manifest_of_file(path: Path) -> Manifest | None:
     manifest = None if texts is None else manifest_from_texts(texts)
     if manifest is not None:
         return manifest
-    beside = path.with_name(f"{path.name}{_SIDECAR}")
-    if path.suffix == _SIDECAR or not beside.is_file():
+    sidecar = path.with_name(f"{path.name}{_SIDECAR}")
+    if path.suffix == _SIDECAR or not sidecar.is_file():
         return None
-    texts = result_texts(beside)
+    texts = result_texts(sidecar)
     return None if texts is None else manifest_from_texts(texts)
 
 

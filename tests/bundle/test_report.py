@@ -1,0 +1,130 @@
+"""The report of a run of a bundle: files that differ, causes, and hostile texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from nodegraph.packs.registry import Registry
+from nodegraph.session.bundles.archive import opened_bundle, write_bundle
+from nodegraph.session.bundles.bundle import Bundle, BundleResult, ExpectedNode, Surroundings
+from nodegraph.session.bundles.report import (
+    BundleReport,
+    ResultCheck,
+    check_nodes,
+    check_results,
+    first_difference,
+    probable_cause,
+)
+from tests.server.resources import picture
+
+THERE = Surroundings("1.0", "3.11", "linux-x86_64", "cpu, torch 2.1", {"torch": "2.1"})
+HERE = Surroundings("1.1", "3.11", "linux-x86_64", "cpu, torch 2.2", {"torch": "2.2"})
+
+
+def node(digest: str, *, code: str = "") -> ExpectedNode:
+    return ExpectedNode("Blend", "toys", code, {"image": digest})
+
+
+def checked(here: bytes | None, there: bytes, name: str = "a.png") -> ResultCheck:
+    """A file of a run, compared with that of a bundle."""
+    source = Path("original")
+    source.write_bytes(there)
+    digest = blake3(there).hexdigest()
+    bundle = Bundle(results=(BundleResult("save", name, "image", digest, len(there)),))
+    path = Path("r.ngbundle.zip").absolute()
+    write_bundle(path, bundle, b"{}", {f"results/{digest}": source})
+    outputs = Path("out")
+    outputs.mkdir()
+    if here is not None:
+        (outputs / name).write_bytes(here)
+    with opened_bundle(path) as reader:
+        (check,) = check_results(reader, outputs)
+    return check
+
+
+def test_equal_files_are_equal() -> None:
+    assert checked(picture(), picture()).verdict == "equal"
+
+
+def test_a_file_that_was_not_written_is_missing() -> None:
+    assert checked(None, picture()).verdict == "missing"
+
+
+def test_images_that_differ_in_their_compression_alone_have_the_same_content() -> None:
+    data = picture(40, 40, compress_level=0)
+    assert checked(data, picture(40, 40, compress_level=9)).verdict == "same content"
+
+
+def test_images_that_differ_have_figures() -> None:
+    check = checked(picture(40, 40, color=(200, 30, 40)), picture(40, 40, color=(203, 30, 40)))
+    assert check.verdict == "differs"
+    assert check.figures["max"] == pytest.approx(3 / 255)
+    assert "PSNR" in check.text
+
+
+def test_a_damaged_file_differs_and_its_fault_is_named() -> None:
+    check = checked(picture()[:30], picture())
+    assert check.verdict == "differs"
+    assert check.text
+
+
+def test_the_first_difference_is_that_of_the_first_node_that_differs() -> None:
+    expected = {"a": node("1"), "b": node("2"), "c": node("3")}
+    actual = {"c": node("9"), "b": node("8"), "a": node("1"), "d": node("4")}
+    checks = check_nodes(expected, actual)
+    assert [(each.name, each.verdict) for each in checks] == [
+        ("a", "equal"),
+        ("b", "differs"),
+        ("c", "differs"),
+        ("d", "new"),
+    ]
+    assert first_difference(checks) == "b"
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "around", "cause"),
+    [
+        (node("1", code="x"), node("2", code="y"), THERE, "the code behind Blend of the pack toys"),
+        (node("1"), node("2"), HERE, "versions differ: nodegraph 1.0 in the bundle, 1.1 here"),
+        (node("1"), node("2"), THERE, "nothing that is known differs"),
+        (node("1"), ExpectedNode("Mix", outputs={}), THERE, "the node type is Mix here"),
+        (node("1"), None, THERE, "it did not run here"),
+    ],
+)
+def test_the_probable_cause_is_named(
+    there: ExpectedNode, here: ExpectedNode | None, around: Surroundings, cause: str
+) -> None:
+    bundle = Bundle(surroundings=THERE, nodes={"a": there})
+    actual = {} if here is None else {"a": here}
+    assert cause in probable_cause("a", bundle, actual, around, Registry())
+
+
+def report(title: str = "A", status: str = "ok") -> BundleReport:
+    checks = check_nodes({"a": node("1")}, {"a": node("1")})
+    files = (ResultCheck("a.png", "save", "differs", {"psnr": 40.0}, "PSNR 40.0 dB"),)
+    return BundleReport(title, status, THERE, HERE, checks, files, notes=("a | b",))
+
+
+def test_a_failed_run_reproduces_nothing() -> None:
+    assert report().is_reproduced
+    failed = report(status="failed")
+    assert not failed.is_reproduced
+    assert failed.summary == "Not reproduced: the run ended as failed."
+
+
+def test_texts_of_a_bundle_are_no_markup() -> None:
+    hostile = report("<script>alert(1)</script> [a](http://b)")
+    page, text = hostile.to_html(), hostile.to_markdown()
+    assert "<script>" not in page
+    assert "&lt;script>" in text
+    assert "[a](" not in text
+    assert "- a \\| b" in text
+
+
+def test_versions_stand_beside_each_other() -> None:
+    lines = report().to_markdown().splitlines()
+    assert "| nodegraph | 1.0 | 1.1 |" in lines
+    assert "| a.png | save | differs | PSNR 40.0 dB |" in lines
