@@ -5026,8 +5026,9 @@ class BuiltinFunctions:
     ) -> Any:
         """Load the layers of an OpenRaster or Photoshop file.
 
-        Groups, positions, opacity, blend modes and visibility are loaded. Other effects, such as masks
-        of groups and adjustment layers, are left out with a warning.
+        Groups, positions, opacity, blend modes and visibility are loaded. Masks become transparency,
+        and text, shapes and smart objects become pixels. Adjustment layers and effects are left out.
+        What is changed or left out is named in a warning.
 
         path: ORA or PSD file. Relative paths start from the inputs folder.
         """
@@ -7052,6 +7053,7 @@ class BuiltinFunctions:
         format: Literal['ora', 'psd'] = 'ora',
         bits: Literal['8', '16'] = '8',
         picture: bool = True,
+        preview: bool = False,
     ) -> list[Path]:
         """Save layers to the output folder, for Krita, GIMP, Photoshop and others.
 
@@ -7063,6 +7065,7 @@ class BuiltinFunctions:
         format: OpenRaster (ORA) is read by Krita, GIMP and MyPaint, and keeps positions on the canvas. PSD is read by Photoshop and most other programs; its corner is that of all layers together.
         bits: Bits per channel. 16 needs ORA.
         picture: Also save the flattened image as PNG.
+        preview: Show the layers without saving them to the output folder.
         """
 
     def SaveMask(
