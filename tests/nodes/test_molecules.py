@@ -15,6 +15,7 @@ from nodegraph.media.molecules import chemistry
 from nodegraph.media.molecules import chemistry as drawing
 from nodegraph.media.molecules.chemistry import molecule_from_smiles, to_smiles
 from nodegraph.media.molecules.molecule_files import encode_molecule, molecule_texts, read_molecule
+from nodegraph.session.results.files import result_texts
 from tests.molecules.making import ASPIRIN, CAFFEINE
 from tests.nodes.conftest import Bench, link
 
@@ -93,15 +94,16 @@ def test_results_are_numbered_carry_their_workflow_and_lie_beside_their_picture(
 ) -> None:
     nodes = then("SaveMolecule", name="drugs/aspirin", format=format)
 
-    file, picture = bench.run(nodes).files
+    file, *sidecar, picture = bench.run(nodes).files
 
     assert file.path == bench.folder / "outputs" / "drugs" / f"aspirin_00001.{format}"
     assert (file.kind, picture.kind) == ("molecule", "image")
     assert to_smiles(read_molecule(file.path)) == ASPIRIN
     carried = read_metadata(picture.path)
     assert json.loads(carried["workflow"])["nodes"].keys() == nodes.keys()
-    if format != "smi":
-        assert molecule_texts(file.path)["workflow"] == carried["workflow"]
+    texts = result_texts(sidecar[0].path) if format == "smi" else molecule_texts(file.path)
+    assert texts is not None
+    assert json.loads(texts["workflow"]) == json.loads(carried["workflow"])
     assert picture.path.name == "aspirin_00001.png"
     assert picture_size(picture.path) == (512, 512)
 

@@ -15,7 +15,7 @@ import pytest
 from nodegraph.packs import declarations as reading
 from nodegraph.packs import manifest, snapshot
 from nodegraph.packs.importer import snapshot_of
-from nodegraph.packs.manifest import Manifest, ManifestCache
+from nodegraph.packs.manifest import ManifestCache, PackManifest
 from nodegraph.packs.pack import Pack, PackKind, pack_at
 from nodegraph.packs.registry import Registry
 from nodegraph.packs.snapshot import Snapshot
@@ -59,9 +59,9 @@ class Noted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.read: list[str] = []
         self.written: list[str] = []
-        validate, write = Manifest.from_file, manifest.write_file
+        validate, write = PackManifest.from_file, manifest.write_file
 
-        def reading(data: bytes) -> Manifest:
+        def reading(data: bytes) -> PackManifest:
             found = validate(data)
             self.read.append(found.specs[0].pack)
             return found
@@ -70,7 +70,7 @@ class Noted:
             self.written.append(validate(data).specs[0].pack)
             write(path, data, durable=durable)
 
-        monkeypatch.setattr(Manifest, "from_file", reading)
+        monkeypatch.setattr(PackManifest, "from_file", reading)
         monkeypatch.setattr(manifest, "write_file", writing)
 
 
@@ -191,7 +191,7 @@ def test_half_a_manifest_is_made_anew(
     monkeypatch.setattr(manifest, "_READ", {})  # as another process finds them
     found = Registry(packs, manifests=ManifestCache(tmp_path / "cache"))
     assert found.node_types() == [f"{name}:Get" for name in NAMES]
-    assert all(Manifest.from_file(file.read_bytes()).specs for file in files)
+    assert all(PackManifest.from_file(file.read_bytes()).specs for file in files)
 
 
 def test_of_many_node_types_only_those_that_are_used_are_read(
