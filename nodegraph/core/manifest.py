@@ -253,8 +253,7 @@ class Manifest:
                 "the workflow in this file is not the one that made it",
                 given=f"digest {digest_workflow(carried)[:12]}",
                 expected=f"digest {expected[:12]}",
-                hint="Somebody changed the texts of the file. `nodegraph run` still runs its "
-                "workflow.",
+                hint="The texts of the file were changed. `nodegraph run` still runs its workflow.",
             )
         return manifest
 

@@ -126,8 +126,10 @@ def _figures(first: Arrays, second: Arrays) -> dict[str, float]:
     most, differing, total = 0.0, 0, 0
     for name, reference in first.items():
         # Frame by frame: in float64 a whole video would need too much memory.
-        for one, other in zip(np.atleast_1d(reference), np.atleast_1d(second[name]), strict=True):
-            apart = _apart(one, other)
+        for reference_frame, frame in zip(
+            np.atleast_1d(reference), np.atleast_1d(second[name]), strict=True
+        ):
+            apart = _apart(reference_frame, frame)
             most = max(most, float(apart.max(initial=0)))
             differing, total = differing + int((apart > 0).sum()), total + apart.size
     figures = {"max": most, "share": differing / total}
@@ -155,8 +157,8 @@ def _picture_figures(first: NDArray[np.generic], second: NDArray[np.generic]) ->
     from nodegraph.media.images.editing.metrics import compare
 
     means, shares = [], []
-    for one, other in zip(first, second, strict=True):
-        apart = _apart(one, other)
+    for reference_frame, frame in zip(first, second, strict=True):
+        apart = _apart(reference_frame, frame)
         means.append(float(apart.mean()))
         shares.append(float((apart > 0).any(-1).mean()))
     if not any(means):
