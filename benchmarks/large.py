@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import CDPSession, Page
 
 MANY = 500
 MORE = 2000
@@ -43,6 +45,26 @@ _RATE = """() => {
     window.benchmark.on = false;
     return (1000 * (times.length - 1)) / (times.at(-1) - times[0]);
 }"""
+
+
+_WORK = ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How the editor kept up with somebody who moves the view.
+
+    Attributes:
+        rate: Frames a second.
+        work: Milliseconds of processor time of the page's main thread, each move.
+        script: Of these, in scripts.
+        layout: Of these, in styles and layout.
+    """
+
+    rate: float
+    work: float
+    script: float
+    layout: float
 
 
 _NODES = """(count) => document.querySelectorAll("main [data-node]").length >= count"""
@@ -133,43 +155,70 @@ def run(page: Page, pictures: int) -> None:
     page.wait_for_function(_PICTURES, arg=pictures)
 
 
-def panned(page: Page, moves: int = 120) -> float:
-    """Frames a second while the canvas is dragged to and fro with the middle button."""
+def panned(page: Page, moves: int = 120) -> Motion:
+    """The canvas is dragged to and fro with the middle button."""
     x, y = _middle(page)
     page.mouse.move(x, y)
     page.mouse.down(button="middle")
-    page.evaluate(_COUNT)
-    for step in range(moves):
-        away = abs(step % 40 - 20) * 12
-        page.mouse.move(x - 120 + away, y - 60 + away / 2)
-    rate: float = page.evaluate(_RATE)
-    page.mouse.up(button="middle")
-    return rate
 
-
-def swept(page: Page, drags: int = 8, moves: int = 20) -> float:
-    """Frames a second while the view sweeps over a graph and back, with new cards all the time."""
-    x, y = _middle(page)
-    page.evaluate(_COUNT)
-    for drag in range(drags):
-        way = -1 if drag < drags // 2 else 1
-        page.mouse.move(x - way * 300, y - way * 150)
-        page.mouse.down(button="middle")
+    def drag() -> int:
         for step in range(moves):
-            page.mouse.move(x + way * (step * 30 - 300), y + way * (step * 15 - 150))
-        page.mouse.up(button="middle")
-    rate: float = page.evaluate(_RATE)
-    return rate
+            away = abs(step % 40 - 20) * 12
+            page.mouse.move(x - 120 + away, y - 60 + away / 2)
+        return moves
+
+    found = _watched(page, drag)
+    page.mouse.up(button="middle")
+    return found
 
 
-def zoomed(page: Page, moves: int = 60) -> float:
-    """Frames a second while the wheel zooms in and out."""
+def swept(page: Page, drags: int = 8, moves: int = 20) -> Motion:
+    """The view sweeps over a graph and back, with new cards all the time."""
+    x, y = _middle(page)
+
+    def sweep() -> int:
+        for drag in range(drags):
+            way = -1 if drag < drags // 2 else 1
+            page.mouse.move(x - way * 300, y - way * 150)
+            page.mouse.down(button="middle")
+            for step in range(moves):
+                page.mouse.move(x + way * (step * 30 - 300), y + way * (step * 15 - 150))
+            page.mouse.up(button="middle")
+        return drags * moves
+
+    return _watched(page, sweep)
+
+
+def zoomed(page: Page, moves: int = 60) -> Motion:
+    """The wheel zooms in and out."""
     page.mouse.move(*_middle(page))
+
+    def zoom() -> int:
+        for step in range(moves):
+            page.mouse.wheel(0, -80 if step % 20 < 10 else 80)
+        return moves
+
+    return _watched(page, zoom)
+
+
+def _watched(page: Page, action: Callable[[], int]) -> Motion:
+    """What became of an action's moves, whose number it returns."""
+    browser = page.context.new_cdp_session(page)
+    # Processor time, which other work on the machine disturbs less than a clock's.
+    browser.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before = _work(browser)
     page.evaluate(_COUNT)
-    for step in range(moves):
-        page.mouse.wheel(0, -80 if step % 20 < 10 else 80)
+    moves = action()
     rate: float = page.evaluate(_RATE)
-    return rate
+    spent = [1e3 * (now - then) / moves for now, then in zip(_work(browser), before, strict=True)]
+    browser.detach()
+    return Motion(rate, work=spent[0], script=spent[1], layout=spent[2] + spent[3])
+
+
+def _work(browser: CDPSession) -> list[float]:
+    found = browser.send("Performance.getMetrics")["metrics"]
+    seconds = {metric["name"]: float(metric["value"]) for metric in found}
+    return [seconds[name] for name in _WORK]
 
 
 def _middle(page: Page) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -134,3 +135,34 @@ def test_all_links_of_what_is_seen_are_drawn_and_from_afar_all_moves_as_one(edit
     editor.page.mouse.up(button="middle")
     assert max(layers) < CHAINS * 2
     browser.detach()
+
+
+def test_what_comes_into_sight_is_drawn_while_the_view_is_held_and_a_drawing_gets_sharp(
+    editor: Editor,
+) -> None:
+    workflow = chains(CHAINS)
+    editor.drop("chains.json", json.dumps(workflow).encode(), "application/json")
+    expect(editor.tab).to_have_text("Chains")
+    editor.ready()
+    editor.zoom_to_fit()
+    canvas = editor.page.locator("main[data-canvas]")
+    drawing = canvas.locator("[data-far-view] canvas:visible")
+    x, y = middle(editor.canvas)
+    editor.page.mouse.move(x, y)
+    # The picture of all of it is shown larger at first.
+    for _ in range(3):
+        editor.page.mouse.wheel(0, -100)
+    expect(drawing).to_have_attribute("style", re.compile(r"transform: translate\([^)]*\);$"))
+    editor.page.keyboard.press("Shift+0")
+    expect(drawing).to_have_count(0)
+    expect(canvas.locator("article[data-detail=false]")).to_have_count(0)
+    editor.page.mouse.down(button="middle")
+    editor.page.mouse.move(x - 40, y - 20)
+    expect(canvas).to_have_attribute("data-moving", "")
+    editor.page.mouse.move(x - 600, y - 350, steps=12)
+    expect_links(editor, links_of(workflow), 6)
+    # Its lists are lists again, as it rests though it is held.
+    expect(canvas).not_to_have_attribute("data-gliding", "")
+    expect(canvas).to_have_attribute("data-moving", "")
+    editor.page.mouse.up(button="middle")
+    expect(canvas).not_to_have_attribute("data-moving", "")

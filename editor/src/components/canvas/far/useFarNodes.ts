@@ -7,7 +7,7 @@
  */
 import { useEffect, useMemo, useRef, useState } from "react";
 import { boxOf, type CanvasNode } from "../adapt";
-import type { MovingView, Sight } from "../moving/movingView";
+import { type MovingView, SELDOM, type Sight } from "../moving/movingView";
 
 const PER_FRAME = 120;
 const PER_MOVING_FRAME = 16;
@@ -50,7 +50,7 @@ export function useFarNodes(
       if (frame === 0) frame = requestAnimationFrame(next);
     };
     wake();
-    const stop = view.follow(wake);
+    const stop = view.follow(wake, SELDOM);
     return () => {
       stop();
       cancelAnimationFrame(frame);

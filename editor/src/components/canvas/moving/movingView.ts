@@ -35,7 +35,7 @@ export const SELDOM = 100;
 /** Milliseconds without a move after which the view rests, though a button may still be down. */
 const REST = 100;
 
-type FlowStore = ReturnType<typeof useStoreApi>;
+export type FlowStore = ReturnType<typeof useStoreApi>;
 
 export class MovingView {
   private live: Transform | null = null;
