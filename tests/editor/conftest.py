@@ -20,7 +20,7 @@ from tests.editor.gates import text_to_image
 from tests.editor.serving import Server
 from tests.editor.visits import Visit, Visits
 
-PATIENCE = 300_000.0
+PATIENCE = 40_000.0
 """Milliseconds: the machine may have much else to do."""
 NAMES = (
     "chromium-headless-shell",

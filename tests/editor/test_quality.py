@@ -1,22 +1,18 @@
-"""What holds for the whole page: for everybody's eyes and hands, offline, small, and quick."""
+"""What holds for the whole page: it is small and quick."""
 
 from __future__ import annotations
 
 import gzip
 import re
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Response, expect
+from playwright.sync_api import Response, expect
 
 from benchmarks.large import MANY, large_graph, opened, panned
 from tests.editor.conftest import NewBrowser
-from tests.editor.editing import Editor, box_of
-from tests.editor.faults import bring_axe, check
-from tests.editor.graphs import search
+from tests.editor.editing import Editor
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
@@ -24,78 +20,6 @@ pytestmark = pytest.mark.only_edits
 
 MOST_BYTES = 500_000
 MOST_REQUESTS = 60
-
-
-class TestAccess:
-    """No fault that axe calls serious or critical, wherever one looks."""
-
-    @pytest.mark.parametrize("theme", ["Light", "Dark", "High contrast"])
-    def test_of_the_page(self, editor: Editor, theme: str) -> None:
-        editor.command(theme)
-        known_as = {"High contrast": "contrast"}.get(theme, theme.lower())
-        expect(editor.page.locator("html")).to_have_attribute("data-theme", known_as)
-        bring_axe(editor)
-        look = partial(check, editor, only_colours=theme != "Light")
-        check_dialogs(editor, look)
-        check_panels(editor, look)
-        check_form(editor, look)
-
-
-def check_dialogs(themed: Editor, look: Callable[[str], None]) -> None:
-    for command, title in (
-        ("Templates…", "Open a workflow"),
-        ("Save as…", "Save workflow"),
-        ("Share and export…", "Share and export"),
-        ("Settings", "Settings"),
-        ("Keyboard shortcuts", "Keyboard shortcuts"),
-    ):
-        themed.command(command)
-        dialog = themed.dialog(title)
-        expect(dialog).to_be_visible()
-        look(title)
-        for tab in dialog.get_by_role("tab").all():
-            tab.click()
-            look(f"{title}, {tab.inner_text()}")
-        dialog.get_by_role("button", name="Close", exact=True).first.click()
-        expect(dialog).to_have_count(0)
-    themed.search().fill("image")
-    expect(themed.found().first).to_be_visible()
-    look("the search for everything")
-    themed.page.keyboard.press("Escape")
-    expect(themed.dialog("Search everything")).to_have_count(0)
-    themed.page.mouse.dblclick(*corner(themed.canvas))
-    expect(search(themed)).to_be_focused()
-    look("the search for nodes")
-    themed.page.keyboard.press("Escape")
-    expect(search(themed)).to_have_count(0)
-
-
-def check_panels(themed: Editor, look: Callable[[str], None]) -> None:
-    themed.click_card("sample")
-    look("the graph")
-    for left, right, bottom in (
-        ("Nodes panel", "Show help for the selected node", "Queue"),
-        ("History panel", "Inspector", "Results"),
-        ("Nodes panel", "Show parameters", "Problems"),
-        ("History panel", "Last result next to the graph", "Queue"),
-    ):
-        for name in (left, right, bottom):
-            themed.command(name)
-        expect(themed.page.get_by_role("region", name=bottom)).to_be_visible()
-        expect(themed.page.get_by_role("status", name="Loading…", exact=True)).to_have_count(0)
-        look(f"{left}, {right}, {bottom}")
-
-
-def check_form(themed: Editor, look: Callable[[str], None]) -> None:
-    themed.top.get_by_role("button", name="Parameter form").click()
-    expect(themed.page.get_by_role("region", name="Parameters")).to_be_visible()
-    look("the form")
-
-
-def corner(canvas: Locator) -> tuple[float, float]:
-    """A place on the canvas that is empty."""
-    box = box_of(canvas)
-    return box["x"] + 60, box["y"] + 60
 
 
 def test_the_first_download_is_small(server: Server, new_browser: NewBrowser) -> None:
