@@ -49,6 +49,8 @@ const PAIRS = [
   ["--accent-text", "--accent-soft"],
   ["--accent-text", "--bg-active"],
   ["--text", "--bg-active"],
+  ["--text-muted", "--bg-active"],
+  ["--text-faint", "--bg-active"],
   ["--good", "--good-soft"],
   ["--warn", "--warn-soft"],
   ["--bad", "--bad-soft"],

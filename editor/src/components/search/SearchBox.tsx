@@ -182,8 +182,8 @@ function useHits(query: string): { readonly hits: readonly Hit[]; readonly isSta
   const types = useCatalogue((catalogue) => catalogue.types);
   const templates = useCatalogue((catalogue) => catalogue.templates);
   const workflow = useActive((_document, found) => found);
-  const saved = useAsked(savedLike, text.trim());
-  const results = useAsked(resultsLike, text.trim());
+  const saved = useAsked("saved", savedLike, text.trim());
+  const results = useAsked("results", resultsLike, text.trim());
   const here = useMemo(
     () => [
       ...commandHits(commands, text),

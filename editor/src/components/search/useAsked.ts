@@ -1,39 +1,23 @@
 /** What the server finds for a text, asked once typing pauses. */
-import { useEffect, useState } from "react";
-import { isAborted } from "@/api/http";
-import { notifyFault } from "@/store/notices";
+import { useAnswer, useDebounced, useTold } from "@/hooks/useAnswer";
 
 const PAUSE = 180;
+const NONE: readonly never[] = [];
 
-/** `ask` has to be the same function all the time. */
+/** Nothing until there is an answer. `kind` tells questions about one text apart. */
 export function useAsked<T>(
+  kind: string,
   ask: (text: string, signal: AbortSignal) => Promise<readonly T[]>,
   text: string,
 ): readonly T[] {
-  const [found, setFound] = useState<{ readonly text: string; readonly items: readonly T[] }>({
-    text: "",
-    items: [],
+  const settled = useDebounced(text, text === "" ? 0 : PAUSE);
+  const { data, fault } = useAnswer({
+    queryKey: ["search", kind, text],
+    queryFn: ({ signal }) => ask(text, signal),
+    enabled: settled === text,
+    // What is saved and made changes all the time.
+    gcTime: 0,
   });
-  useEffect(() => {
-    const stop = new AbortController();
-    const timer = setTimeout(
-      async () => {
-        try {
-          const items = await ask(text, stop.signal);
-          if (!stop.signal.aborted) setFound({ text, items });
-        } catch (fault) {
-          if (!isAborted(fault)) notifyFault(fault, { key: "search" });
-        }
-      },
-      text === "" ? 0 : PAUSE,
-    );
-    return () => {
-      clearTimeout(timer);
-      stop.abort();
-    };
-  }, [ask, text]);
-  // What was found for other words is no answer.
-  return found.text === text ? found.items : NONE;
+  useTold(fault, { key: "search" });
+  return data ?? NONE;
 }
-
-const NONE: readonly never[] = [];

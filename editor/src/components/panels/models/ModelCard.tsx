@@ -24,7 +24,6 @@ interface Props {
 export const ModelCard = memo(function ModelCard(props: Props) {
   const { model, index, isActive, onPut, onShow } = props;
   const title = modelTitle(model);
-  const [tag, ...tags] = model.tags;
   return (
     <GridCell
       tabIndex={isActive ? 0 : -1}
@@ -43,17 +42,20 @@ export const ModelCard = memo(function ModelCard(props: Props) {
     >
       <span className={styles.image}>
         <ModelImage model={model} size={256} />
-        <span className={styles.badges}>
-          <Badge className={styles.kind}>{t(`models.kind.${modelKind(model)}`)}</Badge>
-          {model.problem !== null && (
-            <Badge tone="warn" className={styles.kind}>
-              <CircleAlert size={11} aria-hidden />
-            </Badge>
-          )}
-        </span>
       </span>
       <span className={styles.title} title={model.name}>
         {title}
+      </span>
+      <span className={styles.badges}>
+        <Badge className={styles.kind}>{t(`models.kind.${modelKind(model)}`)}</Badge>
+        {model.problem !== null && (
+          <Badge tone="warn" className={styles.kind}>
+            <CircleAlert size={11} aria-hidden />
+          </Badge>
+        )}
+      </span>
+      <span className={styles.words}>
+        <span className={styles.facts}>{wordsOf(model)}</span>
       </span>
       <span className={styles.line}>
         <span className={styles.facts}>{factsOf(model)}</span>
@@ -62,18 +64,6 @@ export const ModelCard = memo(function ModelCard(props: Props) {
             <Star aria-hidden size={10} fill="currentColor" />
             {model.stars}
           </span>
-        )}
-      </span>
-      <span className={styles.words}>
-        {model.trigger_words.length > 0 ? (
-          <span className={styles.facts}>{model.trigger_words.join(", ")}</span>
-        ) : (
-          tag !== undefined && (
-            <span className={styles.facts}>
-              #{tag}
-              {tags.length > 0 && ` +${tags.length}`}
-            </span>
-          )
         )}
       </span>
       <IconButton
@@ -97,14 +87,20 @@ function factsOf(model: ModelEntry): string {
   return [family, bytes(model.bytes)].filter(Boolean).join(" · ");
 }
 
-/** It begins with what is written on it, by which people call it who speak to the page. */
+/** The words that bring a LoRA about, else a tag. */
+function wordsOf({ trigger_words: words, tags: [tag, ...tags] }: ModelEntry): string {
+  if (words.length > 0 || tag === undefined) return words.join(", ");
+  return tags.length > 0 ? `#${tag} +${tags.length}` : `#${tag}`;
+}
+
+/** It begins with what is written on it, in its order: people call it so who speak to the page. */
 function labelOf(model: ModelEntry): string {
   const parts = [
     modelTitle(model),
     t(`models.kind.${modelKind(model)}`),
+    wordsOf(model),
     factsOf(model),
     model.stars > 0 ? t("library.starCount", { count: model.stars }) : "",
-    model.trigger_words.join(", "),
     model.problem ?? "",
   ];
   return parts.filter(Boolean).join(", ");

@@ -1,6 +1,6 @@
 import { Combobox } from "@base-ui/react/combobox";
 import { Check } from "lucide-react";
-import { Fragment, useMemo, useState } from "react";
+import { Fragment, useLayoutEffect, useMemo, useState } from "react";
 import { t } from "@/i18n";
 import { cx } from "../cx";
 import { matching, type Option } from "../options";
@@ -26,10 +26,13 @@ export function ComboboxPopup(props: Props) {
   const { id, anchor, value, options, label, allowCustom, onClose, onChoose } = props;
   const [query, setQuery] = useState("");
   const found = useMemo(() => offered(options, query, allowCustom), [options, query, allowCustom]);
+  // The kit gives the highlight to what is chosen as it opens, not if it has been open all along.
+  const [open, setOpen] = useState(false);
+  useLayoutEffect(() => setOpen(true), []);
   const focus = useFocus((popup) => popup.querySelector("[data-autofocus]"));
   return (
     <Combobox.Root
-      open
+      open={open}
       value={value}
       inputValue={query}
       autoHighlight

@@ -79,11 +79,17 @@ function Entries({ items, choose }: EntriesProps) {
   // All leave room for a check mark or an icon if some entry has one.
   const checkable = items.some((item) => isItem(item) && item.checked !== undefined);
   const withIcons = items.some((item) => isItem(item) && item.icon !== undefined);
+  const isEmpty = !items.some(isItem);
   return items.map((entry, index) => {
     const key = `${index}`;
     if (entry === "separator") return <Menu.Separator key={key} className={styles.separator} />;
+    // A menu has items: where there is nothing to choose, it is what says so.
     if (!isItem(entry))
-      return (
+      return isEmpty ? (
+        <Menu.Item key={key} disabled className={styles.heading}>
+          {entry.heading}
+        </Menu.Item>
+      ) : (
         <div key={key} className={styles.heading}>
           {entry.heading}
         </div>
@@ -127,6 +133,7 @@ function Submenu({ item, choose, trigger }: SubmenuProps) {
         <Menu.Positioner
           positionMethod="fixed"
           collisionPadding={6}
+          collisionAvoidance={{ side: "flip", align: "shift" }}
           sideOffset={-2}
           className={styles.positioner}
         >

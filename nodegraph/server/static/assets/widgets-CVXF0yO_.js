@@ -1,0 +1,1 @@
+import"./graph-DA0uCzLn.js";

@@ -1,1 +1,0 @@
-import"./graph-BC8NqqLt.js";
