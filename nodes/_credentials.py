@@ -25,12 +25,12 @@ def warn_if_changed(ctx: Context, file: Path) -> None:
     from nodegraph.provenance.child import verify_isolated
 
     try:
-        found = verify_isolated(file, seconds=_SECONDS)
+        credentials = verify_isolated(file, seconds=_SECONDS)
     except NodegraphError as error:
         ctx.log(f"The signature of {file.name} could not be checked: {error}", "warning")
         return
-    if found.state == "tampered":
-        signer = f" by {found.signer}" if found.signer else ""
+    if credentials.state == "tampered":
+        signer = f" by {credentials.signer}" if credentials.signer else ""
         ctx.log(f"{file.name} was signed{signer} and has been changed since.", "warning")
-    elif found.state == "damaged":
+    elif credentials.state == "damaged":
         ctx.log(f"{file.name} has Content Credentials that are damaged.", "warning")

@@ -67,3 +67,20 @@ def _sheet_findings(inputs: HookInputs, columns: int | None) -> Iterator[Finding
         sheet_size(pictures, (width, height), columns=columns, gap=inputs.literals.get("gap") or 0)
     except InvalidValue as error:
         yield error_to_finding("images", error)
+
+
+_SMALLEST_MARKED = 256
+"""As in `nodegraph.provenance.watermark`, which imports numpy."""
+
+
+def check_watermark_room(inputs: HookInputs) -> Iterator[Finding]:
+    """Find images that are too small for a watermark."""
+    width, height = inputs.fact("image", "width"), inputs.fact("image", "height")
+    sides = [side for side in (width, height) if side is not None]
+    if sides and min(sides) < _SMALLEST_MARKED:
+        yield Finding(
+            "image",
+            "the image is too small for a watermark",
+            f"{width} x {height} pixels",
+            f"at least {_SMALLEST_MARKED} pixels on each side",
+        )

@@ -7,13 +7,13 @@ from typing import Annotated, NamedTuple
 from nodegraph import Advanced, Context, Image, Range, node
 from nodegraph.errors import at_port
 
-from ._watermark_facts import check_room
+from ._image_facts import check_watermark_room
 
 
-class FoundWatermark(NamedTuple):
+class DetectedWatermark(NamedTuple):
     """What the watermark of an image says, if it has one."""
 
-    found: bool
+    detected: bool
     payload: int
     strength: float
     scale: float
@@ -22,7 +22,7 @@ class FoundWatermark(NamedTuple):
 @node(
     category="image/filter",
     facts={"image": {name: f"image.{name}" for name in ("width", "height", "batch", "channels")}},
-    validate=check_room,
+    validate=check_watermark_room,
     tags=("invisible watermark", "provenance", "dwtDct", "steganography", "mark as AI", "C2PA"),
 )
 def WatermarkImage(
@@ -59,7 +59,7 @@ def WatermarkImage(
     category="image/compare",
     tags=("invisible watermark", "detect watermark", "provenance", "decode"),
 )
-def ReadWatermark(ctx: Context, image: Image) -> FoundWatermark:
+def ReadWatermark(ctx: Context, image: Image) -> DetectedWatermark:
     """Read the invisible watermark of an image.
 
     Of a batch, the first image with a watermark counts. A checksum prevents wrong readings.
@@ -75,8 +75,8 @@ def ReadWatermark(ctx: Context, image: Image) -> FoundWatermark:
         ctx.progress(at + 1, len(image))
         if reading.payload is not None:
             ctx.log(f"watermark {reading.payload:08x}, at {reading.scale:.3g} of its size")
-            return FoundWatermark(True, reading.payload, reading.strength, reading.scale)
+            return DetectedWatermark(True, reading.payload, reading.strength, reading.scale)
         if reading.strength > best.strength:
             best = reading
     ctx.log("no watermark")
-    return FoundWatermark(False, 0, best.strength, 1.0)
+    return DetectedWatermark(False, 0, best.strength, 1.0)

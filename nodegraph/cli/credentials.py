@@ -66,7 +66,7 @@ def sign(
         ),
     ] = None,
     constraints: Annotated[
-        str, typer.Option(metavar="TEXT", help="Conditions of constrained, such as a licence.")
+        str, typer.Option(metavar="TEXT", help="Conditions of constrained, such as a license.")
     ] = "",
     watermark: Annotated[
         bool | None,
@@ -182,7 +182,7 @@ def verify(
     for name in files:
         path = Path(name).expanduser()
         try:
-            found = verify_result(path, settings)
+            credentials = verify_result(path, settings)
             mark = _read_mark(path)
         except NodegraphError as error:
             has_failed = True
@@ -190,10 +190,10 @@ def verify(
             if not json:
                 print_problems(error.problems, count=False)
             continue
-        is_bad |= not found.is_intact or (trusted and found.state != "trusted")
-        documents.append({"file": name, **found.as_dict(), "watermark": mark})
+        is_bad |= not credentials.is_intact or (trusted and credentials.state != "trusted")
+        documents.append({"file": name, **credentials.as_dict(), "watermark": mark})
         if not json:
-            _print_credentials(name, found, mark)
+            _print_credentials(name, credentials, mark)
     if json:
         print_json({"files": documents})
     return BAD_INPUT if has_failed else FAILED if is_bad else FINE
@@ -206,28 +206,32 @@ def _read_mark(path: Path) -> int | None:
     return None if reading is None else reading.payload
 
 
-def _print_credentials(name: str, found: Credentials, mark: int | None) -> None:
-    echo((name, "bold"), ": ", _MEANINGS[found.state])
-    if found.state != "absent":
-        clock = "by a time stamp authority" if found.has_time_stamp else "by the signer's own clock"
-        source = f" ({found.source_type})" if found.source_type else ""
+def _print_credentials(name: str, credentials: Credentials, mark: int | None) -> None:
+    echo((name, "bold"), ": ", _MEANINGS[credentials.state])
+    if credentials.state != "absent":
+        clock = (
+            "by a time stamp authority"
+            if credentials.has_time_stamp
+            else "by the signer's own clock"
+        )
+        source = f" ({credentials.source_type})" if credentials.source_type else ""
         rows = [
-            ("signed by", found.signer),
-            ("issued by", found.issuer if found.issuer != found.signer else ""),
-            ("signed at", f"{found.signed_at} {clock}" if found.signed_at else ""),
-            ("made by", f"AI{source}" if found.is_ai else found.source_type),
-            ("program", found.generator),
-            ("training", found.training),
-            ("workflow", _manifest_text(found.manifest_matches)),
+            ("signed by", credentials.signer),
+            ("issued by", credentials.issuer if credentials.issuer != credentials.signer else ""),
+            ("signed at", f"{credentials.signed_at} {clock}" if credentials.signed_at else ""),
+            ("made by", f"AI{source}" if credentials.is_ai else credentials.source_type),
+            ("program", credentials.generator),
+            ("training", credentials.training),
+            ("workflow", _manifest_text(credentials.manifest_matches)),
         ]
         for label, value in rows:
             if value:
                 echo(f"  {label:10}", value)
-        for item in found.ingredients:
+        for item in credentials.ingredients:
             whose = f" by {item.signer}" if item.signer else ""
             ai = ", made by AI" if item.is_ai else ""
             echo(f"  {'input':10}", f"{item.title} ({item.state}{whose}{ai})")
-        for problem in found.problems:
+        for problem in credentials.problems:
             echo(("  problem   ", "red"), problem)
     if mark is not None:
         echo(f"  {'watermark':10}", f"{mark:08x}")

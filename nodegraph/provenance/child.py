@@ -21,7 +21,6 @@ from nodegraph.provenance.certificates import load_certificate
 from nodegraph.provenance.claims import Claim
 from nodegraph.provenance.signing import SignedFile, sign_file
 from nodegraph.provenance.verification import Credentials, verify_file
-from nodegraph.provenance.watermarked_files import certificate_payload, watermark_file
 
 WatermarkWish = Literal["off", "possible", "needed"]
 
@@ -144,6 +143,9 @@ def _sign(request: Mapping[str, Any]) -> dict[str, Any]:
     marked = target.with_name(f".{target.stem}.{os.urandom(4).hex()}{source.suffix}")
     try:
         if request["watermark"] != "off":
+            # It needs numpy, which those who only start this process need not import.
+            from nodegraph.provenance.watermarked_files import certificate_payload, watermark_file
+
             payload = certificate_payload(certificate.chain)
             try:
                 watermark_file(source, marked, payload)

@@ -58,7 +58,7 @@ class Claim:
         source_type: How it was made.
         ingredients: Input files, without duplicates.
         training: Whether it may be used for training.
-        constraints: Conditions of ``constrained``, such as the address of a licence.
+        constraints: Conditions of ``constrained``, such as the address of a license.
         manifest: nodegraph's own manifest in the file, as text; empty without one.
         when: Time of the signature by the signer's own clock: ISO 8601, UTC. It proves nothing.
         watermark: Payload of an invisible watermark in the file; None without one.

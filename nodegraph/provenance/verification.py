@@ -221,10 +221,10 @@ def _state(
 def _failures(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return what does not match in the active manifest, and in its ingredients since then."""
     results = _mapping(document.get("validation_results"))
-    found = list(_mappings(_mapping(results.get("activeManifest")).get("failure")))
+    failures = list(_mappings(_mapping(results.get("activeManifest")).get("failure")))
     for delta in _mappings(results.get("ingredientDeltas")):
-        found += _mappings(_mapping(delta.get("validationDeltas")).get("failure"))
-    return found
+        failures += _mappings(_mapping(delta.get("validationDeltas")).get("failure"))
+    return failures
 
 
 def _ingredients(

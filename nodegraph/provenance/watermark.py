@@ -58,7 +58,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True, slots=True)
 class WatermarkReading:
-    """What a reader found in a picture.
+    """Result of reading a picture.
 
     Attributes:
         payload: The number, 32 bits; None if there is no watermark.

@@ -16,7 +16,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from tests.editor.editing import Editor
-from tests.editor.gates import text_to_image
+from tests.editor.gates import prompted, text_to_image
+from tests.editor.painting import Painter
 from tests.editor.serving import Server
 from tests.editor.visits import Visit, Visits
 
@@ -217,3 +218,12 @@ def tab(begin_tab: Callable[..., Editor]) -> Editor:
 def editor(tab: Editor) -> Editor:
     """The editor with the starter graph, which is planned."""
     return tab.open_link(text_to_image())
+
+
+@pytest.fixture
+def painter(tab: Editor) -> Painter:
+    """With a workflow of the tiny model, as a canvas."""
+    editor = tab.open_link(prompted("a brass kettle", name="kettle"))
+    found = Painter(editor)
+    found.open()
+    return found

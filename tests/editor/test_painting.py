@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from io import BytesIO
 from random import Random
 from typing import Any
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from tests.editor.conftest import NewBrowser
@@ -19,6 +16,7 @@ from tests.editor.editing import Editor, box_of
 from tests.editor.faults import bring_axe, check
 from tests.editor.gates import prompted
 from tests.editor.graphs import go_to, written
+from tests.editor.painting import Painter, nodes, typed
 from tests.editor.serving import DOT, Server
 from tests.editor.watching import UNREACHED
 from tests.server.hosting import eventually
@@ -26,112 +24,6 @@ from tests.server.hosting import eventually
 ACTIONS = 60
 ENDS = (9, 20, 31, 42, 53)
 """Actions after which something dies: the page, or the server under it."""
-
-
-@dataclass(frozen=True)
-class Painter:
-    """Somebody at the canvas of the open workflow."""
-
-    editor: Editor
-
-    @property
-    def stage(self) -> Locator:
-        return self.editor.page.get_by_role("application", name=re.compile("^Canvas,"))
-
-    def button(self, name: str) -> Locator:
-        return self.editor.page.locator("[data-painting]").get_by_role(
-            "button", name=name, exact=True
-        )
-
-    def rows(self) -> Locator:
-        layers = self.editor.page.get_by_role("region", name="Layers", exact=True)
-        # What was accepted is called by its prompt and seed.
-        name = re.compile(r"^Layer|^\d+ · ")
-        return layers.locator("li").get_by_role("button", name=name)
-
-    @property
-    def layers(self) -> Locator:
-        return self.editor.page.get_by_role("region", name="Layers", exact=True)
-
-    def rows_of(self, name: str) -> Locator:
-        return self.layers.locator("li").get_by_role("button", name=name, exact=True)
-
-    def names(self) -> list[str]:
-        """Of all layers, the uppermost first."""
-        return self.layers.locator("li button[aria-pressed]").all_inner_texts()
-
-    def rename(self, row: Locator, name: str) -> None:
-        row.dblclick()
-        field = self.editor.page.get_by_label("Name of the layer")
-        field.fill(name)
-        field.press("Enter")
-
-    def click(self, at: tuple[float, float]) -> None:
-        """On a point, in parts of the stage's size."""
-        box = box_of(self.stage)
-        x, y = box["x"] + box["width"] * at[0], box["y"] + box["height"] * at[1]
-        self.editor.page.mouse.click(x, y)
-
-    def open(self) -> None:
-        self.editor.page.keyboard.press("Alt+c")
-        expect(self.editor.page.locator("[data-painting]")).to_be_visible()
-
-    def start(self, width: int, height: int) -> None:
-        for label, side in (("Width", width), ("Height", height)):
-            field = self.editor.page.get_by_label(label, exact=True)
-            field.fill(str(side))
-            field.press("Enter")
-        self.editor.page.get_by_role("button", name="Empty canvas").click()
-        expect(self.stage).to_be_visible()
-        # The browser keeps the tool of whoever painted before.
-        self.button("Brush").click()
-
-    def add(self, kind: str) -> None:
-        count = self.rows().count()
-        self.button("Add a layer").click()
-        self.editor.page.get_by_role("menuitem", name=kind, exact=True).click()
-        if kind == "Empty layer":
-            expect(self.rows()).to_have_count(count + 1)
-
-    def open_file(self, name: str, content: bytes) -> None:
-        """A file with layers."""
-        self.button("More for layers").click()
-        with self.editor.page.expect_file_chooser() as chooser:
-            item = "Open an OpenRaster or Photoshop file…"
-            self.editor.page.get_by_role("menuitem", name=item).click()
-        mime = "application/octet-stream"
-        chooser.value.set_files({"name": name, "mimeType": mime, "buffer": content})
-
-    def stroke(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """From one point to another, in parts of the stage's size."""
-        box = box_of(self.stage)
-        (x, y), (to_x, to_y) = (
-            (box["x"] + box["width"] * across, box["y"] + box["height"] * down)
-            for across, down in (start, end)
-        )
-        mouse = self.editor.page.mouse
-        mouse.move(x, y)
-        mouse.down()
-        mouse.move(to_x, to_y, steps=6)
-        mouse.up()
-
-
-@pytest.fixture
-def painter(tab: Editor) -> Painter:
-    """With a workflow of the tiny model, as a canvas."""
-    editor = tab.open_link(prompted("a brass kettle", name="kettle"))
-    found = Painter(editor)
-    found.open()
-    return found
-
-
-def nodes(editor: Editor) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = written(editor)["nodes"]
-    return found
-
-
-def typed(editor: Editor, kind: str) -> list[dict[str, Any]]:
-    return [node for node in nodes(editor).values() if node["type"] == kind]
 
 
 def test_what_is_painted_is_sampled_and_a_candidate_becomes_a_layer(painter: Painter) -> None:
@@ -407,86 +299,6 @@ def test_what_the_box_holds_beyond_the_layers_is_filled_and_sampled(painter: Pai
     expect(painter.rows()).to_have_count(2)
     # The accepted layer covers the box: there is nothing to fill any more.
     eventually(lambda: typed(editor, "FillMasked") == [])
-
-
-def test_a_saved_file_is_opened_again_as_layers(painter: Painter) -> None:
-    editor = painter.editor
-    painter.start(64, 64)
-    for name, end in (("Sea", (0.6, 0.6)), ("Sky", (0.6, 0.4))):
-        painter.add("Empty layer")
-        painter.stroke((0.4, 0.5), end)
-        painter.rename(painter.rows().first, name)
-    before = [node["inputs"] for node in typed(editor, "AddLayer")]
-    painter.button("More for layers").click()
-    editor.page.get_by_role("menuitem", name="Save as OpenRaster (.ora)").click()
-    with editor.page.expect_download() as download:
-        editor.page.get_by_role("button", name="Download", exact=True).click()
-    painter.open_file("again.ora", download.value.path().read_bytes())
-    expect(painter.rows_of("Sky")).to_have_count(2)
-    assert painter.names() == ["Sky", "Sea", "Sky", "Sea"]
-    after = [node["inputs"] for node in typed(editor, "AddLayer")][2:]
-    sides = ("x", "y", "width", "height")
-    assert [[one[key] for key in sides] for one in after] == [
-        [one[key] for key in sides] for one in before
-    ]
-
-
-def scene() -> bytes:
-    """A Photoshop file with a group, a hidden layer, and two parts that layers do not have."""
-    psd_tools = pytest.importorskip("psd_tools")
-    from psd_tools.constants import BlendMode, Tag
-
-    document = psd_tools.PSDImage.new("RGBA", (60, 40))
-
-    def add(name: str, side: int, **more: Any) -> Any:
-        image = Image.new("RGBA", (side, side), (200, 120, 30, 255))
-        return document.create_pixel_layer(image, name=name, **more)
-
-    sun = add("Sun", 9, left=20, top=10, blend_mode=BlendMode.SCREEN, opacity=102)
-    document.create_group([sun], name="Sky", blend_mode=BlendMode.NORMAL)
-    add("Note", 5).visible = False
-    add("Burn", 7, left=1, blend_mode=BlendMode.LINEAR_BURN)
-    inverted = add("Curves 1", 1)
-    inverted.tagged_blocks.set_data(Tag.INVERT)
-    inverted._record.right = inverted._record.bottom = 0
-    buffer = BytesIO()
-    document.save(buffer)
-    return buffer.getvalue()
-
-
-def test_a_photoshop_file_is_opened_as_layers_and_what_it_loses_is_named(
-    painter: Painter,
-) -> None:
-    editor = painter.editor
-    painter.start(64, 64)
-    painter.stage.focus()
-    editor.page.keyboard.press("c")
-    editor.page.keyboard.press("ArrowRight")
-    eventually(lambda: typed(editor, "BoundingBox")[0]["inputs"].get("x", 0) > 0)
-    corner = typed(editor, "BoundingBox")[0]["inputs"]["x"]
-    content = scene()
-    painter.open_file("scene.psd", content)
-    expect(painter.rows_of("Sky")).to_be_visible()
-    assert painter.names() == ["Burn", "Note", "Sky", "Sun"]
-    sun, note, burn = (node["inputs"] for node in typed(editor, "AddLayer"))
-    assert (sun["x"], sun["y"], sun["width"], sun["height"]) == (corner + 20, 10, 9, 9)
-    assert (sun["opacity"], sun["mode"]) == (0.4, "screen")
-    assert (note["visible"], burn["mode"]) == (False, "normal")
-    notices = editor.page.get_by_role("region", name="Notices")
-    expect(notices).to_contain_text("scene.psd is open. Not everything could be kept")
-    expect(notices).to_contain_text("'Burn' has the blend mode linear burn")
-    expect(notices).to_contain_text("'Curves 1' has no pixels of its own (invert)")
-    # Nothing of the conversion stays, and one step takes all of the layers back.
-    eventually(lambda: editor.server.jobs() == [])
-    painter.button("Undo").click()
-    eventually(lambda: painter.names() == [])
-    # In colors that are not read, or no such file at all.
-    painter.open_file("print.psd", content[:24] + b"\0\4" + content[26:])
-    expect(notices).to_contain_text("print.psd could not be opened")
-    expect(notices).to_contain_text("The colors of print.psd are not read")
-    painter.open_file("text.psd", b"Not a picture at all.")
-    expect(notices).to_contain_text("text.psd could not be opened")
-    assert painter.names() == []
 
 
 def test_candidates_are_offered_beside_the_canvas_and_cover_nothing_of_the_box(

@@ -23,11 +23,13 @@ _SMALLEST = """() => {
 }"""
 
 _DRAWN = """(card) => {
-    const view = document.querySelector("[data-far-view] canvas");
+    const view = document.querySelector("[data-far-view] canvas:not([hidden])");
+    const copy = new OffscreenCanvas(view.width, view.height).getContext("2d");
+    copy.drawImage(view, 0, 0);
     const [own, all] = [card.getBoundingClientRect(), view.getBoundingClientRect()];
     const at = [own.x + own.width / 2 - all.x, own.y + own.height * 0.9 - all.y];
     const part = view.width / all.width;
-    const pixel = view.getContext("2d").getImageData(at[0] * part, at[1] * part, 1, 1);
+    const pixel = copy.getImageData(at[0] * part, at[1] * part, 1, 1);
     return [...pixel.data];
 }"""
 

@@ -15,8 +15,8 @@ from tests.editor.conftest import NewBrowser
 from tests.editor.editing import PLANNED, Editor, box_of, expect_picture
 from tests.editor.gates import prompted, text_to_image
 from tests.editor.graphs import CHAIN, Point, middle, search, written
+from tests.editor.painting import Painter
 from tests.editor.serving import Server
-from tests.editor.test_painting import Painter
 from tests.server.hosting import eventually
 
 PHONE = {"width": 390, "height": 844}

@@ -26,9 +26,9 @@ def test_a_watermark_is_written_and_read(bench: Bench) -> None:
     marked = bench.value(MARKED, "mark")
     assert marked.shape == (2, 260, 256, 3)
     assert marked.dtype == torch.float32
-    assert bench.value(MARKED, "read.found") is True
+    assert bench.value(MARKED, "read.detected") is True
     assert bench.value(MARKED, "read.payload") == 77
-    assert bench.value(MARKED, "none.found") is False
+    assert bench.value(MARKED, "none.detected") is False
 
 
 def test_a_small_image_is_refused_before_the_run(bench: Bench) -> None:

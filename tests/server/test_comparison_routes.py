@@ -34,7 +34,7 @@ def test_a_merge_names_the_changes_of_a_conflict_and_leaves_out_what_it_is_told(
     with Client(server.url, "") as client:
         merged = client.merge(BASE, ours, theirs)
     [conflict] = merged.conflicts
-    assert (conflict.code, conflict.ours, conflict.theirs) == ("both-changed", 7, 8)
+    assert (conflict.reason, conflict.ours, conflict.theirs) == ("both-changed", 7, 8)
     [own] = conflict.our_changes
     assert list(merged.ours[own].path) == PATH
     with Client(server.url, "") as client:

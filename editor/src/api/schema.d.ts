@@ -2231,7 +2231,7 @@ export interface MergeConflict {
   /** What it is; see `WorkflowChange`. */
   kind: string;
   /** What the sides did. */
-  code: string;
+  reason: string;
   /** Place in the merged workflow. */
   path: (string | Record<string, string>)[];
   /** What the sides did and which of it the workflow keeps. */

@@ -6,7 +6,6 @@ They are plain dataclasses. The API's description is made of them, docstrings in
 
 from __future__ import annotations
 
-from nodegraph.client.shapes.credentials import CredentialIngredient, FileCredentials
 from nodegraph.client.shapes.jobs import (
     Artifact,
     Board,
@@ -52,7 +51,9 @@ from nodegraph.client.shapes.server import (
     AvailablePack,
     AvailablePacks,
     Counts,
+    CredentialIngredient,
     Disk,
+    FileCredentials,
     InputFile,
     Memory,
     PackAction,

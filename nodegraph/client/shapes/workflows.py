@@ -194,7 +194,7 @@ class MergeConflict:
 
     Attributes:
         kind: What it is; see ``WorkflowChange``.
-        code: What the sides did.
+        reason: What the sides did.
         path: Place in the merged workflow.
         message: What the sides did and which of it the workflow keeps.
         base, ours, theirs: The three values; null where there is none.
@@ -206,7 +206,7 @@ class MergeConflict:
     __pydantic_config__ = described("MergeConflict", is_open=False)
 
     kind: Annotated[str, example("input")]
-    code: Annotated[str, example("both-changed")]
+    reason: Annotated[str, example("both-changed")]
     path: PathSteps
     message: Annotated[str, example("both sides changed it; ours stays")]
     base: Annotated[Any, example(1)] = None

@@ -97,13 +97,13 @@ class _Takers:
         return [
             at
             for at, paths in self._paths.items()
-            if any(_touches(path, place) for path in paths for place in places)
+            if any(_touches(path, other) for path in paths for other in places)
         ]
 
 
-def _touches(path: Path, place: Path) -> bool:
-    length = min(len(path), len(place))
-    return path[:length] == place[:length]
+def _touches(path: Path, other: Path) -> bool:
+    length = min(len(path), len(other))
+    return path[:length] == other[:length]
 
 
 def _shared_paths(

@@ -16,14 +16,14 @@ CLASH_MESSAGES = {
     "name-taken": "theirs renamed it to a name that ours uses; ours stays",
     "name-used": "ours uses this name; the one of theirs is now called `{}`",
 }
-"""What both sides did, by the code of the clash."""
+"""What both sides did, by the reason of the clash."""
 
 
 class NameClash(NamedTuple):
     """A name that two parts want, or two names that one part has."""
 
     path: Path
-    code: str
+    reason: str
     name: str
     base: Any
     ours: Any

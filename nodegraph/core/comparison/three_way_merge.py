@@ -46,7 +46,7 @@ MESSAGES = {
     "theirs-removed": "theirs removed it and ours changed it; it stays",
     "theirs-removed-used": "theirs removed it and ours needs it; it stays",
 }
-"""What both sides did, by the code of the conflict."""
+"""What both sides did, by the reason of the conflict."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class MergeConflict:
     Attributes:
         path: Its place, by the names in the merged workflow.
         kind: What it is; see `changes.WorkflowChange`.
-        code: What the sides did, as a key of `MESSAGES`.
+        reason: What the sides did, as a key of `MESSAGES`.
         message: The same in one sentence, and which of it the file keeps.
         base, ours, theirs: The three values; `ABSENT` where there is none.
         causes: Other places that take part: a removed node, links of a cycle.
@@ -64,7 +64,7 @@ class MergeConflict:
 
     path: Path
     kind: str
-    code: str
+    reason: str
     message: str
     base: Any
     ours: Any
@@ -81,7 +81,7 @@ class MergeConflict:
         values = (("base", self.base), ("ours", self.ours), ("theirs", self.theirs))
         return {
             "kind": self.kind,
-            "code": self.code,
+            "reason": self.reason,
             "path": path_document(self.path),
             "message": self.message,
             **{name: value for name, value in values if value is not ABSENT},
@@ -128,8 +128,8 @@ class _Merger:
         self._merged: Fields = {}
         self._conflicts: dict[Path, MergeConflict] = {}
         self._gone: set[Path] = set()
-        for path, code, name, base, ours, theirs in names.clashes:
-            self._conflict(path, code, base, ours, theirs, name)
+        for path, reason, name, base, ours, theirs in names.clashes:
+            self._conflict(path, reason, base, ours, theirs, name)
 
     def merge(self) -> Merge:
         self._separate_added()
@@ -155,15 +155,15 @@ class _Merger:
     def _conflict(
         self,
         path: Path,
-        code: str,
+        reason: str,
         base: Any,
         ours: Any,
         theirs: Any,
         name: str = "",
         causes: tuple[Path, ...] = (),
     ) -> None:
-        message = MESSAGES[code].format(name)
-        conflict = MergeConflict(path, kind_of(path), code, message, base, ours, theirs, causes)
+        message = MESSAGES[reason].format(name)
+        conflict = MergeConflict(path, kind_of(path), reason, message, base, ours, theirs, causes)
         self._conflicts.setdefault(path, conflict)
 
     # Parts
@@ -243,10 +243,10 @@ class _Merger:
         nodes = _referred_nodes(path, self._base[path])
         return any(node not in side for node in nodes)
 
-    def _keep(self, path: Path, code: str, causes: tuple[Path, ...] = ()) -> None:
+    def _keep(self, path: Path, reason: str, causes: tuple[Path, ...] = ()) -> None:
         """Put a part that theirs removed back into theirs, with the references to it."""
         before, ours = part_document(path, self._base), part_document(path, self._ours)
-        self._conflict(path, code, before, ours, ABSENT, causes=causes)
+        self._conflict(path, reason, before, ours, ABSENT, causes=causes)
         for each, value in self._base.items():
             is_reference = path in _referred_nodes(each, value)
             is_layout = path[0] == "subgraphs" and each[:3] == ("ui", *path)

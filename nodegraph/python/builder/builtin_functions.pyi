@@ -419,7 +419,7 @@ class _RandomNumber(NamedTuple):
     integer: int
 
 class _ReadWatermark(NamedTuple):
-    found: bool
+    detected: bool
     payload: int
     strength: float
     scale: float

@@ -264,7 +264,7 @@ function Choice({ item, pick, isShown, onShow, onPick }: ChoiceProps) {
             <span className={styles.place}>
               <small>{kindText(item.conflict.kind)}</small> {placeText(item.conflict.path)}
             </span>
-            <span className={styles.note}>{t(`comparison.code.${item.conflict.code}`)}</span>
+            <span className={styles.note}>{t(`comparison.reason.${item.conflict.reason}`)}</span>
           </span>
         ) : (
           <EntryRow entry={item.entry} />

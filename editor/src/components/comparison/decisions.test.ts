@@ -13,7 +13,7 @@ const ENTRY: Entry = {
 };
 const CONFLICT: Conflict = {
   kind: "input",
-  code: "both-changed",
+  reason: "both-changed",
   path: ENTRY.path,
   base: 1,
   ours: 2,

@@ -25,7 +25,7 @@ export function withDisputes(
 ): readonly Dispute[] {
   const keys = new Set(known.map(({ key }) => key));
   const more = conflicts
-    .map((conflict) => ({ key: `${conflict.code} ${conflict.path.join("/")}`, conflict }))
+    .map((conflict) => ({ key: `${conflict.reason} ${conflict.path.join("/")}`, conflict }))
     .filter(({ key }) => !keys.has(key));
   return more.length === 0 ? known : [...known, ...more];
 }

@@ -84,7 +84,7 @@ describe("entries", () => {
           conflicts: [
             {
               kind: "input",
-              code: "both-changed",
+              reason: "both-changed",
               path: ["nodes", "a"],
               base: null,
               ours: null,

@@ -26,7 +26,7 @@ export interface Entry {
 
 export interface Conflict {
   readonly kind: string;
-  readonly code: string;
+  readonly reason: string;
   readonly path: EntryPath;
   readonly base: Json | undefined;
   readonly ours: Json | undefined;
@@ -111,7 +111,7 @@ function conflictOf(value: Json): Conflict {
     absent.includes(name) || !isObject(value) ? undefined : value.get(name);
   return {
     kind: textOf(value, "kind"),
-    code: textOf(value, "code"),
+    reason: textOf(value, "reason"),
     path: pathOf(listOf(value, "path")),
     base: side("base"),
     ours: side("ours"),

@@ -127,8 +127,8 @@ class FileDecoder:
             )
         known = suffix.lower() if _SUFFIX.fullmatch(suffix.lower()) else ""
         question = {"asks": "credentials", "suffix": known, "trusted": list(trusted)}
-        found: dict[str, Any] = json.loads(self._request(file, question))
-        return found
+        document: dict[str, Any] = json.loads(self._request(file, question))
+        return document
 
     def close(self) -> None:
         """End the process; the next file starts another one."""

@@ -124,10 +124,10 @@ def _credentials(data: bytes, path: Path, trusted: list[str]) -> bytes:
 
     texts = json.loads(_texts_or_none(data, path))
     with _written(data, path):
-        found = verify_file(path, trusted, manifest=carried_manifest(texts))
+        credentials = verify_file(path, trusted, manifest=carried_manifest(texts))
         reading = read_file_watermark(path)
     mark = None if reading is None else reading.payload
-    return json.dumps({**found.as_dict(), "watermark": mark}).encode()
+    return json.dumps({**credentials.as_dict(), "watermark": mark}).encode()
 
 
 def _texts_or_none(data: bytes, path: Path) -> bytes:

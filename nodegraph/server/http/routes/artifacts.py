@@ -42,6 +42,7 @@ from nodegraph.server.http.media_types import content_headers
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.request_bodies import JsonRoute
 from nodegraph.server.http.responses import file_response
+from nodegraph.server.http.signed_copies import signed_response
 from nodegraph.server.operations.cleanup import empty_trash
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import artifact_entry
@@ -160,8 +161,6 @@ async def get_artifact(
     setting `sign` is `export`, downloads are signed copies.
     """
     if download == "true" and services.settings.sign == "export":
-        from nodegraph.server.http.routes.credentials import signed_response
-
         return await signed_response(request, services, caller, digest)
     artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     headers = content_headers(

@@ -9,15 +9,14 @@ from pathlib import PurePath
 from fastapi import APIRouter, Request, Response
 
 from nodegraph.client import shapes
-from nodegraph.errors import InvalidFile
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.content.signed_copies import ZIP, can_sign, sign_artifact
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.file_responses import ANY_FILE, retry_until_shared
-from nodegraph.server.http.media_types import SUFFIXES, content_headers
+from nodegraph.server.http.media_types import SUFFIXES
 from nodegraph.server.http.problems import responses
-from nodegraph.server.http.responses import OpenFile, file_response
+from nodegraph.server.http.responses import OpenFile
 from nodegraph.server.http.routes.artifacts import Digest
+from nodegraph.server.http.signed_copies import can_sign, signed_response
 from nodegraph.server.services import Services
 from nodegraph.session.signing import trusted_certificates
 
@@ -78,43 +77,15 @@ async def get_signed_artifact(
     return await signed_response(request, services, caller, digest)
 
 
-async def signed_response(
-    request: Request, services: Services, caller: Caller, digest: str
-) -> Response:
-    """Answer a request for a signed copy of an output file.
-
-    Raises:
-        NotFound: There is no such file.
-        InvalidValue: The server can't sign: it lacks the extra, or a certificate.
-    """
-    artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
-    opened = partial(services.artifacts.open, artifact)
-    name = PurePath(artifact.path).name
-    try:
-        texts = await retry_until_shared(
-            lambda: services.artifacts.thumbnails.texts(PurePath(name).suffix, opened, caller.name)
-        )
-    except InvalidFile:
-        texts = {}  # what it says can't be read, but its bytes can be signed
-    types = await services.node_types.current()
-    copy, is_zip = await services.run_file_task(
-        sign_artifact, services, caller.only_client, opened, name, texts, types
-    )
-    kind, name = (ZIP, f"{name}.zip") if is_zip else (artifact.media_type, name)
-    # Its time makes each copy another file.
-    headers = content_headers(kind, name, is_saved=True)
-    return file_response(request, copy, headers, cached="no-store")
-
-
 async def _credentials(
     services: Services, caller: Caller, name: str, opened: Callable[[], OpenFile]
 ) -> shapes.FileCredentials:
     trusted = await services.run_file_task(trusted_certificates, services.settings)
-    found = await services.artifacts.thumbnails.credentials(
+    document = await services.artifacts.thumbnails.credentials(
         PurePath(name).suffix, trusted, opened, caller.name
     )
-    ingredients = tuple(shapes.CredentialIngredient(**item) for item in found.pop("ingredients"))
-    known = {key: value for key, value in found.items() if key in _FIELDS}
+    ingredients = tuple(shapes.CredentialIngredient(**item) for item in document.pop("ingredients"))
+    known = {key: value for key, value in document.items() if key in _FIELDS}
     return shapes.FileCredentials(
         **{**known, "problems": tuple(known["problems"])},
         ingredients=ingredients,

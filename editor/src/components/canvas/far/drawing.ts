@@ -238,7 +238,8 @@ function drawOn(
   const ratio = window.devicePixelRatio || 1;
   const [wide, high] = [Math.ceil(width * ratio), Math.ceil(height * ratio)];
   const sheet = typeof OffscreenCanvas === "undefined" ? canvas : new OffscreenCanvas(wide, high);
-  if (sheet === canvas) Object.assign(canvas, { width: wide, height: high });
+  if (canvas.width !== wide || canvas.height !== high || sheet === canvas)
+    Object.assign(canvas, { width: wide, height: high });
   const context = sheet.getContext?.("2d") as Context | null | undefined;
   if (!context) return;
   context.scale(ratio, ratio);

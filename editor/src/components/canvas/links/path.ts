@@ -13,9 +13,15 @@ export function lineThrough(style: LinkStyle, points: readonly Point[]): Line {
   const first = points[0] ?? { x: 0, y: 0 };
   const parts = [`M${at(first)}`];
   for (let index = 1; index < points.length; index += 1) {
-    parts.push(segment(style, points[index - 1] ?? first, points[index] ?? first));
+    const [from, to] = [points[index - 1] ?? first, points[index] ?? first];
+    parts.push(isUpright(points, index) ? `L${at(to)}` : segment(style, from, to));
   }
   return { d: parts.join(""), middle: middleOf(points) };
+}
+
+/** Between two points above each other, a line has nowhere to turn. */
+function isUpright(points: readonly Point[], index: number): boolean {
+  return index > 1 && index < points.length - 1 && points[index - 1]?.x === points[index]?.x;
 }
 
 function at({ x, y }: Point): string {
@@ -49,7 +55,8 @@ export function reachOf(from: Point, to: Point): number {
 export function polyline(style: LinkStyle, points: readonly Point[]): readonly Point[] {
   return points.flatMap((to, index) => {
     const from = points[index - 1];
-    return from === undefined ? [to] : pieces(style, from, to);
+    if (from === undefined || isUpright(points, index)) return [to];
+    return pieces(style, from, to);
   });
 }
 

@@ -7,7 +7,8 @@ import { moveItems, moveReroute } from "@/model/edits";
 import type { Edge } from "@/model/graph";
 import { type Box, layoutOf, type Point } from "@/model/layout";
 import { readWorkflow, type Workflow, writeWorkflow } from "@/model/workflow";
-import { isBehind, routesAround, type Standing, withRoutes, withRoutesAnew } from "./routes";
+import { isBehind } from "./clearance";
+import { routesAround, type Standing, withRoutes, withRoutesAnew } from "./routes";
 
 const CARD = { width: 240, height: 200 };
 const COLUMN = 320;
@@ -44,67 +45,84 @@ test.each(["curve", "straight", "step"] as const)("no %s link runs behind a card
   }
 });
 
-describe("in any columns of cards, between which each link has a free way", () => {
-  const card = fc.record({
-    column: fc.nat(6),
-    gap: fc.integer({ min: 40, max: 300 }),
-    width: fc.integer({ min: 160, max: 420 }),
-    height: fc.integer({ min: 60, max: 700 }),
-  });
-  const cards = fc.array(card, { minLength: 3, maxLength: 30 });
-  const links = fc.array(fc.tuple(fc.nat(99), fc.nat(99), fc.nat(10), fc.nat(10)), {
-    minLength: 1,
-    maxLength: 20,
-  });
+const size = {
+  width: fc.integer({ min: 160, max: 420 }),
+  height: fc.integer({ min: 60, max: 700 }),
+};
 
-  test.each(["curve", "straight", "step"] as const)("no %s link runs behind a card", (style) => {
-    fc.assert(
-      fc.property(cards, links, (drawn, joined) => {
-        const boxes = inColumns(drawn);
-        const names = [...boxes.keys()];
-        const rows = new Map<string, readonly [number, number]>();
-        const edges = joined.flatMap(([a, b, output, input], index): Edge[] => {
-          const [source = "", target = ""] = [names[a % names.length], names[b % names.length]];
-          const to = { node: target, port: `p${index}` };
-          const id = `${to.node}.${to.port}`;
-          rows.set(id, [output, input]);
-          return source === target ? [] : [{ id, from: { node: source, port: "" }, to }];
-        });
-        const endsOf = (edge: Edge) => {
-          const [a, b] = [boxes.get(edge.from.node), boxes.get(edge.to.node)] as [Box, Box];
-          const [output, input] = rows.get(edge.id) ?? [0, 0];
-          return {
-            from: { x: a.x + a.width, y: a.y + Math.min(a.height - 10, 52 + 22 * output) },
-            to: { x: b.x, y: b.y + Math.min(b.height - 10, 52 + 22 * input) },
+/** Each below the last one of its column, which is wider than any card. */
+function inColumns(
+  drawn: readonly { column: number; gap: number; width: number; height: number }[],
+): ReadonlyMap<string, Box> {
+  const bottoms = new Map<number, number>();
+  return new Map(
+    drawn.map(({ column, gap, width, height }, index) => {
+      const y = (bottoms.get(column) ?? 0) + gap;
+      bottoms.set(column, y + height);
+      return [`c${index}`, { x: column * 500, y, width, height }];
+    }),
+  );
+}
+
+/** Those that leave a link's width between them and the ones before. */
+function anywhere(drawn: readonly Box[]): ReadonlyMap<string, Box> {
+  const gap = 40;
+  const isApart = (a: Box, b: Box) => a.x + a.width + gap <= b.x || a.y + a.height + gap <= b.y;
+  const placed: Box[] = [];
+  for (const box of drawn)
+    if (placed.every((other) => isApart(box, other) || isApart(other, box))) placed.push(box);
+  return new Map(placed.map((box, index) => [`c${index}`, box]));
+}
+
+const column = fc.record({ column: fc.nat(6), gap: fc.integer({ min: 40, max: 300 }), ...size });
+const place = fc.record({ x: fc.nat(3000), y: fc.nat(2200), ...size });
+const LAYOUTS = {
+  columns: fc.array(column, { minLength: 3, maxLength: 30 }).map(inColumns),
+  "a free layout": fc.array(place, { minLength: 80, maxLength: 150 }).map(anywhere),
+};
+
+describe.each(["columns", "a free layout"] as const)(
+  "in %s, where each link has a free way",
+  (kind) => {
+    const links = fc.array(fc.tuple(fc.nat(99), fc.nat(99), fc.nat(10), fc.nat(10)), {
+      minLength: 1,
+      maxLength: 20,
+    });
+
+    test.each(["curve", "straight", "step"] as const)("no %s link runs behind a card", (style) => {
+      fc.assert(
+        fc.property(LAYOUTS[kind], links, (boxes, joined) => {
+          const names = [...boxes.keys()];
+          const rows = new Map<string, readonly [number, number]>();
+          const edges = joined.flatMap(([a, b, output, input], index): Edge[] => {
+            const [source = "", target = ""] = [names[a % names.length], names[b % names.length]];
+            const to = { node: target, port: `p${index}` };
+            const id = `${to.node}.${to.port}`;
+            rows.set(id, [output, input]);
+            return source === target ? [] : [{ id, from: { node: source, port: "" }, to }];
+          });
+          const endsOf = (edge: Edge) => {
+            const [a, b] = [boxes.get(edge.from.node), boxes.get(edge.to.node)] as [Box, Box];
+            const [output, input] = rows.get(edge.id) ?? [0, 0];
+            return {
+              from: { x: a.x + a.width, y: a.y + Math.min(a.height - 10, 52 + 22 * output) },
+              to: { x: b.x, y: b.y + Math.min(b.height - 10, 52 + 22 * input) },
+            };
           };
-        };
-        const found = routesAround(edges, boxes, endsOf, style);
-        for (const edge of edges) {
-          const { from, to } = endsOf(edge);
-          const line = polyline(style, [from, ...(found.get(edge.id) ?? []), to]);
-          const others = names.filter((name) => name !== edge.from.node && name !== edge.to.node);
-          const behind = others.filter((name) => isBehind(line, [boxes.get(name) as Box]));
-          expect(behind, edge.id).toEqual([]);
-        }
-      }),
-      { numRuns: 60 },
-    );
-  });
-
-  /** Each below the last one of its column, which is wider than any card. */
-  function inColumns(
-    drawn: readonly { column: number; gap: number; width: number; height: number }[],
-  ): ReadonlyMap<string, Box> {
-    const bottoms = new Map<number, number>();
-    return new Map(
-      drawn.map(({ column, gap, width, height }, index) => {
-        const y = (bottoms.get(column) ?? 0) + gap;
-        bottoms.set(column, y + height);
-        return [`c${index}`, { x: column * 500, y, width, height }];
-      }),
-    );
-  }
-});
+          const found = routesAround(edges, boxes, endsOf, style);
+          for (const edge of edges) {
+            const { from, to } = endsOf(edge);
+            const line = polyline(style, [from, ...(found.get(edge.id) ?? []), to]);
+            const others = names.filter((name) => name !== edge.from.node && name !== edge.to.node);
+            const behind = others.filter((name) => isBehind(line, [boxes.get(name) as Box]));
+            expect(behind, edge.id).toEqual([]);
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+  },
+);
 
 test("a link with nothing in its way has no points", () => {
   const { boxes, edges } = row(4, [1]);

@@ -9,11 +9,9 @@ import { nodesOf, type Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
 import type { LinkStyle } from "@/store/settings";
 import { BoxIndex, type Span } from "./boxIndex";
+import { APART, around, CLEAR, isBehind, isInside } from "./clearance";
+import { wayThrough } from "./wayThrough";
 
-/** Between a way and the cards that it passes, in pixels of the canvas. */
-const CLEAR = 18;
-/** How far from a card a link must stay, so that it doesn't look as if it ran behind it. */
-const APART = 6;
 /** Of the levels that a link may take, so many are tried, the nearest first. */
 const LEVELS = 14;
 /** Between links that go the same way, in pixels of the canvas; and how many pass all the cards. */
@@ -172,7 +170,8 @@ function* ways(
     const points =
       wayBack(ends, own, othersIn, taken, style) ??
       wayAround(ends, othersIn, taken, isClear) ??
-      wayOutside(ends, own, othersIn, taken, style);
+      wayOutside(ends, own, othersIn, taken, style) ??
+      wayThrough(ends, own, othersIn, style);
     if (points === null) continue;
     found.set(
       edge.id,
@@ -185,57 +184,6 @@ function* ways(
 
 /** The cards near by, without those that a link begins and ends at. */
 type Others = (span: Span) => readonly Box[];
-
-function around(points: readonly Point[], by: number): Span {
-  let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
-  for (const { x, y } of points) {
-    if (x < left) left = x;
-    if (x > right) right = x;
-    if (y < top) top = y;
-    if (y > bottom) bottom = y;
-  }
-  return { left: left - by, right: right + by, top: top - by, bottom: bottom + by };
-}
-
-function isInside(a: Span, b: Span): boolean {
-  return a.left >= b.left && a.right <= b.right && a.top >= b.top && a.bottom <= b.bottom;
-}
-
-/** Whether a line runs behind one of some cards. */
-export function isBehind(line: readonly Point[], boxes: readonly Box[]): boolean {
-  if (boxes.length === 0) return false;
-  const { left, right, top, bottom } = around(line, APART);
-  return boxes.some((box) => {
-    if (box.x > right || box.x + box.width < left) return false;
-    if (box.y > bottom || box.y + box.height < top) return false;
-    return line.some((point, index) => index > 0 && crosses(box, line[index - 1] ?? point, point));
-  });
-}
-
-/** Whether a straight piece runs through a card: it is cut off at each side in turn. */
-function crosses(box: Box, from: Point, to: Point): boolean {
-  const [dx, dy] = [to.x - from.x, to.y - from.y];
-  const [left, right] = [box.x - APART, box.x + box.width + APART];
-  const [top, bottom] = [box.y - APART, box.y + box.height + APART];
-  if (dx === 0 && (from.x <= left || from.x >= right)) return false;
-  if (dy === 0 && (from.y <= top || from.y >= bottom)) return false;
-  const enters = Math.max(
-    partAt(from.x, dx, dx > 0 ? left : right, 0),
-    partAt(from.y, dy, dy > 0 ? top : bottom, 0),
-    0,
-  );
-  const leaves = Math.min(
-    partAt(from.x, dx, dx > 0 ? right : left, 1),
-    partAt(from.y, dy, dy > 0 ? bottom : top, 1),
-    1,
-  );
-  return enters < leaves;
-}
-
-/** Which part of a way has been gone at a limit, 0 to 1; `level` where it doesn't come nearer. */
-function partAt(from: number, way: number, limit: number, level: number): number {
-  return way === 0 ? level : (limit - from) / way;
-}
 
 /**
  * Points of the way with the least detour: level above or below cards in between, turned to from
@@ -352,7 +300,9 @@ function wayOutside(
     for (const leg of first)
       for (const other of last) {
         const level = [leg.at(-1) ?? from, other[0] ?? to];
-        if (!isBehind(level, all)) return [...leg, ...other];
+        const points = [...leg, ...other];
+        if (isBehind(level, all)) continue;
+        if (!isBehind(polyline(style, [from, ...points, to]), near)) return points;
       }
   }
   return null;

@@ -10,8 +10,9 @@ import type { CanvasEdge, CanvasNode } from "@/components/canvas/adapt";
 import { polyline } from "@/components/canvas/links/path";
 import type { Box, Point, Size } from "@/model/layout";
 import type { LinkStyle } from "@/store/settings";
+import { isBehind } from "./clearance";
 import { type Places, placesOf, pointsOf } from "./linkPlaces";
-import { type Ends, isBehind, routesAround } from "./routes";
+import { type Ends, routesAround } from "./routes";
 
 /** In larger graphs, which are seen from afar, links run straight on. */
 const MOST_CARDS = 400;

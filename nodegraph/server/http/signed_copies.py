@@ -6,22 +6,28 @@ import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from fastapi import Request, Response
+
 from nodegraph.core.file_access import upload_digest
-from nodegraph.errors import InvalidWorkflow
+from nodegraph.errors import InvalidFile, InvalidWorkflow
 from nodegraph.provenance.signing import SignedFile
-from nodegraph.server.http.responses import OpenFile
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.http.file_responses import retry_until_shared
+from nodegraph.server.http.media_types import content_headers
+from nodegraph.server.http.responses import OpenFile, file_response
 from nodegraph.session.settings import Settings
 from nodegraph.session.signing import Locate, SigningFiles, SpecSource, readable_files, sign_result
 
 if TYPE_CHECKING:
     from nodegraph.server.services import Services
 
-ZIP = "application/zip"
+_ZIP = "application/zip"
 
 
 def can_sign(settings: Settings) -> bool:
@@ -29,7 +35,35 @@ def can_sign(settings: Settings) -> bool:
     return SigningFiles.of(settings).exist
 
 
-def sign_artifact(
+async def signed_response(
+    request: Request, services: Services, caller: Caller, digest: str
+) -> Response:
+    """Answer a request for a signed copy of an output file.
+
+    Raises:
+        NotFound: There is no such file.
+        InvalidValue: The server can't sign: it lacks the extra, or a certificate.
+    """
+    artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
+    opened = partial(services.artifacts.open, artifact)
+    name = PurePath(artifact.path).name
+    try:
+        texts = await retry_until_shared(
+            lambda: services.artifacts.thumbnails.texts(PurePath(name).suffix, opened, caller.name)
+        )
+    except InvalidFile:
+        texts = {}  # what it says can't be read, but its bytes can be signed
+    types = await services.node_types.current()
+    copy, is_zip = await services.run_file_task(
+        _sign_artifact, services, caller.only_client, opened, name, texts, types
+    )
+    kind, name = (_ZIP, f"{name}.zip") if is_zip else (artifact.media_type, name)
+    # Its time makes each copy another file.
+    headers = content_headers(kind, name, is_saved=True)
+    return file_response(request, copy, headers, cached="no-store")
+
+
+def _sign_artifact(
     services: Services,
     client: str | None,
     opened: Callable[[], OpenFile],
