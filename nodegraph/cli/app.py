@@ -65,7 +65,7 @@ COMMANDS: Mapping[str, str] = {
     "pull": "Download the files of a job.",
     "cache": "Manage the results that are kept on disk.",
     "runs": "Show earlier runs.",
-    "lineage": "Show what a result was made from, and what was made from it.",
+    "lineage": "Show what a result was made from, what was made from it, and what shares a source.",
     "schema": "Print the JSON Schema of the workflow file.",
     "version": "Print the version.",
     "doctor": "Check the installation: libraries, devices, folders, packs.",
