@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -362,8 +362,11 @@ def test_an_index_that_breaks_in_use_is_a_miss(folder: Path) -> None:
         for number in range(2000):
             store.put(key_of(number), new_entry("x" * 200 + str(number)))
     index = folder / "index.sqlite"
-    content = bytearray(index.read_bytes())
-    content[8192:] = b"\xff" * (len(content) - 8192)
+    with closing(sqlite3.connect(index)) as connection:
+        (roots,) = connection.execute("SELECT max(rootpage) FROM sqlite_master").fetchone()
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+    content, intact = bytearray(index.read_bytes()), roots * page  # the schema and each root
+    content[intact:] = b"\xff" * (len(content) - intact)
     index.write_bytes(content)
     with open_at(folder) as store:
         assert [store.entry(key_of(number)) for number in range(2000)] == [None] * 2000
