@@ -129,8 +129,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "credentials": {
         "sign": "Sign copies of files with C2PA (Content Credentials).",
-        "verify": "Show who signed files, what the signature says, and whether they were changed "
-        "since.",
+        "verify": "Show who signed files, and whether they changed since.",
         "certificate": "Make an own certificate and its key, for signing.",
     },
     "jobs": {

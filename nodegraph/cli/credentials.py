@@ -170,7 +170,7 @@ def verify(
     ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Show who signed files, what the signature says, and whether they were changed since.
+    """Show who signed files, and whether they changed since.
 
     Exit code 0 if all files are as they were signed, 1 if one was changed or has no credentials. A
     signature proves who held a key, not that a statement is true: see docs/authorship.md.
