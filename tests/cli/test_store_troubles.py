@@ -65,7 +65,8 @@ def test_with_a_damaged_index_a_run_goes_on(
     for words in COMMANDS:
         packs = ("--pack", str(pack)) if words[0] in ("plan", "why") else ()
         shown = cli(*words, *packs)  # nothing is raised
-        assert shown.code in (1, 2), (words, shown)
+        # Without any index, plans and reasons are still right, with a warning.
+        assert shown.code in ((0, 1, 2) if packs else (1, 2)), (words, shown)
         assert "malformed" in shown.out + shown.err, words
 
 

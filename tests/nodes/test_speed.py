@@ -158,7 +158,10 @@ def test_a_sampling_with_kept_keys_and_values_goes_on_from_where_it_stopped(
         assert [event.data["step"] for event in other.told("node.restored")] == [4]
     finally:
         other.session.close()
-    assert (later.samples == exact.samples).all()
+    # Attention over kept keys adds up in another order on some processors: equal to rounding.
+    torch.testing.assert_close(later.samples, exact.samples, rtol=1e-4, atol=1e-4)
+    whole = bench.value({**nodes, **sampled("fast", **options)}, "sample.latent")
+    assert (later.samples == whole.samples).all()
     lines = [event.data["message"] for event in bench.told("log") if event.node == "sample"]
     assert any("5 of 6 calls of the network reused keys and values" in line for line in lines)
 
