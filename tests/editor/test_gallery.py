@@ -108,7 +108,7 @@ def test_two_are_compared_with_a_slider_and_side_by_side(editor: Editor, results
     cell(results, "lantern").click(modifiers=["ControlOrMeta"])
     cell(results, "kettle").click(modifiers=["ControlOrMeta"])
     expect(results.get_by_role("status")).to_have_text("2 selected")
-    results.get_by_role("button", name="Compare").click()
+    results.get_by_role("button", name="Compare", exact=True).click()
     dialog = shown(editor, "lantern")
     expect_picture(dialog.get_by_role("img", name=re.compile("^kettle")))
     about = dialog.get_by_role("complementary", name="Details")
