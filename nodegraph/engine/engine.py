@@ -17,7 +17,7 @@ from nodegraph.engine.options import DEFAULT_OPTIONS, RunOptions
 from nodegraph.engine.product import leaves
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.run import Run
-from nodegraph.engine.runtime import Claiming, EngineState, TextReader
+from nodegraph.engine.runtime import Claiming, EngineState, ModelFinder, TextReader
 from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
 from nodegraph.store.file_records import SinkFiles
@@ -41,6 +41,7 @@ class Engine:
         saver: Saves checkpoints; kept in memory if not given.
         merging: Says which calls may run beside each other; none may if not given.
         texts_of: Reads the texts of input files, so that manifests name the results among them.
+        model_path: Finds the file or folder that a model's name means, for manifests.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Engine:
         saver: Saver | None = None,
         merging: Merging | None = None,
         texts_of: TextReader | None = None,
+        model_path: ModelFinder | None = None,
     ) -> None:
         self.shared = EngineState(
             registry,
@@ -74,6 +76,7 @@ class Engine:
             saver or Saver(),
             merging=merging,
             texts_of=texts_of,
+            model_path=model_path,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runs: set[object] = set()

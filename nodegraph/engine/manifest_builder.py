@@ -17,35 +17,23 @@ from nodegraph.core.flat_workflow import VALUE
 from nodegraph.core.manifest import (
     MANIFEST,
     Manifest,
-    ManifestAdapter,
-    ManifestFile,
     ManifestInput,
-    ManifestModel,
     ManifestNode,
     ManifestPack,
     digest_workflow,
 )
-from nodegraph.core.values import Adapter, Recipe
 from nodegraph.core.version import VERSION
-from nodegraph.engine.call_records import RECIPES
+from nodegraph.engine.manifest_models import linked_value, manifest_models, name_within
 from nodegraph.engine.portable_workflow import PathReplacer, without_paths, without_prompts
 from nodegraph.errors import InvalidFile
 from nodegraph.packs.pack import OWN_DISTRIBUTION
-from nodegraph.store.entries import OutputGone
 
 if TYPE_CHECKING:
     from nodegraph.core.context import MetadataAmount
-    from nodegraph.engine.product import Product
     from nodegraph.engine.runtime import RunScheduler
     from nodegraph.engine.states import Call, NodeState
 
 _MOST_INGREDIENTS = 10_000
-_EMBEDDED = "embedded"
-"""Folder of the models that ship with nodegraph."""
-
-
-_KINDS = RECIPES | {"Classifier", "FrameInterpolationModel", "LatentUpscaleModel", "UpscaleModel"}
-"""Port types whose values are recipes, also of small models that are loaded as a whole."""
 
 
 class ManifestSource:
@@ -95,7 +83,7 @@ def build_manifest(run: RunScheduler, call: Call, workflow: Mapping[str, Any]) -
         numerics=_numerics(run),
         nodes=nodes,
         packs=_packs(run, nodes),
-        models=tuple(_models(run, path)),
+        models=tuple(manifest_models(run, path)),
         inputs=tuple(_inputs(run, path)),
         seeds=dict(_seeds(run, path)),
         workflow_digest=digest_workflow(workflow),
@@ -183,76 +171,6 @@ def _packs(run: RunScheduler, nodes: Mapping[str, ManifestNode]) -> dict[str, Ma
     }
 
 
-def _models(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestModel]:
-    """Components in the form in which they are used: after the last node that changes them."""
-    states, used = run.states, set[tuple[str, str]]()
-    for state in path:
-        returned = {port.type for port in state.node.spec.outputs}
-        for source in state.node.links.values():
-            upstream = states.get(source.node)
-            if upstream is None or not upstream.has_outputs:
-                continue
-            kind = upstream.node.spec.outputs_by_name[source.port].type
-            output = (source.node, source.port)
-            if kind in _KINDS and kind not in returned and output not in used:
-                used.add(output)
-                yield _model(run, *output, kind, upstream.output(source.port))
-
-
-def _model(run: RunScheduler, node: str, port: str, kind: str, product: Product) -> ManifestModel:
-    try:
-        recipe = product.value
-    except OutputGone:
-        recipe = None
-    if not isinstance(recipe, Recipe):
-        return ManifestModel(node, port, kind, product.digest)
-    folders = run.shared.environment.models
-    return ManifestModel(
-        node,
-        port,
-        kind,
-        recipe.digest,
-        recipe.family,
-        recipe.dtype,
-        {name: value for name, value in recipe.options if not Path(value).is_absolute()},
-        tuple(_adapter(adapter, folders) for adapter in recipe.adapters),
-        tuple(
-            ManifestFile(file.role, _model_name(file.path, folders), file.digest)
-            for file in recipe.files
-        ),
-    )
-
-
-def _adapter(adapter: Adapter, folders: tuple[Path, ...]) -> ManifestAdapter:
-    return ManifestAdapter(
-        adapter.kind,
-        _model_name(adapter.source, folders),
-        adapter.digest,
-        adapter.strength,
-        adapter.modules,
-        adapter.token,
-    )
-
-
-def _model_name(path: str, folders: tuple[Path, ...]) -> str:
-    """A file's name in a models folder, or from the models that ship with nodegraph."""
-    file = Path(path)
-    name = _name_within(file, folders)
-    if name == file.name and _EMBEDDED in file.parts:
-        at = len(file.parts) - 1 - file.parts[::-1].index(_EMBEDDED)
-        return "/".join(file.parts[at:])
-    return name
-
-
-def _name_within(file: Path, folders: tuple[Path, ...]) -> str:
-    for folder in folders:
-        try:
-            return file.relative_to(folder.absolute()).as_posix()
-        except ValueError:
-            continue  # in another folder
-    return file.name
-
-
 def _inputs(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestInput]:
     folder = run.shared.environment.inputs
     for state in path:
@@ -262,7 +180,7 @@ def _inputs(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestInput]
             if spec.is_model_file or not isinstance(value, str) or not value:
                 continue
             file = (folder / Path(value).expanduser()).absolute()
-            name = _name_within(file, (folder,))
+            name = name_within(file, (folder,))
             try:
                 if file.is_file():
                     digest = FILE_DIGESTS.digest(file)
@@ -295,15 +213,6 @@ def _seeds(run: RunScheduler, path: list[NodeState]) -> Iterator[tuple[str, int]
             value = state.node.literals.get(port.name)
             source = state.node.links.get(port.name)
             if source is not None and source.node in run.states:
-                value = _linked_value(run.states[source.node], source.port)
+                value = linked_value(run.states[source.node], source.port)
             if isinstance(value, int) and not isinstance(value, bool):
                 yield f"{state.node.name}.{port.name}", value
-
-
-def _linked_value(state: NodeState, port: str) -> Any:
-    if not state.has_outputs:
-        return None
-    try:
-        return state.output(port).value
-    except OutputGone:
-        return None

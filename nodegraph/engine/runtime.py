@@ -224,6 +224,8 @@ class Claiming(Protocol):
 
 TextReader: TypeAlias = Callable[[Path], Mapping[str, str] | None]
 """Returns the texts that a file carries, by name; None for a file of no known form."""
+ModelFinder: TypeAlias = Callable[[str, Sequence[Path]], Path]
+"""Returns the file or folder that a model's name means in the models folders."""
 
 
 @dataclass
@@ -251,6 +253,7 @@ class EngineState:
     in_flight: dict[Key, Call] = field(default_factory=dict)
     document: Callable[[], Mapping[str, Any]] = dict
     texts_of: TextReader | None = None
+    model_path: ModelFinder | None = None
     ingredients: dict[Digest, Digest] = field(default_factory=dict)
     _facts: dict[str, Digest] = field(default_factory=dict)
     _identities: dict[str, Identity] = field(default_factory=dict)

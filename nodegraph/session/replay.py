@@ -21,9 +21,9 @@ from nodegraph.core.files import make_folder
 from nodegraph.core.manifest import Manifest, manifest_from_texts
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, Problem
+from nodegraph.session.content_search import OnRead
 from nodegraph.session.replay_files import (
     FileMatch,
-    OnRead,
     link_inputs,
     link_models,
     match_inputs,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -22,6 +22,7 @@ from nodegraph.core.manifest import Manifest
 from nodegraph.errors import InvalidFile, NodegraphError, OutputError
 from nodegraph.families.diffusers_folder import CONFIG, INDEX, MODULAR_INDEX
 from nodegraph.models.remote.manifests import is_safe_name
+from nodegraph.session.content_search import OnRead, files_below, find_by_digest
 from nodegraph.store.file_records import StoredFileDigests
 from nodegraph.store.index import Index
 from nodegraph.weights.attached_models import find_remote_store
@@ -31,14 +32,15 @@ SHIPPED = "embedded/"
 """Begin of the names of files that ship with nodegraph."""
 _INDEX_FILE = "index.sqlite"
 _MOST_FILES = 20_000
+_WEIGHTS = HEADED | PICKLES | {".onnx"}
+"""Endings of weight files, which are searched."""
 _MOST_INPUT_BYTES = 4 << 30
 """Bytes of input files that are read to find one. Models are searched without a limit."""
 
 _SEARCHED = 2
 
-OnRead: TypeAlias = Callable[[Path], object]
-"""Called with each file before it is read to compute its digest."""
 Status: TypeAlias = Literal["same", "renamed", "changed", "missing"]
+_UNMATCHED: tuple[Status, ...] = ("changed", "missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +116,23 @@ def match_models(
     wanted = {
         digest
         for name, digest in recorded.items()
-        if at_name[name].status != "same" and file_suffix(PurePosixPath(name)) in HEADED | PICKLES
+        if at_name[name].status != "same" and file_suffix(PurePosixPath(name)) in _WEIGHTS
     }
     names = {PurePosixPath(name).name for name in recorded}
-    located = _search(wanted, names, _weight_files(folders), on_read) if wanted else {}
-    return [
+    located = find_by_digest(
+        dict.fromkeys(wanted), _weight_files(folders), names=names, on_read=on_read
+    )
+    matches = [
         FileMatch(name, match.digest, "renamed", located[match.digest])
         if match.digest in located and match.status != "same"
         else match
         for name, match in at_name.items()
+    ]
+    unmatched = {each.name: each.digest for each in matches if each.status in _UNMATCHED}
+    beside = _beside(unmatched, matches)
+    return [
+        replace(match, status="renamed", path=beside[match.name]) if match.name in beside else match
+        for match in matches
     ]
 
 
@@ -141,8 +151,14 @@ def match_inputs(
         match = _at_name(name, digest, folders)
         if match.status != "same":
             path = PurePosixPath(name)
-            files = _files_below(folders[:_SEARCHED], path.suffix.lower())
-            located = _search({digest}, {path.name}, files, on_read, _MOST_INPUT_BYTES)
+            files = files_below(folders[:_SEARCHED], {file_suffix(path)}, _MOST_FILES)
+            located = find_by_digest(
+                {digest: None},
+                files,
+                names={path.name},
+                on_read=on_read,
+                budget=_MOST_INPUT_BYTES,
+            )
             if digest in located:
                 match = FileMatch(name, digest, "renamed", located[digest])
         matches.append(match)
@@ -163,68 +179,29 @@ def _at_name(name: str, digest: Digest, folders: Sequence[Path]) -> FileMatch:
     return FileMatch(name, digest, "missing" if changed is None else "changed", changed)
 
 
-def _search(
-    wanted: set[Digest],
-    names: set[str],
-    files: Iterable[Path],
-    on_read: OnRead,
-    budget: int | None = None,
-) -> dict[Digest, Path]:
-    """Files by their digests, as far as they are here.
+def _beside(recorded: Mapping[str, Digest], matches: Sequence[FileMatch]) -> dict[str, Path]:
+    """Recorded files that moved together with their folder: a tokenizer next to its weights.
 
-    Args:
-        names: Names of files that are read first.
-        budget: Bytes that may be read. None for any number.
+    They have the same name and content beside another file of the folder.
     """
-    located: dict[Digest, Path] = {}
-    unread: list[tuple[bool, int, Path]] = []
-    for path in files:
-        known = FILE_DIGESTS.known(path)
-        if known is None:
-            with suppress(OSError):
-                unread.append((path.name not in names, path.stat().st_size, path))
-        elif known in wanted:
-            located.setdefault(known, path)
-    for _, size, path in sorted(unread):
-        if wanted <= located.keys():
-            break
-        if budget is not None:
-            if size > budget:
-                continue
-            budget -= size
-        on_read(path)
-        with suppress(InvalidFile):
-            digest = FILE_DIGESTS.digest(path)
-            if digest in wanted:
-                located.setdefault(digest, path)
+    folders: dict[PurePosixPath, Path] = {
+        PurePosixPath(match.name).parent: match.path.parent
+        for match in matches
+        if match.status == "renamed" and match.path is not None
+    }
+    located = {}
+    for name, digest in recorded.items():
+        folder = folders.get(PurePosixPath(name).parent)
+        if folder is not None:
+            match = _at_name(PurePosixPath(name).name, digest, [folder])
+            if match.status == "same" and match.path is not None:
+                located[name] = match.path
     return located
 
 
 def _weight_files(folders: Sequence[Path]) -> Iterator[Path]:
-    for folder in folders:
-        if find_remote_store(folder) is None:
-            yield from _files_below([folder], *sorted(HEADED | PICKLES))
-
-
-def _files_below(folders: Sequence[Path], *suffixes: str) -> Iterator[Path]:
-    """Files with one of these endings, without hidden ones."""
-    visited: set[str] = set()
-    count = 0
-    for folder in folders:
-        for root, inner, files in os.walk(folder, followlinks=True):
-            real = os.path.realpath(root)
-            if real in visited:
-                inner.clear()  # a link back
-                continue
-            visited.add(real)
-            inner[:] = sorted(each for each in inner if not each.startswith("."))
-            for name in sorted(files):
-                path = Path(root) / name
-                if file_suffix(path) in suffixes and not name.startswith(".") and path.is_file():
-                    count += 1
-                    if count > _MOST_FILES:
-                        return
-                    yield path
+    local = [folder for folder in folders if find_remote_store(folder) is None]
+    return files_below(local, _WEIGHTS)
 
 
 def link_models(

@@ -192,6 +192,7 @@ class Session:
             saver=saver,
             merging=merging,
             texts_of=result_texts,
+            model_path=_model_path,
         )
 
     @cached_property
@@ -588,3 +589,9 @@ class Session:
             kept.close()
         if "engine" in self.__dict__:
             self._warn_of_changes()  # also of what was found on the way to the disk
+
+
+def _model_path(name: str, folders: Sequence[Path]) -> Path:
+    from nodegraph.models.model_sources import find_path  # takes a while
+
+    return find_path(name, folders)

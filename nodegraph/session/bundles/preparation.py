@@ -6,16 +6,15 @@ names that the workflow uses, whatever they are called here.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.files import make_folder
 from nodegraph.core.text_format import format_size, pluralize
@@ -38,6 +37,7 @@ from nodegraph.packs.pack import Isolation, Pack, PackKind, pack_at
 from nodegraph.session.bundles.archive import BundleReader
 from nodegraph.session.bundles.bundle import Bundle, BundleFile, BundleModel, BundlePack
 from nodegraph.session.bundles.pack_sources import digest_of_pack_at
+from nodegraph.session.content_search import files_below, find_by_digest
 from nodegraph.session.node_types import all_packs
 from nodegraph.session.settings import Settings
 
@@ -185,7 +185,7 @@ class BundlePreparation:
         target = self._model_place(file.name)
         if target.exists():
             return True  # two models share it
-        local = self._find(file)
+        local = self._local_files.get(file.digest)
         if local is not None:
             _link(local, target)
         elif included:
@@ -194,24 +194,13 @@ class BundlePreparation:
             return False
         return True
 
-    def _find(self, file: BundleFile) -> Path | None:
-        """A file of this content in the models folders, under any name."""
-        for path in self._files_by_size.get(file.bytes, ()):
-            with suppress(InvalidFile):  # gone meanwhile, or not readable
-                if FILE_DIGESTS.digest(path) == file.digest:
-                    return path
-        return None
-
     @cached_property
-    def _files_by_size(self) -> Mapping[int, list[Path]]:
-        wanted = {file.bytes for model in self.bundle.models for file in model.files}
-        sizes: dict[int, list[Path]] = {}
-        for path in _files_below(self.settings.model_folders):
-            with suppress(OSError):
-                size = path.stat().st_size
-                if size in wanted:
-                    sizes.setdefault(size, []).append(path)
-        return sizes
+    def _local_files(self) -> Mapping[Digest, Path]:
+        """Files of these contents in the models folders, under any name."""
+        files = [file for model in self.bundle.models for file in model.files]
+        return find_by_digest(
+            {file.digest: file.bytes for file in files}, files_below(self.settings.model_folders)
+        )
 
     # Packs
 
@@ -334,19 +323,6 @@ def _missing_model(model: BundleModel, missing: Sequence[BundleFile]) -> Problem
         hint=by_source
         or "Put it into a models folder, under any name. Or have the bundle made with --models.",
     )
-
-
-def _files_below(folders: Sequence[Path]) -> Iterator[Path]:
-    """Regular files below some folders; a link back to where the walk has been is not followed."""
-    visited = set[str]()
-    for folder in folders:
-        for root, inner, names in os.walk(folder, followlinks=True):
-            real = os.path.realpath(root)
-            if real in visited:
-                inner.clear()
-                continue
-            visited.add(real)
-            yield from (path for name in names if (path := Path(root) / name).is_file())
 
 
 def _link(path: Path, target: Path) -> None:
