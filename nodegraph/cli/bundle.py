@@ -154,6 +154,7 @@ def _run_now(session: Session, workflow: Workflow, outputs: Path, *, is_shown: b
     """
     from nodegraph.session.bundles.collection import KnownRun, WrittenResult
     from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
+    from nodegraph.session.replay_verification import UNCOMPARED
 
     result = _run(session, workflow, is_shown=is_shown)
     if not result.is_ok:
@@ -168,7 +169,7 @@ def _run_now(session: Session, workflow: Workflow, outputs: Path, *, is_shown: b
             file.kind,
         )
         for file in result.files
-        if file.path.resolve().is_relative_to(outputs)
+        if file.kind not in UNCOMPARED and file.path.resolve().is_relative_to(outputs)
     ]
     order = list(session.graph(workflow).nodes)
     nodes = nodes_of_result(result, order, session.registry)

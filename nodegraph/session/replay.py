@@ -32,6 +32,7 @@ from nodegraph.session.replay_files import (
     stored_digests,
 )
 from nodegraph.session.replay_verification import (
+    UNCOMPARED,
     Ancestors,
     ReplayedFile,
     Verification,
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 
 _INFOTEXT = "parameters"
 """Name of the text with the settings in A1111's form."""
-_UNCOMPARED = frozenset({"preview", "manifest"})
-"""Kinds of written files that no result stands for."""
 _FOREIGN = ("prompt", "parameters", "Comment", "comment", "invokeai_metadata", "sd-metadata")
 """Names of texts by which files of other tools can be imported."""
 
@@ -238,7 +237,7 @@ class Replay:
         written = [
             each.path
             for each in result.files
-            if each.kind not in _UNCOMPARED and (not node or each.node.partition("[")[0] == node)
+            if each.kind not in UNCOMPARED and (not node or each.node.partition("[")[0] == node)
         ]
         original = ReplayedFile(self.file.path, self.file.texts, self.file.manifest)
         verification = verify_file(

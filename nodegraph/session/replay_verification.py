@@ -31,6 +31,8 @@ Verdict = Literal["identical", "same-content", "differs"]
 ReasonKind = Literal[
     "weights", "version", "code", "numerics", "input", "outside", "nondeterministic", "encoder"
 ]
+UNCOMPARED = frozenset({"preview", "manifest"})
+"""Kinds of written files that no result stands for."""
 _SHOWN = 4
 _DIGITS = 12
 

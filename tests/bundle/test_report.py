@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from nodegraph.engine.result import WrittenFile
 from nodegraph.packs.registry import Registry
 from nodegraph.session.bundles.archive import opened_bundle, write_bundle
 from nodegraph.session.bundles.bundle import Bundle, BundleResult, ExpectedNode, Surroundings
 from nodegraph.session.bundles.report import (
     BundleReport,
     ResultCheck,
+    ResultVerdict,
     check_nodes,
     check_results,
     first_difference,
@@ -28,20 +30,27 @@ def node(digest: str, *, code: str = "") -> ExpectedNode:
     return ExpectedNode("Blend", "toys", code, {"image": digest})
 
 
-def checked(here: bytes | None, there: bytes, name: str = "a.png") -> ResultCheck:
-    """A file of a run, compared with that of a bundle."""
+def checked(
+    here: bytes | None, there: bytes, name: str = "a.png", written_name: str = ""
+) -> ResultCheck:
+    """A file of a run, compared with that of a bundle.
+
+    Args:
+        written_name: Its name in the run, if it has another one there.
+    """
     source = Path("original")
     source.write_bytes(there)
     digest = blake3(there).hexdigest()
     bundle = Bundle(results=(BundleResult("save", name, "image", digest, len(there)),))
     path = Path("r.ngbundle.zip").absolute()
     write_bundle(path, bundle, b"{}", {f"results/{digest}": source})
-    outputs = Path("out")
-    outputs.mkdir()
+    written = Path("out", written_name or name)
+    written.parent.mkdir()
     if here is not None:
-        (outputs / name).write_bytes(here)
+        written.write_bytes(here)
+    files = [] if here is None else [WrittenFile(written, "save")]
     with opened_bundle(path) as reader:
-        (check,) = check_results(reader, outputs)
+        (check,) = check_results(reader, files)
     return check
 
 
@@ -51,6 +60,10 @@ def test_equal_files_are_equal() -> None:
 
 def test_a_file_that_was_not_written_is_missing() -> None:
     assert checked(None, picture()).verdict == "missing"
+
+
+def test_a_file_may_have_another_number_in_its_name() -> None:
+    assert checked(picture(), picture(), "a_00007.png", "a_00001.png").verdict == "equal"
 
 
 def test_images_that_differ_in_their_compression_alone_have_the_same_content() -> None:
@@ -102,9 +115,11 @@ def test_the_probable_cause_is_named(
     assert cause in probable_cause("a", bundle, actual, around, Registry())
 
 
-def report(title: str = "A", status: str = "ok") -> BundleReport:
+def report(
+    title: str = "A", status: str = "ok", verdict: ResultVerdict = "same content"
+) -> BundleReport:
     checks = check_nodes({"a": node("1")}, {"a": node("1")})
-    files = (ResultCheck("a.png", "save", "differs", {"psnr": 40.0}, "PSNR 40.0 dB"),)
+    files = (ResultCheck("a.png", "save", verdict, {"psnr": 40.0}, "PSNR 40.0 dB"),)
     return BundleReport(title, status, THERE, HERE, checks, files, notes=("a | b",))
 
 
@@ -113,6 +128,15 @@ def test_a_failed_run_reproduces_nothing() -> None:
     failed = report(status="failed")
     assert not failed.is_reproduced
     assert failed.summary == "Not reproduced: the run ended as failed."
+
+
+@pytest.mark.parametrize("verdict", ["differs", "missing"])
+def test_a_file_that_differs_is_not_reproduced_though_all_nodes_are(
+    verdict: ResultVerdict,
+) -> None:
+    differing = report(verdict=verdict)
+    assert not differing.is_reproduced
+    assert differing.summary.endswith("all nodes gave the same outputs, but 1 of 1 file differ.")
 
 
 def test_texts_of_a_bundle_are_no_markup() -> None:
@@ -127,4 +151,4 @@ def test_texts_of_a_bundle_are_no_markup() -> None:
 def test_versions_stand_beside_each_other() -> None:
     lines = report().to_markdown().splitlines()
     assert "| nodegraph | 1.0 | 1.1 |" in lines
-    assert "| a.png | save | differs | PSNR 40.0 dB |" in lines
+    assert "| a.png | save | same content | PSNR 40.0 dB |" in lines

@@ -239,3 +239,14 @@ def test_a_bundle_with_models_needs_none(
     assert shown.code == 0, shown.err
     assert "Reproduced: all 6 nodes" in shown.out
     assert Path("out/apple_00001.png").read_bytes() == result.read_bytes()
+
+
+def test_files_of_an_earlier_run_are_not_taken_for_those_of_this_one(
+    there: Command, bundle: Path, pack: Path
+) -> None:
+    older = Path("copy/text.txt")
+    older.parent.mkdir()
+    older.write_text("good evening?")
+    ran = there("bundle", "run", bundle, "--verify", "--pack", pack, "--out", "copy", "--json")
+    assert ran.code == 0, ran.err
+    assert [each["verdict"] for each in ran.json["report"]["results"]] == ["equal"]

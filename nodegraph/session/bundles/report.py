@@ -12,16 +12,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
+from nodegraph.core.context import MAX_IMAGE_PIXELS
+from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.text_format import pluralize, strip_control_characters
-from nodegraph.errors import NodegraphError
+from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.session.bundles.bundle import Bundle, BundleResult, ExpectedNode, Surroundings
 from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
-from nodegraph.session.replay_figures import compare_contents
+from nodegraph.session.replay_verification import UNCOMPARED, read_replayed, verify_file
 
 if TYPE_CHECKING:
     from nodegraph.core.workflow import Workflow
-    from nodegraph.engine.result import RunResult
+    from nodegraph.engine.result import RunResult, WrittenFile
     from nodegraph.packs.registry import Registry
     from nodegraph.session.bundles.archive import BundleReader
     from nodegraph.session.session import Session
@@ -89,9 +91,14 @@ class BundleReport:
 
     @property
     def is_reproduced(self) -> bool:
-        """Whether the run ended well and all outputs have the digests of the bundle."""
+        """Whether the run ended well, and all outputs and the content of all files are the same."""
         checks = [node.verdict for node in self.nodes]
-        return self.status == "ok" and bool(checks) and set(checks) <= {"equal", "new"}
+        is_equal = bool(checks) and set(checks) <= {"equal", "new"}
+        return self.status == "ok" and is_equal and not self._differing_files
+
+    @property
+    def _differing_files(self) -> list[ResultCheck]:
+        return [file for file in self.results if file.verdict in ("differs", "missing")]
 
     @property
     def summary(self) -> str:
@@ -103,7 +110,10 @@ class BundleReport:
             return f"Reproduced: {count} gave the same outputs."
         if self.status != "ok":
             return f"Not reproduced: the run ended as {self.status}."
-        return f"Not reproduced: {equal} of {pluralize(len(compared), 'node')} gave the same."
+        if equal < len(compared) or not compared:
+            return f"Not reproduced: {equal} of {pluralize(len(compared), 'node')} gave the same."
+        differing = f"{len(self._differing_files)} of {pluralize(len(self.results), 'file')}"
+        return f"Not reproduced: all nodes gave the same outputs, but {differing} differ."
 
     def to_document(self) -> dict[str, Any]:
         """JSON values."""
@@ -198,7 +208,7 @@ def bundle_report(
         bundle.surroundings,
         here,
         checks,
-        check_results(reader, session.environment.outputs),
+        check_results(reader, result.files, max_pixels=session.settings.max_image_pixels),
         first,
         probable_cause(first, bundle, actual, here, registry) if first else "",
         tuple(notes),
@@ -277,38 +287,82 @@ def surroundings_rows(there: Surroundings, here: Surroundings) -> list[tuple[str
     return [*rows, ("numerics", there.numerics, here.numerics)]
 
 
-def check_results(reader: BundleReader, outputs: Path) -> tuple[ResultCheck, ...]:
+def check_results(
+    reader: BundleReader,
+    written: Sequence[WrittenFile],
+    *,
+    max_pixels: int = MAX_IMAGE_PIXELS,
+) -> tuple[ResultCheck, ...]:
     """Compare the files of a run with those in a bundle.
 
+    A file stands for one of the same node and ending, whatever its name: names have numbers that
+    go on in a folder that has results already.
+
     Args:
-        outputs: Folder that the run wrote to.
+        written: What the run wrote.
+        max_pixels: Largest width times height of an image.
     """
+    left = [file for file in written if file.kind not in UNCOMPARED]
+    pairs: list[tuple[BundleResult, WrittenFile | None]] = []
+    for result in reader.bundle.results:
+        equal = [file for file in _candidates(result, left) if _has_digest(file, result.digest)]
+        left = [file for file in left if file not in equal[:1]]
+        pairs.append((result, equal[0] if equal else None))
     checks = []
     with TemporaryDirectory(prefix="nodegraph-bundle-") as folder:
-        for result in reader.bundle.results:
-            path = outputs / result.name
-            if not path.is_file():
-                checks.append(ResultCheck(result.name, result.node, "missing"))
-            elif FILE_DIGESTS.digest(path) == result.digest:
+        for result, file in pairs:
+            candidates = [] if file is not None else _candidates(result, left)
+            if file is not None:
                 checks.append(ResultCheck(result.name, result.node, "equal"))
+            elif not candidates:
+                checks.append(ResultCheck(result.name, result.node, "missing"))
             else:
                 # Its ending says what it is, where the bytes do not.
-                original = Path(folder) / f"{result.digest}{path.suffix}"
+                original = Path(folder) / f"{result.digest}{Path(result.name).suffix}"
                 if not original.exists():
                     reader.extract(f"results/{result.digest}", original)
-                checks.append(_compare(result, original, path))
+                check, used = _compare(result, original, candidates, max_pixels)
+                checks.append(check)
+                left = [each for each in left if each.path != used]
     return tuple(checks)
 
 
-def _compare(result: BundleResult, original: Path, path: Path) -> ResultCheck:
-    """Two files whose bytes differ."""
+def _candidates(result: BundleResult, written: Sequence[WrittenFile]) -> list[WrittenFile]:
+    """Files that may stand for one in a bundle."""
+    node, ending = result.node.partition("[")[0], Path(result.name).suffix.lower()
+    return [
+        file
+        for file in written
+        if file.node.partition("[")[0] == node and file.path.suffix.lower() == ending
+    ]
+
+
+def _has_digest(file: WrittenFile, digest: Digest) -> bool:
     try:
-        difference = compare_contents(original, path)
-    except NodegraphError as error:
-        return ResultCheck(result.name, result.node, "differs", text=error.problem.message)
-    verdict: ResultVerdict = "same content" if difference.is_equal else "differs"
-    text = "" if difference.is_equal else difference.text
-    return ResultCheck(result.name, result.node, verdict, difference.figures, text)
+        return FILE_DIGESTS.digest(file.path) == digest
+    except InvalidFile:
+        return False  # gone since the run wrote it
+
+
+def _compare(
+    result: BundleResult, original: Path, candidates: Sequence[WrittenFile], max_pixels: int
+) -> tuple[ResultCheck, Path | None]:
+    """A file of a bundle with the one among several whose bytes differ, and which that was."""
+    try:
+        paths = [file.path for file in candidates]
+        verification = verify_file(read_replayed(original), paths, {}, max_pixels=max_pixels)
+    except (NodegraphError, OSError) as error:
+        text = error.problem.message if isinstance(error, NodegraphError) else str(error.strerror)
+        return ResultCheck(result.name, result.node, "differs", text=text), None
+    if verification is None:
+        return ResultCheck(result.name, result.node, "missing"), None
+    content = verification.content
+    is_same = verification.verdict != "differs"
+    figures = {} if content is None else content.figures
+    text = "" if content is None or is_same else content.text
+    verdict: ResultVerdict = "same content" if is_same else "differs"
+    check = ResultCheck(result.name, result.node, verdict, figures, text)
+    return check, verification.written
 
 
 def _digests(outputs: Mapping[str, str]) -> str:
