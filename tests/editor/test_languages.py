@@ -16,7 +16,7 @@ from tests.editor.serving import Server
 pytestmark = pytest.mark.only_edits
 
 WORDS = Path(__file__).parents[2] / "editor" / "src" / "i18n"
-AREAS = "|".join(path.stem for path in WORDS.glob("en/*.json"))
+AREAS = "|".join(path.stem for path in WORDS.glob("en/**/*.json"))
 RAW = re.compile(rf"\b(?:{AREAS})\.[a-z]\w*(?:\.\w+)*|\{{\{{")
 """A key that has no text, or a value that nobody gave."""
 
@@ -70,7 +70,7 @@ class Translated:
         self.page = editor.page
         self.faults: list[str] = []
         self.words: dict[str, str] = {}
-        for path in (WORDS / language).glob("*.json"):
+        for path in (WORDS / language).glob("**/*.json"):
             area: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
             self.words |= {f"{path.stem}.{key}": text for key, text in area.items()}
 

@@ -22,7 +22,7 @@ from tests.server.hosting import eventually
 
 pytestmark = pytest.mark.only_edits
 
-MOST_BYTES = 505_000
+MOST_BYTES = 500_000
 MOST_REQUESTS = 60
 
 

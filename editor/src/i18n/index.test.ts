@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { switchLanguage, t, wordsOf } from "@/i18n";
+import late from "./en/late";
 import { keysUsed } from "./keysUsed.testing";
 
 const english = await wordsOf("en");
@@ -27,6 +28,45 @@ describe("English", () => {
       /\{\{|\}\}/.test(text.replaceAll(/\{\{\w+\}\}/g, "")),
     );
     expect(odd).toEqual([]);
+  });
+});
+
+/** Modules that use the words of the first download: what is fetched with the late words is none. */
+function early(): ReadonlySet<string> {
+  const modules = new Map(Object.entries(sources).map(([path, text]) => [path.slice(3), text]));
+  const reached = new Set(["main.tsx"]);
+  // A set hands out what is added while it is walked.
+  for (const path of reached) {
+    const text = (modules.get(path) ?? "").replaceAll(LATE_PART, "");
+    for (const [, isType, from = ""] of text.matchAll(IMPORT)) {
+      const name = from.startsWith("@/")
+        ? from.slice(2)
+        : new URL(from, `http://src/${path}`).pathname.slice(1);
+      const ways = ["", ".ts", ".tsx", "/index.ts", "/index.tsx"].map((end) => `${name}${end}`);
+      const way = ways.find((each) => modules.has(each));
+      if (way !== undefined && !isType) reached.add(way);
+    }
+  }
+  for (const path of modules.keys()) if (/^commands\/\w+\.ts$/.test(path)) reached.add(path);
+  return reached;
+}
+
+const IMPORT = /(?:^(?:import|export)( type)?\b[^"';]*|\bimport\(\s*)"((?:@\/|\.)[^"]*)"/gm;
+/** Both forms that registry.ts has for them, and those of others. */
+const LATE_PART = /\b(?:panel|dialog|latePart)\([^;]*?\bimport\("[^"]*"\)/g;
+
+describe("late words", () => {
+  it("are not used before they are there", () => {
+    const reached = early();
+    expect(reached).toContain("components/canvas/Canvas.tsx");
+    expect(reached).toContain("commands/canvas.ts");
+    expect(reached).not.toContain("components/shell/SettingsDialog.tsx");
+    const first = Object.entries(sources).filter(([path]) => reached.has(path.slice(3)));
+    const keys = Object.entries(late).flatMap(([path, words]) =>
+      Object.keys(words).map((key) => `${path.slice("./late/".length, -".json".length)}.${key}`),
+    );
+    expect(keys).toContain("comparison.title");
+    expect(keysUsed(first, keys).used).toEqual([]);
   });
 });
 

@@ -1,10 +1,14 @@
-/** The words of the editor: those of a language are fetched when it is shown. */
+/**
+ * The words of the editor: those of a language are fetched when it is shown, but those in its folder
+ * `late`, which are of views that most people don't open on a first visit: they come with such a view.
+ */
 import { createInstance } from "i18next";
 
 type Words = Record<string, string>;
 type Values = Record<string, unknown>;
 
-const ALL = import.meta.glob<Record<string, Words>>("./*/index.ts", { import: "default" });
+const FIRST = import.meta.glob<Record<string, Words>>("./*/index.ts", { import: "default" });
+const LATE = import.meta.glob<Record<string, Words>>("./*/late.ts", { import: "default" });
 
 /** Words of one language by full key: `en/shell.json` holds what follows "shell." in a key. */
 function byKey(files: Readonly<Record<string, Words>>): Words {
@@ -38,13 +42,23 @@ export function hasText(key: string): boolean {
 
 /** Languages that came with the editor. */
 export function languages(): readonly string[] {
-  const others = Object.keys(ALL).map((path) => path.split("/")[1] ?? "en");
+  const others = Object.keys(FIRST).map((path) => path.split("/")[1] ?? "en");
   return [...new Set(["en", ...others])];
 }
 
-/** The words of a language that came with the editor, by full key; English ones for any other. */
+/** All words of a language that came with the editor, by full key; English ones for any other. */
 export async function wordsOf(language: string): Promise<Readonly<Words>> {
-  const fetch = ALL[`./${language}/index.ts`] ?? ALL["./en/index.ts"];
+  const [first, late] = await Promise.all([firstWords(language), lateWords(language)]);
+  return { ...first, ...late };
+}
+
+async function firstWords(language: string): Promise<Words> {
+  const fetch = FIRST[`./${language}/index.ts`] ?? FIRST["./en/index.ts"];
+  return fetch ? byKey(await fetch()) : {};
+}
+
+async function lateWords(language: string): Promise<Words> {
+  const fetch = LATE[`./${language}/late.ts`] ?? LATE["./en/late.ts"];
   return fetch ? byKey(await fetch()) : {};
 }
 
@@ -84,6 +98,8 @@ export function shownLanguage(): string {
 }
 
 let asked = "en";
+/** Whether a view needs the late words, too: from then on languages come with them. */
+let isWhole = false;
 
 /**
  * Fetch a language and make it the one shown, unless another was asked for meanwhile; words that a
@@ -91,11 +107,24 @@ let asked = "en";
  */
 export async function switchLanguage(language: string, ownWords?: Readonly<Words>): Promise<void> {
   asked = language;
-  const words = ownWords ?? (await wordsOf(language));
+  const fetch = isWhole ? wordsOf : firstWords;
+  const words = ownWords ?? (await fetch(language));
   if (ownWords) translator.addResourceBundle("en", "translation", await wordsOf("en"));
   if (asked !== language) return;
   translator.addResourceBundle(language, "translation", words);
   await translator.changeLanguage(language);
   // Nobody knows which language a person's own words are in.
   if ("document" in globalThis) document.documentElement.lang = ownWords ? "" : language;
+}
+
+/** Fetch the late words of the language shown, before a view is drawn that needs them. */
+export async function fetchLateWords(): Promise<void> {
+  isWhole = true;
+  let language: string;
+  do {
+    language = asked;
+    // A person's own words are there as a whole, and so are the English ones behind them.
+    if (!(`./${language}/late.ts` in LATE)) return;
+    translator.addResourceBundle(language, "translation", await lateWords(language));
+  } while (language !== asked);
 }

@@ -3,6 +3,7 @@
 export interface KeysUsed {
   /** "key (file)": used, but not there. */
   readonly missing: readonly string[];
+  readonly used: readonly string[];
   /** There, but not used. */
   readonly unused: readonly string[];
 }
@@ -34,7 +35,8 @@ export function keysUsed(
     .map(([key, file]) => `${key} (${file})`);
   const isUsed = (key: string) =>
     asked.has(key) || literals.has(key) || patterns.some((pattern) => pattern.test(key));
-  return { missing, unused: [...known].filter((key) => !isUsed(key)) };
+  const [there, unused] = [[...known].filter(isUsed), [...known].filter((key) => !isUsed(key))];
+  return { missing, used: there, unused };
 }
 
 function patternOf(template: string): RegExp {

@@ -1,6 +1,7 @@
 /** Parts of the page that are fetched when they are first shown, and again after that failed. */
 import { type ComponentType, lazy } from "react";
 import { rootPath } from "@/api/rootPath";
+import { fetchLateWords } from "@/i18n";
 import { useConnection } from "@/store/connection";
 
 /** A part couldn't be fetched: the server is away, or has another version by now. */
@@ -25,6 +26,16 @@ export function lazyPart<P extends object>(
   return function Fetched(props: P) {
     return <Part {...props} />;
   };
+}
+
+/** A part that is fetched with the late words: all but those that a first visit shows. */
+export function latePart<P extends object>(
+  load: () => Promise<{ default: ComponentType<P> }>,
+): ComponentType<P> {
+  return lazyPart(async () => {
+    const [part] = await Promise.all([load(), fetchLateWords()]);
+    return part;
+  });
 }
 
 /** Fetch a module of the page; that it can't be fetched is a PartFault. */

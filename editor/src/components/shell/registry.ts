@@ -16,7 +16,7 @@ import {
 } from "lucide-react";
 import type { ComponentType } from "react";
 import { RESULT, type Side } from "@/store/ui";
-import { lazyPart } from "./lazyPart";
+import { latePart, lazyPart } from "./lazyPart";
 
 export interface PanelInfo {
   readonly name: string;
@@ -34,7 +34,7 @@ export const PACKS = "packs";
 type Loaded = Promise<{ default: ComponentType }>;
 
 function panel(name: string, side: Side, icon: LucideIcon, load: () => Loaded): PanelInfo {
-  return { name, side, label: `shell.panel.${name}`, icon, component: lazyPart(load) };
+  return { name, side, label: `shell.panel.${name}`, icon, component: latePart(load) };
 }
 
 export const PANELS: readonly PanelInfo[] = [
@@ -69,9 +69,9 @@ export function panelsOf(side: Side, shown: string | null): readonly PanelInfo[]
 /** A dialog is opened by `openDialog(name, props)` and gets those props and `onClose`. */
 type DialogComponent = ComponentType<Record<string, unknown>>;
 
-function dialog(load: () => Promise<unknown>): DialogComponent {
+function dialog(load: () => Promise<unknown>, part = latePart): DialogComponent {
   // Each dialog knows its own props; who opens it by name has to give them.
-  return lazyPart(load as () => Promise<{ default: DialogComponent }>);
+  return part(load as () => Promise<{ default: DialogComponent }>);
 }
 
 const loadSearchBox = () => import("@/components/search/SearchBox");
@@ -90,7 +90,7 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   livePlot: dialog(() => import("@/components/viewers/LivePlotDialog")),
   settings: dialog(() => import("./SettingsDialog")),
   shortcuts: dialog(() => import("./ShortcutsDialog")),
-  search: dialog(loadSearchBox),
+  search: dialog(loadSearchBox, lazyPart),
   sweep: dialog(() => import("@/components/sweeps/SweepDialog")),
   grid: dialog(() => import("@/components/sweeps/GridDialog")),
   compare: dialog(() => import("@/components/comparison/CompareDialog")),
@@ -105,10 +105,10 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
 };
 
 export const Canvas = lazyPart(() => import("@/components/canvas/Canvas"));
-export const GeneratePage = lazyPart(() => import("@/components/generate/GeneratePage"));
-export const PaintingView = lazyPart(() => import("@/components/painting/PaintingView"));
+export const GeneratePage = latePart(() => import("@/components/generate/GeneratePage"));
+export const PaintingView = latePart(() => import("@/components/painting/PaintingView"));
 export const LessonHost = lazyPart(() => import("@/components/lessons/LessonHost"));
-export const AppMode = lazyPart(() => import("@/components/appmode/AppMode"));
+export const AppMode = latePart(() => import("@/components/appmode/AppMode"));
 const loadSearch = () => import("@/components/panels/AddNodeSearch");
 export const AddNodeSearch = lazyPart(loadSearch);
 
