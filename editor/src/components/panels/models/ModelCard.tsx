@@ -43,9 +43,10 @@ export const ModelCard = memo(function ModelCard(props: Props) {
       <span className={styles.image}>
         <ModelImage model={model} size={256} />
       </span>
+      {/* Spaces part the words: joined, they would not be the words of its label. */}
       <span className={styles.title} title={model.name}>
         {title}
-      </span>
+      </span>{" "}
       <span className={styles.badges}>
         <Badge className={styles.kind}>{t(`models.kind.${modelKind(model)}`)}</Badge>
         {model.problem !== null && (
@@ -53,12 +54,12 @@ export const ModelCard = memo(function ModelCard(props: Props) {
             <CircleAlert size={11} aria-hidden />
           </Badge>
         )}
-      </span>
+      </span>{" "}
       <span className={styles.words}>
         <span className={styles.facts}>{wordsOf(model)}</span>
-      </span>
+      </span>{" "}
       <span className={styles.line}>
-        <span className={styles.facts}>{factsOf(model)}</span>
+        <span className={styles.facts}>{factsOf(model)}</span>{" "}
         {model.stars > 0 && (
           <span className={styles.stars}>
             <Star aria-hidden size={10} fill="currentColor" />
