@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from nodegraph.core.file_access import uploaded_paths
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.options import RunOptions
 from nodegraph.engine.planning.device_memory import DeviceMemory, RemoteMemory
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError, Problem
 from nodegraph.interop.comfyui.importer import (
@@ -266,6 +267,7 @@ class PlannerAnswers:
             problems=problems,
             granted=self._granted(arguments),
             stock=self._stock,
+            files=RunOptions(**arguments.get("options") or {}),
         )
         fields = plan.as_dict()
         plain_fields = {
