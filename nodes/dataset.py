@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from nodegraph import Advanced, Context, Dataset, File, Image, Mask, Plot, Range, node
+from nodegraph import Advanced, Context, Dataset, ExampleFile, File, Image, Mask, Plot, Range, node
 
+from ._credentials import warn_if_changed
 from ._dataset_facts import check_dataset_path, dataset_state
 from ._facts import check_result_name
 from ._result_files import save_picture
@@ -77,6 +79,9 @@ def LoadDataset(
     faults = DatasetFaults(on_error, lambda message: ctx.log(message, "warning"))
     options = FolderOptions(folders, captions, recursive, mask_suffix, min_side, decode)
     dataset = load_dataset(path, ctx.environment, options, faults, format, ctx.progress)
+    pictures = [example.picture for example in dataset.examples]
+    files = [Path(each.path) for each in pictures if isinstance(each, ExampleFile)]
+    warn_if_changed(ctx, *files)
     return LoadedDataset(dataset, "\n".join(faults.messages))
 
 

@@ -193,6 +193,7 @@ def LoadImages(
         for at, file in enumerate(files):
             loaded.append(read_image(file, max_pixels=most, names=names))
             ctx.progress(at + 1, len(files))
+    warn_if_changed(ctx, *files)
     images, masks = [image for image, _ in loaded], [mask for _, mask in loaded]
     return LoadedImages(images, masks, [file.stem for file in files])
 

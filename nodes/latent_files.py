@@ -7,6 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Context, File, Image, Latent, node
 
+from ._credentials import warn_if_changed
 from ._facts import check_result_name, image_state
 from ._latent_facts import check_latent_file, latent_file_facts
 from ._result_files import save_result
@@ -53,7 +54,9 @@ def LoadLatent(ctx: Context, path: Annotated[str, File("latent")]) -> Latent:
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
-    return read_latent(file, names=environment.readable is None)
+    latent = read_latent(file, names=environment.readable is None)
+    warn_if_changed(ctx, file)
+    return latent
 
 
 @node(

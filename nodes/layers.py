@@ -9,6 +9,7 @@ from nodegraph import Advanced, Context, File, Image, Mask, Range, node
 from nodegraph.errors import at_port
 from nodegraph.media.images.layers import CanvasBox, Layers
 
+from ._credentials import warn_if_changed
 from ._facts import image_state
 from ._image_ports import BlendMode
 from ._layer_facts import (
@@ -236,6 +237,7 @@ def LoadLayers(ctx: Context, path: Annotated[str, File("layers")]) -> Layers:
         layers, left_out = read_layers(file, environment.temporary, max_pixels=most, names=names)
     for message in left_out:
         ctx.log(message, "warning")
+    warn_if_changed(ctx, file)
     return layers
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Mask, Multiline, Range, node
 
+from ._credentials import warn_if_changed
 from ._facts import image_state
 from ._image_file_facts import check_image
 from ._mask_facts import (
@@ -49,7 +50,9 @@ def LoadMask(
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
     most, names = environment.max_image_pixels, environment.readable is None
-    return mask_from_file(*read_image(file, max_pixels=most, names=names), channel)
+    mask = mask_from_file(*read_image(file, max_pixels=most, names=names), channel)
+    warn_if_changed(ctx, file)
+    return mask
 
 
 @node(

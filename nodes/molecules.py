@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Molecule, Range, Seed, node
 
+from ._credentials import warn_if_changed
 from ._facts import image_state
 from ._molecule_facts import (
     check_chemistry,
@@ -39,7 +40,9 @@ def LoadMolecule(
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
-    return read_molecule(file, number=number, names=environment.readable is None)
+    molecule = read_molecule(file, number=number, names=environment.readable is None)
+    warn_if_changed(ctx, file)
+    return molecule
 
 
 @node(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Plot, Range, node
 
+from ._credentials import warn_if_changed
 from ._facts import check_result_name, image_state
 from ._plot_facts import check_plot_file
 from ._result_files import result_name, save_picture, save_result
@@ -123,8 +124,10 @@ def LoadPlot(ctx: Context, path: Annotated[str, File("plot")]) -> Plot:
     from nodegraph.media.plots.files import read_plot
 
     environment = ctx.environment
-    whole = environment.inputs / Path(path).expanduser()
-    return read_plot(whole, names=environment.readable is None)
+    file = environment.inputs / Path(path).expanduser()
+    plot = read_plot(file, names=environment.readable is None)
+    warn_if_changed(ctx, file)
+    return plot
 
 
 @node(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Mesh, PointCloud, Range, Video, node
 
+from ._credentials import warn_if_changed
 from ._facts import check_result_name, image_state
 from ._result_files import result_name, save_result, save_turntable
 from ._shape_facts import check_shape
@@ -34,7 +35,9 @@ def LoadMesh(ctx: Context, path: Annotated[str, File("mesh")]) -> Mesh:
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
-    return read_mesh(file, names=environment.readable is None)
+    mesh = read_mesh(file, names=environment.readable is None)
+    warn_if_changed(ctx, file)
+    return mesh
 
 
 @node(
@@ -55,7 +58,9 @@ def LoadPointCloud(ctx: Context, path: Annotated[str, File("mesh")]) -> PointClo
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
-    return read_point_cloud(file, names=environment.readable is None)
+    points = read_point_cloud(file, names=environment.readable is None)
+    warn_if_changed(ctx, file)
+    return points
 
 
 @node(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, cast
 
 import typer
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nodegraph.provenance.claims import Training
     from nodegraph.provenance.signing import SignedFile
     from nodegraph.provenance.verification import Credentials
+    from nodegraph.session.session import Session
     from nodegraph.session.signing import SigningFiles
 
 FilesArgument = Annotated[list[str], typer.Argument(metavar="FILE", help="Files of any kind.")]
@@ -87,55 +88,74 @@ def sign(
     beside it as FILE.c2pa for formats that have no room for it, such as GLB.
     """
     from nodegraph.core.files import make_folder
-    from nodegraph.session.signing import readable_files, sign_result
 
     if in_place and out is not None:
         raise InvalidValue("--in-place and --out cannot be combined", hint="Choose one of them.")
-    if (certificate is None) != (key is None):
-        raise InvalidValue("--certificate and --key belong together", hint="Give both.")
+    options = _SignOptions(
+        certificate=_certificate_files(certificate, key),
+        training=_training(training),
+        constraints=constraints,
+        watermark=None if watermark is None else "needed" if watermark else "off",
+    )
+    folder = None if in_place else Path(out or "signed").expanduser()
+    if folder is not None:
+        make_folder(folder)
+    input_folder = None if inputs is None else Path(inputs).expanduser().absolute()
+    with common.session(inputs=input_folder) as session:
+        print_warnings(session.problems)
+        documents = [_sign(session, name, folder, options, json=json) for name in files]
+    if json:
+        print_json({"files": documents})
+    return BAD_INPUT if any("problems" in each for each in documents) else FINE
+
+
+class _SignOptions(TypedDict):
+    """Options of `session.signing.sign_result`."""
+
+    certificate: SigningFiles | None
+    training: Training | None
+    constraints: str
+    watermark: Literal["needed", "off"] | None
+
+
+def _training(training: str | None) -> Training | None:
     if training is not None and training not in _TRAININGS:
         raise InvalidValue(
             "--training has no such use", given=training, expected=", ".join(_TRAININGS)
         )
-    files_given = _certificate_files(certificate, key)
-    folder = None if in_place else Path(out or "signed").expanduser()
-    if folder is not None:
-        make_folder(folder)
-    documents, is_failed = [], False
-    input_folder = None if inputs is None else Path(inputs).expanduser().absolute()
-    with common.session(inputs=input_folder) as session:
-        print_warnings(session.problems)
-        for name in files:
-            source = Path(name).expanduser()
-            try:
-                signed = sign_result(
-                    source,
-                    source if folder is None else folder / source.name,
-                    session.settings,
-                    session.registry,
-                    readable_files(session.environment),
-                    training=cast("Training | None", training),
-                    constraints=constraints,
-                    watermark=None if watermark is None else "needed" if watermark else "off",
-                    certificate=files_given,
-                )
-            except NodegraphError as error:
-                is_failed = True
-                documents.append(_problem_document(name, error))
-                if not json:
-                    print_problems(error.problems, count=False)
-                continue
-            documents.append(_signed_document(name, signed))
-            if not json:
-                _print_signed(signed)
-    if json:
-        print_json({"files": documents})
-    return BAD_INPUT if is_failed else FINE
+    return cast("Training | None", training)
+
+
+def _sign(
+    session: Session, name: str, folder: Path | None, options: _SignOptions, *, json: bool
+) -> dict[str, Any]:
+    """Sign a file and print what was done; its document for JSON output."""
+    from nodegraph.session.signing import readable_files, sign_result
+
+    source = Path(name).expanduser()
+    try:
+        signed = sign_result(
+            source,
+            source if folder is None else folder / source.name,
+            session.settings,
+            session.registry,
+            readable_files(session.environment),
+            **options,
+        )
+    except NodegraphError as error:
+        if not json:
+            print_problems(error.problems, count=False)
+        return _problem_document(name, error)
+    if not json:
+        _print_signed(signed)
+    return _signed_document(name, signed)
 
 
 def _certificate_files(certificate: str | None, key: str | None) -> SigningFiles | None:
     from nodegraph.session.signing import SigningFiles
 
+    if (certificate is None) != (key is None):
+        raise InvalidValue("--certificate and --key belong together", hint="Give both.")
     if certificate is None or key is None:
         return None
     return SigningFiles(Path(certificate).expanduser(), Path(key).expanduser())

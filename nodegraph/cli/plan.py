@@ -23,11 +23,15 @@ from nodegraph.cli.output import (
 from nodegraph.cli.output import format_size as size
 from nodegraph.cli.run_request import (
     BypassOption,
+    MetadataOption,
     MuteOption,
+    NoPromptsOption,
     OutOption,
     RunRequest,
     SetOption,
+    SidecarOption,
     WorkflowArgument,
+    file_options,
     get_opened,
     parameter_texts,
     parse_modes,
@@ -35,6 +39,7 @@ from nodegraph.cli.run_request import (
     workflow_options,
 )
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.options import RunOptions
 from nodegraph.errors import Problem
 
 if TYPE_CHECKING:
@@ -68,6 +73,9 @@ def plan(
     ] = None,
     mute: MuteOption = None,
     bypass: BypassOption = None,
+    metadata: MetadataOption = None,
+    no_prompts: NoPromptsOption = False,
+    sidecar: SidecarOption = False,
     get: Annotated[
         bool,
         typer.Option(
@@ -90,9 +98,11 @@ def plan(
         request = RunRequest(to or None, set_ or (), texts, parse_modes(mute, bypass))
         ready, problems = with_values(session.registry, opened.workflow, request)
         downloads = partial(_downloads, session.settings, opened.name) if get else None
-        return show_plan(
-            session, ready, request.targets, json=json, problems=problems, downloads=downloads
+        options = RunOptions(
+            targets=request.targets,
+            **file_options(metadata, no_prompts=no_prompts, sidecar=sidecar),
         )
+        return show_plan(session, ready, options, json=json, problems=problems, downloads=downloads)
 
 
 def _downloads(settings: Settings, workflow: str, names: Sequence[str]) -> list[DownloadPlan]:
@@ -122,7 +132,7 @@ def output_flags(out: str | None) -> dict[str, Any]:
 def show_plan(
     session: Session,
     workflow: Workflow,
-    targets: Sequence[str] | None,
+    options: RunOptions,
     *,
     json: bool,
     problems: Sequence[Problem] = (),
@@ -131,12 +141,13 @@ def show_plan(
     """Print what a run of a workflow would do; returns the exit code.
 
     Args:
+        options: Targets of the run, and what its files carry.
         problems: What is known to be wrong beside what is wrong with the workflow itself.
         downloads: Returns the downloads of missing models, by asking their sources.
     Raises:
         NodegraphError: A source cannot be reached.
     """
-    plan = session.plan(workflow, targets=targets, problems=problems)
+    plan = session.plan(workflow, targets=options.targets, problems=problems, files=options)
     print_warnings(session.problems)
     brought = downloads(plan.missing.models) if downloads and plan.missing.models else []
     document = {"valid": not plan.problems, **plan.as_dict()}

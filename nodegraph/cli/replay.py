@@ -27,6 +27,7 @@ from nodegraph.cli.output import (
     problems_document,
 )
 from nodegraph.cli.run_request import OutOption, RunRequest, SetOption, with_values
+from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -151,7 +152,9 @@ def _replay(common: CommonOptions, request: _ReplayRequest, *, get: bool) -> int
         if request.is_planned:
             from nodegraph.cli.plan import show_plan
 
-            return show_plan(session, workflow, opened.targets, json=request.json)
+            return show_plan(
+                session, workflow, RunOptions(targets=opened.targets), json=request.json
+            )
         runs = _run(opened, workflow, request)
         print_warnings(session.problems)
         if request.is_verified and runs and runs[0][1].is_ok:
@@ -165,7 +168,6 @@ def _run(
     from nodegraph.cli.progress import progress_for
     from nodegraph.cli.runner import RunListeners, Runner
     from nodegraph.cli.variations import Variation
-    from nodegraph.engine.options import RunOptions
 
     types = {name: node.type for name, node in workflow.nodes.items()}
     listeners = RunListeners(progress_for(sys.stderr, types, quiet=request.quiet))

@@ -158,7 +158,7 @@ def run(
         request = RunRequest(options.targets, set_ or (), texts, modes)
         variations = _variations(session, opened, request, repeat, seeds, rows, get=get)
         if dry_run:
-            return _show_plan(session, variations, request.targets, json=json, events=events)
+            return _show_plan(session, variations, options, json=json, events=events)
         shown = progress_for(sys.stderr, _types(opened.workflow), quiet=quiet or events)
         lines = EventLines() if events else None
         with ExitStack() as stack:
@@ -243,7 +243,7 @@ def _check(*, json: bool, events: bool) -> None:
 def _show_plan(
     session: Session,
     variations: Sequence[Variation],
-    targets: Sequence[str] | None,
+    options: RunOptions,
     *,
     json: bool,
     events: bool,
@@ -257,7 +257,7 @@ def _show_plan(
         )
     from nodegraph.cli.plan import show_plan
 
-    return show_plan(session, variations[0].workflow, targets, json=json)
+    return show_plan(session, variations[0].workflow, options, json=json)
 
 
 def _observers(

@@ -94,6 +94,16 @@ class WebhookFields(TypedDict, total=False):
     secret: str
 
 
+class PlanFields(WishFields, total=False):
+    """Fields of a request to plan a workflow.
+
+    Attributes:
+        options: What the files of the run carry; the other options change no plan.
+    """
+
+    options: RunOptions
+
+
 class JobFields(WishFields, total=False):
     """Fields of a new job.
 
@@ -295,7 +305,9 @@ class SettingsChange(TypedDict, total=False):
     retention: RetentionChange
 
 
-def request_body(workflow: AnyWorkflow, fields: WishFields | JobFields) -> dict[str, Any]:
+def request_body(
+    workflow: AnyWorkflow, fields: WishFields | PlanFields | JobFields
+) -> dict[str, Any]:
     """Return the body of a request with a workflow and its fields."""
     if isinstance(workflow, Saved):
         return {"workflow": {"saved": workflow.name, "version": workflow.version}, **fields}

@@ -42,9 +42,10 @@ def find_by_digest(
     unread: list[tuple[bool, int, Path]] = []
     for path in files if wanted else ():
         known = FILE_DIGESTS.known(path)
-        if known in wanted:
-            located.setdefault(known, path)
-        elif known is None:
+        if known is not None:
+            if known in wanted:
+                located.setdefault(known, path)
+        else:
             with suppress(OSError):  # it is gone since it was listed
                 size = path.stat().st_size
                 if None in sizes or size in sizes:

@@ -272,6 +272,7 @@ class Session:
         granted: Collection[Path] = (),
         stock: RemoteMemory | None = None,
         values: bool = False,
+        files: RunOptions = DEFAULT_OPTIONS,
     ) -> Plan:
         """Return what a run would do, node by node, with its expected time and memory.
 
@@ -281,6 +282,8 @@ class Session:
             stock: Memory contents of the process that would run it; this process if not given.
             values: Whether the run returns the values of the targets' outputs, as a run does by
                 default. Values that are not stored are then computed again.
+            files: What the files of the run carry, see `RunOptions.metadata`. Files that carry
+                something else are written again.
         """
         from nodegraph.engine.planning.why import known_types
         from nodegraph.engine.planning.workflow_plan import plan_workflow
@@ -293,7 +296,8 @@ class Session:
             self.measure_machine()
             stores = () if kept is None else (kept.store, *kept.read_only_stores)
             workflow = Workflow.of(workflow)
-            shared = self.engine.shared.for_run(RunOptions(granted=granted), workflow.cpu_precision)
+            options = files.with_changes(granted=granted)
+            shared = self.engine.shared.for_run(options, workflow.cpu_precision)
             weights = frozenset(self.resident() if stock is None else stock.weights)
             return plan_workflow(
                 workflow,

@@ -14,6 +14,10 @@ PORTS = ("model", "text", "steps", "seed", "image")
 """Inputs of all nodes; blocks have some of them, too."""
 
 
+LOOP = "body"
+"""The input of a loop that names its subgraph."""
+
+
 def random_workflow(random: Random) -> Document:
     """A workflow with links, parameters, subgraphs and a layout."""
     blocks = {
@@ -36,6 +40,9 @@ def random_workflow(random: Random) -> Document:
             "notes": [{"id": "note_0", "text": "hello", "box": [0, 0, 1, 1]}],
         },
     }
+    for node in nodes.values():
+        if blocks and random.random() < 0.3:
+            node["inputs"][LOOP] = random.choice([*blocks])
     for at, (name, node) in enumerate(nodes.items()):
         if node.get("inputs") and random.random() < 0.3:
             port = random.choice([*node["inputs"]])
@@ -232,6 +239,8 @@ def rename_block(document: Document, random: Random, at: int) -> bool:
     for node in document["nodes"].values():
         if node["type"] == old:
             node["type"] = new
+        if node.get("inputs", {}).get(LOOP) == old:
+            node["inputs"][LOOP] = new
     return True
 
 

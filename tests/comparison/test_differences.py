@@ -246,3 +246,37 @@ def test_the_order_of_groups_is_one() -> None:
     changes = diff(first, second)
     assert kinds(changes) == [("changed", "layout")]
     assert same(apply_changes(changes, first), canonical(second))
+
+
+def looped(name: str = "Body", text: str = "Body") -> Document:
+    """A loop with a subgraph as its body, and a text that is the name of the subgraph."""
+    block = {
+        "inputs": {"item": {"to": ["inner.text"]}},
+        "outputs": {"result": "inner.out"},
+        "nodes": {"inner": {"type": "Encode", "inputs": {"text": "x"}}},
+    }
+    return {
+        "format": "nodegraph/1",
+        "nodes": {
+            "loop": {"type": "ForEach", "inputs": {"body": name, "items": [1, 2]}},
+            "prompt": {"type": "Prompt", "inputs": {"text": text}},
+        },
+        "subgraphs": {name: block},
+    }
+
+
+def test_a_renamed_body_of_a_loop_is_one_entry() -> None:
+    first, second = looped("Body"), looped("Renamed")
+    changes = diff(first, second)
+    assert kinds(changes) == [("renamed", "subgraph")]
+    assert same(apply_changes(changes, first), canonical(second))
+    assert apply_changes(changes, first)["nodes"]["prompt"]["inputs"]["text"] == "Body"
+
+
+def test_a_renamed_body_is_one_entry_beside_other_changes_of_loops() -> None:
+    first, second = looped("Body"), looped("Renamed")
+    second["nodes"]["loop"]["inputs"]["items"] = [3]
+    second["nodes"]["other"] = {"type": "ForEach", "inputs": {"body": "Renamed"}}
+    changes = diff(first, second)
+    assert kinds(changes) == [("renamed", "subgraph"), ("added", "node"), ("changed", "input")]
+    assert same(apply_changes(changes, first), canonical(second))

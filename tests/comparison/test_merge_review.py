@@ -14,7 +14,7 @@ from nodegraph.core.comparison.merge_review import MergeReview, review_merge
 from nodegraph.core.comparison.reversal import with_dependent, without_changes
 from nodegraph.core.workflow import Workflow
 from tests.comparison.editing import Document, edited, random_workflow
-from tests.comparison.test_differences import BASE, WITH_BLOCK, copied, with_renamed_input
+from tests.comparison.test_differences import BASE, WITH_BLOCK, copied, looped, with_renamed_input
 from tests.comparison.test_three_way_merge import dangling
 
 ROUNDS = 20
@@ -115,3 +115,13 @@ def test_a_renamed_port_that_is_taken_back_has_its_old_name_everywhere() -> None
     expected["nodes"]["first"]["inputs"]["seed"] = 2
     document = without_changes(WITH_BLOCK, second, changes, [renamed])
     assert same(document, canonical(expected))
+
+
+def test_a_renamed_body_of_a_renamed_loop_is_taken_back_alone() -> None:
+    first, second = looped("Body"), looped("Renamed")
+    second["nodes"]["each"] = second["nodes"].pop("loop")
+    changes = diff(first, second)
+    renamed = next(at for at, change in enumerate(changes) if change.kind == "subgraph")
+    document = without_changes(first, second, changes, [renamed])
+    assert [*document["subgraphs"]] == ["Body"]
+    assert document["nodes"]["each"]["inputs"]["body"] == "Body"

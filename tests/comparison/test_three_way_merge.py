@@ -21,7 +21,7 @@ from nodegraph.core.comparison.references import references
 from nodegraph.core.comparison.three_way_merge import merge
 from nodegraph.core.workflow import Workflow
 from tests.comparison.editing import Document, edited, random_value, random_workflow
-from tests.comparison.test_differences import BASE, WITH_BLOCK, copied, with_renamed_input
+from tests.comparison.test_differences import BASE, WITH_BLOCK, copied, looped, with_renamed_input
 
 MERGES = 1000
 
@@ -233,3 +233,15 @@ def test_a_comment_that_one_side_removed_and_the_other_changed_is_a_conflict() -
     merged = merge(base, changed, removed)
     assert [each.kind for each in merged.conflicts] == ["comment"]
     assert merged.document["ui"]["comments"] == changed["ui"]["comments"]
+
+
+@pytest.mark.parametrize("renames", ["ours", "theirs"])
+def test_a_loop_that_one_side_adds_follows_the_body_that_the_other_renames(renames: str) -> None:
+    base, renamed, added = looped("Body"), looped("Renamed"), looped("Body")
+    added["nodes"]["more"] = {"type": "ForEach", "inputs": {"body": "Body", "items": [3]}}
+    sides = (renamed, added) if renames == "ours" else (added, renamed)
+    merged = merge(base, *sides)
+    assert merged.conflicts == ()
+    bodies = {name: node["inputs"].get("body") for name, node in merged.document["nodes"].items()}
+    assert bodies == {"loop": "Renamed", "prompt": None, "more": "Renamed"}
+    assert merged.document["nodes"]["prompt"]["inputs"]["text"] == "Body"

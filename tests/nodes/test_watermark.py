@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidWorkflow
-from nodegraph.provenance.certificates import create_certificate
+from nodegraph.provenance.certificates import SigningCertificate, create_certificate
 from nodegraph.provenance.claims import Claim
 from nodegraph.provenance.signing import sign_file
 from tests.nodes.conftest import Bench, link
@@ -40,19 +40,85 @@ def test_a_small_image_is_refused_before_the_run(bench: Bench) -> None:
         bench.value(nodes, "mark")
 
 
-@pytest.mark.parametrize("change", [True, False])
-def test_loading_warns_of_signed_pictures_that_were_changed(
-    change: bool, bench: Bench, tmp_path: Path
-) -> None:
-    certificate = create_certificate(tmp_path / "signing", "Ada Example")
-    source, path = tmp_path / "source.gif", tmp_path / "photo.gif"
+def signed_picture(path: Path, certificate: SigningCertificate, *, change: bool) -> None:
+    source = path.with_name("source.gif")
     source.write_bytes(image_bytes("GIF"))
-    sign_file(source, path, Claim("photo.gif"), certificate)
+    sign_file(source, path, Claim(path.name), certificate)
+    source.unlink()
     if change:
         data = bytearray(path.read_bytes())
         data[20] ^= 1  # a color of the palette
         path.write_bytes(data)
-    bench.run({"load": {"type": "LoadImage", "inputs": {"path": str(path)}}}, "load")
-    messages = [event.data["message"] for event in bench.told("log")]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> SigningCertificate:
+    return create_certificate(tmp_path / "signing", "Ada Example")
+
+
+def messages(bench: Bench, node_type: str, path: Path) -> list[str]:
+    result = bench.run({"load": {"type": node_type, "inputs": {"path": str(path)}}}, "load")
+    assert not result.errors, result.errors
+    return [event.data["message"] for event in bench.told("log")]
+
+
+@pytest.mark.parametrize("change", [True, False])
+def test_loading_warns_of_signed_pictures_that_were_changed(
+    change: bool, bench: Bench, tmp_path: Path, certificate: SigningCertificate
+) -> None:
+    path = tmp_path / "photo.gif"
+    signed_picture(path, certificate, change=change)
     expected = ["photo.gif was signed by Ada Example and has been changed since."]
-    assert messages == (expected if change else [])
+    assert messages(bench, "LoadImage", path) == (expected if change else [])
+
+
+@pytest.mark.parametrize("node_type", ["LoadImages", "LoadDataset"])
+def test_each_changed_picture_of_a_folder_is_named(
+    node_type: str, bench: Bench, tmp_path: Path, certificate: SigningCertificate
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, change in (("first", True), ("kept", False), ("third", True)):
+        signed_picture(folder / f"{name}.gif", certificate, change=change)
+    assert messages(bench, node_type, folder) == [
+        f"{name}.gif was signed by Ada Example and has been changed since."
+        for name in ("first", "third")
+    ]
+
+
+def test_a_mask_is_checked_like_an_image(
+    bench: Bench, tmp_path: Path, certificate: SigningCertificate
+) -> None:
+    signed_picture(tmp_path / "mask.gif", certificate, change=True)
+    [message] = messages(bench, "LoadMask", tmp_path / "mask.gif")
+    assert "has been changed since" in message
+
+
+FACE = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
+
+
+@pytest.mark.parametrize(
+    ("node_type", "name", "content", "changed"),
+    [
+        ("LoadMesh", "a.obj", FACE, FACE.replace("v 1", "v 2")),
+        ("LoadPointCloud", "a.obj", FACE, FACE.replace("v 1", "v 2")),
+        ("LoadMolecule", "a.smi", "CCO ethanol\n", "CCN ethylamine\n"),
+        ("LoadPlot", "a.csv", "x,y\n0,1\n1,2\n", "x,y\n0,1\n1,3\n"),
+    ],
+)
+def test_a_file_whose_credentials_lie_beside_it_is_checked(
+    node_type: str,
+    name: str,
+    content: str,
+    changed: str,
+    bench: Bench,
+    tmp_path: Path,
+    certificate: SigningCertificate,
+) -> None:
+    source, path = tmp_path / f"source-{name}", tmp_path / name
+    source.write_text(content)
+    sign_file(source, path, Claim(name), certificate)
+    assert messages(bench, node_type, path) == []
+    path.write_text(changed)
+    expected = f"{name} was signed by Ada Example and has been changed since."
+    assert messages(bench, node_type, path) == [expected]

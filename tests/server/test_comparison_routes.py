@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
 from nodegraph.client import Client
+from nodegraph.jobs.worker.planner import PlannerAnswers
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
 from tests.comparison.test_differences import BASE, copied
 from tests.comparison.test_merge_review import edits
+from tests.processes import PATIENCE
 from tests.server.hosting import Hosted
 
 PATH = ["nodes", "sample", "inputs", "seed"]
@@ -42,6 +51,50 @@ def test_a_merge_names_the_changes_of_a_conflict_and_leaves_out_what_it_is_told(
     assert (settled.conflicts, settled.skipped_ours) == ((), (own,))
     assert settled.workflow["nodes"]["sample"]["inputs"]["seed"] == 8
     assert settled.workflow["nodes"]["load"]["label"] == "Mine"
+
+
+def large(count: int = 700, **changed: str) -> dict[str, Any]:
+    nodes = {
+        f"n{at}": {"type": "Prompt", "inputs": {"text": changed.get(f"n{at}", str(at))}}
+        for at in range(count)
+    }
+    return {"format": "nodegraph/1", "nodes": nodes}
+
+
+@pytest.mark.parametrize("operation", ["compare", "merge"])
+def test_the_server_answers_others_while_its_planner_compares_large_workflows(
+    operation: str, server: Hosted, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = PlannerAnswers(lambda: Session(Settings(home=home, device="cpu")))
+    is_asked, may_answer = Event(), Event()
+
+    async def ask(question: str, arguments: dict[str, Any], timeout: float) -> Any:
+        is_asked.set()
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
+        return planner.answer(question, arguments)
+
+    monkeypatch.setattr(server.services, "has_workers", True)
+    monkeypatch.setattr(server.services.supervisor, "ask", ask)
+    ours, theirs = large(n1="ours"), large(n2="theirs", n3="longer")
+    with Client(server.url, "") as client, ThreadPoolExecutor(1) as pool:
+        pending = (
+            pool.submit(client.compare, large(), theirs)
+            if operation == "compare"
+            else pool.submit(client.merge, large(), ours, theirs)
+        )
+        assert is_asked.wait(PATIENCE)
+        small = server.client.post("/compare", json={"first": BASE, "second": BASE})
+        assert (small.status_code, small.json()["changes"]) == (200, [])
+        assert not pending.done()
+        may_answer.set()
+        answer: Any = pending.result(PATIENCE)
+    planner.close()
+    if operation == "compare":
+        assert [change.after for change in answer.changes] == ["theirs", "longer"]
+        return
+    assert answer.conflicts == ()
+    texts = [answer.workflow["nodes"][name]["inputs"]["text"] for name in ("n1", "n2")]
+    assert texts == ["ours", "theirs"]
 
 
 def test_large_whole_numbers_come_back_to_the_digit(server: Hosted) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from nodegraph import Session, Settings
 from nodegraph.core.manifest import Manifest
+from nodegraph.engine.options import RunOptions
 from nodegraph.packs.pack import pack_at
 
 PACK = '''
@@ -142,6 +143,21 @@ def test_an_input_file_is_named_by_its_content(root: Path) -> None:
     (file,) = Manifest.from_document(written["manifest"]).inputs
     digest = blake3((root / "in" / "photo.png").read_bytes()).hexdigest()
     assert (file.node, file.port, file.name, file.digest) == ("photo", "path", "photo.png", digest)
+
+
+def test_a_plan_knows_what_the_files_of_the_run_carry(root: Path) -> None:
+    document = {"format": "nodegraph/1", "nodes": {**NODES}}
+    with _session(root) as session:
+        assert session.run(document, targets=["other"], metadata="minimal").status == "ok"
+
+        def status(**options: Any) -> str:
+            files = RunOptions(**options)
+            return session.plan(document, targets=["other"], files=files).nodes["other"].status
+
+        assert status(metadata="minimal") == "hit"
+        assert status() == "run"
+        assert status(metadata="minimal", sidecar=True) == "run"
+        assert status(metadata="minimal", metadata_prompts=False) == "run"
 
 
 def test_a_manifest_is_the_same_from_the_cache_and_beside_other_sinks(root: Path) -> None:

@@ -231,7 +231,7 @@ export interface paths {
     /** Plan a workflow */
     post: {
       parameters: { query?: never; header?: never; path?: never; };
-      requestBody: { content: { "application/json": WorkflowWish } };
+      requestBody: { content: { "application/json": PlanWish } };
       responses: { 200: { content: { "application/json": PlanEntry } }; };
     };
   };
@@ -2852,6 +2852,17 @@ export interface PlanEntry {
   /** Problems that do not prevent the run. */
   warnings: Finding[];
   [more: string]: unknown;
+}
+
+/** The request for a plan. Of the options, it uses what the files of the run carry. */
+export interface PlanWish {
+  /** The content of a workflow file, or the name of a saved workflow. */
+  workflow: SavedReference | Record<string, unknown>;
+  /** Values of the workflow's named parameters. */
+  parameters?: Record<string, unknown>;
+  /** Nodes to run, with the nodes that they need. Default: all nodes that write a result. */
+  targets?: string[] | null;
+  options?: RunOptions;
 }
 
 /** A type of values that links carry. */

@@ -17,6 +17,7 @@ from nodegraph.client.asynchronous.transport import AsyncClientPart
 from nodegraph.client.request_fields import (
     AnyWorkflow,
     AsDocument,
+    PlanFields,
     WishFields,
     workflow_document,
 )
@@ -57,7 +58,7 @@ class AsyncWorkflowMethods(AsyncClientPart):
         request = json_request("POST", "/validate", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Checked, await self._channel.send(request))
 
-    async def plan(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Plan:
+    async def plan(self, workflow: AnyWorkflow, **fields: Unpack[PlanFields]) -> Plan:
         """Return what a run would do, node by node, with its expected time and memory."""
         request = json_request("POST", "/plan", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Plan, await self._channel.send(request))

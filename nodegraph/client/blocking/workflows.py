@@ -18,6 +18,7 @@ from nodegraph.client.blocking.transport import ClientPart
 from nodegraph.client.request_fields import (
     AnyWorkflow,
     AsDocument,
+    PlanFields,
     WishFields,
     workflow_document,
 )
@@ -58,7 +59,7 @@ class WorkflowMethods(ClientPart):
         request = json_request("POST", "/validate", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Checked, self._channel.send(request))
 
-    def plan(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Plan:
+    def plan(self, workflow: AnyWorkflow, **fields: Unpack[PlanFields]) -> Plan:
         """Return what a run would do, node by node, with its expected time and memory."""
         request = json_request("POST", "/plan", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Plan, self._channel.send(request))

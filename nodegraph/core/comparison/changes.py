@@ -56,7 +56,8 @@ class WorkflowChange:
         before, after: Its values. Of an added or removed part, its document; of a renamed part,
             its names. `ABSENT` where there is none.
         moved: Other fields that come or go with a part: links to it, its position. Of a renamed
-            port, the nodes whose inputs or outputs are renamed with it.
+            port, the nodes whose inputs or outputs are renamed with it. Of a renamed subgraph, the
+            inputs of loops that name it.
     """
 
     verb: Verb
@@ -282,7 +283,14 @@ def part_document(path: Path, fields: Fields) -> Any:
 
 def _renames(names: PartNames) -> list[WorkflowChange]:
     changes = [
-        WorkflowChange("renamed", "subgraph", ("subgraphs", old), old, new)
+        WorkflowChange(
+            "renamed",
+            "subgraph",
+            ("subgraphs", old),
+            old,
+            new,
+            {path: PART for path, name in names.bodies.items() if name == old},
+        )
         for old, new in names.blocks.items()
     ]
     for scope, inside in names.nodes.items():
@@ -420,13 +428,14 @@ def _is_part(change: WorkflowChange, fields: Fields) -> bool:
 
 def names_of(changes: Iterable[WorkflowChange]) -> PartNames:
     """Return the new names that renamed parts have in the second workflow."""
-    names = PartNames({}, {}, {}, {}, {}, {}, {})
+    names = PartNames({}, {}, {}, {}, {}, {}, {}, {})
     tables: dict[str, Any] = {"subgraph": names.blocks, "parameter": names.parameters}
     ports: dict[str, tuple[Any, Any]] = {
         "subgraph input": (names.block_inputs, names.node_inputs),
         "subgraph output": (names.block_outputs, names.node_outputs),
     }
     nodes: Any = names.nodes
+    bodies: Any = names.bodies
     for each in changes:
         if each.verb != "renamed":
             continue
@@ -434,6 +443,7 @@ def names_of(changes: Iterable[WorkflowChange]) -> PartNames:
             nodes.setdefault(scope_of(each.path), {})[each.before] = each.after
         elif each.kind in tables:
             tables[each.kind][each.before] = each.after
+            bodies.update(dict.fromkeys(each.moved, each.before))
         else:
             blocks, uses = ports[each.kind]
             blocks.setdefault(each.path[1], {})[each.before] = each.after

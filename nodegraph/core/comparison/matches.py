@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.comparison.fields import ABSENT, PART, Fields, Path, Scope, same, scope_of
-from nodegraph.core.comparison.port_matches import Ports, match_ports
+from nodegraph.core.comparison.port_matches import Ports, match_bodies, match_ports
 from nodegraph.core.comparison.references import (
     PartNames,
     is_link_value,
@@ -35,7 +35,8 @@ class Matches:
 
     Attributes:
         nodes: By the name that their subgraph has in the first workflow.
-        ports: The ports of subgraphs that have another name, in its tables of ports.
+        ports: The ports of subgraphs that have another name, in its tables of ports, and the
+            inputs of loops that follow renamed subgraphs.
     """
 
     nodes: Mapping[Scope, Mapping[str, str]]
@@ -86,7 +87,9 @@ def match(first: Fields, second: Fields, *, by_name: bool = False) -> Matches:
         ports = match_ports(old_ports, right.ports, nodes, blocks)
         left = _Tables(renamed(first, ports))
     parameters = _match_parameters(left.fields, second, nodes[None])
-    return Matches(nodes, blocks, parameters, ports)
+    matches = Matches(nodes, blocks, parameters, ports)
+    bodies = match_bodies(first, second, matches.renames())
+    return replace(matches, ports=replace(ports, bodies=bodies))
 
 
 def _match_nodes(
@@ -121,7 +124,8 @@ class _Tables:
             self.references[scope][name].append(path)
         if len(inner) >= 2 and inner[0] == "nodes":
             self.nodes[scope].setdefault(str(inner[1]), {})[inner[2:]] = value
-            if inner[2:] == ("type",):
+            is_body = inner[2:3] == ("inputs",) and isinstance(value, str)
+            if inner[2:] == ("type",) or is_body:
                 self.uses[value] += 1
 
 
@@ -355,6 +359,8 @@ class _Graph:
                 if target not in self._partners and source in self.first:
                     return _MAYBE
                 return 1.0
+        if path[:1] == ("inputs",) and isinstance(before, str) and before in self._blocks:
+            return float(after not in (before, self._blocks[before]))  # the body of a loop
         if path[:1] == ("inputs",) and after is ABSENT and is_link_value(before):
             # The link goes with the node that it came from.
             return float(split_target(before["from"])[0] in self._names)

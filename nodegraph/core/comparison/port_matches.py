@@ -7,7 +7,7 @@ entries than a removed and an added one with all that names them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
@@ -26,7 +26,9 @@ from nodegraph.core.comparison.references import (
     NO_NAMES,
     Names,
     PartNames,
+    body_names,
     port_references,
+    renamed_path,
     split_target,
     used_types,
 )
@@ -190,7 +192,7 @@ def _followers(
 ) -> dict[Path, Names]:
     """The new names at each node that uses a subgraph, as far as the second workflow has them."""
     result: dict[Path, Names] = {}
-    for path, block in (*left.uses.items(), *_bodies(left.fields, ports)):
+    for path, block in (*left.uses.items(), *_loops(left.fields, ports)):
         scope, node = scope_of(path), str(path[-1])
         if block not in ports or (scope is not None and scope not in blocks):
             continue
@@ -214,16 +216,28 @@ def _followers(
     return result
 
 
-def _bodies(fields: Fields, blocks: Iterable[str]) -> Iterator[tuple[Path, str]]:
-    """Nodes with a subgraph as the value of an input, such as loops."""
-    known = set(blocks)
-    for path, value in fields.items():
-        if isinstance(value, str) and value in known and path[-2] == "inputs":
-            yield path[:-2], value
+def _loops(fields: Fields, blocks: Collection[str]) -> Iterator[tuple[Path, str]]:
+    """Nodes with a subgraph as the value of an input."""
+    for path, block in body_names(fields, blocks):
+        yield path[:-2], block
 
 
-def names_at_uses(fields: Fields, names: PartNames) -> PartNames:
-    """Return the names of ports with those at all nodes that use their subgraphs."""
+def match_bodies(left: Fields, right: Fields, names: PartNames) -> dict[Path, str]:
+    """Return the inputs that name a renamed subgraph in both workflows; see `PartNames.bodies`."""
+    renames = {old for old, new in names.blocks.items() if old != new}
+    return {
+        path: old
+        for path, old in body_names(left, renames)
+        if same(right.get(renamed_path(path, names), ABSENT), names.blocks[old])
+    }
+
+
+def names_at_uses(fields: Fields, names: PartNames, body_ports: Container[str]) -> PartNames:
+    """Return the names of parts with those at all nodes that use the subgraphs.
+
+    Args:
+        body_ports: Names of the inputs of loops that name subgraphs.
+    """
     inputs: dict[Path, Names] = {}
     outputs: dict[Path, Names] = {}
     for path, block in uses_of(fields):
@@ -232,4 +246,7 @@ def names_at_uses(fields: Fields, names: PartNames) -> PartNames:
             old: new for old, new in renames.items() if (*path, "inputs", new) not in fields
         }
         outputs[path] = names.block_outputs.get(block, NO_NAMES)
-    return replace(names, node_inputs=inputs, node_outputs=outputs)
+    bodies = {
+        path: block for path, block in body_names(fields, names.blocks) if path[-1] in body_ports
+    }
+    return replace(names, node_inputs=inputs, node_outputs=outputs, bodies=bodies)

@@ -36,6 +36,8 @@ class PartNames:
         block_inputs, block_outputs: Of the ports of subgraphs, by subgraph.
         node_inputs, node_outputs: The same names at the nodes that use these subgraphs, by the
             path of the node. A node that does not follow the renaming is absent.
+        bodies: Inputs of loops that name a subgraph and follow its renaming, with the old name of
+            the subgraph. A text that only looks like the name is absent.
     """
 
     nodes: Mapping[Scope, Names] = field(default_factory=dict)
@@ -45,6 +47,7 @@ class PartNames:
     block_outputs: Mapping[str, Names] = field(default_factory=dict)
     node_inputs: Mapping[Path, Names] = field(default_factory=dict)
     node_outputs: Mapping[Path, Names] = field(default_factory=dict)
+    bodies: Mapping[Path, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         tables = (self.nodes, self.block_inputs, self.block_outputs)
@@ -147,6 +150,13 @@ def _port_texts(path: Path, value: Any) -> Iterator[tuple[str, str]]:
         yield "inputs", step if isinstance(step, str) else step.name
 
 
+def body_names(fields: Fields, blocks: Collection[str]) -> Iterator[tuple[Path, str]]:
+    """Yield each input whose value is the name of one of some subgraphs, such as a loop's body."""
+    for path, value in fields.items():
+        if isinstance(value, str) and value in blocks and _is_input(path):
+            yield path, value
+
+
 def without_references(path: Path, value: Any, names: Collection[str]) -> Any:
     """Return a field without its references to nodes: ABSENT, or a shorter list."""
     if _is_target_list(path):
@@ -203,6 +213,8 @@ def _renamed_value(path: Path, value: Any, names: PartNames) -> Any:
     if _is_target_list(path) and isinstance(value, list):
         return [names.target(scope, text) for text in value]
     if _is_type(path):
+        return names.blocks.get(value, value)
+    if names.bodies.get(path, ABSENT) == value:
         return names.blocks.get(value, value)
     if path[0] == "ui":
         return _renamed_layout(path, value, names)

@@ -60,7 +60,8 @@ def without_changes(
         elif change.verb in ("removed", "changed"):
             fields[change.path] = change.before
     _drop_dangling(fields, (before, after), names)
-    fields = renamed(fields, _back(change for change in chosen if change.verb == "renamed"))
+    renames = [change for change in chosen if change.verb == "renamed"]
+    fields = renamed(fields, _back(names_of(renames), names))
     order = sorted(fields, key=len)  # parts before what they contain
     return canonical(
         {
@@ -94,10 +95,13 @@ def _drop_dangling(fields: Fields, sides: Iterable[Fields], names: PartNames) ->
             fields.pop(path, None)
 
 
-def _back(renames: Iterable[WorkflowChange]) -> PartNames:
-    """The old names of renamed parts, by those in the second workflow."""
-    changes = list(renames)
-    names = names_of(changes)
+def _back(names: PartNames, current: PartNames) -> PartNames:
+    """The old names of renamed parts, by those in the second workflow.
+
+    Args:
+        names: The renames to take back.
+        current: All renames, which lead to the paths of the second workflow.
+    """
 
     def back(table: Any) -> dict[str, str]:
         return {new: old for old, new in table.items()}
@@ -105,7 +109,7 @@ def _back(renames: Iterable[WorkflowChange]) -> PartNames:
     blocks = back(names.blocks)
 
     def there(scope: str | None) -> str | None:
-        return names.blocks.get(scope, scope) if scope is not None else None
+        return current.blocks.get(scope, scope) if scope is not None else None
 
     return PartNames(
         {there(scope): back(inside) for scope, inside in names.nodes.items()},
@@ -113,8 +117,9 @@ def _back(renames: Iterable[WorkflowChange]) -> PartNames:
         back(names.parameters),
         {str(there(block)): back(ports) for block, ports in names.block_inputs.items()},
         {str(there(block)): back(ports) for block, ports in names.block_outputs.items()},
-        {renamed_path(path, names): back(ports) for path, ports in names.node_inputs.items()},
-        {renamed_path(path, names): back(ports) for path, ports in names.node_outputs.items()},
+        {renamed_path(path, current): back(ports) for path, ports in names.node_inputs.items()},
+        {renamed_path(path, current): back(ports) for path, ports in names.node_outputs.items()},
+        {renamed_path(path, current): names.blocks[old] for path, old in names.bodies.items()},
     )
 
 

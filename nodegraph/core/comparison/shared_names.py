@@ -11,6 +11,8 @@ from nodegraph.core.comparison.matches import Matches, match
 from nodegraph.core.comparison.port_matches import names_at_uses
 from nodegraph.core.comparison.references import NO_NAMES, Names, PartNames, renamed
 
+_BODY = "body"
+"""The input of a loop that names its subgraph."""
 CLASH_MESSAGES = {
     "both-renamed": "both sides renamed it; ours stays",
     "name-taken": "theirs renamed it to a name that ours uses; ours stays",
@@ -80,10 +82,15 @@ class SharedNames:
             for side in ("inputs", "outputs")
         ]
         tables = (base, ours, theirs)
+        bodies = {
+            _BODY,
+            *(str(path[-1]) for path in (*to_ours.ports.bodies, *to_theirs.ports.bodies)),
+        }
         self.names = tuple(
             names_at_uses(
                 table,
                 PartNames(nodes[at], blocks[at], parameters[at], ports[0][at], ports[1][at]),
+                bodies,
             )
             for at, table in enumerate(tables)
         )

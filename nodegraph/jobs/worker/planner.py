@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from nodegraph.core.file_access import uploaded_paths
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.options import RunOptions
 from nodegraph.engine.planning.device_memory import DeviceMemory, RemoteMemory
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError, Problem
 from nodegraph.interop.comfyui.importer import (
@@ -167,7 +168,9 @@ class PlannerAnswers:
             "check": self._check,
             "comfyui_prompt": self._comfyui_prompt,
             "comfyui_types": self._comfyui_types,
+            "compare": self._compare,
             "import": self._import,
+            "merge": self._merge,
             "node_types": self._node_types,
             "plan": self._plan,
             "script": self._script,
@@ -209,6 +212,18 @@ class PlannerAnswers:
         problems += self._session.check(workflow, targets=targets, granted=granted)
         plain_problems = [self._places.redact_json(problem.as_dict()) for problem in problems]
         return {"valid": not problems, "problems": plain_problems}
+
+    def _compare(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `workflow_comparison.compare_documents`."""
+        from nodegraph.session.workflow_comparison import compare_documents  # as few ask for it
+
+        return compare_documents(**arguments)
+
+    def _merge(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `workflow_comparison.merge_documents`."""
+        from nodegraph.session.workflow_comparison import merge_documents  # as few ask for it
+
+        return merge_documents(**arguments)
 
     def _import(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `translating.translated`, which is imported here as few ask for it."""
@@ -266,6 +281,7 @@ class PlannerAnswers:
             problems=problems,
             granted=self._granted(arguments),
             stock=self._stock,
+            files=RunOptions(**arguments.get("options") or {}),
         )
         fields = plan.as_dict()
         plain_fields = {

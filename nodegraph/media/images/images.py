@@ -395,10 +395,7 @@ def encode_image_file(
     try:
         picture.save(buffer, **pillow_save_options(format, dict(metadata or {}), quality))
     except ValueError as error:
-        raise InvalidValue(
-            f"the image cannot be written as {format}: {error}",
-            hint="PNG can store texts of any length.",
-        ) from error
+        raise InvalidValue(f"the image cannot be written as {format}: {error}") from error
     return buffer.getvalue()
 
 

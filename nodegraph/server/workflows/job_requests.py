@@ -137,6 +137,12 @@ class RunOptions(_Part):
     )
 
 
+class PlanWish(WorkflowWish):
+    """The request for a plan. Of the options, it uses what the files of the run carry."""
+
+    options: RunOptions = RunOptions()
+
+
 class JobWish(WorkflowWish):
     """The request for a new job."""
 
@@ -232,7 +238,9 @@ def _checked(services: Services, problems: Sequence[Problem]) -> shapes.Checked:
     return shapes.Checked(not problems, tuple(shown))
 
 
-async def plan_request(services: Services, caller: Caller, request: WorkflowWish) -> dict[str, Any]:
+async def plan_request(
+    services: Services, caller: Caller, request: PlanWish | JobWish
+) -> dict[str, Any]:
     """Return the fields of `shapes.Plan`, for the route and for websockets."""
     workflow = await resolve_request(services, caller, request)
     await services.run_in_thread(parse_workflow, workflow.document, services.server.limits.nodes)
@@ -262,6 +270,8 @@ def _listed(
 
 
 T = TypeVar("T")
+_FILE_OPTIONS = {"metadata", "metadata_prompts", "sidecar"}
+"""Options on which it depends whether a run writes the files again."""
 
 
 async def get_visible_job(services: Services, caller: Caller, id: str) -> Job:
@@ -582,6 +592,9 @@ def _planner_arguments(workflow: ResolvedWorkflow, request: WorkflowWish) -> dic
         "workflow": workflow.text,
         "parameters": dict(workflow.parameters),
         "targets": request.targets,
+        "options": request.options.model_dump(include=_FILE_OPTIONS, exclude_none=True)
+        if isinstance(request, (PlanWish, JobWish))
+        else {},
     }
 
 

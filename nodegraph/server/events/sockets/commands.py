@@ -22,7 +22,7 @@ from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_entry
 from nodegraph.server.workflows.job_requests import (
     JobWish,
-    WorkflowWish,
+    PlanWish,
     change_visible_job,
     plan_request,
     submit,
@@ -80,7 +80,7 @@ class Submit(JobWish):
     key: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
 
 
-class CheckOrPlan(WorkflowWish):
+class CheckOrPlan(PlanWish):
     """Check or plan a workflow that is being edited: what the routes of these names take."""
 
     type: Literal["validate", "plan"]

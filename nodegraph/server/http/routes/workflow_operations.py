@@ -28,7 +28,12 @@ from nodegraph.server.http.responses import json_response
 from nodegraph.server.services import Services
 from nodegraph.server.settings import BodyLimits
 from nodegraph.server.workflows.checks import parse_workflow
-from nodegraph.server.workflows.job_requests import WorkflowWish, plan_request, validate_request
+from nodegraph.server.workflows.job_requests import (
+    PlanWish,
+    WorkflowWish,
+    plan_request,
+    validate_request,
+)
 from nodegraph.weights.file_kinds import without_ending
 
 router = APIRouter(tags=["workflows"], route_class=JsonRoute)
@@ -196,7 +201,7 @@ async def validate_workflow(
     response_model=shapes.Plan,
     responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
 )
-async def plan_workflow(services: TheServices, caller: MayRead, body: WorkflowWish) -> Response:
+async def plan_workflow(services: TheServices, caller: MayRead, body: PlanWish) -> Response:
     """Return what a run would do, node by node, with its expected time and memory."""
     return json_response(await plan_request(services, caller, body))
 
