@@ -378,9 +378,10 @@ def open_replay(
 def _input_folders(file: ResultFile, first: Path) -> list[Path]:
     """Folders that input files are searched in, as `nodegraph run` of a result does.
 
-    The folder above stands for the one of the workflow, whose outputs folder the file is in.
+    The folder above stands for the one of the workflow, whose outputs folder the file is in. It is
+    the third also if the first two are one: all below it, such as a whole disk, is not searched.
     """
-    return list(dict.fromkeys([first, Path.cwd(), file.path.absolute().parent.parent]))
+    return [first, Path.cwd(), file.path.absolute().parent.parent]
 
 
 def _targets(session: Session, file: ResultFile) -> Sequence[str] | None:

@@ -435,9 +435,9 @@ def _threads(profile: str) -> str:
 
 
 def _inputs(first: Manifest, second: Manifest, is_of: Callable[[str], bool]) -> Iterator[Reason]:
-    now = {(each.node, each.port): each.digest for each in second.inputs}
+    now = {(each.node, each.port, each.name): each.digest for each in second.inputs}
     for each in first.inputs:
-        digest = now.get((each.node, each.port))
+        digest = now.get((each.node, each.port, each.name))
         if is_of(each.node) and digest is not None and digest != each.digest:
             change = f"{each.digest[:_DIGITS]} → {digest[:_DIGITS]}"
             yield Reason("input", f"the file {each.name} has other content ({change})")
