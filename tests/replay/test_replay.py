@@ -83,6 +83,13 @@ def test_an_input_file_is_found_by_its_content(cli: Cli, save: Save, tmp_path: P
     assert [each["name"] for each in missing.json["missing"]["inputs"]] == ["photo.png"]
 
 
+def test_a_folder_of_inputs_that_is_not_there_is_named(cli: Cli, save: Save, pack: Path) -> None:
+    (file,) = save(PAINTING, "--pack", pack)
+    result = cli("replay", file, "--pack", pack, "--inputs", "nowhere")
+    assert result.code == 2
+    assert "there is no folder" in result.err
+
+
 def computed(*paths: Path) -> dict[str, Any]:
     """A workflow that saves the images of computed paths."""
     lines = "\n".join(map(str, paths))
