@@ -46,7 +46,7 @@ from ._sound_facts import (
 )
 def SoundConditioning(
     ctx: Context,
-    text: str = "",
+    text: Annotated[str, PromptText()] = "",
     kind: Annotated[str, Choices((ANY_KIND, *SOUND_KINDS))] = ANY_KIND,
     pitch: str = "",
     seconds: Annotated[float, Range(0.1, 1, step=0.05)] | None = None,

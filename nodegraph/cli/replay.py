@@ -87,10 +87,13 @@ def replay(
 
     if verify and dry_run:
         raise InvalidValue("--verify and --dry-run cannot be combined", hint="Remove one.")
+    folder = None if inputs is None else Path(inputs).expanduser().absolute()
+    if folder is not None and not folder.is_dir():
+        raise InvalidValue(f"--inputs: there is no folder {folder}")
     request = _ReplayRequest(
         read_result(Path(file)),
         set_ or (),
-        None if inputs is None else Path(inputs).expanduser().absolute(),
+        folder,
         None if out is None else Path(out).expanduser().absolute(),
         is_verified=verify,
         is_planned=dry_run,

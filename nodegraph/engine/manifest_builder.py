@@ -6,7 +6,7 @@ nodes ran or came from the cache, and whatever else the run computes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,13 @@ from nodegraph.core.manifest import (
     digest_workflow,
 )
 from nodegraph.core.version import VERSION
-from nodegraph.engine.manifest_models import linked_value, manifest_models, name_within
-from nodegraph.engine.portable_workflow import PathReplacer, without_paths, without_prompts
+from nodegraph.engine.manifest_models import linked_value, manifest_models
+from nodegraph.engine.portable_workflow import (
+    PathReplacer,
+    portable_file_name,
+    without_paths,
+    without_prompts,
+)
 from nodegraph.errors import InvalidFile
 from nodegraph.packs.pack import OWN_DISTRIBUTION
 
@@ -46,7 +51,8 @@ class ManifestSource:
         """The whole manifest; see `build_manifest`."""
         shared = self._run.shared
         portable = without_paths(workflow, shared.environment, shared.registry.spec)
-        return build_manifest(self._run, self._call, portable)
+        names = portable_file_name(workflow, shared.environment, shared.registry.spec)
+        return build_manifest(self._run, self._call, portable, names)
 
     def reduced(self, manifest: Manifest, amount: MetadataAmount) -> Manifest:
         """A manifest with what the settings leave in files.
@@ -66,11 +72,14 @@ class ManifestSource:
         return replace(manifest, workflow=workflow, embedded_digest=embedded)
 
 
-def build_manifest(run: RunScheduler, call: Call, workflow: Mapping[str, Any]) -> Manifest:
+def build_manifest(
+    run: RunScheduler, call: Call, workflow: Mapping[str, Any], file_name: Callable[[str], str]
+) -> Manifest:
     """The manifest of a file that a call writes; see `core.manifest.Manifest`.
 
     Args:
         workflow: As it ran, without paths of the machine.
+        file_name: Returns the name of an input file as `workflow` has it.
     """
     path = _path(run, call.state)
     replacer = PathReplacer(run.shared.environment)
@@ -84,7 +93,7 @@ def build_manifest(run: RunScheduler, call: Call, workflow: Mapping[str, Any]) -
         nodes=nodes,
         packs=_packs(run, nodes),
         models=tuple(manifest_models(run, path)),
-        inputs=tuple(_inputs(run, path)),
+        inputs=tuple(_inputs(run, path, file_name)),
         seeds=dict(_seeds(run, path)),
         workflow_digest=digest_workflow(workflow),
         workflow=workflow,
@@ -171,23 +180,34 @@ def _packs(run: RunScheduler, nodes: Mapping[str, ManifestNode]) -> dict[str, Ma
     }
 
 
-def _inputs(run: RunScheduler, path: list[NodeState]) -> Iterator[ManifestInput]:
+def _inputs(
+    run: RunScheduler, path: list[NodeState], file_name: Callable[[str], str]
+) -> Iterator[ManifestInput]:
     folder = run.shared.environment.inputs
     for state in path:
         for port in state.node.spec.file_ports:
-            value = state.node.literals.get(port)
-            spec = state.node.spec.inputs_by_name[port]
-            if spec.is_model_file or not isinstance(value, str) or not value:
+            if state.node.spec.inputs_by_name[port].is_model_file:
                 continue
-            file = (folder / Path(value).expanduser()).absolute()
-            name = name_within(file, (folder,))
-            try:
-                if file.is_file():
-                    digest = FILE_DIGESTS.digest(file)
-                    carried = _ingredient(run, file, digest)
-                    yield ManifestInput(state.node.name, port, name, digest, carried)
-            except (OSError, InvalidFile):
-                continue  # gone since it was read: its content is known from what was made of it
+            for value in _file_values(run, state, port):
+                try:
+                    file = (folder / Path(value).expanduser()).absolute()
+                    if file.is_file():
+                        name = file_name(value)
+                        digest = FILE_DIGESTS.digest(file)
+                        carried = _ingredient(run, file, digest)
+                        yield ManifestInput(state.node.name, port, name, digest, carried)
+                except (OSError, ValueError, RuntimeError, InvalidFile):
+                    continue  # gone since it was read: what was made of it says its content
+
+
+def _file_values(run: RunScheduler, state: NodeState, port: str) -> list[str]:
+    """Names of the files of an input, also computed ones and those that a node is mapped over."""
+    value = state.node.literals.get(port)
+    source = state.node.links.get(port)
+    if source is not None and source.node in run.states:
+        value = linked_value(run.states[source.node], source.port)
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return list(dict.fromkeys(each for each in values if isinstance(each, str) and each))
 
 
 def _ingredient(run: RunScheduler, file: Path, digest: Digest) -> Digest:

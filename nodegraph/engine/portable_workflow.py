@@ -22,6 +22,8 @@ _CLIENT = "metadata"
 """Key of a workflow with what a client sent, which belongs to the client."""
 _ORIGINAL = "comfyui"
 """Key of an editor's data with the document that a workflow was imported from."""
+_PROMPT_NAME = re.compile(r"prompt|lyrics|phrases|^messages$", re.IGNORECASE)
+"""Names of inputs for prompts, also of packs that do not declare them as such."""
 _TEXTS = frozenset({"str", "Any", "AnyItem"})
 
 
@@ -38,22 +40,35 @@ def without_paths(
 ) -> dict[str, Any]:
     """A workflow that names no folder of the machine and no user.
 
-    Paths in the folders of inputs, outputs and models become relative to these. Other absolute
-    paths at inputs that name files become the file's name. Elsewhere, the folder of the user
-    becomes ``~``.
+    Paths in the folders of inputs, outputs and models become relative to these. Other paths that
+    lead elsewhere become the file's name, at inputs that name files and in the texts that these are
+    linked to. Elsewhere, the folder of the user becomes ``~``.
     """
     whole = _Document(document, spec_of)
     replace_in = PathReplacer(environment)
+    names = _FileNames(whole, replace_in)
     cleaned = {
         key: value if key == _CLIENT else replace_in.all_texts(value)
         for key, value in document.items()
     }
-    for at in whole.inputs():
-        port = whole.port(at)
-        if names_file(port):
-            values = _node(cleaned, at)["inputs"]
-            values[at.port] = _each_text(values[at.port], _file_name)
+    for at in whole.files():
+        values = _node(cleaned, at).get("inputs", {})
+        if at.port in values:
+            values[at.port] = _each_text(values[at.port], names.portable)
     return cleaned
+
+
+def portable_file_name(
+    document: Mapping[str, Any], environment: Environment, spec_of: SpecOf
+) -> Callable[[str], str]:
+    """Returns a function that gives the name of a file as `without_paths` writes it.
+
+    Args:
+        document: The workflow with the paths of the machine.
+    """
+    replace_in = PathReplacer(environment)
+    names = _FileNames(_Document(document, spec_of), replace_in)
+    return lambda path: names.portable(replace_in.in_text(path))
 
 
 def without_prompts(document: Mapping[str, Any], spec_of: SpecOf) -> dict[str, Any]:
@@ -80,6 +95,36 @@ def names_file(port: InputSpec | None) -> bool:
     return port is not None and (port.widget.startswith("file:") or "Path" in port.type)
 
 
+class _FileNames:
+    """Names that stand for the paths of a workflow's files: two files never get the same."""
+
+    def __init__(self, whole: _Document, replace_in: PathReplacer) -> None:
+        self._names: dict[str, str] = {}
+        texts = [
+            replace_in.in_text(line)
+            for at in whole.files()
+            for text in whole.texts(at)
+            for line in text.split("\n")
+        ]
+        kept = {text for text in texts if _file_name(text) == text}
+        for text in dict.fromkeys(texts):
+            plain = name = _file_name(text)
+            number = 2
+            while text not in kept and name in kept:
+                path = PurePosixPath(plain)
+                name = f"{path.stem}-{number}{path.suffix}"
+                number += 1
+            kept.add(name)
+            self._names[text] = name
+
+    def portable(self, text: str) -> str:
+        """The name of a path, or of each line of a text: nodes make lists of paths of them.
+
+        A path that only the run knows has its file's name.
+        """
+        return "\n".join(self._names.get(line) or _file_name(line) for line in text.split("\n"))
+
+
 class _Document:
     """A workflow's document: its inputs, and what they are linked to, through subgraphs.
 
@@ -100,6 +145,11 @@ class _Document:
             **{name: _entries(block) for name, block in self._blocks.items()},
         }
         self._prompts: set[_Input] | None = None
+        self._files: list[_Input] | None = None
+
+    def texts(self, at: _Input) -> Iterator[str]:
+        """All texts of an input's literal."""
+        yield from _texts_in(_inputs(self._nodes.get(at.block, {}).get(at.node, {})).get(at.port))
 
     def inputs(self) -> Iterator[_Input]:
         """All inputs that are set."""
@@ -120,10 +170,12 @@ class _Document:
         spec = self._spec(entry)
         if spec is not None and at.port in spec.inputs_by_name:
             yield spec.inputs_by_name[at.port]
-            return
+            if not _passed(spec, at.port):
+                return
         for block in self._run_blocks(entry, spec):
-            for inner in self._targets(block, at.port):
-                yield from self._leads_to(inner, visited)
+            for name in _passed(spec, at.port):
+                for inner in self._targets(block, name):
+                    yield from self._leads_to(inner, visited)
 
     def _spec(self, entry: Mapping[str, Any]) -> NodeSpec | None:
         kind = entry.get("type")
@@ -152,21 +204,34 @@ class _Document:
             if dot:
                 yield _Input(block, node, port)
 
+    def files(self) -> list[_Input]:
+        """Inputs that name files, or whose texts become part of such a name."""
+        if self._files is None:
+            self._files = list(
+                self._with_sources(at for at in self.inputs() if names_file(self.port(at)))
+            )
+        return self._files
+
     def prompts(self) -> set[_Input]:
         """Inputs that are prompts, or whose texts become part of one."""
-        if self._prompts is not None:
-            return self._prompts
-        prompts = self._prompts = set()
-        waiting = [at for at in self.inputs() if self._is_declared(at)]
+        if self._prompts is None:
+            declared = (at for at in self.inputs() if self._is_declared(at))
+            self._prompts = set(self._with_sources(declared))
+        return self._prompts
+
+    def _with_sources(self, inputs: Iterable[_Input]) -> dict[_Input, None]:
+        """Inputs, and those whose texts become part of their values, in a fixed order."""
+        reached: dict[_Input, None] = {}
+        waiting = list(inputs)
         while waiting:
             at = waiting.pop()
-            if at in prompts:
+            if at in reached:
                 continue
-            prompts.add(at)
+            reached[at] = None
             waiting.extend(self._sources(at))
             # Within a subgraph: what nodes outside pass to it.
             waiting.extend(self._outer(at))
-        return prompts
+        return reached
 
     def block_defaults(self) -> Iterator[dict[str, Any]]:
         """Inputs of subgraphs that have a default and lead to a prompt."""
@@ -177,7 +242,10 @@ class _Document:
                     yield declared
 
     def _is_declared(self, at: _Input) -> bool:
-        return any(spec.prompt for spec in self._leads_to(at, set()))
+        return any(
+            spec.prompt or (_PROMPT_NAME.search(spec.name) and _may_be_words(spec))
+            for spec in self._leads_to(at, set())
+        )
 
     def _sources(self, at: _Input) -> Iterator[_Input]:
         """Texts of the node that an input is linked to."""
@@ -211,7 +279,8 @@ class _Document:
             outputs = self._blocks[inner].get("outputs")
             listed = outputs if isinstance(outputs, Mapping) else {}
             for key, source in listed.items():
-                if isinstance(source, str) and output in ("", key):
+                is_passed = output in ("", key) or spec is not None  # a loop names its own
+                if isinstance(source, str) and is_passed:
                     node, _, port = source.partition(".")
                     yield from self._texts_of(inner, node, port, visited)
 
@@ -226,8 +295,44 @@ class _Document:
         ]
         for block, nodes in self._nodes.items() if names else ():
             for node, entry in nodes.items():
-                if at.block in self._run_blocks(entry, self._spec(entry)):
-                    yield from (_Input(block, node, name) for name in names)
+                spec = self._spec(entry)
+                if at.block in self._run_blocks(entry, spec):
+                    ports = dict.fromkeys(_passing(spec, name) for name in names)
+                    yield from (_Input(block, node, port) for port in ports if port)
+        # A loop passes what its subgraph returned to the next turn.
+        outputs = self._blocks[at.block].get("outputs")
+        for name in names if isinstance(outputs, Mapping) else ():
+            source = outputs.get(name)
+            if isinstance(source, str):
+                inner, _, port = source.partition(".")
+                yield from self._texts_of(at.block, inner, port, set())
+
+
+def _passed(spec: NodeSpec | None, port: str) -> list[str]:
+    """Inputs of a subgraph that get an input of the node that stands for it or runs it."""
+    if spec is None:
+        return [port]
+    body = None if spec.body is None else spec.body.body
+    named = [] if body is None else [name for name, own in body.inputs.items() if own == port]
+    # Other inputs of a subgraph become inputs of the node that runs it.
+    return named if named or port in spec.inputs_by_name else [port]
+
+
+def _passing(spec: NodeSpec | None, name: str) -> str:
+    """The input of a node that an input of its subgraph gets; empty if the node computes it."""
+    body = None if spec is None or spec.body is None else spec.body.body
+    return name if body is None else body.inputs.get(name, name)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts_in(item)
+    elif isinstance(value, Mapping) and not is_link(value):
+        for item in value.values():
+            yield from _texts_in(item)
 
 
 def _may_be_words(port: InputSpec) -> bool:
@@ -279,12 +384,23 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _file_name(path: str) -> str:
-    """The file's name of an absolute path; other paths as they are."""
+    """The file's name of a path that leads out of the inputs folder; other paths as they are."""
     is_windows = bool(PureWindowsPath(path).drive)
     pure: PurePosixPath | PureWindowsPath = (
         PureWindowsPath(path) if is_windows or "\\" in path else PurePosixPath(path)
     )
-    return pure.name if pure.is_absolute() or is_windows or path.startswith("~") else path
+    if pure.is_absolute() or is_windows or path.startswith("~") or _leads_up(pure.parts):
+        return path if pure.name in ("", "..") else pure.name
+    return path
+
+
+def _leads_up(parts: Iterable[str]) -> bool:
+    depth = 0
+    for part in parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return True
+    return False
 
 
 class PathReplacer:
@@ -300,7 +416,7 @@ class PathReplacer:
 
     def all_texts(self, value: Any) -> Any:
         """A copy of JSON values with each text changed."""
-        return _each_text(value, self._replace)
+        return _each_text(value, self.in_text)
 
     def is_local(self, spec: NodeSpec, literals: Mapping[str, Any]) -> bool:
         """Whether a node's literals may name a place of the machine.
@@ -318,7 +434,8 @@ class PathReplacer:
             for port in [spec.inputs_by_name.get(name)]
         )
 
-    def _replace(self, text: str) -> str:
+    def in_text(self, text: str) -> str:
+        """A text in which folders are replaced."""
         if "/" not in text and "\\" not in text:
             return text
         if self._within is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.files import make_folder
-from nodegraph.core.manifest import Manifest, manifest_from_texts
+from nodegraph.core.manifest import MANIFEST, WORKFLOW, Manifest, manifest_from_texts
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, Problem
 from nodegraph.session.content_search import OnRead
@@ -45,6 +45,7 @@ from nodegraph.session.session import Session
 from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix, without_ending
 
 if TYPE_CHECKING:
+    from nodegraph.core.context import MetadataAmount
     from nodegraph.engine.result import RunResult
     from nodegraph.models.remote.declared_models import DeclaredModel
     from nodegraph.packs.pack import Pack
@@ -99,7 +100,7 @@ def read_result(path: Path) -> ResultFile:
         raise InvalidFile(
             f"{path} is not a result file",
             expected="an image, video, audio, mesh, plot or latent that nodegraph saved",
-            hint="`nodegraph run` runs a workflow file.",
+            hint="`nodegraph run` runs a workflow file, and `nodegraph bundle run` a bundle.",
         )
     manifest = manifest_from_texts(texts)
     document = _native_document(path, texts, manifest)
@@ -128,7 +129,9 @@ def _native_document(
         )
     raise InvalidFile(
         f"{path} does not contain a workflow",
-        hint="Files that nodegraph saves contain one, unless another program has saved them since.",
+        hint="Files that nodegraph saves contain one, unless another program has saved them since "
+        "or the setting `metadata` was `none`. The manifest next to such a file has it, if there "
+        "is one.",
     )
 
 
@@ -256,11 +259,11 @@ class Replay:
         return verification
 
     def _ancestors(self, workflow: Workflow) -> Ancestors:
-        """Nodes before each node of the workflow."""
+        """Nodes before a node of the workflow."""
         import networkx
 
         dag = self.session.graph(workflow, targets=self.targets).dag
-        return {name: networkx.ancestors(dag, name) for name in dag.nodes}
+        return lambda name: networkx.ancestors(dag, name) if name in dag else ()
 
 
 def _files_of(name: str, recorded: Mapping[str, Digest]) -> dict[str, Digest]:
@@ -366,7 +369,8 @@ def open_replay(
                 changes["outputs"] = outputs or temporary / "output"
             if verify:
                 # The new file carries what this one does, whatever the settings are now.
-                changes["metadata"] = "full"
+                changes["metadata"] = amount = _amount(file.path)
+                changes["sidecar"] = amount != "full"  # the manifest to compare is then there
                 changes["metadata_prompts"] = manifest is None or not manifest.embedded_digest
                 changes["infotext"] = _INFOTEXT in file.texts
             chosen = replace(settings, **changes)
@@ -375,12 +379,21 @@ def open_replay(
                 yield Replay(file, session, models, located, targets)
 
 
+def _amount(path: Path) -> MetadataAmount:
+    """What a file carries itself, besides a manifest next to it."""
+    texts = (result_texts(path) if path.is_file() else None) or {}
+    if MANIFEST in texts:
+        return "full" if WORKFLOW in texts else "minimal"
+    return "full" if texts or not is_manifest_file(path.with_name(f"{path.name}.json")) else "none"
+
+
 def _input_folders(file: ResultFile, first: Path) -> list[Path]:
     """Folders that input files are searched in, as `nodegraph run` of a result does.
 
-    The folder above stands for the one of the workflow, whose outputs folder the file is in.
+    The folder above stands for the one of the workflow, whose outputs folder the file is in. It is
+    the third also if the first two are one: all below it, such as a whole disk, is not searched.
     """
-    return list(dict.fromkeys([first, Path.cwd(), file.path.absolute().parent.parent]))
+    return [first, Path.cwd(), file.path.absolute().parent.parent]
 
 
 def _targets(session: Session, file: ResultFile) -> Sequence[str] | None:

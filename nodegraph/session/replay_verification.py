@@ -16,6 +16,7 @@ from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.digests import Digest
 from nodegraph.core.manifest import (
     MANIFEST,
+    WORKFLOW,
     Manifest,
     ManifestModel,
     ManifestNode,
@@ -117,8 +118,8 @@ class Verification:
         }
 
 
-Ancestors = Mapping[str, Collection[str]]
-"""Names of the nodes before each node."""
+Ancestors = Callable[[str], Collection[str]]
+"""Gives the names of all nodes before a node; none for one that it does not know."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def carried_texts(path: Path) -> Mapping[str, str] | None:
         OSError: It cannot be opened.
     """
     texts = result_texts(path)
-    if texts is not None and MANIFEST in texts:
+    if texts is not None and MANIFEST in texts and WORKFLOW in texts:
         return texts
     sidecar = path.with_name(f"{path.name}.json")
     if not is_manifest_file(sidecar):
@@ -263,7 +264,8 @@ def _verdict(
         changes = tuple(_changes(first, second))
         if is_equal and not changes and MANIFEST in texts:
             parts = _differing_parts(first.to_document(), second.to_document())
-            notes.append(f"Parts of the manifest that differ: {', '.join(islice(parts, _SHOWN))}.")
+            if shown := ", ".join(islice(parts, _SHOWN)):
+                notes.append(f"Parts of the manifest that differ: {shown}.")
         difference = None if is_equal else find_difference(first, second, ancestors)
         if difference is None and not is_equal:
             kind = first.nodes.get(first.node)
@@ -320,7 +322,7 @@ def _reasons(
 ) -> Iterator[Reason]:
     node, now = first.nodes[name], second.nodes[name]
     checks: tuple[Callable[[], Iterator[Reason]], ...] = (
-        lambda: _weights(first, second, lambda owner: name in (owner, *ancestors.get(owner, ()))),
+        lambda: _weights(first, second, lambda owner: name in (owner, *ancestors(owner))),
         lambda: _code(node, now, first, second),
         lambda: _numerics(node.profile, now.profile),
         lambda: _inputs(first, second, lambda owner: owner == name),
@@ -336,7 +338,7 @@ def _reasons(
         yield Reason("outside", "it reads more than its inputs, and that has changed")
         return
     same = "code, weights, numerics and input files are the same"
-    also = "" if node.key else "it reads something else, such as a service, or "
+    also = "" if node.key else "it reads something else, such as a folder or a service, or "
     yield Reason("nondeterministic", f"{same}: {also}the node type gives other results each time")
 
 
@@ -435,9 +437,9 @@ def _threads(profile: str) -> str:
 
 
 def _inputs(first: Manifest, second: Manifest, is_of: Callable[[str], bool]) -> Iterator[Reason]:
-    now = {(each.node, each.port): each.digest for each in second.inputs}
+    now = {(each.node, each.port, each.name): each.digest for each in second.inputs}
     for each in first.inputs:
-        digest = now.get((each.node, each.port))
+        digest = now.get((each.node, each.port, each.name))
         if is_of(each.node) and digest is not None and digest != each.digest:
             change = f"{each.digest[:_DIGITS]} → {digest[:_DIGITS]}"
             yield Reason("input", f"the file {each.name} has other content ({change})")

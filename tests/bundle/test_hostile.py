@@ -96,6 +96,30 @@ def test_a_file_with_other_content_is_refused() -> None:
     assert not Path("open/inputs/note.txt").exists()
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_cannot_be_unpacked_whole_leaves_nothing(is_there: bool) -> None:
+    path = written(description(), {f"inputs/{DIGEST}": b"good evening"})
+    folder = Path("open")
+    if is_there:
+        folder.mkdir()
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(InvalidFile), opened_bundle(path) as reader:
+        reader.extract_all(folder)
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_bundle_is_unpacked_into_the_current_folder_if_it_is_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = written(description())
+    Path("empty").mkdir()
+    monkeypatch.chdir("empty")
+    with opened_bundle(path) as reader:
+        reader.extract_all(Path())
+    assert Path("inputs/note.txt").read_bytes() == TEXT
+    assert {each.name for each in Path().iterdir()} == {"bundle.json", "workflow.json", "inputs"}
+
+
 def test_files_that_are_not_listed_are_refused() -> None:
     members = {f"inputs/{DIGEST}": TEXT, "inputs/../../evil": b"x"}
     assert "does not belong there" in refusal(written(description(), members))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nodegraph import Session, Settings
 from nodegraph.core.context import Environment
+from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.engine.portable_workflow import without_paths, without_prompts
 from tests.properties import examples
 
@@ -54,7 +55,15 @@ def test_the_inputs_folder_itself_stays_a_folder(
 
 
 @pytest.mark.parametrize(
-    "path", ["/home/alice/fox.png", "~/pictures/fox.png", "~alice/fox.png", "C:\\Users\\A\\fox.png"]
+    "path",
+    [
+        "/home/alice/fox.png",
+        "~/pictures/fox.png",
+        "~alice/fox.png",
+        "C:\\Users\\A\\fox.png",
+        "../../alice/fox.png",
+        "pets/../../alice/fox.png",
+    ],
 )
 def test_a_path_elsewhere_becomes_the_name_of_its_file(
     session: Session, environment: Environment, path: str
@@ -78,6 +87,32 @@ def test_a_path_that_a_subgraph_passes_on_becomes_the_name_of_its_file(
     }
     portable = without_paths(document, environment, session.registry.spec)
     assert portable["nodes"]["block"]["inputs"] == {"photo": "fox.png"}
+
+
+def test_a_path_that_stays_in_the_folder_stays(session: Session, environment: Environment) -> None:
+    document = loads("pets/../fox.png")
+    assert without_paths(document, environment, session.registry.spec) == document
+
+
+def test_a_path_in_a_linked_text_becomes_the_name_of_its_file(
+    session: Session, environment: Environment
+) -> None:
+    document = loads({"from": "name"})
+    document["nodes"]["name"] = {"type": "Text", "inputs": {"text": "/srv/alice/fox.png"}}
+    portable = without_paths(document, environment, session.registry.spec)
+    assert portable["nodes"]["name"]["inputs"] == {"text": "fox.png"}
+
+
+def test_files_of_one_name_in_several_folders_get_names_of_their_own(
+    session: Session, environment: Environment
+) -> None:
+    paths = ["/srv/before/fox.png", "/srv/after/fox.png", "fox-2.png", "/srv/before/fox.png"]
+    document = {"nodes": {str(at): loads(path)["nodes"]["load"] for at, path in enumerate(paths)}}
+    portable = without_paths(document, environment, session.registry.spec)
+    names = [node["inputs"]["path"] for node in portable["nodes"].values()]
+    assert names[0] == names[3]
+    assert len(set(names)) == 3
+    assert "fox-2.png" in names
 
 
 def test_texts_name_neither_the_folder_of_the_user_nor_those_of_the_run(
@@ -121,6 +156,13 @@ BLOCK = {
         "outputs": {"conditioning": "encode.conditioning", "words": "join.text"},
     }
 }
+TURN: dict[str, Any] = {
+    "Turn": {
+        "inputs": {"item": {"to": ["encode.text"]}},
+        "nodes": {"encode": {"type": "EncodePrompt", "inputs": {}}},
+        "outputs": {"result": "encode"},
+    }
+}
 SECRETS: dict[str, dict[str, Any]] = {
     "written": prompts({"a": {"type": "EncodePrompt", "inputs": {"text": SECRET}}}),
     "muted": prompts({"a": {"type": "EncodePrompt", "mode": "mute", "inputs": {"text": SECRET}}}),
@@ -150,6 +192,39 @@ SECRETS: dict[str, dict[str, Any]] = {
         },
         subgraphs=BLOCK,
     ),
+    "items of a loop": prompts(
+        {"loop": {"type": "ForEach", "inputs": {"body": "Turn", "items": [SECRET]}}},
+        subgraphs=TURN,
+    ),
+    "linked items of a loop": prompts(
+        {
+            "words": {"type": "Lines", "inputs": {"text": SECRET}},
+            "loop": {"type": "ForEach", "inputs": {"body": "Turn", "items": {"from": "words"}}},
+        },
+        subgraphs=TURN,
+    ),
+    "items of a grid": prompts(
+        {"loop": {"type": "GridSweep", "inputs": {"body": "Cell", "x": [SECRET], "y": [1]}}},
+        subgraphs={"Cell": {**TURN["Turn"], "inputs": {"x": {"to": ["encode.text"]}}}},
+    ),
+    "in the body of a loop": prompts(
+        {
+            "loop": {"type": "ForEach", "inputs": {"body": "Words", "items": ["x"]}},
+            "a": {"type": "EncodePrompt", "inputs": {"text": {"from": "loop.results"}}},
+        },
+        subgraphs={
+            "Words": {
+                "inputs": {"item": {"to": ["join.a"]}},
+                "nodes": {"join": {"type": "FormatText", "inputs": {"template": SECRET}}},
+                "outputs": {"result": "join.text"},
+            }
+        },
+    ),
+    "of a sound": prompts({"a": {"type": "SoundConditioning", "inputs": {"text": SECRET}}}),
+    "the state of a loop": prompts(
+        {"loop": {"type": "Repeat", "inputs": {"body": "Turn", "state": SECRET}}},
+        subgraphs={"Turn": {**TURN["Turn"], "inputs": {"state": {"to": ["encode.text"]}}}},
+    ),
     "of the client": prompts({}, metadata={"prompt": SECRET}),
     "of the import": prompts({}, ui={"comfyui": {"original": SECRET}}),
 }
@@ -162,6 +237,14 @@ def test_no_prompt_stays(session: Session, name: str) -> None:
     assert SECRET in before
     assert SECRET not in json.dumps(without_prompts(document, session.registry.spec))
     assert json.dumps(document) == before
+
+
+def test_prompts_of_packs_that_do_not_declare_them_are_left_out() -> None:
+    ports = [InputSpec(name=name, type="list[str]") for name in ("prompts", "lyrics", "words")]
+    spec = NodeSpec(type="singer:Sing", inputs=tuple(ports))
+    nodes = {"a": {"type": spec.type, "inputs": {port.name: [SECRET] for port in ports}}}
+    left = without_prompts(prompts(nodes), lambda _: spec)["nodes"]["a"]["inputs"]
+    assert left == {"prompts": [""], "lyrics": [""], "words": [SECRET]}
 
 
 def test_other_texts_stay(session: Session) -> None:

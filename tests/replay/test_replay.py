@@ -83,6 +83,44 @@ def test_an_input_file_is_found_by_its_content(cli: Cli, save: Save, tmp_path: P
     assert [each["name"] for each in missing.json["missing"]["inputs"]] == ["photo.png"]
 
 
+def test_a_folder_of_inputs_that_is_not_there_is_named(cli: Cli, save: Save, pack: Path) -> None:
+    (file,) = save(PAINTING, "--pack", pack)
+    result = cli("replay", file, "--pack", pack, "--inputs", "nowhere")
+    assert result.code == 2
+    assert "there is no folder" in result.err
+
+
+def computed(*paths: Path) -> dict[str, Any]:
+    """A workflow that saves the images of computed paths."""
+    lines = "\n".join(map(str, paths))
+    nodes = {
+        "names": {"type": "Lines", "inputs": {"text": lines}},
+        "photo": {"type": "LoadImage", "inputs": {"path": {"from": "names"}}},
+        "grid": {"type": "ImageGrid", "inputs": {"images": {"from": "photo.image"}}},
+        "save": {"type": "SaveImage", "inputs": {"image": {"from": "grid"}}},
+    }
+    return {"format": "nodegraph/1", "nodes": nodes}
+
+
+def test_input_files_of_computed_names_are_found_by_their_content(
+    cli: Cli, save: Save, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("alice")
+    paths = [folder / name / "photo.png" for name in ("before", "after")]
+    for path, color in zip(paths, ("red", "blue"), strict=True):
+        path.parent.mkdir(parents=True)
+        Pillow.new("RGB", (8, 8), color).save(path)
+    (file,) = save(computed(*paths))
+    texts = result_texts(file) or {}
+    assert "alice" not in json.dumps(dict(texts))
+    names = [each["name"] for each in json.loads(texts["manifest"])["inputs"]]
+    assert names == ["photo.png", "photo-2.png"]
+    folder.rename(tmp_path / "bob")
+    result = cli("replay", file, "--verify", "--json")
+    assert result.code == 0, result.err
+    assert result.json["verdict"] == "same-content"  # the names before the photos differ
+
+
 @pytest.mark.parametrize(
     ("texts", "says"),
     [

@@ -7,6 +7,7 @@ differs between versions of libraries. So no file in it can be larger than the a
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -193,17 +194,23 @@ class BundleReader:
         hasher = blake3(max_threads=blake3.AUTO)
         try:
             with target.open("xb") as written:
-                for chunk in self._zip.chunks(member, _STEP):
-                    hasher.update(chunk)
-                    written.write(chunk)
+                try:
+                    for chunk in self._zip.chunks(member, _STEP):
+                        hasher.update(chunk)
+                        written.write(chunk)
+                    written.flush()
+                    if hasher.hexdigest() != file.digest:
+                        raise self._zip.refused("a file has another digest than listed", file.name)
+                except BaseException:
+                    target.unlink()  # nothing is left half-written
+                    raise
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
-        if hasher.hexdigest() != file.digest:
-            target.unlink()
-            raise self._zip.refused("a file has another digest than listed", file.name)
 
     def extract_all(self, folder: Path, progress: Progress = no_progress) -> None:
         """Write everything below a new folder, with the names that a run expects.
+
+        The folder appears when everything is in it.
 
         Raises:
             InvalidFile: A file has another digest, or is damaged.
@@ -213,7 +220,26 @@ class BundleReader:
             raise OutputError(
                 f"{folder} is there already", hint="Choose a new or an empty folder with --out."
             )
-        make_folder(folder)
+        folder = folder.absolute()
+        is_new = not folder.exists()
+        make_folder(folder.parent)
+        # Within a folder that is there: it may be the current one, or another file system.
+        beside = folder.parent if is_new else folder
+        temporary = beside / f".{folder.name}.{os.urandom(4).hex()}.tmp"
+        try:
+            self._write_all(temporary, progress)
+            if is_new:
+                temporary.rename(folder)
+            else:
+                for entry in sorted(temporary.iterdir()):
+                    entry.rename(folder / entry.name)
+        except OSError as error:
+            raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _write_all(self, folder: Path, progress: Progress) -> None:
+        folder.mkdir()
         for name in (DESCRIPTION, WORKFLOW, REQUIREMENTS):
             if name in self._zip.sizes:
                 (folder / name).write_bytes(self._zip.read(name, _LONGEST_WORKFLOW))

@@ -350,7 +350,9 @@ def _compare(
     """A file of a bundle with the one among several whose bytes differ, and which that was."""
     try:
         paths = [file.path for file in candidates]
-        verification = verify_file(read_replayed(original), paths, {}, max_pixels=max_pixels)
+        verification = verify_file(
+            read_replayed(original), paths, lambda _: (), max_pixels=max_pixels
+        )
     except (NodegraphError, OSError) as error:
         text = error.problem.message if isinstance(error, NodegraphError) else str(error.strerror)
         return ResultCheck(result.name, result.node, "differs", text=text), None
