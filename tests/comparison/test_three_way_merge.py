@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -233,3 +235,60 @@ def test_a_comment_that_one_side_removed_and_the_other_changed_is_a_conflict() -
     merged = merge(base, changed, removed)
     assert [each.kind for each in merged.conflicts] == ["comment"]
     assert merged.document["ui"]["comments"] == changed["ui"]["comments"]
+
+
+def chain(count: int) -> Document:
+    """A workflow whose nodes each use the one before."""
+    nodes: Document = {"n0": {"type": "Load", "inputs": {"seed": 0}}}
+    for at in range(1, count):
+        nodes[f"n{at}"] = {"type": "Blur", "inputs": {"image": {"from": f"n{at - 1}"}, "seed": at}}
+    return {"format": "nodegraph/1", "nodes": nodes}
+
+
+def calls_of_merge(base: Document, ours: Document, theirs: Document) -> int:
+    """How many function calls a merge makes: its time, on any machine."""
+    count = 0
+
+    def add(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(add)
+    try:
+        merge(base, ours, theirs)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def added_by_both(count: int) -> tuple[Document, Document, Document]:
+    theirs = chain(count)
+    for node in theirs["nodes"].values():
+        node["inputs"]["seed"] += 1
+    return {"format": "nodegraph/1", "nodes": {}}, chain(count), theirs
+
+
+def removed_by_theirs(count: int) -> tuple[Document, Document, Document]:
+    ours, theirs = chain(count), chain(count)
+    last = f"n{count - 1}"
+    ours["nodes"][last]["label"] = "New"
+    theirs["nodes"] = {}
+    return chain(count), ours, theirs
+
+
+def removed_by_ours(count: int) -> tuple[Document, Document, Document]:
+    base, changed, removed = removed_by_theirs(count)
+    return base, removed, changed
+
+
+@pytest.mark.parametrize("sides", [added_by_both, removed_by_theirs, removed_by_ours])
+def test_the_time_of_a_merge_grows_with_the_workflow_not_with_its_square(sides: Any) -> None:
+    assert calls_of_merge(*sides(160)) < 6 * calls_of_merge(*sides(40))
+
+
+def test_a_kept_node_keeps_all_that_it_needs() -> None:
+    base, ours, theirs = removed_by_theirs(5)
+    merged = merge(base, ours, theirs)
+    assert same(merged.document, canonical(ours))
+    assert {each.path[-1] for each in merged.conflicts} == {*base["nodes"]}
