@@ -226,6 +226,28 @@ def test_a_node_that_both_moved_is_a_quiet_conflict() -> None:
     assert conflict.is_quiet
 
 
+def with_groups(*names: str) -> Document:
+    document = copied()
+    document["ui"]["groups"] = [{"id": name, "title": name} for name in names]
+    return document
+
+
+def test_a_new_order_of_groups_is_kept_from_either_side() -> None:
+    base, ordered, more = with_groups(*"abc"), with_groups(*"cab"), with_groups(*"abcd")
+    more["ui"]["groups"][0]["title"] = "New"
+    for merged in (merge(base, ordered, more), merge(base, more, ordered)):
+        assert merged.conflicts == ()
+        groups = merged.document["ui"]["groups"]
+        assert [each["title"] for each in groups] == ["c", "New", "b", "d"]
+
+
+def test_two_new_orders_of_groups_are_a_quiet_conflict() -> None:
+    merged = merge(with_groups(*"abc"), with_groups(*"cab"), with_groups(*"bac"))
+    [conflict] = merged.conflicts
+    assert (conflict.is_quiet, conflict.ours, conflict.theirs) == (True, [*"cab"], [*"bac"])
+    assert [each["id"] for each in merged.document["ui"]["groups"]] == [*"cab"]
+
+
 def test_a_comment_that_one_side_removed_and_the_other_changed_is_a_conflict() -> None:
     base = copied()
     base["ui"]["comments"] = [{"id": "comment_1", "text": "Why?", "box": [0, 0, 1, 1]}]

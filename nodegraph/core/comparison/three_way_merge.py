@@ -7,15 +7,17 @@ and links that would close a cycle are conflicts, too, so the result is no broke
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.core.comparison.changes import kind_of, part_document, path_document, whole_layouts
 from nodegraph.core.comparison.fields import (
     ABSENT,
+    NODE_LAYOUT,
     PART,
     Fields,
+    ListStep,
     Path,
     Scope,
     canonical,
@@ -158,7 +160,7 @@ class _Merger:
             self._drop_homeless()
         self._leave_out_orphans()
         self._break_cycles()
-        order = sorted(self._merged, key=len)  # parts before what they contain
+        order = self._order()
         document = canonical(to_document({path: self._merged[path] for path in order}))
         return Merge(document, tuple(self._conflicts.values()), self._names)
 
@@ -285,6 +287,38 @@ class _Merger:
             if holder is not None and holder not in self._theirs:
                 del self._theirs[each]
 
+    # The order of lists
+
+    def _order(self) -> list[Path]:
+        """The fields in the order of the file: parts before what they contain."""
+        order = sorted(self._merged, key=len)
+        places: dict[Path, list[int]] = {}
+        for at, path in enumerate(order):
+            if isinstance(path[-1], ListStep) and path[-2] not in NODE_LAYOUT:
+                places.setdefault(path[:-1], []).append(at)
+        for items, slots in places.items():
+            present = [order[at] for at in slots]
+            for at, path in zip(slots, self._ordered(items, present), strict=True):
+                order[at] = path
+        return order
+
+    def _ordered(self, items: Path, present: list[Path]) -> list[Path]:
+        """The items of a list in the order of the side that changed it; ours if both did."""
+        ranks = [
+            {path: at for at, path in enumerate(path for path in table if path[:-1] == items)}
+            for table in (self._base, self._ours, self._theirs)
+        ]
+        common = [path for path in present if all(path in rank for rank in ranks)]
+        base, ours, theirs = (sorted(common, key=rank.__getitem__) for rank in ranks)
+        if theirs in (base, ours):
+            return present
+        if ours == base:
+            rank = ranks[2]
+            return sorted(present, key=lambda path: rank.get(path, len(rank)))
+        before, mine, yours = (_item_names(side) for side in (base, ours, theirs))
+        self._conflict(items, "both-changed", before, mine, yours)
+        return present
+
     # Fields
 
     def _merge_field(self, path: Path) -> None:
@@ -392,6 +426,10 @@ def _referred_nodes(path: Path, value: Any) -> list[Path]:
         return []
     base = scope_path(scope_of(path))
     return [(*base, "nodes", name) for name in references(path, value)]
+
+
+def _item_names(items: Iterable[Path]) -> list[str]:
+    return [path[-1].name for path in items if isinstance(path[-1], ListStep)]
 
 
 def _is_node_layout(path: Path) -> bool:
