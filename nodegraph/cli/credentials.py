@@ -179,7 +179,7 @@ def verify(
 
     settings = common.settings()
     documents, is_bad, has_failed = [], False, False
-    for name in files:
+    for name in dict.fromkeys(_without_manifest_suffix(name) for name in files):
         path = Path(name).expanduser()
         try:
             credentials = verify_result(path, settings)
@@ -197,6 +197,13 @@ def verify(
     if json:
         print_json({"files": documents})
     return BAD_INPUT if has_failed else FAILED if is_bad else FINE
+
+
+def _without_manifest_suffix(name: str) -> str:
+    """The name of the file that a manifest lies beside: as with ``verify signed/*``."""
+    from nodegraph.provenance.c2pa_library import SIDECAR
+
+    return name[: -len(SIDECAR)] if name.lower().endswith(SIDECAR) else name
 
 
 def _read_mark(path: Path) -> int | None:

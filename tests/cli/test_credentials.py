@@ -127,6 +127,8 @@ def test_a_mesh_gets_a_file_beside_it(cli: Cli, own: Path, tmp_path: Path) -> No
     [found] = cli("credentials", "verify", "signed/a.glb", "--json").json["files"]
     assert (found["state"], found["sidecar"]) == ("trusted", "a.glb.c2pa")
     assert found["training"] == "allowed"
+    both = cli("credentials", "verify", "signed/a.glb", "signed/a.glb.c2pa", "--json")
+    assert (both.code, both.json["files"]) == (0, [found])
     with_mark = cli("credentials", "sign", "a.glb", "--watermark")
     assert with_mark.code == 2
 
