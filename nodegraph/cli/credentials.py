@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -100,6 +101,7 @@ def sign(
     files_given = _certificate_files(certificate, key)
     folder = None if in_place else Path(out or "signed").expanduser()
     if folder is not None:
+        _check_names(files)
         make_folder(folder)
     documents, is_failed = [], False
     input_folder = None if inputs is None else Path(inputs).expanduser().absolute()
@@ -131,6 +133,19 @@ def sign(
     if json:
         print_json({"files": documents})
     return BAD_INPUT if is_failed else FINE
+
+
+def _check_names(files: Sequence[str]) -> None:
+    """Refuse files of one name from two folders: the second copy would replace the first."""
+    sources: dict[str, Path] = {}
+    for name in files:
+        source = Path(name).expanduser().absolute()
+        other = sources.setdefault(source.name, source)
+        if other != source:
+            raise InvalidValue(
+                f"{name} and {other} have one name, so their signed copies would be one file",
+                hint="Sign them one by one, each with its own --out.",
+            )
 
 
 def _certificate_files(certificate: str | None, key: str | None) -> SigningFiles | None:

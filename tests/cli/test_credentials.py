@@ -150,6 +150,17 @@ def test_wrong_options_are_named(
     assert message in done.err
 
 
+def test_two_files_of_one_name_are_refused(cli: Cli, own: Path, tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(image_bytes())
+    done = cli("credentials", "sign", "first/a.png", "second/a.png")
+    assert done.code == 2
+    assert "would be one file" in done.err
+    assert not (tmp_path / "signed").exists()
+    assert cli("credentials", "sign", "first/a.png", "second/a.png", "--in-place").code == 0
+
+
 def test_without_a_certificate_the_next_step_is_named(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
