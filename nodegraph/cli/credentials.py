@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, cast
 
@@ -99,6 +100,7 @@ def sign(
     )
     folder = None if in_place else Path(out or "signed").expanduser()
     if folder is not None:
+        _check_names(files)
         make_folder(folder)
     input_folder = None if inputs is None else Path(inputs).expanduser().absolute()
     with common.session(inputs=input_folder) as session:
@@ -151,6 +153,19 @@ def _sign(
     return _signed_document(name, signed)
 
 
+def _check_names(files: Sequence[str]) -> None:
+    """Refuse files of one name from two folders: the second copy would replace the first."""
+    sources: dict[str, Path] = {}
+    for name in files:
+        source = Path(name).expanduser().absolute()
+        other = sources.setdefault(source.name, source)
+        if other != source:
+            raise InvalidValue(
+                f"{name} and {other} have one name, so their signed copies would be one file",
+                hint="Sign them one by one, each with its own --out.",
+            )
+
+
 def _certificate_files(certificate: str | None, key: str | None) -> SigningFiles | None:
     from nodegraph.session.signing import SigningFiles
 
@@ -199,7 +214,7 @@ def verify(
 
     settings = common.settings()
     documents, is_bad, has_failed = [], False, False
-    for name in files:
+    for name in dict.fromkeys(_without_manifest_suffix(name) for name in files):
         path = Path(name).expanduser()
         try:
             credentials = verify_result(path, settings)
@@ -217,6 +232,13 @@ def verify(
     if json:
         print_json({"files": documents})
     return BAD_INPUT if has_failed else FAILED if is_bad else FINE
+
+
+def _without_manifest_suffix(name: str) -> str:
+    """The name of the file that a manifest lies beside: as with ``verify signed/*``."""
+    from nodegraph.provenance.c2pa_library import SIDECAR
+
+    return name[: -len(SIDECAR)] if name.lower().endswith(SIDECAR) else name
 
 
 def _read_mark(path: Path) -> int | None:

@@ -214,7 +214,8 @@ def _print_for_git(common: CommonOptions, name: str) -> None:
         workflow = Workflow.of(_or_empty(common, name))
         sys.stdout.write(workflow.to_json())
     except NodegraphError as error:
-        echo(f"{Path(name).name}: {error}")
+        # Without the name: git gives each version a temporary one, which would be a difference.
+        echo(str(error).replace(name, "This file"))
 
 
 def _print_lines(name: str, old: str, new: str) -> None:

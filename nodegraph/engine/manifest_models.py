@@ -63,7 +63,7 @@ def linked_value(state: NodeState, port: str) -> Any:
         return None
 
 
-def name_within(file: Path, folders: Sequence[Path]) -> str:
+def _name_within(file: Path, folders: Sequence[Path]) -> str:
     """Name of a file relative to the first folder that it is in; else only its name."""
     for folder in folders:
         try:
@@ -247,7 +247,7 @@ def _adapter(adapter: Adapter, folders: Sequence[Path]) -> ManifestAdapter:
 def _model_name(path: str, folders: Sequence[Path]) -> str:
     """A file's name in a models folder, or from the models that ship with nodegraph."""
     file = Path(path)
-    name = name_within(file, folders)
+    name = _name_within(file, folders)
     if name == file.name and _EMBEDDED in file.parts:
         at = len(file.parts) - 1 - file.parts[::-1].index(_EMBEDDED)
         return "/".join(file.parts[at:])

@@ -6,6 +6,7 @@ A signature has a time, so each copy differs. The file that is signed is never c
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,10 +67,12 @@ def sign_file(
 
     Args:
         source: The file; it stays as it is, unless it is also the target.
-        target: The copy. A file that is there is replaced, in one step.
+        target: The copy. A file that is there is replaced, in one step; of a symbolic link,
+            the file that it leads to. The copy has the source's permissions.
         time_authority: Address of a time stamp authority (RFC 3161). None is asked if empty.
     Raises:
-        InvalidFile: The file or its credentials can't be read.
+        InvalidFile: The file or its credentials can't be read, it is a manifest itself, or its
+            manifest beside it would be replaced.
         InvalidValue: It can't be signed: the certificate is refused, or the library is missing.
         OutputError: The copy can't be written.
     """
@@ -78,7 +81,10 @@ def sign_file(
         kind = media_type(file.read(12))
     check_manifest_size(embedded_size(source))
     is_embedded = kind != ANY_TYPE
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    if not is_embedded:
+        _check_no_manifest_is_lost(source, target)
+    place = target.resolve()  # a symbolic link stays one
+    temporary = place.with_name(f".{place.name}.{os.urandom(4).hex()}.tmp")
     with ExitStack() as stack:
         context = stack.enter_context(open_context())
         inputs, left_out = _readable_inputs(c2pa, context, claim)
@@ -99,7 +105,9 @@ def sign_file(
                 if not is_embedded:
                     builder.set_no_embed()
                 signer = _signer(c2pa, certificate, time_authority)
-                with temporary.open("w+b") as copy:
+                with temporary.open("x+b") as copy:
+                    # Who may read the file may read its copy, nobody else.
+                    temporary.chmod(source.stat().st_mode & 0o777 | stat.S_IWUSR)
                     manifest = builder.sign(signer, kind, file, copy)
                     copy.flush()
                     os.fsync(copy.fileno())
@@ -108,6 +116,21 @@ def sign_file(
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
         return _finish(source, target, temporary, manifest, is_embedded, left_out)
+
+
+def _check_no_manifest_is_lost(source: Path, target: Path) -> None:
+    """A manifest beside a file can't become a parent, so a new one would only replace it."""
+    if source.suffix.lower() == SIDECAR:
+        raise InvalidFile(
+            f"{source} is a manifest, which is not signed itself",
+            expected=f"the file that it belongs to, such as {source.stem}",
+        )
+    sidecar = source.with_name(source.name + SIDECAR)
+    if sidecar.exists() and sidecar == target.with_name(target.name + SIDECAR):
+        raise InvalidFile(
+            f"{source} has credentials already: a new signature would replace {sidecar.name}",
+            hint="Sign a copy in another folder with --out, or remove the old manifest first.",
+        )
 
 
 def _finish(
@@ -120,7 +143,7 @@ def _finish(
 ) -> SignedFile:
     """Put the copy at its path, and its manifest beside it if it is not in it."""
     try:
-        temporary.replace(target)
+        temporary.replace(target.resolve())
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
     if is_embedded:

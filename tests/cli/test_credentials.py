@@ -127,6 +127,8 @@ def test_a_mesh_gets_a_file_beside_it(cli: Cli, own: Path, tmp_path: Path) -> No
     [found] = cli("credentials", "verify", "signed/a.glb", "--json").json["files"]
     assert (found["state"], found["sidecar"]) == ("trusted", "a.glb.c2pa")
     assert found["training"] == "allowed"
+    both = cli("credentials", "verify", "signed/a.glb", "signed/a.glb.c2pa", "--json")
+    assert (both.code, both.json["files"]) == (0, [found])
     with_mark = cli("credentials", "sign", "a.glb", "--watermark")
     assert with_mark.code == 2
 
@@ -146,6 +148,17 @@ def test_wrong_options_are_named(
     done = cli("credentials", "sign", "a.png", *arguments)
     assert done.code == 2
     assert message in done.err
+
+
+def test_two_files_of_one_name_are_refused(cli: Cli, own: Path, tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(image_bytes())
+    done = cli("credentials", "sign", "first/a.png", "second/a.png")
+    assert done.code == 2
+    assert "would be one file" in done.err
+    assert not (tmp_path / "signed").exists()
+    assert cli("credentials", "sign", "first/a.png", "second/a.png", "--in-place").code == 0
 
 
 def test_without_a_certificate_the_next_step_is_named(

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.comparison.editing import Document
 from tests.comparison.test_differences import copied
@@ -108,3 +109,18 @@ def test_git_diff_of_a_new_file_shows_its_nodes(repository: Repository) -> None:
 def test_git_diff_of_a_file_that_is_no_workflow_shows_lines(repository: Repository) -> None:
     (repository.folder / "wf.json").write_text("{}\n")
     assert "+{}" in repository.git("diff")
+
+
+def test_git_diff_of_a_picture_without_a_workflow_names_no_temporary_file(
+    repository: Repository,
+) -> None:
+    command = repository.git("config", "diff.nodegraph.command").strip()
+    repository.git("config", "diff.picture.textconv", command)
+    (repository.folder / ".gitattributes").write_text("*.png diff=picture\n")
+    for color in ("red", "blue"):
+        Image.new("RGB", (2, 2), color).save(repository.folder / "a.png")
+        repository.git("add", "-A")
+        repository.git("commit", "-q", "-m", color)
+    added = repository.git("show", "HEAD~1")
+    assert "+This file does not contain a workflow" in added
+    assert not [line for line in repository.git("show").splitlines() if line.startswith(("+", "-"))]

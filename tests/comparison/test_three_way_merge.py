@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -224,6 +226,28 @@ def test_a_node_that_both_moved_is_a_quiet_conflict() -> None:
     assert conflict.is_quiet
 
 
+def with_groups(*names: str) -> Document:
+    document = copied()
+    document["ui"]["groups"] = [{"id": name, "title": name} for name in names]
+    return document
+
+
+def test_a_new_order_of_groups_is_kept_from_either_side() -> None:
+    base, ordered, more = with_groups(*"abc"), with_groups(*"cab"), with_groups(*"abcd")
+    more["ui"]["groups"][0]["title"] = "New"
+    for merged in (merge(base, ordered, more), merge(base, more, ordered)):
+        assert merged.conflicts == ()
+        groups = merged.document["ui"]["groups"]
+        assert [each["title"] for each in groups] == ["c", "New", "b", "d"]
+
+
+def test_two_new_orders_of_groups_are_a_quiet_conflict() -> None:
+    merged = merge(with_groups(*"abc"), with_groups(*"cab"), with_groups(*"bac"))
+    [conflict] = merged.conflicts
+    assert (conflict.is_quiet, conflict.ours, conflict.theirs) == (True, [*"cab"], [*"bac"])
+    assert [each["id"] for each in merged.document["ui"]["groups"]] == [*"cab"]
+
+
 def test_a_comment_that_one_side_removed_and_the_other_changed_is_a_conflict() -> None:
     base = copied()
     base["ui"]["comments"] = [{"id": "comment_1", "text": "Why?", "box": [0, 0, 1, 1]}]
@@ -245,3 +269,60 @@ def test_a_loop_that_one_side_adds_follows_the_body_that_the_other_renames(renam
     bodies = {name: node["inputs"].get("body") for name, node in merged.document["nodes"].items()}
     assert bodies == {"loop": "Renamed", "prompt": None, "more": "Renamed"}
     assert merged.document["nodes"]["prompt"]["inputs"]["text"] == "Body"
+
+
+def chain(count: int) -> Document:
+    """A workflow whose nodes each use the one before."""
+    nodes: Document = {"n0": {"type": "Load", "inputs": {"seed": 0}}}
+    for at in range(1, count):
+        nodes[f"n{at}"] = {"type": "Blur", "inputs": {"image": {"from": f"n{at - 1}"}, "seed": at}}
+    return {"format": "nodegraph/1", "nodes": nodes}
+
+
+def calls_of_merge(base: Document, ours: Document, theirs: Document) -> int:
+    """How many function calls a merge makes: its time, on any machine."""
+    count = 0
+
+    def add(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(add)
+    try:
+        merge(base, ours, theirs)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def added_by_both(count: int) -> tuple[Document, Document, Document]:
+    theirs = chain(count)
+    for node in theirs["nodes"].values():
+        node["inputs"]["seed"] += 1
+    return {"format": "nodegraph/1", "nodes": {}}, chain(count), theirs
+
+
+def removed_by_theirs(count: int) -> tuple[Document, Document, Document]:
+    ours, theirs = chain(count), chain(count)
+    last = f"n{count - 1}"
+    ours["nodes"][last]["label"] = "New"
+    theirs["nodes"] = {}
+    return chain(count), ours, theirs
+
+
+def removed_by_ours(count: int) -> tuple[Document, Document, Document]:
+    base, changed, removed = removed_by_theirs(count)
+    return base, removed, changed
+
+
+@pytest.mark.parametrize("sides", [added_by_both, removed_by_theirs, removed_by_ours])
+def test_the_time_of_a_merge_grows_with_the_workflow_not_with_its_square(sides: Any) -> None:
+    assert calls_of_merge(*sides(160)) < 6 * calls_of_merge(*sides(40))
+
+
+def test_a_kept_node_keeps_all_that_it_needs() -> None:
+    base, ours, theirs = removed_by_theirs(5)
+    merged = merge(base, ours, theirs)
+    assert same(merged.document, canonical(ours))
+    assert {each.path[-1] for each in merged.conflicts} == {*base["nodes"]}

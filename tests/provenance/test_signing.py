@@ -273,3 +273,34 @@ def test_a_sidecar_stays_with_a_copy(tmp_path: Path, certificate: SigningCertifi
     assert verify_file(tmp_path / "b.glb").state == "self-signed"
     document = verify_file(tmp_path / "b.glb").as_dict()
     assert Credentials.from_dict(json.loads(json.dumps(document))).as_dict() == document
+
+
+def test_a_link_stays_one_and_its_private_file_is_signed(
+    tmp_path: Path, certificate: SigningCertificate
+) -> None:
+    real, link = tmp_path / "real.png", tmp_path / "link.png"
+    real.write_bytes(image_bytes())
+    real.chmod(0o600)
+    link.symlink_to(real.name)
+    sign_file(link, link, CLAIM, certificate)
+    assert link.is_symlink()
+    assert verify_file(real).state == "self-signed"
+    assert real.stat().st_mode & 0o777 == 0o600
+    copy = sign_file(real, tmp_path / "copy.png", CLAIM, certificate).path
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_manifest_beside_a_file_is_not_replaced_or_signed(
+    tmp_path: Path, certificate: SigningCertificate
+) -> None:
+    mesh = tmp_path / "a.glb"
+    mesh.write_bytes(SIDECARS["a.glb"])
+    sidecar = sign_file(mesh, mesh, CLAIM, certificate).sidecar
+    assert sidecar is not None
+    before = sidecar.read_bytes()
+    with pytest.raises(InvalidFile, match=r"would replace a\.glb\.c2pa"):
+        sign_file(mesh, mesh, CLAIM, certificate)
+    with pytest.raises(InvalidFile, match="is a manifest"):
+        sign_file(sidecar, tmp_path / "b.c2pa", CLAIM, certificate)
+    assert sidecar.read_bytes() == before
+    assert verify_file(mesh).state == "self-signed"

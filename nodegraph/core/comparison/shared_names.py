@@ -176,9 +176,10 @@ class SharedNames:
                 self.clashes.append(NameClash((*path, name), "both-renamed", "", old, mine, yours))
         own = {mine: shared[old] for old, mine in to_ours.items()}
         other = {yours: shared[old] for old, yours in to_theirs.items()}
-        taken = {*shared.values(), *added}
+        wanted = {*shared.values()}
+        taken = wanted | added
         for name in theirs:
-            if name in other or name not in shared.values():
+            if name in other or name not in wanted:
                 continue
             other[name] = free_name(name, taken)
             taken.add(other[name])

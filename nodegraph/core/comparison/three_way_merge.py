@@ -7,16 +7,19 @@ and links that would close a cycle are conflicts, too, so the result is no broke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.core.comparison.changes import kind_of, part_document, path_document, whole_layouts
 from nodegraph.core.comparison.fields import (
     ABSENT,
+    NODE_LAYOUT,
     PART,
     Fields,
+    ListStep,
     Path,
+    Scope,
     canonical,
     plain_document,
     same,
@@ -128,6 +131,12 @@ class _Merger:
         self._merged: Fields = {}
         self._conflicts: dict[Path, MergeConflict] = {}
         self._gone: set[Path] = set()
+        self._places = _places(*names.tables)
+        self._referring: dict[Path, list[Path]] = {}
+        """The fields of the base that refer to a node."""
+        for path, value in self._base.items():
+            for node in _referred_nodes(path, value):
+                self._referring.setdefault(node, []).append(path)
         for path, reason, name, base, ours, theirs in names.clashes:
             self._conflict(path, reason, base, ours, theirs, name)
 
@@ -143,12 +152,15 @@ class _Merger:
             needed = self._needed()
             if not needed:
                 break
-            for path, users in needed.items():
-                self._keep(path, "theirs-removed-used", tuple(users))
-            settled |= {path: self._conflicts[path] for path in needed}
+            while needed:
+                for path, users in needed.items():
+                    self._keep(path, "theirs-removed-used", tuple(users))
+                settled |= {path: self._conflicts[path] for path in needed}
+                needed = self._needed_by(needed)
+            self._drop_homeless()
         self._leave_out_orphans()
         self._break_cycles()
-        order = sorted(self._merged, key=len)  # parts before what they contain
+        order = self._order()
         document = canonical(to_document({path: self._merged[path] for path in order}))
         return Merge(document, tuple(self._conflicts.values()), self._names)
 
@@ -171,13 +183,18 @@ class _Merger:
     def _separate_added(self) -> None:
         """Give theirs another name for a part that both sides added under one, differently."""
         names = {str(path[-1]) for path in (*self._ours, *self._theirs) if len(path) in (2, 4)}
+        nodes: dict[Scope, dict[str, str]] = {}
+        blocks: dict[str, str] = {}
+        parameters: dict[str, str] = {}
+        renames = PartNames(nodes, blocks, parameters)
         for path in [path for path, value in self._theirs.items() if value is PART]:
             is_added = path in self._ours and path not in self._base
             if not is_added or path[0] == "ui" or (len(path) == 4 and path[2] == "inputs"):
                 continue
             if len(path) == 4 and path[:2] not in self._base:
                 continue  # the subgraph around it is new, too
-            ours, theirs = part_document(path, self._ours), part_document(path, self._theirs)
+            ours = part_document(path, self._inside(self._ours, path))
+            theirs = part_document(path, renamed(self._inside(self._theirs, path), renames))
             if same(ours, theirs):
                 continue
             old = str(path[-1])
@@ -185,12 +202,18 @@ class _Merger:
             names.add(new)
             self._conflict(path, "both-added", ABSENT, ours, theirs, new, ((*path[:-1], new),))
             if path[0] == "parameters":
-                renames = PartNames(parameters={old: new})
+                parameters[old] = new
             elif len(path) == 2 and path[0] == "subgraphs":
-                renames = PartNames(blocks={old: new})
+                blocks[old] = new
             else:
-                renames = PartNames({scope_of(path): {old: new}})
+                nodes.setdefault(scope_of(path), {})[old] = new
+        if renames:
             self._theirs = renamed(self._theirs, renames)
+            self._places = _places(self._base, self._ours, self._theirs)
+
+    def _inside(self, table: Fields, path: Path) -> Fields:
+        """The fields of a table at and below a part."""
+        return {each: table[each] for each in self._places.get(path, ()) if each in table}
 
     def _settle_removals(self) -> None:
         for path in [path for path, value in self._base.items() if value is PART]:
@@ -203,20 +226,22 @@ class _Merger:
                 self._settle_removal_of_ours(path)
             elif path not in self._theirs:
                 self._gone.add(path)
+        self._drop_homeless()
 
     def _settle_removal_of_ours(self, path: Path) -> None:
-        before, after = part_document(path, self._base), part_document(path, self._theirs)
+        inside = self._inside(self._base, path)
+        before = part_document(path, inside)
+        after = part_document(path, self._inside(self._theirs, path))
         users = self._new_users(str(path[1])) if kind_of(path) == "subgraph" else ()
         if users:
             self._conflict(path, "ours-removed-used", before, ABSENT, after, causes=users)
-            for each in [each for each in self._base if _is_inside(each, path)]:
-                self._ours[each] = self._base[each]
+            self._ours |= inside
             return
         if self._is_changed(self._theirs, path):
             self._conflict(path, "ours-removed", before, ABSENT, after)
-        self._gone |= {each for each in self._base if _is_inside(each, path)}
+        self._gone |= inside.keys()
         for table in (self._base, self._theirs):
-            for each in [each for each in table if _is_inside(each, path)]:
+            for each in self._inside(table, path):
                 del table[each]
 
     def _new_users(self, block: str) -> tuple[Path, ...]:
@@ -229,10 +254,9 @@ class _Merger:
 
     def _is_changed(self, side: Fields, path: Path) -> bool:
         """Whether a side changed something inside a part; links that went with their node aside."""
-        inside = {each for each in (*side, *self._base) if _is_inside(each, path)}
         return any(
             not same(self._base.get(each, ABSENT), side.get(each, ABSENT))
-            for each in inside
+            for each in self._places.get(path, ())
             if not self._is_detached(each, side)
         )
 
@@ -245,17 +269,55 @@ class _Merger:
 
     def _keep(self, path: Path, reason: str, causes: tuple[Path, ...] = ()) -> None:
         """Put a part that theirs removed back into theirs, with the references to it."""
-        before, ours = part_document(path, self._base), part_document(path, self._ours)
+        inside = self._inside(self._base, path)
+        before = part_document(path, inside)
+        ours = part_document(path, self._inside(self._ours, path))
         self._conflict(path, reason, before, ours, ABSENT, causes=causes)
-        for each, value in self._base.items():
-            is_reference = path in _referred_nodes(each, value)
-            is_layout = path[0] == "subgraphs" and each[:3] == ("ui", *path)
-            if _is_inside(each, path) or is_reference or is_layout:
-                self._theirs.setdefault(each, value)
+        kept = [*inside, *self._referring.get(path, ())]
+        if path[0] == "subgraphs" and len(path) == 2:
+            kept += self._places.get(("ui", *path), ())
+        for each in kept:
+            if each in self._base:
+                self._theirs.setdefault(each, self._base[each])
+
+    def _drop_homeless(self) -> None:
+        """Drop references of parts that theirs removed from theirs, after parts were kept."""
         for each in [*self._theirs]:
             holder = _holder(each)
             if holder is not None and holder not in self._theirs:
-                del self._theirs[each]  # a reference of a part that theirs removed, too
+                del self._theirs[each]
+
+    # The order of lists
+
+    def _order(self) -> list[Path]:
+        """The fields in the order of the file: parts before what they contain."""
+        order = sorted(self._merged, key=len)
+        places: dict[Path, list[int]] = {}
+        for at, path in enumerate(order):
+            if isinstance(path[-1], ListStep) and path[-2] not in NODE_LAYOUT:
+                places.setdefault(path[:-1], []).append(at)
+        for items, slots in places.items():
+            present = [order[at] for at in slots]
+            for at, path in zip(slots, self._ordered(items, present), strict=True):
+                order[at] = path
+        return order
+
+    def _ordered(self, items: Path, present: list[Path]) -> list[Path]:
+        """The items of a list in the order of the side that changed it; ours if both did."""
+        ranks = [
+            {path: at for at, path in enumerate(path for path in table if path[:-1] == items)}
+            for table in (self._base, self._ours, self._theirs)
+        ]
+        common = [path for path in present if all(path in rank for rank in ranks)]
+        base, ours, theirs = (sorted(common, key=rank.__getitem__) for rank in ranks)
+        if theirs in (base, ours):
+            return present
+        if ours == base:
+            rank = ranks[2]
+            return sorted(present, key=lambda path: rank.get(path, len(rank)))
+        before, mine, yours = (_item_names(side) for side in (base, ours, theirs))
+        self._conflict(items, "both-changed", before, mine, yours)
+        return present
 
     # Fields
 
@@ -288,6 +350,16 @@ class _Merger:
             path = ("subgraphs", block)
             if path not in self._merged and path in self._ours:
                 needed.setdefault(path, []).append(user)
+        return needed
+
+    def _needed_by(self, kept: Collection[Path]) -> dict[Path, list[Path]]:
+        """What theirs removed and parts that were just kept refer to, with what refers to it."""
+        needed: dict[Path, list[Path]] = {}
+        for part in kept:
+            for path, value in self._inside(self._ours, part).items():
+                for node in _referred_nodes(path, value):
+                    if node in self._ours and node not in self._theirs:
+                        needed.setdefault(node, []).append(path)
         return needed
 
     def _leave_out_orphans(self) -> None:
@@ -334,8 +406,18 @@ class _Merger:
                 self._conflict(path, "cycle", base_value, ours, theirs, causes=own)
 
 
-def _is_inside(path: Path, part: Path) -> bool:
-    return path[: len(part)] == part
+def _places(*tables: Fields) -> dict[Path, list[Path]]:
+    """The paths at and below each part of the tables, and the layout of each subgraph."""
+    roots = {path for table in tables for path, value in table.items() if value is PART}
+    roots |= {("ui", *path) for path in roots if path[0] == "subgraphs" and len(path) == 2}
+    lengths = sorted({len(root) for root in roots})
+    places: dict[Path, list[Path]] = {}
+    for path in dict.fromkeys(path for table in tables for path in table):
+        for length in lengths:
+            root = path[:length]
+            if len(root) == length and root in roots:
+                places.setdefault(root, []).append(path)
+    return places
 
 
 def _referred_nodes(path: Path, value: Any) -> list[Path]:
@@ -344,6 +426,10 @@ def _referred_nodes(path: Path, value: Any) -> list[Path]:
         return []
     base = scope_path(scope_of(path))
     return [(*base, "nodes", name) for name in references(path, value)]
+
+
+def _item_names(items: Iterable[Path]) -> list[str]:
+    return [path[-1].name for path in items if isinstance(path[-1], ListStep)]
 
 
 def _is_node_layout(path: Path) -> bool:
