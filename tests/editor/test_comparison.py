@@ -72,6 +72,37 @@ def opened_by_both(editor: Editor, server: Server, name: str) -> dict[str, Any]:
     return theirs
 
 
+def steps_by_keys(editor: Editor, dialog: Locator) -> None:
+    """The conflict, theirs, and mine, one after the other and back, also from a choice."""
+    shown = dialog.locator("fieldset[data-shown]")
+    previous = dialog.get_by_role("button", name="Previous difference")
+    following = dialog.get_by_role("button", name="Next difference")
+    expect(previous).to_be_disabled()
+    following.click()
+    expect(shown).to_have_accessible_name("Value positive.text")
+    for key, name in (
+        ("n", "Value sample.cfg"),
+        ("n", "Value sample.steps"),
+        ("n", "Value sample.steps"),
+        ("p", "Value sample.cfg"),
+    ):
+        editor.page.keyboard.press(key)
+        expect(shown).to_have_accessible_name(name)
+        expect(shown.get_by_role("button")).to_be_focused()
+    shown.get_by_role("radio").first.focus()
+    editor.page.keyboard.press("p")
+    expect(shown).to_have_accessible_name("Value positive.text")
+    expect(previous).to_be_disabled()
+
+
+def test_the_list_of_keys_has_those_of_comparisons(editor: Editor) -> None:
+    editor.command("Keyboard shortcuts")
+    dialog = editor.dialog("Keyboard shortcuts")
+    dialog.get_by_role("searchbox").fill("difference")
+    expect(dialog.get_by_role("heading", level=3)).to_have_text(["Compare workflows"])
+    expect(dialog.locator("kbd")).to_have_text(["P", "N"])
+
+
 def test_a_conflict_is_merged_change_by_change(editor: Editor, server: Server) -> None:
     expected = opened_by_both(editor, server, "merged")
     editor.menu("File", "Save")
@@ -81,6 +112,7 @@ def test_a_conflict_is_merged_change_by_change(editor: Editor, server: Server) -
     save = dialog.get_by_role("button", name="Save the result")
     expect(dialog.get_by_text("1 conflict to resolve")).to_be_visible()
     expect(save).to_be_disabled()
+    steps_by_keys(editor, dialog)
     conflict = dialog.get_by_role("group", name="Value positive.text")
     conflict.get_by_role("radio", name=re.compile("^Theirs")).check()
     expect(dialog.get_by_text("Every conflict is resolved")).to_be_visible()

@@ -41,7 +41,7 @@ def test_parts_come_with_the_server_and_no_work_is_lost(editor: Editor, server: 
     panel, fault = editor.panel("History"), editor.dialog("Error")
     # Dialogs came with the first move of the pointer, so that one can say what went wrong.
     editor.page.get_by_role("button", name="Zoom in").hover()
-    expect(editor.page.get_by_role("tooltip")).to_be_visible()
+    expect(editor.page.get_by_role("tooltip", include_hidden=True)).to_be_visible()
     with away(editor, server):
         editor.page.get_by_role("button", name="History").first.click()
         expect(panel.get_by_role("alert")).to_contain_text(AWAY)

@@ -1,6 +1,8 @@
+import { QueryObserver } from "@tanstack/react-query";
 import { beforeEach, expect, it, vi } from "vitest";
 import { stubServer } from "@/test/answers";
-import { isReference, useModelOffers } from "./modelOffers";
+import { isReference, offersOf, useModelOffers } from "./modelOffers";
+import { queries } from "./queries";
 
 let answers: Map<string, (body: unknown, status?: number) => void>;
 
@@ -14,13 +16,7 @@ beforeEach(() => {
         );
       }),
   );
-  useModelOffers.setState({
-    hits: null,
-    isSearching: false,
-    searchProblem: null,
-    plan: null,
-    search: { text: "" },
-  });
+  useModelOffers.setState({ plan: null, search: { text: "" } });
 });
 
 const state = () => useModelOffers.getState();
@@ -35,15 +31,37 @@ it.each([
   expect(isReference(text)).toBe(is);
 });
 
+it("only words are searched for", () => {
+  const enabled = [" ", "org/name", " ink "].map((text) => offersOf({ text }).enabled);
+  expect(enabled).toEqual([false, false, true]);
+});
+
 it("a search that is overtaken by another says nothing", async () => {
-  const first = state().find({ text: "ink" });
-  const second = state().find({ text: "oil" });
+  const shown = new QueryObserver(queries, offersOf({ text: "ink" }));
+  const stop = shown.subscribe(() => undefined);
+  await vi.waitUntil(() => answers.has("/models/search?text=ink"));
+  shown.setOptions(offersOf({ text: "oil" }));
+  await vi.waitUntil(() => answers.has("/models/search?text=oil"));
   answers.get("/models/search?text=oil")?.({ items: [{ reference: "oil" }], next: null });
-  await second;
   answers.get("/models/search?text=ink")?.({ items: [{ reference: "ink" }], next: null });
-  await first;
-  expect(state().hits).toEqual([{ reference: "oil" }]);
-  expect(state().isSearching).toBe(false);
+  await vi.waitUntil(() => shown.getCurrentResult().data !== undefined);
+  expect(shown.getCurrentResult().data?.items).toEqual([{ reference: "oil" }]);
+  stop();
+});
+
+it("what is searched for once more is asked once more", async () => {
+  const shown = new QueryObserver(queries, offersOf({ text: "ink" }));
+  const stop = shown.subscribe(() => undefined);
+  await vi.waitUntil(() => answers.has("/models/search?text=ink"));
+  answers.get("/models/search?text=ink")?.({ title: "Refused", detail: "no answer" }, 502);
+  await vi.waitUntil(() => shown.getCurrentResult().isError);
+  answers.clear();
+  const again = state().find({ text: "ink" });
+  await vi.waitUntil(() => answers.has("/models/search?text=ink"));
+  answers.get("/models/search?text=ink")?.({ items: [], next: null });
+  await again;
+  expect(shown.getCurrentResult().data?.items).toEqual([]);
+  stop();
 });
 
 it("an address is planned, and nothing is searched or downloaded", async () => {

@@ -1,8 +1,9 @@
 /** Models that can be got: what a search of other sites finds, and plans. */
 import { create } from "zustand";
 import { api, type QueryOf } from "@/api/client";
-import type { DownloadOfferEntry, DownloadRequest, OfferedModelEntry } from "@/api/schema";
+import type { DownloadOfferEntry, DownloadRequest } from "@/api/schema";
 import { faultText } from "./notices";
+import { queries } from "./queries";
 
 export interface ModelSearch extends Pick<QueryOf<"get", "/models/search">, "kind" | "source"> {
   readonly text: string;
@@ -17,10 +18,6 @@ export interface PlanView {
 
 export interface ModelOffers {
   readonly search: ModelSearch;
-  /** Null while nothing was searched. */
-  readonly hits: readonly OfferedModelEntry[] | null;
-  readonly isSearching: boolean;
-  readonly searchProblem: string | null;
   /** What a download would bring, which is looked at before it starts; null for none. */
   readonly plan: PlanView | null;
   /** Search other sites; an address is planned instead. */
@@ -29,37 +26,28 @@ export interface ModelOffers {
   readonly closePlan: () => void;
 }
 
-let question = 0;
+/** What other sites have for a search: nothing is asked for an address or for no words. */
+export function offersOf(search: ModelSearch) {
+  const query = { ...search, text: search.text.trim() };
+  return {
+    queryKey: ["offered models", query],
+    queryFn: ({ signal }: { readonly signal: AbortSignal }) =>
+      api.GET("/models/search", { params: { query }, signal }),
+    enabled: query.text !== "" && !isReference(query.text),
+  };
+}
+
 let planned = 0;
 
 export const useModelOffers = create<ModelOffers>()((set, get) => ({
   search: { text: "" },
-  hits: null,
-  isSearching: false,
-  searchProblem: null,
   plan: null,
   find: async (search) => {
-    const mine = ++question;
-    set({ search, plan: null, searchProblem: null });
+    set({ search, plan: null });
     const text = search.text.trim();
-    if (text === "") {
-      set({ hits: null, isSearching: false });
-      return;
-    }
-    if (isReference(text)) {
-      set({ hits: null, isSearching: false });
-      await get().look({ source: text });
-      return;
-    }
-    set({ isSearching: true });
-    try {
-      const query = { ...search, text };
-      const { items: hits } = await api.GET("/models/search", { params: { query } });
-      if (mine === question) set({ hits, isSearching: false });
-    } catch (fault) {
-      if (mine === question)
-        set({ hits: null, isSearching: false, searchProblem: faultText(fault) });
-    }
+    if (isReference(text)) await get().look({ source: text });
+    // Searched for once more, it is asked once more.
+    else await queries.invalidateQueries({ queryKey: offersOf(search).queryKey });
   },
   look: async (request) => {
     const mine = ++planned;

@@ -1,5 +1,5 @@
 /** Two workflows side by side, with a list of what differs. */
-import { ArrowDown, ArrowLeftRight, ArrowUp, LocateFixed } from "lucide-react";
+import { ArrowLeftRight, LocateFixed } from "lucide-react";
 import { useId, useMemo, useState } from "react";
 import { compareWorkflows } from "@/api/comparison";
 import { RowList } from "@/components/panels/lib/RowList";
@@ -15,6 +15,7 @@ import styles from "./Comparison.module.css";
 import { DrawingPair, entryAt, shownOf } from "./DrawingPair";
 import { EntryRow } from "./EntryRow";
 import { type ComparedWorkflow, NOW } from "./sides";
+import { StepButtons, stepOf } from "./steps";
 
 interface CompareDialogProps {
   readonly choices: readonly ComparedWorkflow[];
@@ -145,10 +146,9 @@ function Compared({ first, second, firstLabel, secondLabel, onJump }: ComparedPr
     <div
       className={styles.columns}
       onKeyDown={(event) => {
-        if (event.ctrlKey || event.metaKey || event.altKey || isTyped(event.target)) return;
-        if (event.key === "n") choose(at + 1);
-        else if (event.key === "p") choose(at - 1);
-        else return;
+        const by = stepOf(event);
+        if (by === 0) return;
+        choose(at + by);
         event.preventDefault();
       }}
     >
@@ -157,22 +157,7 @@ function Compared({ first, second, firstLabel, secondLabel, onJump }: ComparedPr
           <span className={styles.count} role="status">
             {t("comparison.count", { count: entries.length })}
           </span>
-          <IconButton
-            icon={ArrowUp}
-            size="s"
-            label={t("comparison.previous")}
-            keys="p"
-            disabled={at <= 0}
-            onClick={() => choose(at - 1)}
-          />
-          <IconButton
-            icon={ArrowDown}
-            size="s"
-            label={t("comparison.next")}
-            keys="n"
-            disabled={at >= entries.length - 1}
-            onClick={() => choose(at + 1)}
-          />
+          <StepButtons at={at} count={entries.length} onStep={choose} />
           {onJump !== null && (
             <Button size="s" icon={LocateFixed} disabled={target === null} onClick={jump}>
               {t("comparison.jump")}
@@ -226,10 +211,6 @@ function Compared({ first, second, firstLabel, secondLabel, onJump }: ComparedPr
       />
     </div>
   );
-}
-
-function isTyped(target: EventTarget): boolean {
-  return target instanceof HTMLElement && target.closest("input, textarea, select") !== null;
 }
 
 /** The node of an entry in the second workflow; null if it has none there. */

@@ -1,5 +1,5 @@
 /** Two versions of a workflow with a common one before them: what is kept is chosen one by one. */
-import { useEffect, useId, useMemo, useState } from "react";
+import { useEffect, useId, useMemo, useRef, useState } from "react";
 import { compareWorkflows, type MergeSides, mergeWorkflows } from "@/api/comparison";
 import { Badge, Button, Dialog } from "@/components/ui";
 import { t } from "@/i18n";
@@ -20,6 +20,7 @@ import {
   withDisputes,
 } from "./decisions";
 import { EntryRow } from "./EntryRow";
+import { StepButtons, stepOf } from "./steps";
 import { kindText, placeText, sideText } from "./words";
 
 interface MergeDialogProps {
@@ -135,11 +136,25 @@ function Merging(props: MergingProps) {
   const [conflicts, quietDisputes] = parted(disputes, ({ conflict }) => conflict.quiet);
   const changes = useMemo(() => oneSided(preview.merged, disputes), [preview, disputes]);
   const [loud, quiet] = parted(changes, ({ entry }) => entry.quiet);
+  const theirs = loud.filter(({ side }) => side === "theirs");
+  const ours = loud.filter(({ side }) => side === "ours");
   const layout = [...quietDisputes, ...quiet];
+  const [hasLayout, setHasLayout] = useState(false);
+  const items = [...conflicts, ...theirs, ...ours, ...(hasLayout ? layout : [])];
+  const at = items.findIndex(({ key }) => key === shown?.key);
+  const list = useRef<HTMLDivElement>(null);
   const open = undecided(decisions, conflicts);
   const choose = (key: string, at: Shown) => {
     setShown({ key, at });
     setGraph(null);
+  };
+  const step = (index: number) => {
+    const item = items[index];
+    if (item === undefined) return;
+    choose(item.key, wordsOf(item).at);
+    // Its buttons come next by Tab.
+    const rows = list.current?.querySelectorAll<HTMLElement>(`fieldset > .${styles.show}`);
+    rows?.[index]?.focus();
   };
   const row = (item: Dispute | OneSided) => (
     <Choice
@@ -155,12 +170,22 @@ function Merging(props: MergingProps) {
     />
   );
   return (
-    <div className={styles.columns}>
+    // biome-ignore lint/a11y/noStaticElementInteractions: keys for all that is in it
+    <div
+      className={styles.columns}
+      onKeyDown={(event) => {
+        const by = stepOf(event);
+        if (by === 0) return;
+        step(at + by);
+        event.preventDefault();
+      }}
+    >
       <section className={styles.list} aria-label={t("comparison.entries")}>
         <div className={styles.tools}>
           <span className={styles.count} role="status">
             {fault === null ? t("comparison.open", { count: open.length }) : t("comparison.failed")}
           </span>
+          <StepButtons at={at} count={items.length} onStep={step} />
           {conflicts.length > 0 && (
             <>
               <Button size="s" onClick={() => onDecideAll("ours")}>
@@ -172,18 +197,18 @@ function Merging(props: MergingProps) {
             </>
           )}
         </div>
-        <div className={styles.groups}>
+        <div ref={list} className={styles.groups}>
           <Group title={t("comparison.conflicts")} count={conflicts.length}>
             {conflicts.map(row)}
           </Group>
-          <Group title={t("comparison.onlyTheirs")} count={countOf(loud, "theirs")}>
-            {loud.filter(({ side }) => side === "theirs").map(row)}
+          <Group title={t("comparison.onlyTheirs")} count={theirs.length}>
+            {theirs.map(row)}
           </Group>
-          <Group title={t("comparison.onlyOurs")} count={countOf(loud, "ours")}>
-            {loud.filter(({ side }) => side === "ours").map(row)}
+          <Group title={t("comparison.onlyOurs")} count={ours.length}>
+            {ours.map(row)}
           </Group>
           {layout.length > 0 && (
-            <details>
+            <details onToggle={(event) => setHasLayout(event.currentTarget.open)}>
               <summary className={styles.note}>
                 {t("comparison.layout", { count: layout.length })}
               </summary>
@@ -214,10 +239,6 @@ function parted<T>(
   isSecond: (item: T) => boolean,
 ): [readonly T[], readonly T[]] {
   return [items.filter((item) => !isSecond(item)), items.filter(isSecond)];
-}
-
-function countOf(changes: readonly OneSided[], side: Pick): number {
-  return changes.filter((change) => change.side === side).length;
 }
 
 interface GroupProps {

@@ -91,7 +91,7 @@ beforeEach(() => {
   useConnection.setState({ caller: { name: "me", scopes: ["read", "run", "models"] } });
   useModels.setState({ tab: "own", shown: null, filter: NO_FILTER, sort: "name" });
   useDownloads.setState({ items: [], asked: new Map(), refused: new Map(), starting: new Set() });
-  useModelOffers.setState({ hits: null, plan: null, search: { text: "" } });
+  useModelOffers.setState({ plan: null, search: { text: "" } });
   useMissingModels.setState({ sources: null, isAsking: false, problem: null });
   usePlan.setState({ ...NO_PLAN });
   useDocuments.getState().restore([], null);

@@ -1,6 +1,7 @@
 import { useMemo, useState } from "react";
 import { allCommands, type Command, keysOf } from "@/commands";
 import { byGroup, groupLabel } from "@/commands/groups";
+import { STEPS } from "@/components/comparison/steps";
 import { Button, Dialog, EmptyState, Kbd, SearchField } from "@/components/ui";
 import { t } from "@/i18n";
 import { useUi } from "@/store/ui";
@@ -12,6 +13,7 @@ export default function ShortcutsDialog({ onClose }: { readonly onClose: () => v
   const [query, setQuery] = useState("");
   const groups = useMemo(() => byGroup(found(query)), [query]);
   const gestures = GESTURES.filter(({ does, how }) => holds(`${t(does)} ${t(how)}`, query));
+  const steps = STEPS.filter(({ label, keys }) => holds(`${t(label)} ${keys}`, query));
   return (
     <Dialog
       title={t("shell.shortcuts")}
@@ -38,6 +40,19 @@ export default function ShortcutsDialog({ onClose }: { readonly onClose: () => v
             ))}
           </section>
         ))}
+        {steps.length > 0 && (
+          <section className={styles.group}>
+            <h3 className={styles.heading}>{t("comparison.title")}</h3>
+            {steps.map(({ label, keys }) => (
+              <div key={label} className={styles.row}>
+                <span>{t(label)}</span>
+                <span className={styles.keys}>
+                  <Kbd keys={keys} />
+                </span>
+              </div>
+            ))}
+          </section>
+        )}
         {gestures.length > 0 && (
           <section className={styles.group}>
             <h3 className={styles.heading}>{t("shell.gestures")}</h3>
@@ -50,7 +65,9 @@ export default function ShortcutsDialog({ onClose }: { readonly onClose: () => v
           </section>
         )}
       </div>
-      {groups.length + gestures.length === 0 && <EmptyState title={t("shell.noKeys")} />}
+      {groups.length + steps.length + gestures.length === 0 && (
+        <EmptyState title={t("shell.noKeys")} />
+      )}
     </Dialog>
   );
 }

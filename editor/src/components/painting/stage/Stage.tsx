@@ -103,7 +103,11 @@ export function Stage(props: StageProps) {
       onActive: now.onActive,
       label: (what) => t(`stage.did.${what}`),
       onRefused: (why) =>
-        setNote(why === undefined ? refusal(now, painter) : t(`stage.refused.${why}`)),
+        setNote(
+          why === undefined
+            ? refusal(now, latest.current.canvas, painter)
+            : t(`stage.refused.${why}`),
+        ),
     };
   }, [painter, selecting, floating]);
   const object = useObjectPrompt(latest, ground, selecting, setNote);
@@ -220,10 +224,16 @@ export function Stage(props: StageProps) {
   );
 }
 
-/** Why nothing can be painted on the active layer. */
-function refusal({ canvas, active }: StageProps, painter: Painter): string {
+/** Why nothing can be painted on the layer that was active as a stroke began. */
+function refusal(
+  { canvas, active }: StageProps,
+  now: StageProps["canvas"],
+  painter: Painter,
+): string {
   const layer = canvas.entries.filter(isLayer).find(({ node }) => node === active);
   if (layer === undefined || layer.kind === "reference") return t("stage.refused.none");
+  // Another person may delete it while it is painted on.
+  if (!now.entries.some(({ node }) => node === active)) return t("stage.refused.deleted");
   if (layer.locked) return t("stage.refused.locked");
   if (layer.picture === null) return t("stage.refused.computed");
   if (!painter.layers.some(({ node }) => node === active)) return t("stage.refused.hidden");

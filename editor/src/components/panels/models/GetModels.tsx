@@ -18,7 +18,7 @@ import { bytes, numeral } from "@/i18n/format";
 import { familyName, offerKind } from "@/model/models";
 import { isAdmin, mayManageModels, useConnection } from "@/store/connection";
 import { useDownloads } from "@/store/downloads";
-import { useModelOffers } from "@/store/modelOffers";
+import { offersOf, useModelOffers } from "@/store/modelOffers";
 import { faultText } from "@/store/notices";
 import { DownloadRow } from "./DownloadRow";
 import { Folders } from "./Folders";
@@ -31,10 +31,7 @@ export function GetModels() {
   const allowed = useConnection(mayManageModels);
   const admin = useConnection(isAdmin);
   const plan = useModelOffers((state) => state.plan);
-  const hasSearched = useModelOffers(
-    ({ hits, isSearching, searchProblem }) =>
-      hits !== null || isSearching || searchProblem !== null,
-  );
+  const hasSearched = useModelOffers(({ search }) => offersOf(search).enabled);
   return (
     <div className={styles.get}>
       {allowed ? <SearchForm /> : <p className={styles.unallowed}>{t("models.unallowedGet")}</p>}
@@ -235,10 +232,10 @@ function StarterCard({ starter }: { readonly starter: StarterModelEntry }) {
 }
 
 function Hits() {
-  const hits = useModelOffers((state) => state.hits);
-  const isSearching = useModelOffers((state) => state.isSearching);
-  const problem = useModelOffers((state) => state.searchProblem);
-  const { find, search } = useModelOffers.getState();
+  const search = useModelOffers((state) => state.search);
+  const { data, fault } = useAnswer(offersOf(search));
+  const hits = data?.items;
+  const { find } = useModelOffers.getState();
   const back = () => void find({ ...search, text: "" });
   return (
     <section aria-label={t("models.found")} className={styles.section}>
@@ -246,20 +243,20 @@ function Hits() {
         <Button size="s" variant="ghost" icon={ArrowLeft} onClick={back}>
           {t("models.toStarters")}
         </Button>
-        {hits !== null && (
+        {hits !== undefined && (
           <span className={styles.count} role="status">
             {t("models.hits", { count: hits.length })}
           </span>
         )}
       </div>
-      {isSearching && (
+      {hits === undefined && fault === null && (
         <div className={styles.waiting}>
           <Spinner label={t("models.searching")} />
         </div>
       )}
-      {problem !== null && (
+      {fault !== null && (
         <p className={styles.error} role="alert">
-          {problem}
+          {faultText(fault)}
         </p>
       )}
       {hits?.length === 0 && (
