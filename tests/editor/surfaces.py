@@ -484,7 +484,6 @@ DIALOGS: dict[str, Row] = {
     "missing": missing,
     "imported": imported,
     "questions": questions,
-    "masks": masks,
     "lessons": lessons,
     "get models": get_models,
     "comparison": comparison,

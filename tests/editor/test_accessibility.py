@@ -21,6 +21,7 @@ from tests.editor.surfaces import (
     Row,
     button,
     loaded,
+    masks,
     menu,
     no_menu,
 )
@@ -172,6 +173,7 @@ OF_RUNS: dict[str, Row] = {
     "lineage": lineage,
     "last result": last_result,
     "queue": queue,
+    "masks": masks,
     "failure": failure,
     "live plot": live_plot,
 }

@@ -187,6 +187,8 @@ def test_a_layer_whose_transparency_is_locked_is_painted_only_where_it_has_paint
     painter.start(64, 64)
     painter.add("Empty layer")
     painter.stroke((0.4, 0.5), (0.6, 0.5))
+    # A stroke is in the workflow once its picture is kept.
+    eventually(lambda: typed(editor, "AddLayer")[0]["inputs"]["width"] > 0)
     [before] = typed(editor, "AddLayer")
     painter.button("Lock the transparency of Layer").click()
     editor.page.get_by_label("Color", exact=True).fill("#00cc00")

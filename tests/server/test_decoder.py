@@ -85,6 +85,27 @@ def test_a_process_that_died_is_replaced(decoder: FileDecoder) -> None:
     assert thumbnail(decoder, picture(8, 8)) == (8, 8)
 
 
+def test_a_picture_is_tried_again_when_its_process_is_ended_from_outside(
+    decoder: FileDecoder,
+) -> None:
+    class Ending(BytesIO):
+        """Ends the process as it is read for the first time."""
+
+        has_ended = False
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            if not self.has_ended and decoder._process is not None:
+                self.has_ended = True
+                decoder._process.kill()
+                decoder._process.wait()
+            return super().read(size)
+
+    data = picture(8, 8)
+    made = decoder.thumbnail(OpenFile(Ending(data), len(data), ""), 64, pixels=PIXELS)
+    with Image.open(BytesIO(made)) as image:
+        assert image.size == (8, 8)
+
+
 def test_a_picture_that_takes_too_long_ends_the_process_and_nothing_else() -> None:
     decoder = FileDecoder(seconds=0.0)
     with raises(TooLarge, given="more than 0 s"):

@@ -117,10 +117,8 @@ describe("the library", () => {
   it("labels a card by the words that are written on it", () => {
     render(<ModelsPanel />);
     const words = (text: string | null) => text?.match(/[\p{L}\p{N}]+/gu)?.join(" ") ?? "";
-    for (const card of screen.getAllByRole("gridcell")) {
-      for (const hidden of card.querySelectorAll("[aria-hidden]")) hidden.remove();
+    for (const card of screen.getAllByRole("gridcell"))
       expect(words(card.getAttribute("aria-label"))).toContain(words(card.textContent));
-    }
   });
 
   it("is walked by arrow keys; Space shows all of one", async () => {

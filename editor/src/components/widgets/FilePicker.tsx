@@ -96,7 +96,7 @@ function Choices({ heading, isShown, children }: ChoicesProps) {
   if (!isShown) return null;
   return (
     <section aria-label={heading ?? t("widgets.files")}>
-      {heading !== null && <h3 className={styles.heading}>{heading}</h3>}
+      {heading !== null && <h2 className={styles.heading}>{heading}</h2>}
       <ul className={styles.grid}>{children}</ul>
     </section>
   );

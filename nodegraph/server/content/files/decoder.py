@@ -151,7 +151,6 @@ class FileDecoder:
             with _killed_after(process, self._seconds, is_late):
                 head, made = _answer(process, file, question)
         except (OSError, ValueError) as error:
-            was_idle = _ended_well(process)
             self.close()
             if is_late.is_set():
                 raise TakesTooLong(
@@ -159,7 +158,9 @@ class FileDecoder:
                     given=f"more than {self._seconds:g} s",
                     hint="Download the file, and open it in another program.",
                 ) from error
-            if was_idle and again:
+            # It may have ended for want of work, or been ended by the machine: what ends another
+            # one, too, is the file.
+            if again:
                 return self._request(file, question, again=False)
             raise InvalidFile(
                 "this is not an intact image", hint="Decoding it took too much memory."
@@ -225,13 +226,6 @@ def _answer(
     if len(made) < head["bytes"]:
         raise ValueError("the process has ended")
     return head, made
-
-
-def _ended_well(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process ended because nobody had asked it for long."""
-    with suppress(subprocess.TimeoutExpired):
-        return process.wait(0.1) == 0
-    return False
 
 
 def _there(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -27,14 +27,15 @@ export function ModelImage({ model, size }: Props) {
     );
   }
   const Icon = iconOf(model);
+  // The family is written beside the image as well: drawn here, it is read only once.
   return (
     <span
       className={styles.blank}
       style={{ "--tint": tintOf(model.family) } as React.CSSProperties}
+      data-family={model.family === null ? undefined : familyName(model.family)}
       aria-hidden
     >
       <Icon size={26} strokeWidth={1.4} />
-      {model.family !== null && <span>{familyName(model.family)}</span>}
     </span>
   );
 }
