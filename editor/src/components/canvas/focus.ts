@@ -59,8 +59,11 @@ function isSeen(box: { x: number; y: number; width: number; height: number }): b
 /** Cards that are out of sight aren't there at once: try until the focus is on it. */
 export function focusCard(frame: HTMLElement, id: string, tries = 40): void {
   const card = frame.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(id)}"]`);
-  if (card) card.focus({ preventScroll: true });
-  else if (tries > 0) requestAnimationFrame(() => focusCard(frame, id, tries - 1));
+  if (card) {
+    // Until it has come into sight.
+    card.inert = false;
+    card.focus({ preventScroll: true });
+  } else if (tries > 0) requestAnimationFrame(() => focusCard(frame, id, tries - 1));
 }
 
 /** What is typed or chosen in goes before mere buttons. */

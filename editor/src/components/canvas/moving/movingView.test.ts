@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createStore } from "zustand/vanilla";
-import { type FlowStore, MovingView, SELDOM, type Sight, type Transform } from "./movingView";
+import type { CanvasNode } from "@/components/canvas/adapt";
+import { getNodesInside } from "./culling";
+import { Boxes } from "./inSight";
+import { type FlowStore, MovingView, SELDOM, type Transform } from "./movingView";
 
 const SCREEN = { width: 800, height: 600 };
 const DRAG = new MouseEvent("mousedown");
@@ -10,20 +13,54 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  document.body.replaceChildren();
   vi.useRealTimers();
 });
 
+/** A card that is in sight at first, and others to the right of it, each on a screen of its own. */
+const CARDS = Array.from({ length: 100 }, (_, index) => {
+  const position = { x: 800 * index, y: 0 };
+  return { id: `c${index}`, type: "card", position, width: 200, height: 100 } as CanvasNode;
+});
+
 /** What the library knows, and the layer that it draws into. */
-function canvas(needsMore: (now: Sight, before: Sight) => boolean = () => false) {
+function canvas() {
   const transform: Transform = [0, 0, 1];
   const store = createStore(() => ({ transform, ...SCREEN }));
   const [frame, layer] = [document.createElement("main"), document.createElement("div")];
+  layer.innerHTML = CARDS.map(
+    ({ id }) => `<div class="react-flow__node" data-id="${id}"><input></div>`,
+  ).join("");
+  document.body.append(layer);
+  const boxes = new Boxes(CARDS, []);
   const view = new MovingView(store as unknown as FlowStore, frame, {
     layer: () => layer,
     isFar: () => false,
-    needsMore,
+    boxes: () => boxes,
   });
   return { store, frame, layer, view };
+}
+
+/** The cards that the library draws, which it looks up by their ids. */
+function drawn({ store }: ReturnType<typeof canvas>): readonly string[] {
+  const { transform, width, height } = store.getState();
+  const internals = { positionAbsolute: { x: 0, y: 0 }, handleBounds: {} };
+  const nodes = CARDS.map((card) => {
+    const own = { ...internals, positionAbsolute: card.position, userNode: card };
+    return [card.id, { ...card, measured: { width: 200, height: 100 }, internals: own }] as const;
+  });
+  const lookup = new Map(nodes) as unknown as Parameters<typeof getNodesInside>[0];
+  const screen = { x: 0, y: 0, width, height };
+  return getNodesInside(lookup, screen, transform as [number, number, number], true).map(
+    ({ id }) => id,
+  );
+}
+
+/** The view is dragged so that a card's place is the left edge of the screen. */
+function dragTo(view: MovingView, card: number): void {
+  view.begin(DRAG);
+  view.change({ x: -800 * card, y: 0, zoom: 1 });
+  vi.advanceTimersByTime(FRAME);
 }
 
 const FRAME = 17;
@@ -46,28 +83,55 @@ describe("while somebody moves the view", () => {
   });
 
   it("the library draws what comes into sight, with what was in sight before", () => {
-    const { store, layer, view } = canvas((now) => now.transform[0] < -90);
-    view.begin(DRAG);
-    view.change({ x: -50, y: 0, zoom: 1 });
-    vi.advanceTimersByTime(FRAME);
-    expect(store.getState().width).toBe(800);
-    view.change({ x: -100, y: 30, zoom: 1 });
-    vi.advanceTimersByTime(FRAME);
-    expect(store.getState()).toEqual({ transform: [0, 30, 1], width: 900, height: 630 });
-    expect(layer.style.transform).toBe("translate(-100px,30px) scale(1)");
-    expect(view.sight).toEqual({ transform: [-100, 30, 1], ...SCREEN });
+    const made = canvas();
+    const { store, layer, view } = made;
+    dragTo(view, 1);
+    expect(store.getState().transform).toEqual([-800, 0, 1]);
+    expect(layer.style.transform).toBe("translate(-800px,0px) scale(1)");
     view.end();
-    expect(store.getState()).toEqual({ transform: [-100, 30, 1], ...SCREEN });
+    expect(drawn(made)).toEqual(["c0", "c1"]);
   });
 
-  it("a screen that changes its size meanwhile has that size", () => {
-    const { store, view } = canvas((now) => now.transform[0] < -90);
-    view.begin(DRAG);
-    view.change({ x: -100, y: 0, zoom: 1 });
-    vi.advanceTimersByTime(FRAME);
-    store.setState({ width: 500, height: 400 });
+  it("going back to what is kept, the library has nothing to draw", () => {
+    const { store, view } = canvas();
+    dragTo(view, 1);
+    dragTo(view, 2);
+    dragTo(view, 1);
+    expect(store.getState().transform).toEqual([-1600, 0, 1]);
+  });
+
+  it("of what was in sight, the last is kept, and not all", () => {
+    const made = canvas();
+    for (let card = 0; card < CARDS.length; card += 1) dragTo(made.view, card);
+    made.view.end();
+    const all = drawn(made);
+    expect(all).toContain("c99");
+    expect(all).toContain("c50");
+    expect(all).not.toContain("c10");
+  });
+
+  it("what is kept out of sight is inert, but for a field that somebody writes in", () => {
+    const { layer, view } = canvas();
+    const inert = () =>
+      [...layer.querySelectorAll<HTMLElement>("[inert]")].map(({ dataset }) => dataset.id);
+    layer.querySelector<HTMLElement>("[data-id=c0] input")?.focus();
+    dragTo(view, 2);
     view.end();
-    expect(store.getState()).toEqual({ transform: [-100, 0, 1], width: 500, height: 400 });
+    expect(inert()).not.toContain("c2");
+    expect(inert()).not.toContain("c0");
+    expect(inert()).toContain("c1");
+    dragTo(view, 1);
+    expect(inert()).not.toContain("c1");
+  });
+
+  it("a screen that grows shows what is in sight then", () => {
+    const { layer, store, view } = canvas();
+    dragTo(view, 1);
+    view.end();
+    store.setState({ width: 1700 });
+    view.reveal();
+    expect(layer.querySelector("[data-id=c2]")).not.toHaveAttribute("inert");
+    expect(layer.querySelector("[data-id=c4]")).toHaveAttribute("inert");
   });
 
   it("whoever asks, or presses something, has the view as it is", () => {
