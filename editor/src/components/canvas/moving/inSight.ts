@@ -29,20 +29,12 @@ export class Boxes {
     });
   }
 
-  /** The cards in sight, and those beside it: around 1 is as much as is seen, on each side. */
-  inSight(sight: Sight, around = 0): readonly string[] {
-    const [left, top, right, bottom] = areaOf(sight);
-    const [wide, high] = [around * (right - left), around * (bottom - top)];
-    const area: Area = [left - wide, top - high, right + wide, bottom + high];
+  /** The cards in sight. */
+  inSight(sight: Sight): readonly string[] {
+    const area = areaOf(sight);
     const found: string[] = [];
     for (const [id, box] of this.cards) if (touches(box, area)) found.push(id);
     return found;
-  }
-
-  /** Whether a card is in sight; one that isn't there is not. */
-  isSeen(id: string, sight: Sight): boolean {
-    const box = this.cards.get(id);
-    return box !== undefined && touches(box, areaOf(sight));
   }
 
   /** Whether something is in sight now that was not before, except what is kept, with its links. */

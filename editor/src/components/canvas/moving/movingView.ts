@@ -119,15 +119,10 @@ export class MovingView {
   end(): void {
     this.isGesture = false;
     this.settle();
-    this.halt();
-    this.hide();
+    // The next move often comes at once: layers that glide on till then need not be made anew.
+    this.last = performance.now();
+    if (this.timer === 0) this.timer = window.setTimeout(this.rest, REST);
   }
-
-  /** Call where cards or the screen may have changed: what is in sight answers to mouse and keys. */
-  readonly reveal = (): void => {
-    const boxes = this.moved.boxes();
-    if (boxes !== null) this.kept.reveal(boxes, this.sight);
-  };
 
   /** Where the library's gestures and calls want it. */
   readonly change = ({ x, y, zoom }: Viewport): void => {
@@ -145,8 +140,7 @@ export class MovingView {
   /** Have the library know the view as it is, for what asks it. */
   readonly settle = (): void => {
     cancelAnimationFrame(this.frame);
-    clearTimeout(this.timer);
-    [this.frame, this.timer] = [0, 0];
+    this.frame = 0;
     const { live } = this;
     if (live === null) return;
     const now = this.sight;
@@ -163,7 +157,6 @@ export class MovingView {
     const now = this.sight;
     if (this.moved.boxes()?.hasNew(now, this.known, this.kept.all)) this.say(now);
     this.place(live);
-    this.reveal();
     const time = performance.now();
     for (const [follower, calls] of this.followers) {
       if (time - calls.last < calls.pause) continue;
@@ -200,11 +193,6 @@ export class MovingView {
     this.store.setState({ transform: keeping(now.transform, this.kept.all) });
   }
 
-  private hide(): void {
-    const [boxes, layer] = [this.moved.boxes(), this.moved.layer()];
-    if (boxes !== null && layer !== null) this.kept.hide(layer, boxes, this.sight);
-  }
-
   private place([x, y, zoom]: Transform): void {
     const { cards } = this;
     if (cards !== null) cards.style.transform = `translate(${x}px,${y}px) scale(${zoom})`;
@@ -212,11 +200,12 @@ export class MovingView {
 
   private readonly rest = (): void => {
     const left = this.last + REST - performance.now();
-    if (left > 1) this.timer = window.setTimeout(this.rest, left);
-    else {
-      this.settle();
-      this.halt();
-      this.hide();
+    if (left > 1) {
+      this.timer = window.setTimeout(this.rest, left);
+      return;
     }
+    this.timer = 0;
+    this.settle();
+    this.halt();
   };
 }

@@ -44,13 +44,11 @@ export function useMovingView(frame: HTMLElement, seen: Seen): MovingView {
     const press = ({ pointerType }: PointerEvent) => view.press(pointerType);
     window.addEventListener("pointerdown", press, true);
     window.addEventListener("keydown", view.settle, true);
-    const stop = store.subscribe(view.reveal);
     return () => {
-      stop();
       window.removeEventListener("pointerdown", press, true);
       window.removeEventListener("keydown", view.settle, true);
       view.settle();
     };
-  }, [view, store]);
+  }, [view]);
   return useMemo(() => view, [view]);
 }
