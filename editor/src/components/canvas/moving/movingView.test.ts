@@ -74,6 +74,7 @@ describe("while somebody moves the view", () => {
     expect(frame).toHaveAttribute("data-gliding");
     vi.advanceTimersByTime(120);
     expect(store.getState()).toEqual({ transform: [30, 5, 1], ...SCREEN });
+    vi.advanceTimersByTime(300);
     expect(frame).not.toHaveAttribute("data-gliding");
   });
 
@@ -110,13 +111,13 @@ describe("while somebody moves the view", () => {
     dragTo(view, 1);
     view.end();
     expect(frame).toHaveAttribute("data-gliding");
-    vi.advanceTimersByTime(60);
+    vi.advanceTimersByTime(300);
     dragTo(view, 2);
-    vi.advanceTimersByTime(60);
+    vi.advanceTimersByTime(300);
     expect(frame).toHaveAttribute("data-gliding");
     view.end();
     view.press("mouse");
-    vi.advanceTimersByTime(120);
+    vi.advanceTimersByTime(400);
     expect(frame).not.toHaveAttribute("data-gliding");
   });
 

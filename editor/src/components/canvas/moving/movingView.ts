@@ -38,6 +38,9 @@ export const SELDOM = 100;
 /** Milliseconds without a move after which the view rests, though a button may still be down. */
 const REST = 100;
 
+/** The same until layers glide no more: on a busy machine a move may be as long in coming. */
+const STILL = 400;
+
 export type FlowStore = ReturnType<typeof useStoreApi>;
 
 export class MovingView {
@@ -199,13 +202,13 @@ export class MovingView {
   }
 
   private readonly rest = (): void => {
-    const left = this.last + REST - performance.now();
-    if (left > 1) {
-      this.timer = window.setTimeout(this.rest, left);
-      return;
+    const since = performance.now() - this.last;
+    if (since >= REST - 1) this.settle();
+    if (since >= STILL - 1) {
+      this.timer = 0;
+      this.halt();
+    } else {
+      this.timer = window.setTimeout(this.rest, (since >= REST - 1 ? STILL : REST) - since);
     }
-    this.timer = 0;
-    this.settle();
-    this.halt();
   };
 }
