@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,6 +137,18 @@ def opened(page: Page, graph: dict[str, Any]) -> float:
     data = base64.b64encode(json.dumps(graph).encode()).decode()
     seconds: float = page.evaluate(_OPEN, data)
     return seconds
+
+
+@contextmanager
+def slowed(page: Page, times: float) -> Iterator[None]:
+    """Meanwhile the page's main thread is so many times as slow as this processor."""
+    browser = page.context.new_cdp_session(page)
+    browser.send("Emulation.setCPUThrottlingRate", {"rate": times})
+    try:
+        yield
+    finally:
+        browser.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+        browser.detach()
 
 
 def without_places(graph: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -180,11 +182,30 @@ def prepared(home: Path) -> Path:
     return home
 
 
+def earlier(commit: str, folder: Path) -> Path:
+    """The engine, and the editor as it was built, of an earlier commit, written to a folder."""
+    parts = ("nodegraph", "nodes", "pipelines", "workflows")
+    command = ["git", "-C", str(HERE.parent), "archive", "--format=tar", commit, *parts]
+    packed = subprocess.run(command, capture_output=True, check=False)
+    if packed.returncode != 0:
+        why = packed.stderr.decode().strip()
+        raise SystemExit(f"--against {commit}: git can't read that commit here: {why}")
+    folder.mkdir(parents=True)
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
 @contextmanager
-def serving(home: Path, workers: int = 1) -> Iterator[Server]:
-    """A server; it has run a job when it is handed over, if it has workers."""
+def serving(home: Path, workers: int = 1, code: Path = HERE.parent) -> Iterator[Server]:
+    """A server; it has run a job when it is handed over, if it has workers.
+
+    Args:
+        code: The folder with the package that serves.
+    """
+    home.mkdir(parents=True, exist_ok=True)
     command = ("-m", "nodegraph", "--home", str(home), "serve", "--port", "0")
-    with _process((*command, "--workers", str(workers)), home) as (process, port):
+    with _process((*command, "--workers", str(workers)), home, code) as (process, port):
         server = Server(home, process, port)
         try:
             for value in range(3 if workers else 0):
@@ -237,10 +258,12 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _process(arguments: Sequence[str], home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _process(
+    arguments: Sequence[str], home: Path, code: Path = HERE.parent
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A process that tells where it listens, and the port."""
     command = [sys.executable, *arguments]
-    with listening(command, HERE.parent, home / "log.txt", _environment(home)) as started:
+    with listening(command, code, home / "log.txt", _environment(home)) as started:
         yield started
 
 

@@ -1,13 +1,27 @@
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 import { serviceWorker } from "./scripts/serviceWorker.ts";
+
+const culling = fileURLToPath(
+  new URL("./src/components/canvas/moving/culling.ts", import.meta.url),
+);
+
+/** What of a graph the canvas library draws is answered by the editor, where it is built. */
+const ownCulling: Plugin = {
+  name: "own-culling",
+  enforce: "pre",
+  apply: "build",
+  resolveId: (source, importer) =>
+    source === "@xyflow/system" && importer !== culling ? culling : null,
+};
 
 // The server forbids inline scripts and styles, so everything is built into files of its own.
 export default defineConfig({
   // Parts of the page find each other wherever a proxy offers them.
   base: "./",
-  plugins: [react(), serviceWorker()],
+  plugins: [ownCulling, react(), serviceWorker()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: {
     outDir: "../nodegraph/server/static",

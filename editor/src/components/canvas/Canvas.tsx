@@ -14,6 +14,7 @@ import {
 } from "@xyflow/react";
 import {
   type DragEvent,
+  type FocusEvent as ReactFocusEvent,
   type MouseEvent as ReactMouseEvent,
   type PointerEvent as ReactPointerEvent,
   Suspense,
@@ -53,7 +54,7 @@ import { enterBlock } from "./enter";
 import { Corners } from "./far/Corners";
 import { FarView } from "./far/FarView";
 import { useFarNodes } from "./far/useFarNodes";
-import { focusCard, selectFocused } from "./focus";
+import { focusCard, followFocus, selectFocused } from "./focus";
 import { BlockEnd } from "./frames/BlockEnd";
 import { Frame } from "./frames/Frame";
 import { NoteCard } from "./frames/NoteCard";
@@ -245,7 +246,7 @@ function Graph({ document, path, frame }: GraphProps) {
         data-far={far || undefined}
         onDoubleClick={onDoubleClick}
         onKeyDown={onKeyDown}
-        onFocus={selectFocused}
+        onFocus={focused}
         onWheelCapture={leaveToScrolling}
         onPointerDownCapture={beginCut}
         onMouseDownCapture={takeLink}
@@ -361,6 +362,11 @@ function pointAt(document: string, { pointerType, clientX, clientY }: ReactPoint
   if (pointerType === "mouse" || pointerType === "pen") {
     point(document, { cursor: canvasPoint({ x: clientX, y: clientY }) });
   }
+}
+
+function focused(event: ReactFocusEvent): void {
+  selectFocused();
+  followFocus(event);
 }
 
 const MULTI = ["Meta", "Control", "Shift"];

@@ -26,6 +26,25 @@ export function selectFocused(): void {
   if (document.activeElement?.matches(":focus-visible")) useDocuments.getState().select([id]);
 }
 
+/** Cards out of sight may still be there: the view goes where Tab or a screen reader goes. */
+export function followFocus({ target }: { readonly target: EventTarget }): void {
+  if (!(target instanceof HTMLElement) || !target.matches(":focus-visible")) return;
+  const card = target.closest<HTMLElement>(".react-flow__node");
+  const box = itemBoxes().get(card?.dataset.id ?? "");
+  const frame = canvas()?.element.getBoundingClientRect();
+  if (!card || !box || !frame || touches(card.getBoundingClientRect(), frame)) return;
+  centerOn({ x: box.x + box.width / 2, y: box.y + box.height / 2 });
+}
+
+function touches(one: DOMRect, other: DOMRect): boolean {
+  return (
+    one.left < other.right &&
+    one.right > other.left &&
+    one.top < other.bottom &&
+    one.bottom > other.top
+  );
+}
+
 /** Put the focus on a card, moving the canvas if it is out of sight. */
 export function focusItem(id: string): void {
   const handle = canvas();

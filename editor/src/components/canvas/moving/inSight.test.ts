@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { CanvasEdge, CanvasNode } from "@/components/canvas/adapt";
-import { edgesOfBoxes, hasNew } from "./inSight";
+import { Boxes } from "./inSight";
 import type { Sight } from "./movingView";
 
 const place = fc.record({
@@ -39,11 +39,33 @@ it("finds each card, and each link between two, that comes into sight", () => {
           Math.max(a[3], b[3]),
         ] as const;
         const expected = [...boxes, around].some((box) => isSeen(box, now) && !isSeen(box, was));
-        expect(hasNew(edgesOfBoxes(nodes, [link]), now, was)).toBe(expected);
+        const drawn = new Boxes(nodes, [link]);
+        expect(drawn.hasNew(now, was)).toBe(expected);
+        expect(drawn.inSight(now)).toEqual(
+          nodes.filter((_, index) => isSeen(boxes[index] as (typeof boxes)[0], now)).map(idOf),
+        );
       },
     ),
   );
 });
+
+it("what is kept is not new, nor are its links", () => {
+  const nodes = [card("a", 0), card("b", 2000)];
+  const link = { id: "l", source: "a", target: "b" } as CanvasEdge;
+  const boxes = new Boxes(nodes, [link]);
+  const at = (x: number): Sight => ({ transform: [-x, 0, 1], width: 300, height: 300 });
+  expect(boxes.hasNew(at(2000), at(-900))).toBe(true);
+  expect(boxes.hasNew(at(2000), at(-900), new Set(["b"]))).toBe(false);
+  // The link alone.
+  expect(boxes.hasNew(at(1000), at(-900), new Set())).toBe(true);
+  expect(boxes.hasNew(at(1000), at(-900), new Set(["a"]))).toBe(false);
+});
+
+const idOf = ({ id }: CanvasNode) => id;
+
+function card(id: string, x: number): CanvasNode {
+  return { id, type: "card", position: { x, y: 0 }, width: 200, height: 100 } as CanvasNode;
+}
 
 /** As told on the screen. */
 function isSeen(

@@ -3,51 +3,69 @@ import type { CanvasEdge, CanvasNode } from "@/components/canvas/adapt";
 import { boxOf } from "@/components/canvas/adapt";
 import type { Sight } from "./movingView";
 
-/** Left, top, right and bottom of each card, and of each link as the library reckons it. */
-export function edgesOfBoxes(
-  nodes: readonly CanvasNode[],
-  edges: readonly CanvasEdge[],
-): Float64Array {
-  const found = new Float64Array(4 * (nodes.length + edges.length));
-  const places = new Map<string, number>();
-  let at = 0;
-  for (const node of nodes) {
-    const { x, y, width, height } = boxOf(node);
-    places.set(node.id, at);
-    found.set([x, y, x + width, y + height], at);
-    at += 4;
-  }
-  for (const { source, target } of edges) {
-    const [from, to] = [places.get(source), places.get(target)];
-    if (from === undefined || to === undefined) continue;
-    for (const side of [0, 1])
-      found[at + side] = Math.min(found[from + side] ?? 0, found[to + side] ?? 0);
-    for (const side of [2, 3])
-      found[at + side] = Math.max(found[from + side] ?? 0, found[to + side] ?? 0);
-    at += 4;
-  }
-  return found.subarray(0, at);
+type Area = readonly [left: number, top: number, right: number, bottom: number];
+
+const NONE: ReadonlySet<string> = new Set();
+
+interface Link {
+  readonly source: string;
+  readonly target: string;
+  readonly area: Area;
 }
 
-/** Whether a box is in sight now that was not before. */
-export function hasNew(boxes: Float64Array, now: Sight, before: Sight): boolean {
-  const [left, top, right, bottom] = areaOf(now);
-  const [wasLeft, wasTop, wasRight, wasBottom] = areaOf(before);
-  if (left >= wasLeft && top >= wasTop && right <= wasRight && bottom <= wasBottom) return false;
-  for (let at = 0; at < boxes.length; at += 4) {
-    const [x, y] = [boxes[at] ?? 0, boxes[at + 1] ?? 0];
-    const [endX, endY] = [boxes[at + 2] ?? 0, boxes[at + 3] ?? 0];
-    const isSeen = x < right && endX > left && y < bottom && endY > top;
-    if (isSeen && !(x < wasRight && endX > wasLeft && y < wasBottom && endY > wasTop)) return true;
+/** Where the cards of a graph are, and its links as the library reckons them. */
+export class Boxes {
+  private readonly cards = new Map<string, Area>();
+  private readonly links: readonly Link[];
+
+  constructor(nodes: readonly CanvasNode[], edges: readonly CanvasEdge[]) {
+    for (const node of nodes) {
+      const { x, y, width, height } = boxOf(node);
+      this.cards.set(node.id, [x, y, x + width, y + height]);
+    }
+    this.links = edges.flatMap(({ source, target }) => {
+      const [from, to] = [this.cards.get(source), this.cards.get(target)];
+      return from && to ? [{ source, target, area: bothOf(from, to) }] : [];
+    });
   }
-  return false;
+
+  /** The cards in sight. */
+  inSight(sight: Sight): readonly string[] {
+    const area = areaOf(sight);
+    const found: string[] = [];
+    for (const [id, box] of this.cards) if (touches(box, area)) found.push(id);
+    return found;
+  }
+
+  /** Whether something is in sight now that was not before, except what is kept, with its links. */
+  hasNew(now: Sight, before: Sight, kept: ReadonlySet<string> = NONE): boolean {
+    const area = areaOf(now);
+    const was = areaOf(before);
+    if (area[0] >= was[0] && area[1] >= was[1] && area[2] <= was[2] && area[3] <= was[3])
+      return false;
+    for (const [id, box] of this.cards)
+      if (touches(box, area) && !touches(box, was) && !kept.has(id)) return true;
+    return this.links.some(
+      ({ source, target, area: box }) =>
+        touches(box, area) && !touches(box, was) && !kept.has(source) && !kept.has(target),
+    );
+  }
 }
 
-/** Left, top, right and bottom of what is seen, on the canvas. */
-function areaOf({
-  transform: [x, y, zoom],
-  width,
-  height,
-}: Sight): readonly [number, number, number, number] {
+function bothOf(one: Area, other: Area): Area {
+  return [
+    Math.min(one[0], other[0]),
+    Math.min(one[1], other[1]),
+    Math.max(one[2], other[2]),
+    Math.max(one[3], other[3]),
+  ];
+}
+
+function touches(box: Area, area: Area): boolean {
+  return box[0] < area[2] && box[2] > area[0] && box[1] < area[3] && box[3] > area[1];
+}
+
+/** What is seen, on the canvas. */
+function areaOf({ transform: [x, y, zoom], width, height }: Sight): Area {
   return [-x / zoom, -y / zoom, (width - x) / zoom, (height - y) / zoom];
 }

@@ -6,7 +6,10 @@
  * something new comes into sight, and when the view rests. Until then one layer moves.
  */
 import type { useStoreApi, Viewport } from "@xyflow/react";
+import { keeping } from "./culling";
 import { glide } from "./glide";
+import type { Boxes } from "./inSight";
+import { KeptCards } from "./keptCards";
 
 /** Left and top of the canvas' origin on the screen in pixels, and the zoom. */
 export type Transform = readonly [number, number, number];
@@ -25,8 +28,8 @@ export interface Moved {
   readonly layer: () => HTMLElement | null;
   /** Whether so much is seen that as a layer it would be too large. */
   readonly isFar: () => boolean;
-  /** Whether the library has to draw more than it did for an earlier sight. */
-  readonly needsMore: (now: Sight, before: Sight) => boolean;
+  /** Where cards and links are; null from afar, where all of them are one drawing. */
+  readonly boxes: () => Boxes | null;
 }
 
 /** Milliseconds between what need not follow in each frame. */
@@ -35,12 +38,14 @@ export const SELDOM = 100;
 /** Milliseconds without a move after which the view rests, though a button may still be down. */
 const REST = 100;
 
+/** The same until layers glide no more: on a busy machine a move may be as long in coming. */
+const STILL = 400;
+
 export type FlowStore = ReturnType<typeof useStoreApi>;
 
 export class MovingView {
   private live: Transform | null = null;
-  /** What the library was told to be in sight, and what the screen is. */
-  private said: (Sight & { readonly screen: Omit<Sight, "transform"> }) | null = null;
+  private readonly kept = new KeptCards();
   private isGesture = false;
   private frame = 0;
   private timer = 0;
@@ -61,7 +66,14 @@ export class MovingView {
 
   /** As it is seen now. */
   get sight(): Sight {
-    return { transform: this.live ?? this.store.getState().transform, ...this.screen() };
+    const { known } = this;
+    return this.live === null ? known : { ...known, transform: this.live };
+  }
+
+  /** As the library knows it. */
+  private get known(): Sight {
+    const { transform, width, height } = this.store.getState();
+    return { transform, width, height };
   }
 
   /** Whether it is moved by somebody just now, and not resting meanwhile. */
@@ -110,14 +122,16 @@ export class MovingView {
   end(): void {
     this.isGesture = false;
     this.settle();
-    this.halt();
+    // The next move often comes at once: layers that glide on till then need not be made anew.
+    this.last = performance.now();
+    if (this.timer === 0) this.timer = window.setTimeout(this.rest, REST);
   }
 
   /** Where the library's gestures and calls want it. */
   readonly change = ({ x, y, zoom }: Viewport): void => {
     if (!this.isGesture) {
       this.settle();
-      this.store.setState({ transform: [x, y, zoom] });
+      this.store.setState({ transform: keeping([x, y, zoom], this.kept.all) });
       return;
     }
     this.live = [x, y, zoom];
@@ -129,14 +143,13 @@ export class MovingView {
   /** Have the library know the view as it is, for what asks it. */
   readonly settle = (): void => {
     cancelAnimationFrame(this.frame);
-    clearTimeout(this.timer);
-    [this.frame, this.timer] = [0, 0];
+    this.frame = 0;
     const { live } = this;
     if (live === null) return;
+    const now = this.sight;
     this.live = null;
     this.place(live);
-    this.store.setState({ ...this.screen(), transform: [...live] });
-    this.said = null;
+    this.say(now);
   };
 
   private readonly show = (): void => {
@@ -145,8 +158,7 @@ export class MovingView {
     if (live === null) return;
     this.glide();
     const now = this.sight;
-    const before = this.said ?? { ...now, transform: this.store.getState().transform };
-    if (this.moved.needsMore(now, before)) this.say(both(before, now));
+    if (this.moved.boxes()?.hasNew(now, this.known, this.kept.all)) this.say(now);
     this.place(live);
     const time = performance.now();
     for (const [follower, calls] of this.followers) {
@@ -174,22 +186,14 @@ export class MovingView {
     this.frameElement.removeAttribute("data-gliding");
   }
 
-  /** As if the screen were so large: what was in sight stays for as long as the view moves. */
-  private say(sight: Sight): void {
-    const screen = this.screen();
-    this.said = { ...sight, screen };
-    const { transform, width, height } = sight;
-    this.store.setState({ transform: [...transform], width, height });
-  }
-
-  /** The size of the screen, whatever the library was told. */
-  private screen(): { readonly width: number; readonly height: number } {
-    const { width, height } = this.store.getState();
-    const { said } = this;
-    // A new size is of the screen.
-    return said !== null && said.width === width && said.height === height
-      ? said.screen
-      : { width, height };
+  /** Have the library draw what is in sight, and what was, as far as it is kept. */
+  private say(now: Sight): void {
+    const boxes = this.moved.boxes();
+    if (boxes !== null) {
+      this.kept.see(boxes.inSight(this.known));
+      this.kept.see(boxes.inSight(now));
+    }
+    this.store.setState({ transform: keeping(now.transform, this.kept.all) });
   }
 
   private place([x, y, zoom]: Transform): void {
@@ -198,26 +202,13 @@ export class MovingView {
   }
 
   private readonly rest = (): void => {
-    const left = this.last + REST - performance.now();
-    if (left > 1) this.timer = window.setTimeout(this.rest, left);
-    else {
-      this.settle();
+    const since = performance.now() - this.last;
+    if (since >= REST - 1) this.settle();
+    if (since >= STILL - 1) {
+      this.timer = 0;
       this.halt();
+    } else {
+      this.timer = window.setTimeout(this.rest, (since >= REST - 1 ? STILL : REST) - since);
     }
   };
-}
-
-/** So many times as large as the screen, what was in sight before is left out. */
-const MOST = 2.5;
-
-/** What is in sight now, with what was before if that is near. */
-function both(before: Sight, now: Sight): Sight {
-  const [x, y, zoom] = now.transform;
-  const scale = zoom / before.transform[2];
-  const [wasX, wasY] = [before.transform[0] * scale, before.transform[1] * scale];
-  const [left, top] = [Math.max(x, wasX), Math.max(y, wasY)];
-  const width = left + Math.max(now.width - x, before.width * scale - wasX);
-  const height = top + Math.max(now.height - y, before.height * scale - wasY);
-  if (width * height > MOST * now.width * now.height) return now;
-  return { transform: [left, top, zoom], width, height };
 }

@@ -2,7 +2,7 @@
 import { useStoreApi } from "@xyflow/react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { CanvasEdge, CanvasNode } from "@/components/canvas/adapt";
-import { edgesOfBoxes, hasNew } from "./inSight";
+import { Boxes } from "./inSight";
 import { MovingView } from "./movingView";
 
 interface Seen {
@@ -21,7 +21,7 @@ export function useMovingView(frame: HTMLElement, seen: Seen): MovingView {
   latest.current = seen;
   const view = useState(() => {
     const layer = () => frame.querySelector<HTMLElement>(".react-flow__viewport");
-    let boxes: Float64Array = new Float64Array(0);
+    let boxes: Boxes | null = null;
     let of: Seen | null = null;
     return new MovingView(store, frame, {
       isFar: () => latest.current.far,
@@ -29,12 +29,13 @@ export function useMovingView(frame: HTMLElement, seen: Seen): MovingView {
         const found = layer();
         return latest.current.far && found?.querySelector(MARKS) === null ? null : found;
       },
-      needsMore: (now, before) => {
+      boxes: () => {
         const { nodes, edges, far } = latest.current;
-        if (far) return false;
-        if (of?.nodes !== nodes || of.edges !== edges) boxes = edgesOfBoxes(nodes, edges);
+        if (far) return null;
+        if (boxes === null || of?.nodes !== nodes || of.edges !== edges)
+          boxes = new Boxes(nodes, edges);
         of = latest.current;
-        return hasNew(boxes, now, before);
+        return boxes;
       },
     });
   })[0];
