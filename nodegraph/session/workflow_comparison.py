@@ -39,8 +39,8 @@ def merge_documents(
     Raises:
         InvalidFile, InvalidWorkflow: One is no workflow, or parts of it have the wrong form.
     """
-    sides = [_workflow(each) for each in (base, ours, theirs)]
-    return _review(review_merge(*sides, [*skipped_ours], [*skipped_theirs]))
+    sides = (_workflow(base), _workflow(ours), _workflow(theirs))
+    return _review(review_merge(*sides, skipped_ours, skipped_theirs))
 
 
 def _workflow(document: Document) -> Workflow:
