@@ -38,7 +38,7 @@ def signed(folder: Path, home: Path) -> bytes:
     for name, color in (("photo.png", 60), ("sketch.png", 120), ("lynx.png", 200)):
         (folder / name).write_bytes(picture(640, 480, color=(color, 110, 90)))
     photo = folder / "photo signed.png"
-    sign_file(folder / "photo.png", photo, Claim("photo.png", "digitalCapture"), other)
+    sign_file(folder / "photo.png", photo, Claim("photo.png", "composite"), other)
     inputs = (
         IngredientFile(photo, "photo.png"),
         IngredientFile(folder / "sketch.png", "sketch.png"),

@@ -138,6 +138,22 @@ def test_who_paints_on_a_layer_that_another_window_deletes_hears_of_it(
     eventually(lambda: nodes(mine.editor) == nodes(theirs.editor))
 
 
+def test_a_stroke_on_a_layer_that_is_deleted_meanwhile_says_so(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    mine, theirs = two(new_browser, server, "deleted meanwhile")
+    theirs.add("Empty layer")
+    expect(mine.rows_of("Layer")).to_have_count(1)
+    mine.rows_of("Layer").click()
+    begin_stroke(mine, 0.5)
+    theirs.rows_of("Layer").click()
+    theirs.button("Delete layer").click()
+    expect(mine.rows_of("Layer")).to_have_count(0)
+    mine.editor.page.mouse.up()
+    expect(mine.editor.page.get_by_text("This layer was deleted.")).to_be_visible()
+    eventually(lambda: nodes(mine.editor) == nodes(theirs.editor))
+
+
 def test_strokes_while_the_server_is_dead_all_stay(new_browser: NewBrowser, server: Server) -> None:
     mine, theirs = two(new_browser, server, "dead server")
     with mine.editor.watch.allowing(*UNREACHED), theirs.editor.watch.allowing(*UNREACHED):

@@ -56,7 +56,7 @@ beforeEach(() => {
       return Response.json({ items: installed, has_index: true, change, next: null });
     return Response.json({ items: [] });
   });
-  usePacks.setState({ items: null, change: null, offers: null, providers: new Map() });
+  usePacks.setState({ items: null, change: null, providers: new Map() });
   useNotices.setState({ items: [] });
   server = new ScriptedServer();
   setSocket(new EventSocket({ url: "ws://test", make: server.make }));

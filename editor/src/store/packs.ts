@@ -1,4 +1,5 @@
 /** Packs of the server: what is installed, what an index offers, and the change that runs. */
+import { keepPreviousData } from "@tanstack/react-query";
 import { create } from "zustand";
 import { api } from "@/api/client";
 import type { AvailablePack, PackChange, PackEntry, PackList } from "@/api/schema";
@@ -16,14 +17,11 @@ export interface Packs {
   readonly hasIndex: boolean;
   /** The change that runs or ran last. */
   readonly change: PackChange | null;
-  /** What the index offers for the last search; null until it is read. */
-  readonly offers: readonly AvailablePack[] | null;
-  /** Why it could not be read, in words. */
+  /** Why they could not be read, in words. */
   readonly problem: string | null;
   /** Packs of the index by what lacks: a pack's name or a node type; null if there is none. */
   readonly providers: ReadonlyMap<string, AvailablePack | null>;
   readonly load: () => Promise<void>;
-  readonly search: (words: string) => Promise<void>;
   /** Ask which packs bring what lacks, of the index and of what is installed. What was asked before
    * isn't asked again. */
   readonly provide: (names: readonly string[], types: readonly string[]) => Promise<void>;
@@ -32,26 +30,26 @@ export interface Packs {
 }
 
 const INSTALLED = question(["packs"], (signal) => api.GET("/packs", { signal }));
-let searches = 0;
+
+/** What the index offers for some words. */
+export function offersFor(words: string) {
+  const query = { search: words.trim() };
+  return {
+    queryKey: ["offered packs", query],
+    queryFn: ({ signal }: { readonly signal: AbortSignal }) =>
+      api.GET("/packs/available", { params: { query }, signal }),
+    // What was offered before stays until there is more.
+    placeholderData: keepPreviousData,
+  };
+}
 
 export const usePacks = create<Packs>()((set, get) => ({
   items: null,
   hasIndex: false,
   change: null,
-  offers: null,
   problem: null,
   providers: new Map(),
   load: () => list(newAnswerTo(INSTALLED)),
-  search: async (words) => {
-    const mine = ++searches;
-    try {
-      const query = { search: words.trim() };
-      const { items: offers, problem } = await api.GET("/packs/available", { params: { query } });
-      if (mine === searches) set({ offers, problem });
-    } catch (fault) {
-      if (mine === searches) set({ problem: faultText(fault) || null });
-    }
-  },
   provide: async (names, types) => {
     const { providers } = get();
     const left = [...names, ...types].filter((each) => !providers.has(each));

@@ -12,8 +12,10 @@ import {
   Spinner,
   Toggle,
 } from "@/components/ui";
+import { useAnswer, useDebounced } from "@/hooks/useAnswer";
 import { t } from "@/i18n";
-import { runningChange, stepOf, usePacks } from "@/store/packs";
+import { faultText } from "@/store/notices";
+import { offersFor, runningChange, stepOf, usePacks } from "@/store/packs";
 import { confirm } from "@/store/ui";
 import styles from "./PacksDialog.module.css";
 
@@ -24,9 +26,14 @@ interface Props {
 export default function PacksDialog({ onClose }: Props) {
   const items = usePacks((packs) => packs.items);
   const hasIndex = usePacks((packs) => packs.hasIndex);
-  const problem = usePacks((packs) => packs.problem);
+  const [words, setWords] = useState("");
+  const settled = useDebounced(words, PAUSE);
+  const { data, fault } = useAnswer({ ...offersFor(settled), enabled: hasIndex });
+  const offers = data?.items ?? null;
+  const unread = usePacks((packs) => packs.problem);
+  const problem = unread ?? (fault === null ? (data?.problem ?? null) : faultText(fault));
   // A failure is shown in the row of its pack; above where no row is there for it.
-  const failed = usePacks(({ change, items: here, offers }) => {
+  const failed = usePacks(({ change, items: here }) => {
     const isListed = [...(here ?? []), ...(offers ?? [])].some(({ name }) => name === change?.name);
     return change?.state === "failed" && !isListed ? change : null;
   });
@@ -56,7 +63,11 @@ export default function PacksDialog({ onClose }: Props) {
         </ul>
       )}
       <h3 className={styles.heading}>{t("packs.more")}</h3>
-      {hasIndex ? <Offers /> : <p className={styles.faint}>{t("packs.noIndex")}</p>}
+      {hasIndex ? (
+        <Offers words={words} offers={offers} hasFailed={fault !== null} onSearch={setWords} />
+      ) : (
+        <p className={styles.faint}>{t("packs.noIndex")}</p>
+      )}
     </Dialog>
   );
 }
@@ -147,20 +158,22 @@ function Failure({ name }: { readonly name: string }) {
 
 const PAUSE = 250;
 
-function Offers() {
-  const [words, setWords] = useState("");
-  const offers = usePacks((packs) => packs.offers);
-  useEffect(() => {
-    const timer = setTimeout(() => void usePacks.getState().search(words), words ? PAUSE : 0);
-    return () => clearTimeout(timer);
-  }, [words]);
+interface OffersProps {
+  readonly words: string;
+  /** Null until they are read. */
+  readonly offers: readonly AvailablePack[] | null;
+  readonly hasFailed: boolean;
+  readonly onSearch: (words: string) => void;
+}
+
+function Offers({ words, offers, hasFailed, onSearch }: OffersProps) {
   return (
     <>
       <div className={styles.search}>
-        <SearchField value={words} onChange={setWords} label={t("packs.search")} />
+        <SearchField value={words} onChange={onSearch} label={t("packs.search")} />
       </div>
       {offers === null ? (
-        <Spinner label={t("packs.loading")} />
+        hasFailed || <Spinner label={t("packs.loading")} />
       ) : (
         <ul className={styles.list} aria-label={t("packs.more")}>
           {offers.map((offer) => (

@@ -46,7 +46,7 @@ beforeEach(() => {
   [asked, change, offers, installed] = [[], null, [OFFER], [PACK]];
   const admin = { name: "me", scopes: ["read", "run", "models", "admin"] };
   useConnection.setState({ caller: admin });
-  usePacks.setState({ items: null, change: null, offers: null, providers: new Map() });
+  usePacks.setState({ items: null, change: null, providers: new Map() });
   stubServer(async (path: string, { method = "GET" }: RequestInit = {}) => {
     const place = path.replace(/^.*\/api\/v1/, "");
     asked.push(`${method} ${place}`);
@@ -122,7 +122,6 @@ test("the index says which version is installed if it has another", async () => 
   expect(await screen.findByText("2.0 installed")).toBeVisible();
   unmount();
   offers = [{ ...OFFER, name: "soft" }];
-  usePacks.setState({ offers: null });
   render(<PacksDialog onClose={vi.fn()} />);
   expect(await screen.findByText("installed")).toBeVisible();
 });
@@ -151,4 +150,13 @@ test("why an installation failed stands in the row of its pack, or above if it h
   change = { ...change, name: "gone" };
   render(<PacksDialog onClose={vi.fn()} />);
   expect(await screen.findByText("gone: No wheel")).toBeVisible();
+});
+
+test("the index is searched once somebody has stopped typing, and what it had stays meanwhile", async () => {
+  render(<PacksDialog onClose={vi.fn()} />);
+  const list = await screen.findByRole("list", { name: "Packs of the index" });
+  await userEvent.type(screen.getByRole("searchbox"), "blur");
+  expect(list).toBeVisible();
+  await waitFor(() => expect(asked).toContain("GET /packs/available?search=blur"));
+  expect(asked.filter((each) => each.includes("search=b"))).toHaveLength(1);
 });
