@@ -421,13 +421,9 @@ def lists(editor: Editor) -> Iterator[str]:
 
 
 def proposals(editor: Editor) -> Iterator[str]:
-    lists = editor.server.home / "prompt_lists"
-    lists.mkdir(exist_ok=True)
-    (lists / "animals.txt").write_text("heron\nbadger\n")
     field = editor.field("positive", "Text")
     field.fill("")
-    field.press_sequentially("__ani")
-    editor.page.keyboard.press("Control+Space")
+    field.press_sequentially("<lora:")
     expect(editor.page.get_by_role("listbox")).to_be_visible()
     yield "for a prompt"
     close(editor)

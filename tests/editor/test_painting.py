@@ -337,9 +337,17 @@ def test_a_live_canvas_makes_candidates_of_strokes_and_runs_nothing_else(painter
     painter.stroke((0.4, 0.4), (0.6, 0.4))
     painter.stroke((0.4, 0.6), (0.6, 0.6))
     expect(editor.page.get_by_role("region", name="Candidates")).to_be_visible()
-    # What the workflow saves is for whoever presses the button.
-    made = [file for job in editor.server.jobs() for file in editor.server.outputs(job["id"])]
-    assert {file["kind"] for file in made} == {"preview"}
+    # What the workflow saves is for whoever presses the button. A later stroke cancels the run of
+    # an earlier one that isn't at its end.
+    server = editor.server
+    jobs = [job["id"] for job in server.jobs() if "on-change" in job["tags"]]
+
+    def states() -> dict[str, str]:
+        return {job: server.get(f"jobs/{job}")["state"] for job in jobs}
+
+    eventually(lambda: set(states().values()) <= {"finished", "cancelled"})
+    ended = [job for job, state in states().items() if state == "finished"]
+    assert {file["kind"] for job in ended for file in server.outputs(job)} == {"preview"}
 
 
 def test_problems_and_results_are_shown_beside_the_canvas(painter: Painter) -> None:
