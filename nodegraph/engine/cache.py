@@ -29,6 +29,14 @@ _OVERHEAD = 1_024
 """Bytes of an entry itself, with its key and digests."""
 
 
+CHANGED_VALUE = (
+    "a value was changed after its node returned it, for example through an array that shares a "
+    "tensor's memory. The value was dropped, and nothing computed from it is on disk. The results "
+    "of the last run may be wrong. Run it again. `check_mutation=True` names the node that does it."
+)
+"""Warning about `Cache.changed`."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallOutputs:
     """What a call gave.

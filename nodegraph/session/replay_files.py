@@ -129,9 +129,9 @@ def match_models(
         for name, match in at_name.items()
     ]
     unmatched = {each.name: each.digest for each in matches if each.status in _UNMATCHED}
-    beside = _beside(unmatched, matches)
+    moved = _moved_files(unmatched, matches)
     return [
-        replace(match, status="renamed", path=beside[match.name]) if match.name in beside else match
+        replace(match, status="renamed", path=moved[match.name]) if match.name in moved else match
         for match in matches
     ]
 
@@ -179,7 +179,7 @@ def _at_name(name: str, digest: Digest, folders: Sequence[Path]) -> FileMatch:
     return FileMatch(name, digest, "missing" if changed is None else "changed", changed)
 
 
-def _beside(recorded: Mapping[str, Digest], matches: Sequence[FileMatch]) -> dict[str, Path]:
+def _moved_files(recorded: Mapping[str, Digest], matches: Sequence[FileMatch]) -> dict[str, Path]:
     """Recorded files that moved together with their folder: a tokenizer next to its weights.
 
     They have the same name and content beside another file of the folder.

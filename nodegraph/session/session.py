@@ -165,6 +165,7 @@ class Session:
         from nodegraph.engine.lanes import Lanes
         from nodegraph.observe.progress import silence_widget_warnings
         from nodegraph.session.results.files import result_texts
+        from nodegraph.session.weights import model_path
         from nodegraph.weights.numerics import LibraryNumerics
 
         silence_widget_warnings()
@@ -192,7 +193,7 @@ class Session:
             saver=saver,
             merging=merging,
             texts_of=result_texts,
-            model_path=_model_path,
+            model_path=model_path,
         )
 
     @cached_property
@@ -282,8 +283,7 @@ class Session:
             stock: Memory contents of the process that would run it; this process if not given.
             values: Whether the run returns the values of the targets' outputs, as a run does by
                 default. Values that are not stored are then computed again.
-            files: What the files of the run carry, see `RunOptions.metadata`. Files that carry
-                something else are written again.
+            files: What the files of the run carry. Files that carry something else run again.
         """
         from nodegraph.engine.planning.why import known_types
         from nodegraph.engine.planning.workflow_plan import plan_workflow
@@ -408,15 +408,10 @@ class Session:
         """Warn about values that were changed without the engine's knowledge."""
         changed = self.engine.shared.cache.changed
         if changed:
+            from nodegraph.engine.cache import CHANGED_VALUE
+
             changed.clear()
-            warnings.warn(
-                "a value was changed after its node returned it, for example through an array "
-                "that shares a tensor's memory. The value was dropped, and nothing computed from "
-                "it is on disk. The results of the last run may be wrong. Run it again. "
-                "`check_mutation=True` names the node that does it.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            warnings.warn(CHANGED_VALUE, RuntimeWarning, stacklevel=2)
 
     @cached_property
     def _run_recorder(self) -> RunRecorder:
@@ -593,9 +588,3 @@ class Session:
             kept.close()
         if "engine" in self.__dict__:
             self._warn_of_changes()  # also of what was found on the way to the disk
-
-
-def _model_path(name: str, folders: Sequence[Path]) -> Path:
-    from nodegraph.models.model_sources import find_path  # takes a while
-
-    return find_path(name, folders)

@@ -5,7 +5,7 @@ Modules that load torch are imported when weights are first used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -90,6 +90,13 @@ def load_components(weights: ResidencyManager, recipes: Iterable[Recipe], device
     for recipe in recipes:
         with weights.use(recipe, device, calls_only=True):
             pass  # loaded, and held no longer
+
+
+def model_path(name: str, folders: Sequence[Path]) -> Path:
+    """Return the file or folder that a model's name means; see `models.find_path`."""
+    from nodegraph.models.model_sources import find_path  # takes a while
+
+    return find_path(name, folders)
 
 
 def attach_remote_models(settings: Settings) -> Callable[[], None]:

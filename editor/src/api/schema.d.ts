@@ -2116,6 +2116,7 @@ export interface JobWish {
   parameters?: Record<string, unknown>;
   /** Nodes to run, with the nodes that they need. Default: all nodes that write a result. */
   targets?: string[] | null;
+  options?: RunOptions;
   /** Display name; without one, the workflow's title. */
   name?: string;
   /** Tags to find the job by. */
@@ -2131,7 +2132,6 @@ export interface JobWish {
   not_before?: number | string | null;
   /** Where the job's events are sent. By default the webhook of the token; `none` for nowhere. */
   webhook?: WebhookWish | "none" | null;
-  options?: RunOptions;
   /** Plan the job first, and store the plan with it. This takes longer. Default: `false`. */
   plan?: boolean;
 }
@@ -2984,6 +2984,7 @@ export interface RowsWish {
   parameters?: Record<string, unknown>;
   /** Nodes to run, with the nodes that they need. Default: all nodes that write a result. */
   targets?: string[] | null;
+  options?: RunOptions;
   /** Display name; without one, the workflow's title. */
   name?: string;
   /** Tags to find the job by. */
@@ -2999,7 +3000,6 @@ export interface RowsWish {
   not_before?: number | string | null;
   /** Where the job's events are sent. By default the webhook of the token; `none` for nowhere. */
   webhook?: WebhookWish | "none" | null;
-  options?: RunOptions;
   /** Plan the job first, and store the plan with it. This takes longer. Default: `false`. */
   plan?: boolean;
   /**

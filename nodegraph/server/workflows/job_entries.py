@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import PurePath
 from typing import Any
@@ -13,7 +14,8 @@ from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import JOBS
 from nodegraph.client.shapes.schema import build_shape
 from nodegraph.jobs.queue import Job, JobSummary
-from nodegraph.server.content.artifacts import Artifact
+from nodegraph.server.content.artifacts import Artifact, Artifacts
+from nodegraph.server.http.errors import NotFound
 from nodegraph.server.root_path import public_path
 
 _SHOWN = (
@@ -119,3 +121,24 @@ def artifact_entry(artifact: Artifact) -> shapes.Artifact:
     name = PurePath(artifact.path).name
     links = artifact_links(artifact.digest, artifact.media_type, artifact.kind)
     return build_shape(shapes.Artifact, artifact, name=name, created=artifact.at, **links)
+
+
+def plan_with_files(
+    plan: Mapping[str, Any], artifacts: Artifacts, client: str | None
+) -> dict[str, Any]:
+    """Return a plan with the files of its cache hits, except files of other clients' jobs."""
+    nodes = {
+        name: {**node, "files": [*_listed(node["files"], artifacts, client)]}
+        if node.get("files")
+        else node
+        for name, node in plan.get("nodes", {}).items()
+    }
+    return {**plan, "nodes": nodes}
+
+
+def _listed(
+    digests: Iterable[str], artifacts: Artifacts, client: str | None
+) -> Iterator[dict[str, Any]]:
+    for digest in digests:
+        with suppress(NotFound):
+            yield asdict(artifact_entry(artifacts.find(digest, client)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -36,8 +35,7 @@ from nodegraph.jobs.queue.schedules import parse_moment
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from nodegraph.jobs.supervisor.placement import JobPayload
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.content.artifacts import Artifacts
-from nodegraph.server.http.errors import NotFound, TooLarge
+from nodegraph.server.http.errors import TooLarge
 from nodegraph.server.http.problems import limit_problems
 from nodegraph.server.operations.webhooks import WebhookWish, resolve_webhook
 from nodegraph.server.services import Services
@@ -47,7 +45,7 @@ from nodegraph.server.workflows.checks import (
     parse_workflow,
     validate_workflow,
 )
-from nodegraph.server.workflows.job_entries import artifact_entry
+from nodegraph.server.workflows.job_entries import plan_with_files
 from nodegraph.session.settings_kinds import NUMBER
 
 EXAMPLE: Mapping[str, Any] = {
@@ -143,7 +141,7 @@ class PlanWish(WorkflowWish):
     options: RunOptions = RunOptions()
 
 
-class JobWish(WorkflowWish):
+class JobWish(PlanWish):
     """The request for a new job."""
 
     name: Annotated[str, StringConstraints(max_length=256)] = Field(
@@ -167,7 +165,6 @@ class JobWish(WorkflowWish):
         description="Where the job's events are sent. By default the webhook of the token; `none` "
         "for nowhere.",
     )
-    options: RunOptions = RunOptions()
     plan: bool = Field(
         default=False,
         description="Plan the job first, and store the plan with it. This takes longer.",
@@ -238,35 +235,14 @@ def _checked(services: Services, problems: Sequence[Problem]) -> shapes.Checked:
     return shapes.Checked(not problems, tuple(shown))
 
 
-async def plan_request(
-    services: Services, caller: Caller, request: PlanWish | JobWish
-) -> dict[str, Any]:
+async def plan_request(services: Services, caller: Caller, request: PlanWish) -> dict[str, Any]:
     """Return the fields of `shapes.Plan`, for the route and for websockets."""
     workflow = await resolve_request(services, caller, request)
     await services.run_in_thread(parse_workflow, workflow.document, services.server.limits.nodes)
     plan = await ask_planner(services, "plan", workflow, request)
-    return await services.run_in_thread(_with_files, plan, services.artifacts, caller.only_client)
-
-
-def _with_files(
-    plan: Mapping[str, Any], artifacts: Artifacts, client: str | None
-) -> dict[str, Any]:
-    """Return a plan with the files of its cache hits, except files of other clients' jobs."""
-    nodes = {
-        name: {**node, "files": [*_listed(node["files"], artifacts, client)]}
-        if node.get("files")
-        else node
-        for name, node in plan.get("nodes", {}).items()
-    }
-    return {**plan, "nodes": nodes}
-
-
-def _listed(
-    digests: Iterable[str], artifacts: Artifacts, client: str | None
-) -> Iterator[dict[str, Any]]:
-    for digest in digests:
-        with suppress(NotFound):
-            yield asdict(artifact_entry(artifacts.find(digest, client)))
+    return await services.run_in_thread(
+        plan_with_files, plan, services.artifacts, caller.only_client
+    )
 
 
 T = TypeVar("T")
@@ -593,7 +569,7 @@ def _planner_arguments(workflow: ResolvedWorkflow, request: WorkflowWish) -> dic
         "parameters": dict(workflow.parameters),
         "targets": request.targets,
         "options": request.options.model_dump(include=_FILE_OPTIONS, exclude_none=True)
-        if isinstance(request, (PlanWish, JobWish))
+        if isinstance(request, PlanWish)
         else {},
     }
 
