@@ -301,8 +301,9 @@ class _Document:
                     yield from (_Input(block, node, port) for port in ports if port)
         # A loop passes what its subgraph returned to the next turn.
         outputs = self._blocks[at.block].get("outputs")
-        for name in names if isinstance(outputs, Mapping) else ():
-            source = outputs.get(name)
+        listed: Mapping[str, Any] = outputs if isinstance(outputs, Mapping) else {}
+        for name in names:
+            source = listed.get(name)
             if isinstance(source, str):
                 inner, _, port = source.partition(".")
                 yield from self._texts_of(at.block, inner, port, set())
