@@ -301,7 +301,7 @@ class _Document:
                     yield from (_Input(block, node, port) for port in ports if port)
         # A loop passes what its subgraph returned to the next turn.
         outputs = self._blocks[at.block].get("outputs")
-        listed = outputs if isinstance(outputs, Mapping) else {}
+        listed: Mapping[str, Any] = outputs if isinstance(outputs, Mapping) else {}
         for name in names:
             source = listed.get(name)
             if isinstance(source, str):

@@ -224,8 +224,8 @@ class BundleReader:
         is_new = not folder.exists()
         make_folder(folder.parent)
         # Within a folder that is there: it may be the current one, or another file system.
-        beside = folder.parent if is_new else folder
-        temporary = beside / f".{folder.name}.{os.urandom(4).hex()}.tmp"
+        parent = folder.parent if is_new else folder
+        temporary = parent / f".{folder.name}.{os.urandom(4).hex()}.tmp"
         try:
             self._write_all(temporary, progress)
             if is_new:
