@@ -56,7 +56,7 @@ NEAR_WORK = 2.0
 
 EARLIER = "378626b4a"
 """The last commit whose canvas library learned of the view in each frame."""
-SLOWER = 6
+SLOWER = 12
 """So many times as slow is the processor where two editors are compared."""
 FASTER = 3.0
 """How many times the earlier frames a second are asked for, as far as a browser draws them."""
@@ -201,7 +201,7 @@ def _measure(browser: Browser, url: str, quick: bool) -> Iterator[Figure]:
 
 def compared(browser: Browser, url: str, against: str, quick: bool) -> Iterator[Figure]:
     """Frames a second of two editors by turns, with a slowed processor: the best of several."""
-    counts, times = ((100,), 1) if quick else ((MANY, MORE), 3)
+    counts, times = ((100,), 1) if quick else ((MANY, MORE), 2)
     # So much takes the browser for a page that has nothing to do but move one layer.
     bare = browser.new_page(viewport={"width": 1440, "height": 900})
     bare.set_content(_BARE)
