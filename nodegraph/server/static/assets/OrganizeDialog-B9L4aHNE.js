@@ -1,1 +1,0 @@
-import{G as e,Ld as t,Q as n,qc as r}from"./shared-CEUyF7uu.js";import{t as i}from"./Marks-CQrzQeRV.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(e,{title:t(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(n,{variant:`primary`,onClick:o,children:t(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

@@ -1,1 +1,0 @@
-import{t as e}from"./useFile-DuCCZDNa.js";import t from"./LivePlot-DI24FNwN.js";import{qc as n}from"./shared-CEUyF7uu.js";var r=n();function i({artifact:n}){let i=e(n,a);return i.state===`ready`?(0,r.jsx)(t,{given:i.value,name:n.name,isSmall:!0}):(0,r.jsx)(`span`,{children:n.name})}function a(e){return JSON.parse(new TextDecoder().decode(e))}export{i as default};

@@ -1,1 +1,0 @@
-import{sl as e,ul as t}from"./shared-CEUyF7uu.js";function n(){return t(e)}function r(){return t(e=>e.state===`open`)}export{n,r as t};

@@ -1,1 +1,0 @@
-import"./graph-DA0uCzLn.js";

@@ -1,0 +1,1 @@
+import"./graph-5ycfkmQJ.js";
