@@ -83,8 +83,8 @@ def sign_file(
     is_embedded = kind != ANY_TYPE
     if not is_embedded:
         _check_no_manifest_is_lost(source, target)
-    place = target.resolve()  # a symbolic link stays one
-    temporary = place.with_name(f".{place.name}.{os.urandom(4).hex()}.tmp")
+    file_path = target.resolve()  # a symbolic link stays one
+    temporary = file_path.with_name(f".{file_path.name}.{os.urandom(4).hex()}.tmp")
     with ExitStack() as stack:
         context = stack.enter_context(open_context())
         inputs, left_out = _readable_inputs(c2pa, context, claim)
