@@ -10,7 +10,14 @@ from blake3 import blake3
 from nodegraph.engine.result import WrittenFile
 from nodegraph.packs.registry import Registry
 from nodegraph.session.bundles.archive import opened_bundle, write_bundle
-from nodegraph.session.bundles.bundle import Bundle, BundleResult, ExpectedNode, Surroundings
+from nodegraph.session.bundles.bundle import (
+    Bundle,
+    BundleFile,
+    BundleModel,
+    BundleResult,
+    ExpectedNode,
+    Surroundings,
+)
 from nodegraph.session.bundles.report import (
     BundleReport,
     ResultCheck,
@@ -152,3 +159,39 @@ def test_versions_stand_beside_each_other() -> None:
     lines = report().to_markdown().splitlines()
     assert "| nodegraph | 1.0 | 1.1 |" in lines
     assert "| a.png | save | same content | PSNR 40.0 dB |" in lines
+
+
+def test_what_a_bundle_does_not_state_is_said_and_no_cell_is_blank() -> None:
+    there = Surroundings("1.0", numerics="cpu")
+    here = Surroundings("1.0", "3.11", "", "cpu", {"torch": "2.2"})
+    checks = check_nodes({"a": node("1")}, {})
+    files = (ResultCheck("a.png", "save", "missing"),)
+    unstated = BundleReport("A", "ok", there, here, checks, files)
+    text, page = unstated.to_markdown(), unstated.to_html()
+    assert "| torch | not stated | 2.2 |" in text
+    assert "| platform |" not in text
+    assert "|  |" not in text
+    assert "<td></td>" not in page
+    assert "<th></th>" not in page
+
+
+def test_a_report_lists_input_files_and_models() -> None:
+    photo = BundleFile("photo.png", "a" * 64, 1234)
+    weights = BundleFile("big/model.safetensors", "b" * 64, 5)
+    models = (
+        BundleModel("big", "folder", (weights,), source="hf:me/big", license="mit"),
+        BundleModel("tiny", "embedded"),
+    )
+    checks = check_nodes({"a": node("1")}, {"a": node("1")})
+    whole = BundleReport("A", "ok", THERE, HERE, checks, inputs=(photo,), models=models)
+    assert f"| photo.png | 1,234 | {'a' * 64} |" in whole.to_markdown()
+    assert f"| big | hf:me/big | mit | big/model.safetensors | {'b' * 64} |" in whole.to_markdown()
+    assert "<td>ships with nodegraph</td>" in whole.to_html()
+    assert whole.to_document()["inputs"][0]["name"] == "photo.png"
+
+
+def test_a_report_counts_the_input_files_that_it_leaves_out() -> None:
+    photos = tuple(BundleFile(f"{at}.png", "a" * 64, 1) for at in range(1003))
+    checks = check_nodes({"a": node("1")}, {"a": node("1")})
+    text = BundleReport("A", "ok", THERE, HERE, checks, inputs=photos).to_markdown()
+    assert "| and 3 more files | … | … |" in text

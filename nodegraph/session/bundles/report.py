@@ -17,7 +17,14 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.text_format import pluralize, strip_control_characters
 from nodegraph.errors import InvalidFile, NodegraphError
-from nodegraph.session.bundles.bundle import Bundle, BundleResult, ExpectedNode, Surroundings
+from nodegraph.session.bundles.bundle import (
+    Bundle,
+    BundleFile,
+    BundleModel,
+    BundleResult,
+    ExpectedNode,
+    Surroundings,
+)
 from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
 from nodegraph.session.replay_verification import UNCOMPARED, read_replayed, verify_file
 
@@ -34,6 +41,9 @@ ResultVerdict = Literal["equal", "same content", "differs", "missing"]
 """``same content``: only texts or the compression of the file differ."""
 _SHORT = 12
 """Digits of a digest that are shown."""
+_NOT_STATED = "not stated"
+_MOST_SHOWN = 1000
+"""Input files, and files of models, that a page lists. The JSON values have all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,7 @@ class BundleReport:
         first: Name of the first node that differs; empty if none does.
         cause: Probable cause of that difference.
         notes: What else differs here.
+        inputs, models: Input files and models that the bundle states.
     """
 
     title: str
@@ -88,6 +99,8 @@ class BundleReport:
     first: str = ""
     cause: str = ""
     notes: tuple[str, ...] = ()
+    inputs: tuple[BundleFile, ...] = ()
+    models: tuple[BundleModel, ...] = ()
 
     @property
     def is_reproduced(self) -> bool:
@@ -146,18 +159,35 @@ class BundleReport:
 
     def _tables(self) -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
         rows = [
-            (name, there, here) for name, there, here in surroundings_rows(self.there, self.here)
+            (name, there or _NOT_STATED, here or _NOT_STATED)
+            for name, there, here in surroundings_rows(self.there, self.here)
+            if there or here
         ]
-        yield "Versions", ("", "bundle", "this run"), [*rows]
+        yield "Versions", ("of", "bundle", "this run"), [*rows]
+        if self.inputs:
+            head = ("file", "bytes", "blake3 digest")
+            files = [(each.name, f"{each.bytes:,}", each.digest) for each in self.inputs]
+            yield "Input files", head, _bounded(files, "file")
+        if self.models:
+            head = ("model", "source", "license", "file", "blake3 digest")
+            files = [line for model in self.models for line in _model_rows(model)]
+            yield "Models", head, _bounded(files, "file")
         nodes = [
-            (node.name, node.type, node.verdict, _digests(node.expected), _digests(node.actual))
+            (
+                node.name,
+                node.type,
+                node.verdict,
+                _digests(node.expected) or _NOT_STATED,
+                _digests(node.actual) or _NOT_STATED,
+            )
             for node in self.nodes
         ]
         yield "Nodes", ("node", "type", "outputs", "bundle", "this run"), [*nodes]
         if self.results:
-            files = [(each.name, each.node, each.verdict, each.text) for each in self.results]
-            head = ("file", "node", "content", "difference")
-            yield "Files", head, [*files]
+            results = [
+                (each.name, each.node, each.verdict, each.text or "–") for each in self.results
+            ]
+            yield "Files", ("file", "node", "content", "difference"), [*results]
 
     def _texts(self) -> Iterator[tuple[str, Sequence[str]]]:
         if self.first:
@@ -174,7 +204,7 @@ body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60re
 body {{ padding: 0 1rem; }}
 table {{ border-collapse: collapse; display: block; overflow-x: auto; }}
 th, td {{ border-bottom: 1px solid #8884; padding: .3rem .6rem; }}
-th, td {{ text-align: left; vertical-align: top; }}
+th, td {{ text-align: left; vertical-align: top; overflow-wrap: anywhere; min-width: 5rem; }}
 .good, .bad {{ border-left: .4rem solid #2e8b57; padding: .5rem 1rem; font-weight: 600; }}
 .bad {{ border-color: #c0392b; }}
 </style></head><body>
@@ -212,6 +242,8 @@ def bundle_report(
         first,
         probable_cause(first, bundle, actual, here, registry) if first else "",
         tuple(notes),
+        bundle.inputs,
+        bundle.models,
     )
 
 
@@ -365,6 +397,26 @@ def _compare(
     verdict: ResultVerdict = "same content" if is_same else "differs"
     check = ResultCheck(result.name, result.node, verdict, figures, text)
     return check, verification.written
+
+
+def _model_rows(model: BundleModel) -> Iterator[Sequence[str]]:
+    """A line for each file of a model."""
+    is_shipped = model.form == "embedded"
+    source = model.source or model.page or ("ships with nodegraph" if is_shipped else _NOT_STATED)
+    facts = (model.title or model.name, source, model.license or _NOT_STATED)
+    if not model.files:
+        yield *facts, _NOT_STATED, _NOT_STATED
+    for file in model.files:
+        yield *facts, file.name, file.digest
+
+
+def _bounded(rows: Sequence[Sequence[str]], what: str) -> list[Sequence[str]]:
+    """The first lines of a table, and a last one that counts the others."""
+    left = len(rows) - _MOST_SHOWN
+    if left <= 0:
+        return [*rows]
+    more = f"and {left:,} more {what}s" if left > 1 else f"and 1 more {what}"
+    return [*rows[:_MOST_SHOWN], (more, *["…"] * (len(rows[0]) - 1))]
 
 
 def _digests(outputs: Mapping[str, str]) -> str:
