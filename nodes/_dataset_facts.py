@@ -42,13 +42,16 @@ def dataset_state(inputs: HookInputs) -> str:
     from nodegraph.media.datasets.disk_formats import source_files
 
     literals = inputs.literals
-    paths = source_files(
-        literals["path"],
-        inputs.environment,
-        format=literals.get("format", "auto"),
-        recursive=literals.get("recursive", True),
-        mask_suffix=literals.get("mask_suffix", "_mask"),
+    paths = list(
+        source_files(
+            literals["path"],
+            inputs.environment,
+            format=literals.get("format", "auto"),
+            recursive=literals.get("recursive", True),
+            mask_suffix=literals.get("mask_suffix", "_mask"),
+        )
     )
+    inputs.files.extend(paths)
     return "\n".join(file_stamp(path) for path in paths)
 
 

@@ -93,6 +93,7 @@ def pictures_state(inputs: HookInputs) -> str:
     from nodegraph.media.images.input_files import find_pictures
 
     paths = find_pictures(inputs.literals["path"], inputs.environment)
+    inputs.files.extend(paths)
     return "\n".join(file_stamp(path) for path in paths)
 
 

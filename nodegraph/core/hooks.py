@@ -16,6 +16,7 @@ from collections.abc import (
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
@@ -50,6 +51,8 @@ class HookInputs:
             placeholders such as ``%sample.seed%`` in file names. The values are plain; None for an
             input that is linked or not set. Empty for other hooks.
         types: Types of what is linked, by input name, for a validate hook. Empty for other hooks.
+        files: The fingerprint hook of a node that reads a folder adds the files that it reads, in
+            a fixed order. Manifests of results name them.
     """
 
     literals: Mapping[str, Any]
@@ -57,6 +60,7 @@ class HookInputs:
     environment: Environment
     nodes: WrittenInputs = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # A hook that changes what it is given must not change the graph.

@@ -127,6 +127,8 @@ class ManifestInput:
         digest: blake3 digest of its content, hexadecimal.
         manifest: blake3 digest of the text of the manifest that the file carries; empty without
             one. So a result names the results that it was made of.
+        others: Files of the same folder that the node read and that are not listed: the last entry
+            of a folder of more than 1,000 files counts them.
     """
 
     node: str
@@ -134,6 +136,7 @@ class ManifestInput:
     name: str
     digest: str
     manifest: str = ""
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,4 +409,5 @@ def _file(value: Any, what: str) -> ManifestFile:
 
 
 def _input(value: Any, what: str) -> ManifestInput:
-    return ManifestInput(**_texts(value, what, "node", "port", "name", "digest", "manifest"))
+    texts = _texts(value, what, "node", "port", "name", "digest", "manifest")
+    return ManifestInput(**texts, others=_whole(value.get("others", 0), what))

@@ -6,14 +6,17 @@ nodes ran or came from the cache, and whatever else the run computes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.flat_workflow import VALUE
+from nodegraph.core.hooks import HookInputs
 from nodegraph.core.manifest import (
     MANIFEST,
     Manifest,
@@ -38,7 +41,11 @@ if TYPE_CHECKING:
     from nodegraph.engine.runtime import RunScheduler
     from nodegraph.engine.states import Call, NodeState
 
+_PATTERN = re.compile(r"[*?\[]")
+PathT = TypeVar("PathT", bound=PurePath)
 _MOST_INGREDIENTS = 10_000
+_MOST_OF_FOLDER = 1000
+"""Files of one folder that a manifest names; the others are counted."""
 
 
 class ManifestSource:
@@ -198,6 +205,66 @@ def _inputs(
                         yield ManifestInput(state.node.name, port, name, digest, carried)
                 except (OSError, ValueError, RuntimeError, InvalidFile):
                     continue  # gone since it was read: what was made of it says its content
+        if state.folder_inputs is None:  # each file of a large batch has a manifest of its own
+            state.folder_inputs = tuple(_folder_inputs(run, state, file_name))
+        yield from state.folder_inputs
+
+
+def _folder_inputs(
+    run: RunScheduler, state: NodeState, file_name: Callable[[str], str]
+) -> Iterator[ManifestInput]:
+    """The files that a node reads from folders that its inputs name, by its own word."""
+    spec, registry = state.node.spec, run.shared.registry
+    ports = [port for port in spec.file_ports if spec.inputs_by_name[port].widget == "file:folder"]
+    hook = registry.hook(spec.type, "fingerprint") if ports else None
+    for port in ports if hook is not None else ():
+        for value in _file_values(run, state, port):
+            literals = {**state.node.literals, port: value}
+            hook_inputs = HookInputs(literals, {}, run.shared.environment)
+            with suppress(Exception):  # the border with pack code: a hook may raise anything
+                hook(hook_inputs)
+            files = hook_inputs.files
+            yield from _listed(run, files, state.node.name, port, value, file_name(value))
+
+
+def _listed(
+    run: RunScheduler, files: list[Path], node: str, port: str, value: str, name: str
+) -> Iterator[ManifestInput]:
+    """Entries of the files of a folder.
+
+    Args:
+        value: The folder, or a pattern, as the node has it.
+        name: The same as the workflow in the file has it.
+    """
+    inputs = run.shared.environment.inputs
+    whole = (inputs / Path(value).expanduser()).absolute()
+    base, shown = _plain_part(whole), _plain_part(PurePosixPath(name.replace("\\", "/")))
+    if base.is_file():
+        base, shown = base.parent, shown.parent
+    entries = []
+    for file in dict.fromkeys(files):
+        path = file.absolute()
+        if path == whole or not path.is_relative_to(base):
+            continue  # the file that the input names is listed already
+        if len(entries) == _MOST_OF_FOLDER:
+            break
+        try:
+            digest = FILE_DIGESTS.digest(path)
+        except (OSError, InvalidFile):
+            continue  # gone since it was read
+        listed = (shown / path.relative_to(base).as_posix()).as_posix()
+        entries.append(ManifestInput(node, port, listed, digest, _ingredient(run, path, digest)))
+    if len(entries) == _MOST_OF_FOLDER:
+        others = len(set(files)) - _MOST_OF_FOLDER
+        entries[-1] = replace(entries[-1], others=others)
+    yield from entries
+
+
+def _plain_part(path: PathT) -> PathT:
+    """A path up to its first part that is a pattern."""
+    parts = path.parts
+    end = next((at for at, part in enumerate(parts) if _PATTERN.search(part)), len(parts))
+    return type(path)(*parts[:end])
 
 
 def _file_values(run: RunScheduler, state: NodeState, port: str) -> list[str]:

@@ -15,6 +15,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
 from nodegraph.core.links import plain_value
+from nodegraph.core.manifest import ManifestInput
 from nodegraph.core.spec import OutputSpec
 from nodegraph.core.summary import summarize
 from nodegraph.core.text_format import to_well_formed
@@ -176,6 +177,7 @@ class NodeState:
             the sources' outputs that these were made of.
         frees: Bytes that its end lets leave memory, once they are known.
         requested: Lazy inputs that its calls requested, also those of cached results.
+        folder_inputs: Files that it read from folders, as manifests name them, once that is known.
         reads_outside: Whether its key depends on files or variables that its calls read, which
             includes where these are on this machine. Known once it has ended.
         told: Warnings that were told in this run, and whether that was of a result in the cache.
@@ -220,6 +222,7 @@ class NodeState:
     is_released: bool = False
     is_nondeterministic: bool = False
     requested: set[str] = field(default_factory=set)
+    folder_inputs: tuple[ManifestInput, ...] | None = None
     reads_outside: bool = False
     emitted_warnings: dict[CallWarning, bool] = field(default_factory=dict)
     warnings: tuple[CallWarning, ...] = ()

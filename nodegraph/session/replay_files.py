@@ -146,23 +146,27 @@ def match_inputs(
             files with other names, too.
     """
     recorded = {each.name: each.digest for each in manifest.inputs if is_safe_name(each.name)}
-    matches = []
-    for name, digest in recorded.items():
-        match = _at_name(name, digest, folders)
+    matches = [_at_name(name, digest, folders) for name, digest in recorded.items()]
+    # A folder may have had many files: those of one kind are searched together.
+    wanted: dict[str, list[FileMatch]] = {}
+    for match in matches:
         if match.status != "same":
-            path = PurePosixPath(name)
-            files = files_below(folders[:_SEARCHED], {file_suffix(path)}, _MOST_FILES)
-            located = find_by_digest(
-                {digest: None},
-                files,
-                names={path.name},
-                on_read=on_read,
-                budget=_MOST_INPUT_BYTES,
-            )
-            if digest in located:
-                match = FileMatch(name, digest, "renamed", located[digest])
-        matches.append(match)
-    return matches
+            wanted.setdefault(file_suffix(PurePosixPath(match.name)), []).append(match)
+    located: dict[Digest, Path] = {}
+    for suffix, searched in wanted.items():
+        located |= find_by_digest(
+            {match.digest: None for match in searched},
+            files_below(folders[:_SEARCHED], {suffix}, _MOST_FILES),
+            names={PurePosixPath(match.name).name for match in searched},
+            on_read=on_read,
+            budget=_MOST_INPUT_BYTES,
+        )
+    return [
+        FileMatch(match.name, match.digest, "renamed", located[match.digest])
+        if match.status != "same" and match.digest in located
+        else match
+        for match in matches
+    ]
 
 
 def _at_name(name: str, digest: Digest, folders: Sequence[Path]) -> FileMatch:

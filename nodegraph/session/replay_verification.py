@@ -443,3 +443,12 @@ def _inputs(first: Manifest, second: Manifest, is_of: Callable[[str], bool]) -> 
         if is_of(each.node) and digest is not None and digest != each.digest:
             change = f"{each.digest[:_DIGITS]} → {digest[:_DIGITS]}"
             yield Reason("input", f"the file {each.name} has other content ({change})")
+    before = {(each.node, each.port, each.name) for each in first.inputs}
+    for missing in before - now.keys():
+        if is_of(missing[0]) and missing[2]:
+            yield Reason("input", f"the file {missing[2]} is missing")
+    # Of a folder: of what names one file, another name has its cause elsewhere.
+    folders = {key[:2] for key in before}
+    for added in now.keys() - before:
+        if is_of(added[0]) and added[2] and added[:2] in folders:
+            yield Reason("input", f"the file {added[2]} is new in its folder")

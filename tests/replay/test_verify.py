@@ -279,3 +279,60 @@ def test_a_verification_refuses_other_values(cli: Cli, save: Save, pack: Path) -
     assert refused.code == 2
     assert "--set changes the workflow" in refused.err
     assert cli("replay", file, "--verify", "--pack", pack, "--set", "paint.shade=0.5").code == 0
+
+
+def _folder_result(save: Save, tmp_path: Path) -> Path:
+    """A grid of two photos of a folder."""
+    from PIL import Image
+
+    (tmp_path / "photos").mkdir()
+    for name, color in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (8, 8), color).save(tmp_path / "photos" / f"{name}.png")
+    (file, *_) = save(
+        {
+            "format": "nodegraph/1",
+            "nodes": {
+                "load": {"type": "LoadImages", "inputs": {"path": "photos"}},
+                "save": {"type": "SaveImage", "inputs": {"image": {"from": "load.images"}}},
+            },
+        }
+    )
+    return file
+
+
+def test_files_of_a_folder_are_recorded_and_found_by_content(
+    cli: Cli, save: Save, tmp_path: Path
+) -> None:
+    file = _folder_result(save, tmp_path)
+    photos = tmp_path / "photos"
+    assert cli("replay", file, "--verify").code == 0
+    (photos / "a.png").rename(photos / "z.png")
+    result = cli("replay", file, "--verify")
+    assert result.code == 0, result.out + result.err
+    assert "identical" in result.out
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ("changed", "the file photos/a.png has other content"),
+        ("missing", "the file photos/a.png is missing"),
+        ("new", "the file photos/0.png is new in its folder"),
+    ],
+)
+def test_the_file_of_a_folder_that_is_another_is_named(
+    cli: Cli, save: Save, tmp_path: Path, change: str, cause: str
+) -> None:
+    from PIL import Image
+
+    file = _folder_result(save, tmp_path)
+    photo = tmp_path / "photos" / ("0.png" if change == "new" else "a.png")
+    if change == "missing":
+        photo.unlink()
+    else:
+        Image.new("RGB", (8, 8), "lime").save(photo)
+    result = cli("replay", file, "--verify", "--json", "--inputs", tmp_path)
+    assert result.code == 1, result.out + result.err
+    reasons = result.json["node"]["reasons"]
+    assert [each["kind"] for each in reasons] == ["input"]
+    assert reasons[0]["text"].startswith(cause)
