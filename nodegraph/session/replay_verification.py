@@ -334,6 +334,15 @@ def _reasons(
             yield reason
     if is_explained:
         return
+    if not node.key and now.key and not first.truncated:
+        # Only a text that named a folder of the machine has a key here and none in the file.
+        yield Reason(
+            "outside",
+            "its texts named a folder of the machine, such as the home folder, which files of "
+            "results leave out: they have `~` or a relative path instead",
+            f"Make it again without --verify, and set the text as it was: --set {name}.INPUT='...'",
+        )
+        return
     if node.key and now.key and node.key != now.key:
         yield Reason("outside", "it reads more than its inputs, and that has changed")
         return

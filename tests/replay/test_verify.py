@@ -281,6 +281,22 @@ def test_a_verification_refuses_other_values(cli: Cli, save: Save, pack: Path) -
     assert cli("replay", file, "--verify", "--pack", pack, "--set", "paint.shade=0.5").code == 0
 
 
+WORDS = '''
+from nodegraph import Image, node
+
+@node
+def Word(text: str = "") -> Image:
+    """Paint the length of a text.
+
+    Args:
+        text: Any text.
+    """
+    import torch
+
+    return torch.full((8, 8, 3), len(text) / 1000)[None]
+'''
+
+
 def _folder_result(save: Save, tmp_path: Path) -> Path:
     """A grid of two photos of a folder."""
     from PIL import Image
@@ -317,7 +333,6 @@ def test_files_of_a_folder_are_recorded_and_found_by_content(
     [
         ("changed", "the file photos/a.png has other content"),
         ("missing", "the file photos/a.png is missing"),
-        ("new", "the file photos/0.png is new in its folder"),
     ],
 )
 def test_the_file_of_a_folder_that_is_another_is_named(
@@ -326,7 +341,7 @@ def test_the_file_of_a_folder_that_is_another_is_named(
     from PIL import Image
 
     file = _folder_result(save, tmp_path)
-    photo = tmp_path / "photos" / ("0.png" if change == "new" else "a.png")
+    photo = tmp_path / "photos" / "a.png"
     if change == "missing":
         photo.unlink()
     else:
@@ -336,3 +351,32 @@ def test_the_file_of_a_folder_that_is_another_is_named(
     reasons = result.json["node"]["reasons"]
     assert [each["kind"] for each in reasons] == ["input"]
     assert reasons[0]["text"].startswith(cause)
+
+
+def test_a_new_file_of_a_folder_is_named(cli: Cli, save: Save, tmp_path: Path) -> None:
+    from PIL import Image
+
+    file = _folder_result(save, tmp_path)
+    Image.new("RGB", (8, 8), "lime").save(tmp_path / "photos" / "0.png")
+    result = cli("replay", file, "--verify", "--json", "--inputs", tmp_path)
+    texts = [each["text"] for each in result.json["changes"]]
+    assert texts == ["the file photos/0.png is new in its folder"]
+
+
+def test_a_home_folder_in_a_text_is_named_as_the_cause(
+    cli: Cli, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/alice")
+    pack = tmp_path / "words.py"
+    pack.write_text(WORDS)
+    word = {"type": "words:Word", "inputs": {"text": "a cat in /home/alice/pictures"}}
+    picture = {"type": "SaveImage", "inputs": {"image": {"from": "word"}}}
+    document = {"format": "nodegraph/1", "nodes": {"word": word, "save": picture}}
+    (file,) = save(document, "--pack", pack)
+    assert b"alice" not in file.read_bytes()
+    result = cli("replay", file, "--verify", "--pack", pack, "--json")
+    assert result.code == 1, result.out + result.err
+    (reason,) = result.json["node"]["reasons"]
+    assert reason["kind"] == "outside"
+    assert "home folder" in reason["text"]
+    assert "--set word.INPUT" in reason["hint"]
