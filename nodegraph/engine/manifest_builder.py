@@ -217,7 +217,9 @@ def _folder_inputs(
     spec, registry = state.node.spec, run.shared.registry
     ports = [port for port in spec.file_ports if spec.inputs_by_name[port].widget == "file:folder"]
     hook = registry.hook(spec.type, "fingerprint") if ports else None
-    for port in ports if hook is not None else ():
+    if hook is None:
+        return
+    for port in ports:
         for value in _file_values(run, state, port):
             literals = {**state.node.literals, port: value}
             hook_inputs = HookInputs(literals, {}, run.shared.environment)
@@ -241,7 +243,7 @@ def _listed(
     base, shown = _plain_part(whole), _plain_part(PurePosixPath(name.replace("\\", "/")))
     if base.is_file():
         base, shown = base.parent, shown.parent
-    entries = []
+    entries: list[ManifestInput] = []
     for file in dict.fromkeys(files):
         path = file.absolute()
         if path == whole or not path.is_relative_to(base):

@@ -167,3 +167,26 @@ def test_a_manifest_is_the_same_from_the_cache_and_beside_other_sinks(root: Path
     assert beside == first  # all of it from the store, by another session
     (anew,) = _manifests(root, home="new-home")
     assert anew == first  # computed again by a third one
+
+
+def test_a_folder_of_many_files_is_bounded_and_the_others_are_counted(root: Path) -> None:
+    from PIL import Image
+
+    (root / "in" / "many").mkdir()
+    for at in range(1003):
+        Image.new("RGB", (1, 1), (at % 256, at // 256, 0)).save(root / "in" / "many" / f"{at}.png")
+    nodes = {
+        "load": {"type": "LoadImages", "inputs": {"path": "many", "count": 1}},
+        "save": {"type": "man:SaveManifest", "inputs": {"value": {"from": "load.images"}}},
+    }
+    with _session(root) as session:
+        assert session.run({"format": "nodegraph/1", "nodes": nodes}).status == "ok"
+    document = json.loads((root / "out" / "a.json").read_text())["manifest"]
+    assert [each["name"] for each in document["inputs"]][:3] == [
+        "many/0.png",
+        "many/1.png",
+        "many/2.png",
+    ]
+    assert len(document["inputs"]) == 1000
+    assert document["inputs"][-1]["others"] == 3
+    assert Manifest.from_document(document).inputs[-1].others == 3

@@ -165,13 +165,12 @@ class BundleReport:
         ]
         yield "Versions", ("of", "bundle", "this run"), [*rows]
         if self.inputs:
-            head = ("file", "bytes", "blake3 digest")
             files = [(each.name, f"{each.bytes:,}", each.digest) for each in self.inputs]
-            yield "Input files", head, _bounded(files, "file")
+            yield "Input files", ("file", "bytes", "blake3 digest"), _bounded(files, "file")
         if self.models:
+            lines = [line for model in self.models for line in _model_rows(model)]
             head = ("model", "source", "license", "file", "blake3 digest")
-            files = [line for model in self.models for line in _model_rows(model)]
-            yield "Models", head, _bounded(files, "file")
+            yield "Models", head, _bounded(lines, "file")
         nodes = [
             (
                 node.name,
