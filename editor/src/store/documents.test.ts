@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { addNode, removeItems, setMeta } from "@/model/edits";
 import { nodesOf } from "@/model/scope";
 import { difference } from "@/model/shared/difference";
-import { received } from "@/model/shared/rebase";
+import { nextPatch, received } from "@/model/shared/rebase";
 import { addSubgraph, renameSubgraph } from "@/model/subgraphs";
 import { emptyWorkflow } from "@/model/workflow";
 import {
@@ -190,6 +190,26 @@ describe("blocks", () => {
     state().setShared(id, next.shared, next.history);
     expect(shown().path).toEqual(["Core"]);
     expect([...nodesOf(currentWorkflow(shown()), "Core").keys()]).toEqual(["a"]);
+  });
+
+  it("keep what is done in them while another window gives them a name, and its undo", () => {
+    state().change("block", (w) => addSubgraph(w, "Inner").workflow);
+    state().enter("Inner");
+    const base = currentWorkflow(shown());
+    const patch = difference(base, renameSubgraph(base, "Inner", "Core"));
+    add("A");
+    const { id, history } = shown();
+    const sent = { id: "mine", patch: difference(base, currentWorkflow(shown())) };
+    const next = received({ base, revision: 0, sent }, history, patch, 1);
+    state().setShared(id, next.shared, next.history);
+    const nodes = () => [...nodesOf(currentWorkflow(shown()), "Core").keys()];
+    expect([shown().path, nodes()]).toEqual([["Core"], ["a"]]);
+    // What the server has left out goes to it again.
+    expect(nextPatch(next.shared, currentWorkflow(shown()))).toHaveLength(2);
+    state().undo();
+    expect([shown().path, nodes()]).toEqual([["Core"], []]);
+    state().redo();
+    expect(nodes()).toEqual(["a"]);
   });
 });
 
