@@ -163,3 +163,24 @@ def test_strokes_while_the_server_is_dead_all_stay(new_browser: NewBrowser, serv
         mine.stroke((0.42, 0.5), (0.58, 0.5))
         server.start()
         settled(mine, theirs, 12)
+
+
+def test_undo_takes_back_a_stroke_that_another_window_has_painted_on(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    mine, theirs = two(new_browser, server, "undo under")
+    mine.stroke((0.42, 0.4), (0.58, 0.4))
+    settled(mine, theirs, 1)
+    theirs.stroke((0.42, 0.5), (0.58, 0.5))
+    settled(mine, theirs, 11)
+    steps = (
+        (mine, "ControlOrMeta+z", 10),
+        (mine, "ControlOrMeta+Shift+z", 11),
+        (mine, "ControlOrMeta+z", 10),
+        (theirs, "ControlOrMeta+z", 0),
+        (mine, "ControlOrMeta+Shift+z", 1),
+        (theirs, "ControlOrMeta+Shift+z", 11),
+    )
+    for painter, keys, rows in steps:
+        painter.editor.page.keyboard.press(keys)
+        settled(mine, theirs, rows)

@@ -1,6 +1,9 @@
 import { act, renderHook } from "@testing-library/react";
 import { beforeEach, describe, expect, it } from "vitest";
 import { addNode, removeItems, setMeta } from "@/model/edits";
+import { nodesOf } from "@/model/scope";
+import { difference } from "@/model/shared/difference";
+import { nextPatch, received } from "@/model/shared/rebase";
 import { addSubgraph, renameSubgraph } from "@/model/subgraphs";
 import { emptyWorkflow } from "@/model/workflow";
 import {
@@ -174,6 +177,39 @@ describe("blocks", () => {
     expect(shown().path).toEqual(["Core"]);
     state().jump(0);
     expect(shown().path).toEqual([]);
+  });
+
+  it("stay entered under the name that another window gives them", () => {
+    state().change("block", (w) => addSubgraph(w, "Inner").workflow);
+    state().enter("Inner");
+    add("A");
+    const { id, history } = shown();
+    const base = currentWorkflow(shown());
+    const patch = difference(base, renameSubgraph(base, "Inner", "Core"));
+    const next = received({ base, revision: 0, sent: null }, history, patch, 1);
+    state().setShared(id, next.shared, next.history);
+    expect(shown().path).toEqual(["Core"]);
+    expect([...nodesOf(currentWorkflow(shown()), "Core").keys()]).toEqual(["a"]);
+  });
+
+  it("keep what is done in them while another window gives them a name, and its undo", () => {
+    state().change("block", (w) => addSubgraph(w, "Inner").workflow);
+    state().enter("Inner");
+    const base = currentWorkflow(shown());
+    const patch = difference(base, renameSubgraph(base, "Inner", "Core"));
+    add("A");
+    const { id, history } = shown();
+    const sent = { id: "mine", patch: difference(base, currentWorkflow(shown())) };
+    const next = received({ base, revision: 0, sent }, history, patch, 1);
+    state().setShared(id, next.shared, next.history);
+    const nodes = () => [...nodesOf(currentWorkflow(shown()), "Core").keys()];
+    expect([shown().path, nodes()]).toEqual([["Core"], ["a"]]);
+    // What the server has left out goes to it again.
+    expect(nextPatch(next.shared, currentWorkflow(shown()))).toHaveLength(2);
+    state().undo();
+    expect([shown().path, nodes()]).toEqual([["Core"], []]);
+    state().redo();
+    expect(nodes()).toEqual(["a"]);
   });
 });
 

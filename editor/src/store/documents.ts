@@ -13,11 +13,13 @@ import {
   undo,
 } from "@/model/history";
 import { itemOf } from "@/model/items";
+import { sameJson } from "@/model/json";
 import { layoutOf } from "@/model/layout";
 import { nodesOf, type Scope } from "@/model/scope";
 import { spreadImported } from "@/model/separate";
 import type { Shared } from "@/model/shared/rebase";
 import { emptyWorkflow, type Workflow } from "@/model/workflow";
+import { subgraphToJson } from "@/model/workflow/writing";
 import { useCatalogue } from "./catalogue";
 
 export type Origin = "new" | "saved" | "template" | "file" | "picture" | "share" | "import";
@@ -446,11 +448,14 @@ function followedPath(
 }
 
 function renamed(before: Workflow, after: Workflow, name: string): string | null {
-  const nodes = before.subgraphs.get(name)?.nodes;
-  for (const [other, block] of after.subgraphs) {
-    if (block.nodes === nodes && !before.subgraphs.has(other)) return other;
-  }
-  return null;
+  const block = before.subgraphs.get(name);
+  if (block === undefined) return null;
+  const added = [...after.subgraphs].filter(([other]) => !before.subgraphs.has(other));
+  const same =
+    added.find(([, other]) => other.nodes === block.nodes) ??
+    // From another window it comes as one block that goes and one that is there instead.
+    added.find(([, other]) => sameJson(subgraphToJson(other), subgraphToJson(block)));
+  return same?.[0] ?? null;
 }
 
 function withPath(document: Document, path: readonly string[]): Document {

@@ -14,11 +14,12 @@ import {
 import type { Scope } from "@/model/scope";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { currentWorkflow, documentById, useDocuments } from "@/store/documents";
+import { currentWorkflow, type Document, documentById, useDocuments } from "@/store/documents";
 import { notify } from "@/store/notices";
 import { keepPicture } from "@/store/outbox";
 import { knownSize } from "@/store/pictureSizes";
 import { whileDrawn } from "@/store/strokes";
+import { type Drawing, LaterPaint } from "./laterPaint";
 import { type Conflict, OwnStrokes } from "./ownStrokes";
 import { addressOf, pictureName } from "./pictures";
 import type { KeptEdit } from "./stage/pixels/keptEdit";
@@ -46,14 +47,10 @@ interface Watched {
   readonly strokes: OwnStrokes;
   /** The steps of the undo tree, by the pictures that strokes made. */
   readonly steps: Map<string, number>;
+  readonly later: LaterPaint;
   isRedrawing: boolean;
   /** The server's workflow that was compared last. */
   base: Workflow | null;
-}
-
-interface Drawing {
-  readonly value: string;
-  readonly placement: Placement;
 }
 
 /** By the values of the pictures before. */
@@ -69,13 +66,20 @@ class ConcurrentStrokes {
     // From now on, whatever is shown: strokes may be on their way when the canvas is left.
     this.stop ??= useDocuments.subscribe((now, before) => {
       if (now.documents === before.documents) return;
-      for (const [each, watched] of this.watched) this.look(each, watched);
+      for (const [each, watched] of this.watched) {
+        const { document } = watched.graph;
+        const [found, old] = [now, before].map(({ documents }) =>
+          documents.find(({ id }) => id === document),
+        );
+        if (found && old && found !== old) this.follow(watched, old, found);
+        this.look(each, watched);
+      }
     });
     const key = JSON.stringify([graph.document, graph.scope, layer.node]);
     const known = this.watched.get(key);
     const watched = known ?? {
       ...{ graph, node: layer.node, title: layer.title, isRedrawing: false, base: null },
-      ...{ strokes: new OwnStrokes(), steps: new Map() },
+      ...{ strokes: new OwnStrokes(), steps: new Map(), later: new LaterPaint() },
     };
     this.watched.set(key, watched);
     const now = pictureIn(canvasNow(graph), layer.node)?.value ?? null;
@@ -90,6 +94,44 @@ class ConcurrentStrokes {
     const step = documentById(document)?.history.current;
     const watched = this.watched.get(JSON.stringify([document, scope, node]));
     if (step !== undefined) watched?.steps.set(value, step);
+  }
+
+  /** Others have painted on what was painted here, or a state from before that is shown. */
+  private follow(watched: Watched, before: Document, now: Document): void {
+    const { graph, node, later } = watched;
+    const pictureOf = (workflow: Workflow | undefined): Drawing | null =>
+      workflow === undefined ? null : pictureIn(canvasOf(workflow, graph.scope), node);
+    const from = before.shared?.base === now.shared?.base ? null : pictureOf(before.shared?.base);
+    const to = from && pictureOf(now.shared?.base);
+    if (from && to && from.value !== to.value && now.history !== before.history) {
+      for (const [step, entry] of now.history.entries) {
+        const old = pictureOf(before.history.entries.get(step)?.value);
+        const after = pictureOf(entry.value);
+        if (old && after) later.add(step, { from, to }, old, after);
+      }
+    }
+    const shown = pictureOf(currentWorkflow(now));
+    if (shown === null || !later.isDue(now.history.current, shown.value)) return;
+    void whileDrawn(() => this.takeBack(watched)).catch(() => tellKept(watched));
+  }
+
+  /** Strokes of this page are undone, or done again, and what others painted since stays. */
+  private async takeBack(watched: Watched): Promise<void> {
+    const { graph, node, later, title } = watched;
+    const shownNow = () => pictureIn(canvasNow(graph), node)?.value ?? null;
+    const step = documentById(graph.document)?.history.current;
+    const shown = shownNow();
+    if (step === undefined || shown === null || !later.isDue(step, shown)) return;
+    const state = await later.take(step);
+    if (state === null) {
+      tellKept(watched);
+      return;
+    }
+    const { picture, placement } = state;
+    const name = pictureName({ title, kind: "raster" });
+    const value = await keepPicture(await encoded(picture), name);
+    shelf.keep(value, picture);
+    setPictures(graph, node, new Map([[step, { value, placement }]]));
   }
 
   private look(key: string, watched: Watched): void {
@@ -185,6 +227,15 @@ function tellReplaced({ graph, node, title }: Watched): void {
   });
 }
 
+function tellKept({ graph, node, title }: Watched): void {
+  notify({
+    kind: "warning",
+    title: t("painting.strokesKept", { name: title }),
+    detail: t("painting.strokesKeptMend"),
+    key: `kept ${graph.document} ${node}`,
+  });
+}
+
 function canvasNow({ document, scope }: PaintedGraph): PaintCanvas | null {
   const found = documentById(document);
   return found && canvasOf(currentWorkflow(found), scope);
@@ -208,16 +259,30 @@ function replacePictures(
   drawings: ReadonlyMap<number, Drawing>,
 ): void {
   const found = documentById(document);
+  if (found === null) return;
+  // Older steps come first, so that what a step follows is known.
+  const drawn = new Map<number, Drawing>();
+  for (const [id, { parent }] of found.history.entries) {
+    const next = drawings.get(id) ?? (parent === null ? undefined : drawn.get(parent));
+    if (next !== undefined) drawn.set(id, next);
+  }
+  setPictures({ document, scope }, node, drawn);
+}
+
+/** Steps of the undo tree get other pictures. */
+function setPictures(
+  { document, scope }: PaintedGraph,
+  node: string,
+  drawings: ReadonlyMap<number, Drawing>,
+): void {
+  const found = documentById(document);
   const { types } = useCatalogue.getState();
   if (found === null || types === null) return;
   const { history, shared } = found;
   const entries = new Map(history.entries);
-  // Older steps come first, so that what a step follows is known.
-  const drawn = new Map<number, Drawing>();
-  for (const [id, entry] of history.entries) {
-    const next = drawings.get(id) ?? (entry.parent === null ? undefined : drawn.get(entry.parent));
-    if (next === undefined) continue;
-    drawn.set(id, next);
+  for (const [id, next] of drawings) {
+    const entry = history.entries.get(id);
+    if (entry === undefined) continue;
     const ground = { workflow: entry.value, scope, types, sizeOf: knownSize };
     const canvas = readCanvas(entry.value, scope, types);
     if (canvas === null) continue;

@@ -24,7 +24,7 @@ import {
   type Renamed,
   renamesOf,
 } from "./patch";
-import { withName } from "./renaming";
+import { type BlockRename, blockRenames, withBlockRename, withName } from "./renaming";
 import { withChange, withPatch } from "./undoTree";
 
 /** A workflow that is shared, as one window knows it. */
@@ -122,17 +122,21 @@ function movedTo(
   const clashes = clashesOf(difference(shared.base, shown), patch);
   const theirs = renamesOf(patch);
   const renamed = [...clashes.flatMap((path) => renamedNode(path, shown, base)), ...theirs];
+  const blocks = blockRenames(shared.base, base);
   const own = (workflow: Workflow): Workflow =>
-    renamed.reduce(withName, withoutClashes(workflow, clashes));
+    renamed.reduce(withName, blocks.reduce(withBlockRename, withoutClashes(workflow, clashes)));
   // The server refuses what was sent under a name that is taken, or that is another now: it goes
   // again under the name that counts.
   const isRefused =
-    shared.sent !== null && (theirs.length > 0 || clashesOf(shared.sent.patch, patch).length > 0);
+    shared.sent !== null &&
+    (theirs.length > 0 ||
+      clashesOf(shared.sent.patch, patch).length > 0 ||
+      isWithin(shared.sent.patch, blocks));
   const sent = isRefused ? null : shared.sent;
   // What is on its way goes first, as the server will do: texts would be merged in another order.
   const under = (workflow: Workflow): Workflow => applyPatch(workflow, sent?.patch ?? []);
   // A node that both renamed has the name that is sent last: the own one.
-  const known = theirs.reduce(withName, under(shared.base));
+  const known = blocks.reduce(withBlockRename, theirs.reduce(withName, under(shared.base)));
   const next = own(shown);
   // What others did to nodes that were renamed here goes on under the new names, too.
   const mine = renamesOf(difference(known, next));
@@ -142,16 +146,27 @@ function movedTo(
   const current = difference(shown, found).length === 0 ? shown : found;
   const isAll = sent === null && ahead.length === 0 && mine.length === 0;
   const sets = asSets(patch);
+  // A block under its new name keeps what it has in each state.
+  const left = sets.filter(
+    ({ path }) => !blocks.some(({ to }) => samePath(path, ["subgraphs", to])),
+  );
   const rebased = (): History<Workflow> => {
     if (patch.length === 0) return history;
-    if (clashes.length === 0) return withPatch(history, sets, current);
-    return withChange(history, (workflow) => applyPatch(own(workflow), sets), current);
+    if (clashes.length === 0 && blocks.length === 0) return withPatch(history, sets, current);
+    return withChange(history, (workflow) => applyPatch(own(workflow), left), current);
   };
   return {
     shared: { ...shared, base: isAll ? current : base, revision, sent },
     history: rebased(),
     renamed,
   };
+}
+
+/** Whether a patch changes blocks that have another name now: the server leaves that out. */
+function isWithin(patch: Patch, blocks: readonly BlockRename[]): boolean {
+  return patch.some(({ path }) => {
+    return path[0] === "subgraphs" && blocks.some(({ from }) => from === path[1]);
+  });
 }
 
 function clashesOf(own: Patch, theirs: Patch): readonly Path[] {

@@ -1,9 +1,11 @@
 /** Nodes that have other names in some states of a workflow than in others. */
 import { renameNode } from "../edits";
-import { isObject, type Json } from "../json";
+import { isObject, type Json, sameJson } from "../json";
 import { linkOf } from "../links";
 import { nodesOf, type Scope } from "../scope";
+import { renameSubgraph } from "../subgraphs";
 import type { Workflow } from "../workflow";
+import { subgraphToJson } from "../workflow/writing";
 import { renamesBetween } from "./difference";
 import { isKey, type Patch, type Path, type Renamed } from "./patch";
 
@@ -11,6 +13,33 @@ import { isKey, type Patch, type Path, type Renamed } from "./patch";
 export function withName(workflow: Workflow, { scope, from, to }: Renamed): Workflow {
   const nodes = nodesOf(workflow, scope);
   return nodes.has(from) && !nodes.has(to) ? renameNode(workflow, scope, from, to) : workflow;
+}
+
+export interface BlockRename {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Blocks that are gone, and the ones with the same content that are there instead. */
+export function blockRenames(before: Workflow, after: Workflow): readonly BlockRename[] {
+  if (before.subgraphs === after.subgraphs) return [];
+  const added = new Map([...after.subgraphs].filter(([name]) => !before.subgraphs.has(name)));
+  const found: BlockRename[] = [];
+  for (const [from, block] of before.subgraphs) {
+    if (after.subgraphs.has(from)) continue;
+    const content = subgraphToJson(block);
+    const same = [...added].find(([, other]) => sameJson(subgraphToJson(other), content));
+    if (same === undefined) continue;
+    added.delete(same[0]);
+    found.push({ from, to: same[0] });
+  }
+  return found;
+}
+
+/** A block under another name, wherever it is used; unless it is gone, or the name is taken. */
+export function withBlockRename(workflow: Workflow, { from, to }: BlockRename): Workflow {
+  const { subgraphs } = workflow;
+  return subgraphs.has(from) && !subgraphs.has(to) ? renameSubgraph(workflow, from, to) : workflow;
 }
 
 /** What nodes that a patch speaks of are called in an older state. `from`: there; `to`: in `shown`. */
