@@ -1,1 +1,0 @@
-import{$ as e,Bd as t,G as n,Xc as r}from"./shared-BD4mrwUL.js";import{t as i}from"./Marks-vgfuV9Zw.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(n,{title:t(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(e,{variant:`primary`,onClick:o,children:t(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

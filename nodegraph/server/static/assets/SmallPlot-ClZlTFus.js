@@ -1,1 +1,0 @@
-import{t as e}from"./useFile-B6qnY8jB.js";import t from"./LivePlot-DQl0ys1l.js";import{Xc as n}from"./shared-BD4mrwUL.js";var r=n();function i({artifact:n}){let i=e(n,a);return i.state===`ready`?(0,r.jsx)(t,{given:i.value,name:n.name,isSmall:!0}):(0,r.jsx)(`span`,{children:n.name})}function a(e){return JSON.parse(new TextDecoder().decode(e))}export{i as default};

@@ -1,1 +1,0 @@
-import{pl as e,ul as t}from"./shared-BD4mrwUL.js";function n(){return e(t)}function r(){return e(e=>e.state===`open`)}export{n,r as t};

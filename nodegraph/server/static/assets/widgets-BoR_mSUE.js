@@ -1,0 +1,1 @@
+import"./graph-CGDZez-C.js";

@@ -1,1 +1,0 @@
-import"./graph-5ycfkmQJ.js";
