@@ -42,7 +42,7 @@ def test_the_plan_is_told_in_words(
 ) -> None:
     pretend.resize(14 * MIB)
     document = Workflow.from_dict(workflow(size=256))
-    assert show_plan(painter.session, document, None, json=False) == 0
+    assert show_plan(painter.session, document, RunOptions(), json=False) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert (
         "sample: 27.1 MB of weights and 8.4 MB for the computation do not fit into the 14.7 MB of "
