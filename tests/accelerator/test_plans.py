@@ -9,6 +9,7 @@ import torch
 
 from nodegraph import Workflow
 from nodegraph.cli.plan import show_plan
+from nodegraph.engine.options import RunOptions
 from tests.accelerator.card import Card
 from tests.accelerator.fixtures import MIB
 from tests.accelerator.pictures import Painter, workflow
