@@ -7,7 +7,8 @@ import { boundsOf } from "./card/geometry";
 import { canvas, panBy } from "./controller";
 import { tintOf } from "./frames/colors";
 import styles from "./Minimap.module.css";
-import { type MovingView, SELDOM, type Sight } from "./moving/movingView";
+import type { Sight } from "./moving/inSight";
+import { type MovingView, SELDOM } from "./moving/movingView";
 
 const WIDTH = 196;
 const HEIGHT = 128;

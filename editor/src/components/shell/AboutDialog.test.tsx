@@ -9,6 +9,7 @@ const NAMES: Readonly<Record<string, string>> = {
   three: "three.js",
   "@base-ui/react": "Base UI",
   "@xyflow/react": "React Flow",
+  "@xyflow/system": "React Flow",
   "@dagrejs/dagre": "dagre",
   "@msgpack/msgpack": "msgpack",
   "lucide-react": "Lucide",

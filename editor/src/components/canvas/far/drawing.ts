@@ -6,7 +6,7 @@
  * there was one, stands in. Where the view rests the drawing is sharp.
  */
 import { withMargin } from "@/components/canvas/card/geometry";
-import type { Sight } from "@/components/canvas/moving/movingView";
+import type { Sight } from "@/components/canvas/moving/inSight";
 import type { Box } from "@/model/layout";
 import { type Context, type FarGraph, paintFar } from "./paint";
 import { type Palette, paletteOf } from "./palette";

@@ -7,7 +7,8 @@
  */
 import { useEffect, useMemo, useRef, useState } from "react";
 import { boxOf, type CanvasNode } from "../adapt";
-import { type MovingView, SELDOM, type Sight } from "../moving/movingView";
+import type { Sight } from "../moving/inSight";
+import { type MovingView, SELDOM } from "../moving/movingView";
 
 const PER_FRAME = 120;
 const PER_MOVING_FRAME = 16;

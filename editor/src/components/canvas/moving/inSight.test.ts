@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { CanvasEdge, CanvasNode } from "@/components/canvas/adapt";
+import type { Sight } from "./inSight";
 import { Boxes } from "./inSight";
-import type { Sight } from "./movingView";
 
 const place = fc.record({
   x: fc.integer({ min: -900, max: 900 }),

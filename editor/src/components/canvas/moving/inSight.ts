@@ -1,7 +1,15 @@
 /** Which boxes of a graph are to be seen. */
+
 import type { CanvasEdge, CanvasNode } from "@/components/canvas/adapt";
 import { boxOf } from "@/components/canvas/adapt";
-import type { Sight } from "./movingView";
+
+/** What is seen of the canvas. */
+export interface Sight {
+  readonly transform: readonly [number, number, number];
+  /** Of the screen, in pixels. */
+  readonly width: number;
+  readonly height: number;
+}
 
 type Area = readonly [left: number, top: number, right: number, bottom: number];
 

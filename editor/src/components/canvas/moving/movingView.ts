@@ -8,19 +8,11 @@
 import type { useStoreApi, Viewport } from "@xyflow/react";
 import { keeping } from "./culling";
 import { glide } from "./glide";
-import type { Boxes } from "./inSight";
+import type { Boxes, Sight } from "./inSight";
 import { KeptCards } from "./keptCards";
 
 /** Left and top of the canvas' origin on the screen in pixels, and the zoom. */
 export type Transform = readonly [number, number, number];
-
-/** What is seen of the canvas. */
-export interface Sight {
-  readonly transform: Transform;
-  /** Of the screen, in pixels. */
-  readonly width: number;
-  readonly height: number;
-}
 
 /** What of a graph a move has to ask about. */
 export interface Moved {
