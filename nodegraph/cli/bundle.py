@@ -154,7 +154,7 @@ def _run_now(session: Session, workflow: Workflow, outputs: Path, *, is_shown: b
     """
     from nodegraph.session.bundles.collection import KnownRun, WrittenResult
     from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
-    from nodegraph.session.replay_verification import UNCOMPARED
+    from nodegraph.session.replay.verification import UNCOMPARED
 
     result = _run(session, workflow, is_shown=is_shown)
     if not result.is_ok:
@@ -372,7 +372,7 @@ def open_bundle_session(
     """
     from nodegraph.session.bundles.archive import opened_bundle
     from nodegraph.session.bundles.preparation import BundlePreparation
-    from nodegraph.session.replay_files import stored_digests
+    from nodegraph.session.replay.recorded_files import stored_digests
     from nodegraph.session.session import Session
 
     settings = common.settings()

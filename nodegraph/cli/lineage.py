@@ -48,7 +48,7 @@ def lineage(
     Results of your runs are known, by the manifests in their files. The file may also be an input
     or a model: the command then lists the results that used it.
     """
-    from nodegraph.session.lineage.drawing import lineage_dot, lineage_html, lineage_lines
+    from nodegraph.session.lineage.diagrams import lineage_dot, lineage_html, lineage_lines
     from nodegraph.session.lineage.graph import build_lineage
     from nodegraph.session.lineage.indexing import scan_folder
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from nodegraph.core.workflow import Workflow
     from nodegraph.engine.result import RunResult
     from nodegraph.errors import Problem
-    from nodegraph.session.replay import LackingModel, Replay, ResultFile
-    from nodegraph.session.replay_verification import Verification
+    from nodegraph.session.replay.replay import LackingModel, Replay, ResultFile
+    from nodegraph.session.replay.verification import Verification
     from nodegraph.session.settings import Settings
 
 _VERDICTS = {
@@ -83,7 +83,7 @@ def replay(
     the content is the same and 1 if it differs; the first node that differs is named with the
     cause. It is 2 if something is missing.
     """
-    from nodegraph.session.replay import check_prompts, read_result
+    from nodegraph.session.replay.replay import check_prompts, read_result
 
     if verify and dry_run:
         raise InvalidValue("--verify and --dry-run cannot be combined", hint="Remove one.")
@@ -127,7 +127,7 @@ def _announce(path: Path) -> None:
 
 def _replay(common: CommonOptions, request: _ReplayRequest, *, get: bool) -> int | None:
     """Exit code; None if missing models were downloaded."""
-    from nodegraph.session.replay import check_same_workflow, open_replay
+    from nodegraph.session.replay.replay import check_same_workflow, open_replay
 
     settings = common.settings()
     with open_replay(

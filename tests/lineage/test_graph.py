@@ -9,7 +9,7 @@ import pytest
 
 from nodegraph.errors import InvalidValue
 from nodegraph.session.lineage import graph as graph_module
-from nodegraph.session.lineage.drawing import lineage_dot, lineage_html, lineage_lines, lineage_svg
+from nodegraph.session.lineage.diagrams import lineage_dot, lineage_html, lineage_lines, lineage_svg
 from nodegraph.session.lineage.graph import LineageEntry, build_lineage
 from nodegraph.store.index import Index
 from nodegraph.store.lineage import Lineage, LineageFile, LineageSource

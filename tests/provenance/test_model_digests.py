@@ -18,7 +18,7 @@ from nodegraph import Session, Settings
 from nodegraph.core.manifest import Manifest
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.packs.pack import pack_at
-from nodegraph.session.replay_files import match_models
+from nodegraph.session.replay.recorded_files import match_models
 
 PACK = '''
 import json

@@ -9,8 +9,8 @@ import pytest
 
 from nodegraph import Session, Settings, Workflow
 from nodegraph.core.manifest import MANIFEST
-from nodegraph.session.replay import open_replay, read_result
-from nodegraph.session.replay_verification import Verification, carried_texts
+from nodegraph.session.replay.replay import open_replay, read_result
+from nodegraph.session.replay.verification import Verification, carried_texts
 from tests.test_gallery import FILES, GALLERY, PACKS, shortened
 
 VARYING = {"distill": "compares models by the seconds that they take, which its manifest names"}

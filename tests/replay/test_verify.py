@@ -9,7 +9,7 @@ import pytest
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
-from nodegraph.session.replay_verification import read_replayed, verify_file
+from nodegraph.session.replay.verification import read_replayed, verify_file
 from nodegraph.session.results.files import result_texts
 from tests.cli.conftest import Cli
 from tests.replay.conftest import PACK, PAINTING, Save, with_nodes

@@ -26,7 +26,7 @@ from nodegraph.session.bundles.bundle import (
     Surroundings,
 )
 from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
-from nodegraph.session.replay_verification import UNCOMPARED, read_replayed, verify_file
+from nodegraph.session.replay.verification import UNCOMPARED, read_replayed, verify_file
 
 if TYPE_CHECKING:
     from nodegraph.core.workflow import Workflow

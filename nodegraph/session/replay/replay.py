@@ -22,7 +22,7 @@ from nodegraph.core.manifest import MANIFEST, WORKFLOW, Manifest, manifest_from_
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, Problem
 from nodegraph.session.content_search import OnRead
-from nodegraph.session.replay_files import (
+from nodegraph.session.replay.recorded_files import (
     FileMatch,
     link_inputs,
     link_models,
@@ -31,7 +31,7 @@ from nodegraph.session.replay_files import (
     recorded_models,
     stored_digests,
 )
-from nodegraph.session.replay_verification import (
+from nodegraph.session.replay.verification import (
     UNCOMPARED,
     Ancestors,
     ReplayedFile,

@@ -25,7 +25,7 @@ from nodegraph.core.manifest import (
 )
 from nodegraph.engine.key_parts import Difference
 from nodegraph.errors import NodegraphError
-from nodegraph.session.replay_figures import ContentDifference, compare_contents
+from nodegraph.session.replay.content_difference import ContentDifference, compare_contents
 from nodegraph.session.results.files import HEAD, result_texts
 
 Verdict = Literal["identical", "same-content", "differs"]

@@ -1,0 +1,1 @@
+"""Make a result file again from the file alone, and compare the two files."""
