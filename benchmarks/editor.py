@@ -31,6 +31,7 @@ from large import (
     large_graph,
     opened,
     panned,
+    planned,
     run,
     slowed,
     swept,
@@ -54,9 +55,9 @@ MORE_WORK = {"panning": 2.3, "zooming": 12.0}
 NEAR_WORK = 2.0
 """The same at 100 %, where cards are seen in full."""
 
-EARLIER = "378626b4a"
-"""The last commit whose canvas library learned of the view in each frame."""
-SLOWER = 12
+EARLIER = "fc7adf3c3"
+"""The last commit before the canvas for painting, whose library learned of the view in each frame."""
+SLOWER = 6
 """So many times as slow is the processor where two editors are compared."""
 FASTER = 3.0
 """How many times the earlier frames a second are asked for, as far as a browser draws them."""
@@ -214,6 +215,7 @@ def compared(browser: Browser, url: str, against: str, quick: bool) -> Iterator[
         for page in pair:
             opened(page, large_graph(count))
             all_in_sight(page, count)
+            planned(page)
         for what, action in (("zooming", _zoomed_shortly), ("panning", _panned_shortly)):
             yield _pair(f"{what} {count}, all in sight", pair, action, times)
         for page in pair:

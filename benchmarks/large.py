@@ -162,6 +162,12 @@ def all_in_sight(page: Page, nodes: int) -> None:
     page.wait_for_function(_NODES, arg=nodes)
 
 
+def planned(page: Page) -> None:
+    """Wait until the server's plan of the graph has come, which each card learns of."""
+    page.get_by_text("nodes will run").first.wait_for(state="attached")
+    page.wait_for_timeout(1000)
+
+
 def run(page: Page, pictures: int) -> None:
     """Run the graph, until so many of its results are seen."""
     page.keyboard.press("Control+Enter")

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "react";
 import { useSettings } from "@/store/settings";
 import styles from "./Grid.module.css";
-import type { MovingView } from "./moving/movingView";
+import { type MovingView, wholePixels } from "./moving/movingView";
 
 /** Points closer together than this would be a grey veil. */
 const LEAST_GAP = 14;
@@ -47,9 +47,9 @@ function place(
   while (gap < LEAST_GAP) gap *= 2;
   while (gap > 2 * LEAST_GAP) gap /= 2;
   const scale = gap / GAP;
-  element.style.transform = `translate(${rest(x, gap)}px, ${rest(y, gap)}px) scale(${scale})`;
+  element.style.transform = `translate(${offset(x, gap)}px, ${offset(y, gap)}px) scale(${scale})`;
 }
 
-function rest(value: number, gap: number): number {
-  return (((value % gap) + gap) % gap) - gap;
+function offset(value: number, gap: number): number {
+  return wholePixels((((value % gap) + gap) % gap) - gap);
 }

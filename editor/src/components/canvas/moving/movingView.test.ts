@@ -135,6 +135,18 @@ describe("while somebody moves the view", () => {
     expect(store.getState().transform).toEqual([0, 0, 1.7]);
   });
 
+  it("it does not rest between the moves of a busy machine", () => {
+    const { store, view } = canvas();
+    view.begin(DRAG);
+    for (const x of [10, 20, 30]) {
+      vi.advanceTimersByTime(130);
+      view.change({ x, y: 0, zoom: 1 });
+    }
+    expect(store.getState().transform).toEqual([0, 0, 1]);
+    vi.advanceTimersByTime(400);
+    expect(store.getState().transform).toEqual([30, 0, 1]);
+  });
+
   it("what follows seldom is called at last nevertheless", () => {
     const { view } = canvas();
     const [always, seldom] = [vi.fn(), vi.fn()];

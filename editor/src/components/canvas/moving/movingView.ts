@@ -30,8 +30,17 @@ export const SELDOM = 100;
 /** Milliseconds without a move after which the view rests, though a button may still be down. */
 const REST = 100;
 
-/** The same until layers glide no more: on a busy machine a move may be as long in coming. */
+/** The same until layers glide no more, and the longest until the view rests. */
 const STILL = 400;
+
+/** So many times the last pause between two moves have to pass: a busy machine's moves come late. */
+const PAUSES = 3;
+
+/** A layer between two pixels is blurred, and to blend it takes a browser without a GPU all of a frame. */
+export function wholePixels(length: number): number {
+  const scale = window.devicePixelRatio || 1;
+  return Math.round(length * scale) / scale;
+}
 
 export type FlowStore = ReturnType<typeof useStoreApi>;
 
@@ -42,6 +51,8 @@ export class MovingView {
   private frame = 0;
   private timer = 0;
   private last = 0;
+  /** Milliseconds without a move after which this gesture rests. */
+  private patience = REST;
   private readonly followers = new Map<() => void, { readonly pause: number; last: number }>();
   private readonly layers = new Set<HTMLElement>();
   /** The layer with all cards, if anything of it is to be seen. */
@@ -99,6 +110,7 @@ export class MovingView {
   /** It begins to move: by an event, or null for what moves by itself. */
   begin(event: MouseEvent | TouchEvent | null): void {
     this.glide();
+    this.last = performance.now();
     // Over something that is dragged meanwhile, the library has to know each change.
     const isDragging = event?.type === "wheel" && "buttons" in event && event.buttons !== 0;
     this.isGesture = event !== null && !isDragging;
@@ -126,8 +138,10 @@ export class MovingView {
       this.store.setState({ transform: keeping([x, y, zoom], this.kept.all) });
       return;
     }
+    const time = performance.now();
+    this.patience = Math.min(Math.max(REST, PAUSES * (time - this.last)), STILL);
     this.live = [x, y, zoom];
-    this.last = performance.now();
+    this.last = time;
     if (this.frame === 0) this.frame = requestAnimationFrame(this.show);
     if (this.timer === 0) this.timer = window.setTimeout(this.rest, REST);
   };
@@ -190,17 +204,19 @@ export class MovingView {
 
   private place([x, y, zoom]: Transform): void {
     const { cards } = this;
-    if (cards !== null) cards.style.transform = `translate(${x}px,${y}px) scale(${zoom})`;
+    if (cards === null) return;
+    cards.style.transform = `translate(${wholePixels(x)}px,${wholePixels(y)}px) scale(${zoom})`;
   }
 
   private readonly rest = (): void => {
     const since = performance.now() - this.last;
-    if (since >= REST - 1) this.settle();
+    const isResting = since >= this.patience - 1;
+    if (isResting) this.settle();
     if (since >= STILL - 1) {
       this.timer = 0;
       this.halt();
     } else {
-      this.timer = window.setTimeout(this.rest, (since >= REST - 1 ? STILL : REST) - since);
+      this.timer = window.setTimeout(this.rest, (isResting ? STILL : this.patience) - since);
     }
   };
 }

@@ -42,10 +42,17 @@ export function useMovingView(frame: HTMLElement, seen: Seen): MovingView {
   useEffect(() => {
     // What begins now reckons with the view that the library knows.
     const press = ({ pointerType }: PointerEvent) => view.press(pointerType);
+    // A mouse that drags the view means nothing else: what is below it need not be asked.
+    const move = (event: PointerEvent) => {
+      if (view.isMoving && event.pointerType === "mouse" && event.buttons !== 0)
+        event.stopPropagation();
+    };
     window.addEventListener("pointerdown", press, true);
+    window.addEventListener("pointermove", move, true);
     window.addEventListener("keydown", view.settle, true);
     return () => {
       window.removeEventListener("pointerdown", press, true);
+      window.removeEventListener("pointermove", move, true);
       window.removeEventListener("keydown", view.settle, true);
       view.settle();
     };
