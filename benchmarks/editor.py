@@ -56,7 +56,7 @@ NEAR_WORK = 2.0
 """The same at 100 %, where cards are seen in full."""
 
 EARLIER = "fc7adf3c3"
-"""The last commit before the canvas for painting, whose library learned of the view in each frame."""
+"""The last commit before the canvas for painting; its library learned of the view in each frame."""
 SLOWER = 6
 """So many times as slow is the processor where two editors are compared."""
 FASTER = 3.0
