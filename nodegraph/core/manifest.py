@@ -100,7 +100,8 @@ class ManifestModel:
     """A model component as it was used: its files and the recipe.
 
     Attributes:
-        node, port: Output that gives the component.
+        node, port: Output that gives the component. The port is empty for weights that the node
+            brings itself: they come with its pack.
         kind: Port type, such as ``DiffusionModel``.
         digest: Digest of the contents of its files, see `core.values.Recipe.digest`.
         family, dtype, options, adapters, files: See `core.values.Recipe`.

@@ -89,9 +89,11 @@ def stored_digests(store: Path) -> Iterator[None]:
 def recorded_models(manifest: Manifest) -> dict[str, Digest]:
     """Digests of all model files of a run, by their names in the models folders.
 
-    Names that lead out of the folder are left out: the manifest comes from a file of anybody.
+    Names that lead out of the folder are left out: the manifest comes from a file of anybody. So
+    are weights that come with a pack, which are in no models folder.
     """
-    files = {file.name: file.digest for model in manifest.models for file in model.files}
+    named = [model for model in manifest.models if model.port]
+    files = {file.name: file.digest for model in named for file in model.files}
     adapters = {each.name: each.digest for model in manifest.models for each in model.adapters}
     return {
         name: digest

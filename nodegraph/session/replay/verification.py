@@ -375,11 +375,14 @@ def _weights(first: Manifest, second: Manifest, is_of: Callable[[str], bool]) ->
     """
     now = {(each.node, each.port): each for each in second.models}
     changed: dict[str, tuple[Digest, Digest]] = {}
+    brought: set[str] = set()
     for model in first.models:
         other = now.get((model.node, model.port))
         if other is None or not is_of(model.node):
             continue
         before, after = _contents(model), _contents(other)
+        if not model.port:
+            brought.update(name for name, _ in before.values())
         for role, (name, digest) in before.items():
             if role in after and after[role][1] != digest:
                 changed[name] = digest, after[role][1]
@@ -393,7 +396,11 @@ def _weights(first: Manifest, second: Manifest, is_of: Callable[[str], bool]) ->
             for name, (old, new) in list(changed.items())[:_SHOWN]
         ]
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-        hint = "Put the model with the recorded content into a models folder, under any name."
+        hint = (
+            "They come with nodegraph or a pack: use the version that made the file."
+            if brought.issuperset(changed)
+            else "Put the model with the recorded content into a models folder, under any name."
+        )
         yield Reason("weights", f"model files have other content: {', '.join(texts)}{more}", hint)
 
 
