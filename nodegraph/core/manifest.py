@@ -158,6 +158,8 @@ class Manifest:
         workflow_digest: Digest of the workflow without paths of the machine, also if the file does
             not carry it.
         embedded_digest: Digest of `workflow`, if prompts are left out there; else empty.
+        omitted_prompts: Digests of the prompts that are left out there and that the file needs, by
+            ``node.input``; None if none are, or if a version wrote it that did not note them.
         truncated: Whether parts are left out because the manifest was too long.
         workflow: The workflow as it ran; None if the file does not carry it.
     """
@@ -174,6 +176,7 @@ class Manifest:
     seeds: Mapping[str, int] = field(default_factory=dict)
     workflow_digest: str = ""
     embedded_digest: str = ""
+    omitted_prompts: Mapping[str, str] | None = None
     truncated: bool = False
     workflow: Mapping[str, Any] | None = None
 
@@ -211,7 +214,8 @@ class Manifest:
             text = _encode(smaller)
             if len(text) <= LONGEST:
                 return text
-        return _encode(replace(cut, nodes={}, seeds={}, packs={}, models=(), inputs=()))
+        least = replace(cut, nodes={}, seeds={}, packs={}, models=(), inputs=())
+        return _encode(replace(least, omitted_prompts=None))
 
     @classmethod
     def from_document(cls, document: Any, workflow: Mapping[str, Any] | None = None) -> Manifest:
@@ -248,6 +252,9 @@ class Manifest:
             seeds=_mapping(entry, "seeds", _whole),
             workflow_digest=_text(entry.get("workflow_digest", ""), "workflow_digest"),
             embedded_digest=_text(entry.get("embedded_digest", ""), "embedded_digest"),
+            omitted_prompts=None
+            if entry.get("omitted_prompts") is None
+            else _mapping(entry, "omitted_prompts", _text),
             truncated=entry.get("truncated") is True,
             workflow=carried,
         )

@@ -23,6 +23,7 @@ from nodegraph.core.manifest import (
     is_sidecar,
     manifest_from_texts,
 )
+from nodegraph.core.text_format import strip_control_characters
 from nodegraph.engine.key_parts import Difference
 from nodegraph.errors import NodegraphError
 from nodegraph.session.replay.content_difference import ContentDifference, compare_contents
@@ -35,6 +36,8 @@ ReasonKind = Literal[
 UNCOMPARED = frozenset({"preview", "manifest"})
 """Kinds of written files that no result stands for."""
 _SHOWN = 4
+_LONGEST = 500
+"""Characters of the names that a note has."""
 _DIGITS = 12
 
 
@@ -257,8 +260,9 @@ def _verdict(
         changes: tuple[Reason, ...] = ()
         difference = None
     else:
-        if first.embedded_digest and first.workflow_digest != second.workflow_digest:
-            notes.append("The prompts that --set gives are not those that made the file.")
+        if others := _other_prompts(first, second):
+            names = f": {others}" if first.omitted_prompts else ""
+            notes.append(f"The prompts that --set gives are not those that made the file{names}.")
         if first.truncated:
             notes.append("The manifest was too long for the file, so parts of it are not known.")
         changes = tuple(_changes(first, second))
@@ -278,6 +282,18 @@ def _verdict(
             difference = NodeDifference(first.node, name, (), (reason,))
     verdict: Verdict = "same-content" if is_equal else "differs"
     return Verification(verdict, again.path, difference, content, texts, changes, tuple(notes))
+
+
+def _other_prompts(first: Manifest, second: Manifest) -> str:
+    """Names of the prompts that are left out in two files and differ; empty if none do."""
+    if not first.embedded_digest:
+        return ""
+    if first.omitted_prompts is None:
+        return "all" if first.workflow_digest != second.workflow_digest else ""
+    now = second.omitted_prompts or {}
+    names = dict.fromkeys((*first.omitted_prompts, *now))
+    others = [name for name in names if first.omitted_prompts.get(name) != now.get(name)]
+    return strip_control_characters(", ".join(others))[:_LONGEST]
 
 
 def _differing_parts(first: Any, second: Any, name: str = "") -> Iterator[str]:
