@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nodegraph.cli.bundle_session import BundleSession, open_bundle_session
 from nodegraph.cli.options import CommonOptions, JsonOption
 from nodegraph.cli.output import (
     FAILED,
@@ -29,23 +27,15 @@ from nodegraph.cli.output import (
 from nodegraph.cli.progress import bytes_progress, progress_for
 from nodegraph.cli.run_request import OutOption, RunRequest, SetOption, prepare_workflow
 from nodegraph.cli.workflow_source import BUNDLE_SUFFIX, STDIN, open_workflow
-from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 
 if TYPE_CHECKING:
     from nodegraph.core.workflow import Workflow
     from nodegraph.engine.result import RunResult
-    from nodegraph.session.bundles.archive import BundleReader
     from nodegraph.session.bundles.bundle import Bundle
-    from nodegraph.session.bundles.collection import KnownRun
-    from nodegraph.session.bundles.preparation import BundlePreparation, PreparedRun, Trust
+    from nodegraph.session.bundles.known_runs import KnownRun
     from nodegraph.session.bundles.report import BundleReport
     from nodegraph.session.session import Session
-    from nodegraph.session.settings import Settings
-
-_MOST_RECORDS = 200
-"""Recorded runs that are searched for one of the workflow."""
-_MOST_FILES = 8
 
 BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help=f"A file *{BUNDLE_SUFFIX}.")]
 _Trust = Annotated[
@@ -152,28 +142,14 @@ def _run_now(session: Session, workflow: Workflow, outputs: Path, *, is_shown: b
     Raises:
         InvalidValue: The run failed.
     """
-    from nodegraph.session.bundles.collection import KnownRun, WrittenResult
-    from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
-    from nodegraph.session.replay.verification import UNCOMPARED
+    from nodegraph.session.bundles.known_runs import run_of_result
 
     result = _run(session, workflow, is_shown=is_shown)
     if not result.is_ok:
         for error in result.errors:
             raise error
         raise InvalidValue(f"the run ended as {result.status}, so there is no bundle of it")
-    written = [
-        WrittenResult(
-            file.path,
-            file.node.partition("[")[0],
-            file.path.resolve().relative_to(outputs).as_posix(),
-            file.kind,
-        )
-        for file in result.files
-        if file.kind not in UNCOMPARED and file.path.resolve().is_relative_to(outputs)
-    ]
-    order = list(session.graph(workflow).nodes)
-    nodes = nodes_of_result(result, order, session.registry)
-    return KnownRun(nodes, surroundings_of(session), written, _model_files(written))
+    return run_of_result(session, workflow, result, outputs)
 
 
 def _run(session: Session, workflow: Workflow, *, is_shown: bool) -> RunResult:
@@ -195,65 +171,10 @@ def _known_run(
     session: Session, workflow: Workflow, source: str, *, has_changes: bool
 ) -> KnownRun | None:
     """What is known of a run: by the result's manifest, else by the last run of the workflow."""
-    from nodegraph.core.manifest import manifest_from_texts
-    from nodegraph.session.bundles.collection import KnownRun, WrittenResult
-    from nodegraph.session.bundles.surroundings import nodes_of_manifest, surroundings_of_manifest
-    from nodegraph.session.results.files import result_texts
+    from nodegraph.session.bundles.known_runs import recorded_run, run_of_file
 
-    path = Path(source)
-    texts = None if source == STDIN else result_texts(path)
-    manifest = None if has_changes or texts is None else manifest_from_texts(texts)
-    if manifest is None:
-        return _recorded_run(session, workflow)
-    # Of a manifest next to a result, that result.
-    file = path.with_suffix("") if path.suffix == ".json" else path
-    file = file if file.is_file() else path
-    results = [WrittenResult(file, manifest.node, file.name, _kind(file))]
-    files = {file.name: file.digest for model in manifest.models for file in model.files}
-    return KnownRun(nodes_of_manifest(manifest), surroundings_of_manifest(manifest), results, files)
-
-
-def _kind(path: Path) -> str:
-    images = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".tif", ".tiff")
-    return "image" if path.suffix.lower() in images else "file"
-
-
-def _model_files(written: Sequence[Any]) -> dict[str, str]:
-    """Files of models that results state in their manifests."""
-    from nodegraph.core.manifest import manifest_from_texts
-    from nodegraph.session.results.files import result_texts
-
-    files: dict[str, str] = {}
-    for result in written[:_MOST_FILES]:
-        texts = result_texts(result.path)
-        manifest = None if texts is None else manifest_from_texts(texts)
-        for model in () if manifest is None else manifest.models:
-            files |= {file.name: file.digest for file in model.files}
-    return files
-
-
-def _recorded_run(session: Session, workflow: Workflow) -> KnownRun | None:
-    """The last good run of a workflow that is recorded; None without one."""
-    from nodegraph.core.declarations import to_versioned_dict
-    from nodegraph.session.bundles.collection import KnownRun
-    from nodegraph.session.bundles.surroundings import nodes_of_record, surroundings_of_record
-
-    runs = None if session.persistence is None else session.persistence.runs
-    if runs is None:
-        return None
-    wanted = _content(to_versioned_dict(workflow, session.registry))
-    for summary in runs.list(_MOST_RECORDS):
-        if summary.status != "ok" or summary.title != workflow.title:
-            continue
-        record = runs.get(summary.id).record
-        if record.get("targets") is None and _content(record.get("workflow", {})) == wanted:
-            surroundings = surroundings_of_record(record.get("environment", {}))
-            return KnownRun(nodes_of_record(record), surroundings)
-    return None
-
-
-def _content(document: Mapping[str, Any]) -> tuple[Any, Any]:
-    return document.get("nodes"), document.get("subgraphs")
+    known = None if has_changes or source == STDIN else run_of_file(Path(source))
+    return recorded_run(session, workflow) if known is None else known
 
 
 # Showing
@@ -342,91 +263,6 @@ def unpack(
 # Running
 
 
-@dataclass(frozen=True, slots=True)
-class BundleSession:
-    """A session in which a bundle can run."""
-
-    session: Session
-    run: PreparedRun
-    reader: BundleReader
-
-
-@contextmanager
-def open_bundle_session(
-    common: CommonOptions,
-    path: Path,
-    outputs: Path | None,
-    *,
-    trusted: bool | None = None,
-    get: bool = False,
-    use_cache: bool = True,
-) -> Iterator[BundleSession]:
-    """A session with the files, models and packs of a bundle, in a temporary home folder.
-
-    Args:
-        outputs: Folder that the run writes to; None for that of the settings.
-        trusted: Whether packs that the bundle brings have the user's rights; None asks.
-        get: Download missing models with known sources without asking.
-    Raises:
-        NodegraphError: The bundle is refused, models are missing, or a pack may not run.
-    """
-    from nodegraph.session.bundles.archive import opened_bundle
-    from nodegraph.session.bundles.preparation import BundlePreparation
-    from nodegraph.session.replay.recorded_files import stored_digests
-    from nodegraph.session.session import Session
-
-    settings = common.settings()
-    with ExitStack() as stack:
-        reader = stack.enter_context(opened_bundle(path))
-        temporary = TemporaryDirectory(prefix="nodegraph-bundle-", ignore_cleanup_errors=True)
-        folder = Path(stack.enter_context(temporary)).resolve()
-        with stored_digests(settings.store_folder):
-            preparation = BundlePreparation(reader, folder / "first", settings, common.packs)
-            trust = _trust(preparation, trusted)
-            target = outputs or settings.environment().outputs
-            try:
-                run = preparation.prepare(trust, target)
-            except InvalidWorkflow as error:
-                if not _get_missing(settings, reader.bundle, error, get=get):
-                    raise
-                again = BundlePreparation(reader, folder / "second", settings, common.packs)
-                run = again.prepare(trust, target)
-        for note in run.notes:
-            warn(note)
-        session = stack.enter_context(Session(run.settings, packs=run.packs, use_cache=use_cache))
-        print_warnings(session.registry.problems)
-        yield BundleSession(session, run, reader)
-
-
-def _trust(preparation: BundlePreparation, trusted: bool | None) -> Trust:
-    """Rights of the packs that a bundle brings, as the user decides."""
-    from nodegraph.session.bundles.preparation import describe_pack
-
-    if trusted is not None:
-        return "full" if trusted else "sandbox"
-    packs = preparation.packs_to_trust()
-    if not packs or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return "none"
-    echo_stderr("The bundle brings code that is not on this machine:")
-    for pack in packs:
-        echo_stderr("  ", describe_pack(pack))
-    return "sandbox" if typer.confirm("Run it in a sandbox?", err=True) else "none"
-
-
-def _get_missing(settings: Settings, bundle: Bundle, error: InvalidWorkflow, *, get: bool) -> bool:
-    """Download missing models whose source the bundle states; whether some have come."""
-    from nodegraph.cli.model_downloads import get_declared
-    from nodegraph.models.remote.declared_models import DeclaredModel
-
-    names = {problem.given for problem in error.problems}
-    missing = {
-        model.name: DeclaredModel(model.name, model.source)
-        for model in bundle.models
-        if model.source and model.name in names
-    }
-    return get_declared(settings, missing, "bundle", get=get)
-
-
 def run(
     common: CommonOptions,
     bundle: BundleArgument,
@@ -479,8 +315,7 @@ def run(
     files = [file.path for file in result.files]
     if checked is not None:
         base = Path(report) if report else opened.session.environment.outputs / "reproducibility"
-        written = _write_report(checked, base)
-        files += written
+        files += checked.write(base)
     if json:
         extra = {} if checked is None else {"report": checked.to_document()}
         print_json({"status": result.status, "files": [str(file) for file in files], **extra})
@@ -498,18 +333,6 @@ def _checked(opened: BundleSession, result: RunResult) -> BundleReport:
     return bundle_report(
         opened.reader, opened.session, opened.run.workflow, result, opened.run.notes
     )
-
-
-def _write_report(checked: BundleReport, base: Path) -> list[Path]:
-    base.parent.mkdir(parents=True, exist_ok=True)
-    base = base.with_suffix("") if base.suffix in (".md", ".html") else base
-    texts = {".md": checked.to_markdown(), ".html": checked.to_html()}
-    written = []
-    for ending, text in texts.items():
-        path = base.with_name(f"{base.name}{ending}")
-        write_file(path, text.encode())
-        written.append(path)
-    return written
 
 
 def _print_report(checked: BundleReport) -> None:

@@ -247,7 +247,7 @@ class Manifest:
             numerics=_text(entry.get("numerics", ""), "numerics"),
             nodes=_mapping(entry, "nodes", _node),
             packs=_mapping(entry, "packs", _pack),
-            models=_items(entry, "models", _model),
+            models=_items(entry, "models", read_model),
             inputs=_items(entry, "inputs", _input),
             seeds=_mapping(entry, "seeds", _whole),
             workflow_digest=_text(entry.get("workflow_digest", ""), "workflow_digest"),
@@ -395,7 +395,15 @@ def _pack(value: Any, what: str) -> ManifestPack:
     return ManifestPack(**_texts(value, what, "version", "digest"))
 
 
-def _model(value: Any, what: str) -> ManifestModel:
+def read_model(value: Any, what: str) -> ManifestModel:
+    """An entry of `Manifest.models`.
+
+    Args:
+        value: JSON values.
+        what: Name of the entry, for messages.
+    Raises:
+        InvalidFile: It is damaged.
+    """
     return ManifestModel(
         **_texts(value, what, "node", "port", "kind", "digest", "family", "dtype"),
         options=_mapping(value, "options", _text),
