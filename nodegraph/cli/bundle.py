@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.bundle_session import BundleSession, open_bundle_session
 from nodegraph.cli.options import CommonOptions, JsonOption
 from nodegraph.cli.output import (
     FAILED,
@@ -32,10 +34,13 @@ from nodegraph.errors import InvalidValue, InvalidWorkflow
 if TYPE_CHECKING:
     from nodegraph.core.workflow import Workflow
     from nodegraph.engine.result import RunResult
+    from nodegraph.session.bundles.archive import BundleReader
     from nodegraph.session.bundles.bundle import Bundle
     from nodegraph.session.bundles.known_runs import KnownRun
+    from nodegraph.session.bundles.preparation import BundlePreparation, PreparedRun, Trust
     from nodegraph.session.bundles.report import BundleReport
     from nodegraph.session.session import Session
+    from nodegraph.session.settings import Settings
 
 BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help=f"A file *{BUNDLE_SUFFIX}.")]
 _Trust = Annotated[
@@ -85,6 +90,7 @@ def create(
     """
     from nodegraph.session.bundles.archive import write_bundle
     from nodegraph.session.bundles.collection import collect_bundle
+    from nodegraph.session.bundles.known_runs import run_of_result
 
     opened = open_workflow(source, common)
     target = _target(source, out)
@@ -96,7 +102,12 @@ def create(
         print_warnings(session.registry.problems)
         workflow = prepare_workflow(session, opened.workflow, request)
         known = (
-            _run_now(session, workflow, Path(folder).resolve(), is_shown=not json)
+            run_of_result(
+                session,
+                workflow,
+                _run(session, workflow, is_shown=not json),
+                Path(folder).resolve(),
+            )
             if run
             else _known_run(session, workflow, source, has_changes=bool(set_))
         )
@@ -134,22 +145,6 @@ def _target(source: str, out: str | None) -> Path:
     if source == STDIN:
         raise InvalidValue("the bundle of standard input needs a name", hint="Use --out FILE.")
     return Path(f"{Path(source).stem}{BUNDLE_SUFFIX}")
-
-
-def _run_now(session: Session, workflow: Workflow, outputs: Path, *, is_shown: bool) -> KnownRun:
-    """Run the workflow, as far as its results are not cached.
-
-    Raises:
-        InvalidValue: The run failed.
-    """
-    from nodegraph.session.bundles.known_runs import run_of_result
-
-    result = _run(session, workflow, is_shown=is_shown)
-    if not result.is_ok:
-        for error in result.errors:
-            raise error
-        raise InvalidValue(f"the run ended as {result.status}, so there is no bundle of it")
-    return run_of_result(session, workflow, result, outputs)
 
 
 def _run(session: Session, workflow: Workflow, *, is_shown: bool) -> RunResult:
@@ -199,33 +194,10 @@ def show(common: CommonOptions, bundle: BundleArgument, json: JsonOption = False
 
 
 def _print_contents(bundle: Bundle) -> None:
-    from nodegraph.session.bundles.preparation import describe_pack
+    from nodegraph.session.bundles.preparation import describe_bundle
 
-    around = bundle.surroundings
-    made = ", ".join(part for part in (f"nodegraph {around.nodegraph}", around.numerics) if part)
-    echo(f"  made with {made}")
-    if bundle.parameters:
-        values = ", ".join(f"{name}={value}" for name, value in bundle.parameters.items())
-        echo(f"  parameters: {values}")
-    if bundle.inputs:
-        total = format_size(sum(file.bytes for file in bundle.inputs))
-        echo(f"  {pluralize(len(bundle.inputs), 'input file')}: {total}")
-    for model in bundle.models:
-        size = format_size(sum(file.bytes for file in model.files))
-        form = "ships with nodegraph" if model.form == "embedded" else size
-        held = ", included" if model.included else ""
-        origin = f", from {model.source}" if model.source else ""
-        echo(f"  model {model.name}: {form}{held}{origin}")
-    for pack in bundle.packs:
-        if pack.form == "source":
-            echo("  pack ", describe_pack(pack), ", included")
-        elif pack.form == "installed":
-            echo("  pack ", describe_pack(pack))
-        elif pack.form == "package":
-            echo(f"  pack {pack.name}: package {pack.distribution} {pack.version}")
-    if bundle.nodes:
-        results = f" and {pluralize(len(bundle.results), 'file')}" if bundle.results else ""
-        echo(f"  states the outputs of {pluralize(len(bundle.nodes), 'node')}{results}")
+    for line in describe_bundle(bundle):
+        echo(f"  {line}")
 
 
 def unpack(
@@ -263,6 +235,91 @@ def unpack(
 # Running
 
 
+@dataclass(frozen=True, slots=True)
+class BundleSession:
+    """A session in which a bundle can run."""
+
+    session: Session
+    run: PreparedRun
+    reader: BundleReader
+
+
+@contextmanager
+def open_bundle_session(
+    common: CommonOptions,
+    path: Path,
+    outputs: Path | None,
+    *,
+    trusted: bool | None = None,
+    get: bool = False,
+    use_cache: bool = True,
+) -> Iterator[BundleSession]:
+    """A session with the files, models and packs of a bundle, in a temporary home folder.
+
+    Args:
+        outputs: Folder that the run writes to; None for that of the settings.
+        trusted: Whether packs that the bundle brings have the user's rights; None asks.
+        get: Download missing models with known sources without asking.
+    Raises:
+        NodegraphError: The bundle is refused, models are missing, or a pack may not run.
+    """
+    from nodegraph.session.bundles.archive import opened_bundle
+    from nodegraph.session.bundles.preparation import BundlePreparation
+    from nodegraph.session.replay.recorded_files import stored_digests
+    from nodegraph.session.session import Session
+
+    settings = common.settings()
+    with ExitStack() as stack:
+        reader = stack.enter_context(opened_bundle(path))
+        temporary = TemporaryDirectory(prefix="nodegraph-bundle-", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(temporary)).resolve()
+        with stored_digests(settings.store_folder):
+            preparation = BundlePreparation(reader, folder / "first", settings, common.packs)
+            trust = _trust(preparation, trusted)
+            target = outputs or settings.environment().outputs
+            try:
+                run = preparation.prepare(trust, target)
+            except InvalidWorkflow as error:
+                if not _get_missing(settings, reader.bundle, error, get=get):
+                    raise
+                again = BundlePreparation(reader, folder / "second", settings, common.packs)
+                run = again.prepare(trust, target)
+        for note in run.notes:
+            warn(note)
+        session = stack.enter_context(Session(run.settings, packs=run.packs, use_cache=use_cache))
+        print_warnings(session.registry.problems)
+        yield BundleSession(session, run, reader)
+
+
+def _trust(preparation: BundlePreparation, trusted: bool | None) -> Trust:
+    """Rights of the packs that a bundle brings, as the user decides."""
+    from nodegraph.session.bundles.preparation import describe_pack
+
+    if trusted is not None:
+        return "full" if trusted else "sandbox"
+    packs = preparation.packs_to_trust()
+    if not packs or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return "none"
+    echo_stderr("The bundle brings code that is not on this machine:")
+    for pack in packs:
+        echo_stderr("  ", describe_pack(pack))
+    return "sandbox" if typer.confirm("Run it in a sandbox?", err=True) else "none"
+
+
+def _get_missing(settings: Settings, bundle: Bundle, error: InvalidWorkflow, *, get: bool) -> bool:
+    """Download missing models whose source the bundle states; whether some have come."""
+    from nodegraph.cli.model_downloads import get_declared
+    from nodegraph.models.remote.declared_models import DeclaredModel
+
+    names = {problem.given for problem in error.problems}
+    missing = {
+        model.name: DeclaredModel(model.name, model.source)
+        for model in bundle.models
+        if model.source and model.name in names
+    }
+    return get_declared(settings, missing, "bundle", get=get)
+
+
 def run(
     common: CommonOptions,
     bundle: BundleArgument,
@@ -297,6 +354,8 @@ def run(
     It runs in a temporary home folder. Models are found by their content in your models folders,
     also under other names. Code that the bundle brings does not run before you decide.
     """
+    from nodegraph.session.bundles.report import bundle_report
+
     path = Path(bundle)
     outputs = Path(out).expanduser().absolute() if out else None
     with open_bundle_session(common, path, outputs, trusted=trusted, get=get) as opened:
@@ -309,7 +368,8 @@ def run(
         if problems:
             raise InvalidWorkflow(problems)
         result = _run(opened.session, opened.run.workflow, is_shown=not (json or quiet))
-        checked = _checked(opened, result) if verify else None
+        made = (opened.reader, opened.session, opened.run.workflow, result, opened.run.notes)
+        checked = bundle_report(*made) if verify else None
     for error in result.errors:
         echo_stderr(("error: ", "red"), str(error))
     files = [file.path for file in result.files]
@@ -325,14 +385,6 @@ def run(
         for file in files:
             echo(f"  {format_path(file)}" if not quiet else format_path(file))
     return FINE if result.is_ok and (checked is None or checked.is_reproduced) else FAILED
-
-
-def _checked(opened: BundleSession, result: RunResult) -> BundleReport:
-    from nodegraph.session.bundles.report import bundle_report
-
-    return bundle_report(
-        opened.reader, opened.session, opened.run.workflow, result, opened.run.notes
-    )
 
 
 def _print_report(checked: BundleReport) -> None:

@@ -182,7 +182,7 @@ def _opened_session(
     """The session of a run; that of a bundle has the bundle's files, models and packs."""
     outputs = Path(out).expanduser().absolute() if out else None
     if is_bundle_name(opened.name):
-        from nodegraph.cli.bundle_session import open_bundle_session
+        from nodegraph.cli.bundle import open_bundle_session
 
         with open_bundle_session(common, Path(opened.name), outputs, use_cache=use_cache) as run:
             yield run.session

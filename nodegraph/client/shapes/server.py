@@ -456,8 +456,8 @@ class FileCredentials:
         state: Result of the check. The file is as it was signed: ``trusted``, by a certificate that
             the server trusts; ``self-signed``, and the name is not verified; ``untrusted``, by a
             certificate that the server does not trust; ``expired``, by one that is not valid any
-            more; ``not-yet-valid``, by one that is not valid yet. ``tampered``: it was changed since. ``damaged``: its credentials can't be read.
-            ``absent``: it has none.
+            more; ``not-yet-valid``, by one that is not valid yet. ``tampered``: it was changed
+            since. ``damaged``: its credentials can't be read. ``absent``: it has none.
         signer: Name in the certificate.
         issuer: Who issued the certificate; the signer itself if self-signed.
         signed_at: Time, ISO 8601; empty if none is recorded.

@@ -25,9 +25,8 @@ from nodegraph.session.bundles.bundle import (
     BundleResult,
     is_portable_name,
 )
-from nodegraph.session.bundles.known_runs import KnownRun
+from nodegraph.session.bundles.known_runs import KnownRun, requirements_of, surroundings_of
 from nodegraph.session.bundles.pack_sources import PackCollector
-from nodegraph.session.bundles.surroundings import requirements_of, surroundings_of
 from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 if TYPE_CHECKING:

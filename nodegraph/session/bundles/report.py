@@ -27,8 +27,11 @@ from nodegraph.session.bundles.bundle import (
     ExpectedNode,
     Surroundings,
 )
-from nodegraph.session.bundles.known_runs import components_of
-from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
+from nodegraph.session.bundles.known_runs import (
+    components_of,
+    nodes_of_result,
+    surroundings_of,
+)
 from nodegraph.session.replay.verification import UNCOMPARED, read_replayed, verify_file
 
 if TYPE_CHECKING:

@@ -324,8 +324,8 @@ def check_prompts(file: ResultFile, assignments: Sequence[str]) -> None:
         return
     omitted = manifest.omitted_prompts
     names = ["NODE.text"] if omitted is None and not assignments else [*(omitted or ())]
-    given = {assignment.partition("=")[0].strip() for assignment in assignments}
-    missing = [name for name in names if name not in given]
+    assigned = {assignment.partition("=")[0].strip() for assignment in assignments}
+    missing = [name for name in names if name not in assigned]
     if not missing:
         return
     # A hostile file may have anything as a name, and people copy what a hint says.
