@@ -1828,6 +1828,8 @@ export interface FileCredentials {
    * clock of the signer, or of anybody.
    */
   has_time_stamp: boolean;
+  /** Who made the time stamp, as its certificate says; empty without one. */
+  time_authority: string;
   /** Program that made the claim. */
   generator: string;
   /** Whether the file is marked as made by AI, also in part. */

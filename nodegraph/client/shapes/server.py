@@ -463,6 +463,7 @@ class FileCredentials:
         signed_at: Time, ISO 8601; empty if none is recorded.
         has_time_stamp: Whether a time stamp authority that the server trusts vouches for the time.
             Otherwise it is the clock of the signer, or of anybody.
+        time_authority: Who made the time stamp, as its certificate says; empty without one.
         generator: Program that made the claim.
         is_ai: Whether the file is marked as made by AI, also in part.
         source_type: IPTC's code of how it was made; empty if none is recorded.
@@ -483,6 +484,7 @@ class FileCredentials:
     issuer: str
     signed_at: Annotated[str, example("2026-12-01T09:30:00Z")]
     has_time_stamp: bool
+    time_authority: str
     generator: Annotated[str, example("nodegraph 0.1.0")]
     is_ai: bool
     source_type: Annotated[str, example("trainedAlgorithmicMedia")]
