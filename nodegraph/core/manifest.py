@@ -180,6 +180,11 @@ class Manifest:
     truncated: bool = False
     workflow: Mapping[str, Any] | None = None
 
+    @property
+    def lacks_prompts(self) -> bool:
+        """Whether `workflow` lacks prompts that the file needs."""
+        return bool(self.embedded_digest) and self.omitted_prompts != {}
+
     def to_document(self, *, with_workflow: bool = True) -> dict[str, Any]:
         """JSON values.
 

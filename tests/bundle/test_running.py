@@ -257,6 +257,25 @@ def test_the_report_has_the_recipes_of_the_models(
     assert line.endswith("| equal |")
 
 
+def test_a_bundle_of_a_file_without_prompts_states_no_results(
+    here: Command, there: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = PICTURE["nodes"] | {"load": {"type": "LoadModel", "inputs": {"model": "tiny"}}}
+    sample = {**nodes["sample"]["inputs"], "steps": 1}
+    nodes["sample"] = {"type": "KSampler", "inputs": sample}
+    Path("apple.json").write_text(json.dumps({**PICTURE, "nodes": nodes}))
+    assert here("run", "apple.json", "--no-prompts", "--out", "first").code == 0
+    (result,) = Path("first").glob("*.png")
+    made = here("bundle", "create", result)
+    assert made.code == 0, made.err
+    assert "was saved without its prompts" in made.err
+    assert "It states no results" in made.err
+    assert (
+        "was saved without its prompts"
+        in there("bundle", "show", f"{result.stem}.ngbundle.zip").out
+    )
+
+
 @pytest.mark.slow
 def test_a_bundle_with_models_needs_none(
     here: Command, there: Command, picture: Path, specs: Path, tmp_path: Path

@@ -279,6 +279,25 @@ def test_a_file_without_prompts_needs_them(
     assert "are not those that made the file: text.text" in other.out
 
 
+def test_a_prompt_inside_of_a_subgraph_is_named_as_missing(
+    cli: Cli, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = {"encoder": {"from": "load.text_encoder"}, "text": "an apple"}
+    block = {
+        "inputs": {},
+        "nodes": {"load": {"type": "LoadModel"}, "words": {"type": "EncodePrompt", "inputs": text}},
+        "outputs": {"conditioning": "words.conditioning"},
+    }
+    nodes = {**PROMPTED["nodes"], "text": {"type": "Fruit", "inputs": {}}}
+    monkeypatch.setenv("NODEGRAPH_METADATA_PROMPTS", "0")
+    (file,) = save({**PROMPTED, "nodes": nodes, "subgraphs": {"Fruit": block}})
+    assert b"apple" not in file.read_bytes()
+    refused = cli("replay", file)
+    assert refused.code == 2
+    assert "without Fruit/words.text" in refused.err
+    assert "inside of subgraphs" in refused.err
+
+
 def test_texts_that_a_file_does_not_need_are_left_out_with_its_prompts(
     cli: Cli, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:

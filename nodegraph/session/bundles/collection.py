@@ -121,7 +121,7 @@ class _Collector:
         self._run = run
         self._with_models = with_models
         self._sources: dict[str, Path] = {}
-        self._notes: list[str] = []
+        self._notes: list[str] = list(run.notes)
         self._input_names, self._model_names = _Names(), _Names()
 
     def collect(self) -> BundleContents:

@@ -42,6 +42,10 @@ _MOST_RECORDS = 200
 """Recorded runs that are searched for one of the workflow."""
 _MOST_MANIFESTS = 8
 """Result files whose manifests are read: those of one run name the same models."""
+_NO_PROMPTS = (
+    "the file was saved without its prompts, so the workflow lacks them, and what it gives is not "
+    "stated"
+)
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".tif", ".tiff"})
 
 
@@ -67,6 +71,7 @@ class KnownRun:
     Attributes:
         components: Model components as nodes used them.
         model_files: Digests of files of models that it used, by their names.
+        notes: Why nothing is known, as text.
     """
 
     nodes: Mapping[str, ExpectedNode] = field(default_factory=dict)
@@ -74,6 +79,7 @@ class KnownRun:
     results: Sequence[WrittenResult] = ()
     components: tuple[ManifestModel, ...] = ()
     model_files: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def run_of_result(
@@ -123,6 +129,8 @@ def run_of_file(path: Path) -> KnownRun | None:
     manifest = None if texts is None else manifest_from_texts(texts)
     if manifest is None:
         return None
+    if manifest.lacks_prompts:
+        return KnownRun(notes=(_NO_PROMPTS,))
     # Of a manifest next to a result, that result.
     file = path.with_suffix("") if path.suffix == ".json" else path
     file = file if file.is_file() else path

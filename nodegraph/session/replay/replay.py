@@ -320,7 +320,7 @@ def check_prompts(file: ResultFile, assignments: Sequence[str]) -> None:
         InvalidValue: The file was saved without prompts, and not all of them are set.
     """
     manifest = file.manifest
-    if manifest is None or not manifest.embedded_digest:
+    if manifest is None or not manifest.lacks_prompts:
         return
     omitted = manifest.omitted_prompts
     names = ["NODE.text"] if omitted is None and not assignments else [*(omitted or ())]
@@ -336,7 +336,12 @@ def check_prompts(file: ResultFile, assignments: Sequence[str]) -> None:
         f"{file.path} does not contain its prompts",
         given=None if omitted is None else f"without {shown}",
         hint="The setting `metadata_prompts` was off when it was saved. "
-        + (f"Give them: {sets}" if settable else "They are in its subgraphs: run its workflow."),
+        + (
+            f"Give them: {sets}"
+            if len(settable) == len(missing)
+            else "Some are inside of subgraphs, where --set sets nothing: open its workflow, write "
+            "them there, and run it."
+        ),
     )
 
 
