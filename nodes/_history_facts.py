@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
 
 from nodegraph import Facts, Finding, HookInputs
-from nodegraph.families.embedded_models import CHANNELS, DECODER_IMAGE_SIZE, FORMAT
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.families.embedded_models import (
+    CHANNELS,
+    DECODER_IMAGE_SIZE,
+    FORMAT,
+    DecoderName,
+    decoder_file,
+)
 
 
 def decoded_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -19,6 +28,15 @@ def decoded_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
     }
     count = inputs.literals.get("count", 16)
     return {"latent": {**known, **({} if count is None else {"batch": count})}}
+
+
+def decoder_state(inputs: HookInputs) -> str:
+    """Changes when the included weights change, which a later version may have taught anew."""
+    name = inputs.literals.get("model")
+    known = get_args(DecoderName)
+    files: list[Path] = [decoder_file(each) for each in ((name,) if name in known else known)]
+    inputs.files.extend(files)
+    return " ".join(FILE_DIGESTS.digest(file) for file in files)
 
 
 def check_compared(inputs: HookInputs) -> Iterator[Finding]:

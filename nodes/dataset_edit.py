@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from nodegraph import Advanced, Augmentation, Dataset, Multiline, Range, Seed, node
+from nodegraph import Advanced, Augmentation, Dataset, PromptText, Range, Seed, node
 
 from ._dataset_facts import check_captions
 
@@ -16,9 +16,9 @@ from ._dataset_facts import check_captions
 )
 def EditCaptions(
     dataset: Dataset,
-    template: Annotated[str, Multiline()] = "{caption}",
-    find: str = "",
-    replacement: str = "",
+    template: Annotated[str, PromptText()] = "{caption}",
+    find: Annotated[str, PromptText()] = "",
+    replacement: Annotated[str, PromptText()] = "",
     is_pattern: Annotated[bool, Advanced()] = False,
     tags: Annotated[Literal["keep", "from captions"], Advanced()] = "keep",
 ) -> Dataset:

@@ -21,7 +21,7 @@ from nodegraph import (
 from nodegraph.families.embedded_models import DecoderName
 from nodegraph.families.helper_recipes import LatentClassifier
 
-from ._history_facts import check_compared, decoded_latent_facts
+from ._history_facts import check_compared, decoded_latent_facts, decoder_state
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     label="Sample a GAN or a VAE",
     numerics=True,
     infer=decoded_latent_facts,
+    fingerprint=decoder_state,
     tags=("GAN", "VAE", "generator", "decoder", "history", "one step", "DCGAN", "learn"),
 )
 def SampleDecoder(

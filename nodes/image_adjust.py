@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Range, node
 
+from ._credentials import warn_if_changed
 from ._facts import image_state
 from ._image_adjust_facts import adjusted_facts, check_adjustment, check_cube
 from ._image_facts import SAME, check_colors, color_facts
@@ -303,7 +304,9 @@ def ApplyLut(
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
-    return apply_table(image, read_cube(file, names=environment.readable is None), amount)
+    table = read_cube(file, names=environment.readable is None)
+    warn_if_changed(ctx, file)
+    return apply_table(image, table, amount)
 
 
 @node(

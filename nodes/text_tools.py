@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from nodegraph import Advanced, Context, File, InvalidValue, Multiline, Range, node
 from nodegraph.core.patterns import compile_pattern, search_with_timeout
 
+from ._credentials import warn_if_changed
 from ._facts import image_state
 from ._texts import (
     check_part_count,
@@ -287,9 +288,10 @@ def LoadText(ctx: Context, path: Annotated[str, File("text")]) -> str:
         path: A file in UTF-8. Relative paths start from the inputs folder.
     """
     environment = ctx.environment
-    return read_text(
-        resolve_text_path(environment.inputs, path), names=environment.readable is None
-    )
+    file = resolve_text_path(environment.inputs, path)
+    text = read_text(file, names=environment.readable is None)
+    warn_if_changed(ctx, file)
+    return text
 
 
 @node(version=2, category="text", tags=("convert", "string", "cast", "number"))

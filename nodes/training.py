@@ -277,7 +277,7 @@ def TextualInversion(
     *,
     word: str = "<thing>",
     begin: str = "",
-    template: str = "a photo of {}",
+    template: Annotated[str, PromptText()] = "a photo of {}",
     vectors: Annotated[int, Range(1, 75)] = 1,
     steps: Steps = 500,
     batch: Batch = 4,

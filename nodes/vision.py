@@ -201,7 +201,7 @@ def SegmentByText(
     ctx: Context,
     model: VisionModel,
     image: Image,
-    text: str,
+    text: Annotated[str, PromptText()],
     threshold: Annotated[float, Range(0, 1, step=0.01)] = 0.4,
 ) -> Mask:
     """Mask what a text describes, with SAM 3 or CLIPSeg.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,7 +29,6 @@ from nodegraph.cli.output import (
 from nodegraph.cli.progress import bytes_progress, progress_for
 from nodegraph.cli.run_request import OutOption, RunRequest, SetOption, prepare_workflow
 from nodegraph.cli.workflow_source import BUNDLE_SUFFIX, STDIN, open_workflow
-from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 
 if TYPE_CHECKING:
@@ -37,15 +36,11 @@ if TYPE_CHECKING:
     from nodegraph.engine.result import RunResult
     from nodegraph.session.bundles.archive import BundleReader
     from nodegraph.session.bundles.bundle import Bundle
-    from nodegraph.session.bundles.collection import KnownRun
+    from nodegraph.session.bundles.known_runs import KnownRun
     from nodegraph.session.bundles.preparation import BundlePreparation, PreparedRun, Trust
     from nodegraph.session.bundles.report import BundleReport
     from nodegraph.session.session import Session
     from nodegraph.session.settings import Settings
-
-_MOST_RECORDS = 200
-"""Recorded runs that are searched for one of the workflow."""
-_MOST_FILES = 8
 
 BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help=f"A file *{BUNDLE_SUFFIX}.")]
 _Trust = Annotated[
@@ -95,6 +90,7 @@ def create(
     """
     from nodegraph.session.bundles.archive import write_bundle
     from nodegraph.session.bundles.collection import collect_bundle
+    from nodegraph.session.bundles.known_runs import run_of_result
 
     opened = open_workflow(source, common)
     target = _target(source, out)
@@ -106,7 +102,12 @@ def create(
         print_warnings(session.registry.problems)
         workflow = prepare_workflow(session, opened.workflow, request)
         known = (
-            _run_now(session, workflow, Path(folder).resolve(), is_shown=not json)
+            run_of_result(
+                session,
+                workflow,
+                _run(session, workflow, is_shown=not json),
+                Path(folder).resolve(),
+            )
             if run
             else _known_run(session, workflow, source, has_changes=bool(set_))
         )
@@ -146,36 +147,6 @@ def _target(source: str, out: str | None) -> Path:
     return Path(f"{Path(source).stem}{BUNDLE_SUFFIX}")
 
 
-def _run_now(session: Session, workflow: Workflow, outputs: Path, *, is_shown: bool) -> KnownRun:
-    """Run the workflow, as far as its results are not cached.
-
-    Raises:
-        InvalidValue: The run failed.
-    """
-    from nodegraph.session.bundles.collection import KnownRun, WrittenResult
-    from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
-    from nodegraph.session.replay.verification import UNCOMPARED
-
-    result = _run(session, workflow, is_shown=is_shown)
-    if not result.is_ok:
-        for error in result.errors:
-            raise error
-        raise InvalidValue(f"the run ended as {result.status}, so there is no bundle of it")
-    written = [
-        WrittenResult(
-            file.path,
-            file.node.partition("[")[0],
-            file.path.resolve().relative_to(outputs).as_posix(),
-            file.kind,
-        )
-        for file in result.files
-        if file.kind not in UNCOMPARED and file.path.resolve().is_relative_to(outputs)
-    ]
-    order = list(session.graph(workflow).nodes)
-    nodes = nodes_of_result(result, order, session.registry)
-    return KnownRun(nodes, surroundings_of(session), written, _model_files(written))
-
-
 def _run(session: Session, workflow: Workflow, *, is_shown: bool) -> RunResult:
     from nodegraph.cli.runner import RunListeners, Runner
     from nodegraph.cli.variations import Variation
@@ -195,65 +166,10 @@ def _known_run(
     session: Session, workflow: Workflow, source: str, *, has_changes: bool
 ) -> KnownRun | None:
     """What is known of a run: by the result's manifest, else by the last run of the workflow."""
-    from nodegraph.core.manifest import manifest_from_texts
-    from nodegraph.session.bundles.collection import KnownRun, WrittenResult
-    from nodegraph.session.bundles.surroundings import nodes_of_manifest, surroundings_of_manifest
-    from nodegraph.session.results.files import result_texts
+    from nodegraph.session.bundles.known_runs import recorded_run, run_of_file
 
-    path = Path(source)
-    texts = None if source == STDIN else result_texts(path)
-    manifest = None if has_changes or texts is None else manifest_from_texts(texts)
-    if manifest is None:
-        return _recorded_run(session, workflow)
-    # Of a manifest next to a result, that result.
-    file = path.with_suffix("") if path.suffix == ".json" else path
-    file = file if file.is_file() else path
-    results = [WrittenResult(file, manifest.node, file.name, _kind(file))]
-    files = {file.name: file.digest for model in manifest.models for file in model.files}
-    return KnownRun(nodes_of_manifest(manifest), surroundings_of_manifest(manifest), results, files)
-
-
-def _kind(path: Path) -> str:
-    images = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif", ".tif", ".tiff")
-    return "image" if path.suffix.lower() in images else "file"
-
-
-def _model_files(written: Sequence[Any]) -> dict[str, str]:
-    """Files of models that results state in their manifests."""
-    from nodegraph.core.manifest import manifest_from_texts
-    from nodegraph.session.results.files import result_texts
-
-    files: dict[str, str] = {}
-    for result in written[:_MOST_FILES]:
-        texts = result_texts(result.path)
-        manifest = None if texts is None else manifest_from_texts(texts)
-        for model in () if manifest is None else manifest.models:
-            files |= {file.name: file.digest for file in model.files}
-    return files
-
-
-def _recorded_run(session: Session, workflow: Workflow) -> KnownRun | None:
-    """The last good run of a workflow that is recorded; None without one."""
-    from nodegraph.core.declarations import to_versioned_dict
-    from nodegraph.session.bundles.collection import KnownRun
-    from nodegraph.session.bundles.surroundings import nodes_of_record, surroundings_of_record
-
-    runs = None if session.persistence is None else session.persistence.runs
-    if runs is None:
-        return None
-    wanted = _content(to_versioned_dict(workflow, session.registry))
-    for summary in runs.list(_MOST_RECORDS):
-        if summary.status != "ok" or summary.title != workflow.title:
-            continue
-        record = runs.get(summary.id).record
-        if record.get("targets") is None and _content(record.get("workflow", {})) == wanted:
-            surroundings = surroundings_of_record(record.get("environment", {}))
-            return KnownRun(nodes_of_record(record), surroundings)
-    return None
-
-
-def _content(document: Mapping[str, Any]) -> tuple[Any, Any]:
-    return document.get("nodes"), document.get("subgraphs")
+    known = None if has_changes or source == STDIN else run_of_file(Path(source))
+    return recorded_run(session, workflow) if known is None else known
 
 
 # Showing
@@ -278,33 +194,10 @@ def show(common: CommonOptions, bundle: BundleArgument, json: JsonOption = False
 
 
 def _print_contents(bundle: Bundle) -> None:
-    from nodegraph.session.bundles.preparation import describe_pack
+    from nodegraph.session.bundles.preparation import describe_bundle
 
-    around = bundle.surroundings
-    made = ", ".join(part for part in (f"nodegraph {around.nodegraph}", around.numerics) if part)
-    echo(f"  made with {made}")
-    if bundle.parameters:
-        values = ", ".join(f"{name}={value}" for name, value in bundle.parameters.items())
-        echo(f"  parameters: {values}")
-    if bundle.inputs:
-        total = format_size(sum(file.bytes for file in bundle.inputs))
-        echo(f"  {pluralize(len(bundle.inputs), 'input file')}: {total}")
-    for model in bundle.models:
-        size = format_size(sum(file.bytes for file in model.files))
-        form = "ships with nodegraph" if model.form == "embedded" else size
-        held = ", included" if model.included else ""
-        origin = f", from {model.source}" if model.source else ""
-        echo(f"  model {model.name}: {form}{held}{origin}")
-    for pack in bundle.packs:
-        if pack.form == "source":
-            echo("  pack ", describe_pack(pack), ", included")
-        elif pack.form == "installed":
-            echo("  pack ", describe_pack(pack))
-        elif pack.form == "package":
-            echo(f"  pack {pack.name}: package {pack.distribution} {pack.version}")
-    if bundle.nodes:
-        results = f" and {pluralize(len(bundle.results), 'file')}" if bundle.results else ""
-        echo(f"  states the outputs of {pluralize(len(bundle.nodes), 'node')}{results}")
+    for line in describe_bundle(bundle):
+        echo(f"  {line}")
 
 
 def unpack(
@@ -461,6 +354,8 @@ def run(
     It runs in a temporary home folder. Models are found by their content in your models folders,
     also under other names. Code that the bundle brings does not run before you decide.
     """
+    from nodegraph.session.bundles.report import bundle_report
+
     path = Path(bundle)
     outputs = Path(out).expanduser().absolute() if out else None
     with open_bundle_session(common, path, outputs, trusted=trusted, get=get) as opened:
@@ -473,14 +368,14 @@ def run(
         if problems:
             raise InvalidWorkflow(problems)
         result = _run(opened.session, opened.run.workflow, is_shown=not (json or quiet))
-        checked = _checked(opened, result) if verify else None
+        made = (opened.reader, opened.session, opened.run.workflow, result, opened.run.notes)
+        checked = bundle_report(*made) if verify else None
     for error in result.errors:
         echo_stderr(("error: ", "red"), str(error))
     files = [file.path for file in result.files]
     if checked is not None:
         base = Path(report) if report else opened.session.environment.outputs / "reproducibility"
-        written = _write_report(checked, base)
-        files += written
+        files += checked.write(base)
     if json:
         extra = {} if checked is None else {"report": checked.to_document()}
         print_json({"status": result.status, "files": [str(file) for file in files], **extra})
@@ -490,26 +385,6 @@ def run(
         for file in files:
             echo(f"  {format_path(file)}" if not quiet else format_path(file))
     return FINE if result.is_ok and (checked is None or checked.is_reproduced) else FAILED
-
-
-def _checked(opened: BundleSession, result: RunResult) -> BundleReport:
-    from nodegraph.session.bundles.report import bundle_report
-
-    return bundle_report(
-        opened.reader, opened.session, opened.run.workflow, result, opened.run.notes
-    )
-
-
-def _write_report(checked: BundleReport, base: Path) -> list[Path]:
-    base.parent.mkdir(parents=True, exist_ok=True)
-    base = base.with_suffix("") if base.suffix in (".md", ".html") else base
-    texts = {".md": checked.to_markdown(), ".html": checked.to_html()}
-    written = []
-    for ending, text in texts.items():
-        path = base.with_name(f"{base.name}{ending}")
-        write_file(path, text.encode())
-        written.append(path)
-    return written
 
 
 def _print_report(checked: BundleReport) -> None:

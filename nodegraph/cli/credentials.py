@@ -37,6 +37,7 @@ _MEANINGS: dict[str, StyledText] = {
     "self-signed": ("intact, self-signed: the name is not verified", "green"),
     "untrusted": ("intact, by a certificate that is not trusted here", "yellow"),
     "expired": ("intact, by a certificate that has expired", "yellow"),
+    "not-yet-valid": ("intact, by a certificate that is not valid yet", "yellow"),
     "tampered": ("changed since it was signed", "red"),
     "damaged": ("its credentials can't be read", "red"),
     "absent": ("no credentials", "dim"),
@@ -251,11 +252,7 @@ def _read_mark(path: Path) -> int | None:
 def _print_credentials(name: str, credentials: Credentials, mark: int | None) -> None:
     echo((name, "bold"), ": ", _MEANINGS[credentials.state])
     if credentials.state != "absent":
-        clock = (
-            "by a time stamp authority"
-            if credentials.has_time_stamp
-            else "by the signer's own clock"
-        )
+        clock = _clock_text(credentials)
         source = f" ({credentials.source_type})" if credentials.source_type else ""
         rows = [
             ("signed by", credentials.signer),
@@ -277,6 +274,14 @@ def _print_credentials(name: str, credentials: Credentials, mark: int | None) ->
             echo(("  problem   ", "red"), problem)
     if mark is not None:
         echo(f"  {'watermark':10}", f"{mark:08x}")
+
+
+def _clock_text(credentials: Credentials) -> str:
+    if not credentials.time_authority:
+        return "by the signer's own clock"
+    is_trusted = credentials.has_time_stamp
+    limit = "" if is_trusted else ", which is not trusted here"
+    return f"by the time stamp authority {credentials.time_authority}{limit}"
 
 
 def _manifest_text(matches: bool | None) -> str:

@@ -51,8 +51,9 @@ class HookInputs:
             placeholders such as ``%sample.seed%`` in file names. The values are plain; None for an
             input that is linked or not set. Empty for other hooks.
         types: Types of what is linked, by input name, for a validate hook. Empty for other hooks.
-        files: The fingerprint hook of a node that reads a folder adds the files that it reads, in
-            a fixed order. Manifests of results name them.
+        files: The fingerprint hook of a node adds the files that it reads and that no input names:
+            those of a folder, or weights that come with its pack, in a fixed order. Manifests of
+            results name them.
     """
 
     literals: Mapping[str, Any]

@@ -100,7 +100,8 @@ class ManifestModel:
     """A model component as it was used: its files and the recipe.
 
     Attributes:
-        node, port: Output that gives the component.
+        node, port: Output that gives the component. The port is empty for weights that the node
+            brings itself: they come with its pack.
         kind: Port type, such as ``DiffusionModel``.
         digest: Digest of the contents of its files, see `core.values.Recipe.digest`.
         family, dtype, options, adapters, files: See `core.values.Recipe`.
@@ -157,6 +158,8 @@ class Manifest:
         workflow_digest: Digest of the workflow without paths of the machine, also if the file does
             not carry it.
         embedded_digest: Digest of `workflow`, if prompts are left out there; else empty.
+        omitted_prompts: Digests of the prompts that are left out there and that the file needs, by
+            ``node.input``; None if none are, or if a version wrote it that did not note them.
         truncated: Whether parts are left out because the manifest was too long.
         workflow: The workflow as it ran; None if the file does not carry it.
     """
@@ -173,8 +176,14 @@ class Manifest:
     seeds: Mapping[str, int] = field(default_factory=dict)
     workflow_digest: str = ""
     embedded_digest: str = ""
+    omitted_prompts: Mapping[str, str] | None = None
     truncated: bool = False
     workflow: Mapping[str, Any] | None = None
+
+    @property
+    def lacks_prompts(self) -> bool:
+        """Whether `workflow` lacks prompts that the file needs."""
+        return bool(self.embedded_digest) and self.omitted_prompts != {}
 
     def to_document(self, *, with_workflow: bool = True) -> dict[str, Any]:
         """JSON values.
@@ -210,7 +219,8 @@ class Manifest:
             text = _encode(smaller)
             if len(text) <= LONGEST:
                 return text
-        return _encode(replace(cut, nodes={}, seeds={}, packs={}, models=(), inputs=()))
+        least = replace(cut, nodes={}, seeds={}, packs={}, models=(), inputs=())
+        return _encode(replace(least, omitted_prompts=None))
 
     @classmethod
     def from_document(cls, document: Any, workflow: Mapping[str, Any] | None = None) -> Manifest:
@@ -242,11 +252,14 @@ class Manifest:
             numerics=_text(entry.get("numerics", ""), "numerics"),
             nodes=_mapping(entry, "nodes", _node),
             packs=_mapping(entry, "packs", _pack),
-            models=_items(entry, "models", _model),
+            models=_items(entry, "models", read_model),
             inputs=_items(entry, "inputs", _input),
             seeds=_mapping(entry, "seeds", _whole),
             workflow_digest=_text(entry.get("workflow_digest", ""), "workflow_digest"),
             embedded_digest=_text(entry.get("embedded_digest", ""), "embedded_digest"),
+            omitted_prompts=None
+            if entry.get("omitted_prompts") is None
+            else _mapping(entry, "omitted_prompts", _text),
             truncated=entry.get("truncated") is True,
             workflow=carried,
         )
@@ -387,7 +400,15 @@ def _pack(value: Any, what: str) -> ManifestPack:
     return ManifestPack(**_texts(value, what, "version", "digest"))
 
 
-def _model(value: Any, what: str) -> ManifestModel:
+def read_model(value: Any, what: str) -> ManifestModel:
+    """An entry of `Manifest.models`.
+
+    Args:
+        value: JSON values.
+        what: Name of the entry, for messages.
+    Raises:
+        InvalidFile: It is damaged.
+    """
     return ManifestModel(
         **_texts(value, what, "node", "port", "kind", "digest", "family", "dtype"),
         options=_mapping(value, "options", _text),

@@ -73,10 +73,16 @@ class ManifestSource:
             return replace(manifest, workflow=None, seeds={}, inputs=inputs)
         if shared.environment.metadata_prompts or not manifest.workflow:
             return manifest
-        workflow = without_prompts(manifest.workflow, shared.registry.spec)
-        digest = digest_workflow(workflow)
+        path = [state.node.name for state in _path(self._run, self._call.state)]
+        removal = without_prompts(manifest.workflow, shared.registry.spec, path)
+        digest = digest_workflow(removal.workflow)
         embedded = "" if digest == manifest.workflow_digest else digest
-        return replace(manifest, workflow=workflow, embedded_digest=embedded)
+        return replace(
+            manifest,
+            workflow=removal.workflow,
+            embedded_digest=embedded,
+            omitted_prompts=removal.omitted,
+        )
 
 
 def build_manifest(

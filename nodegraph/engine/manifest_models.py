@@ -2,7 +2,8 @@
 
 Nothing is declared for this. A component is known by its value, which holds the digests of its
 files. A file is known by the input that names it, also if a node returns no component of it. So a
-new loader is in every manifest.
+new loader is in every manifest. Weights that no input names are known by the fingerprint of their
+node, which lists them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.hooks import HookInputs
 from nodegraph.core.manifest import ManifestAdapter, ManifestFile, ManifestModel
 from nodegraph.core.types import BUILT_IN
 from nodegraph.core.values import Adapter, Recipe, RecipeFile
@@ -22,6 +24,7 @@ from nodegraph.engine.call_records import RECIPES
 from nodegraph.errors import NodegraphError
 from nodegraph.packs.pack import OWN_DISTRIBUTION
 from nodegraph.store.entries import OutputGone
+from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 if TYPE_CHECKING:
     from nodegraph.engine.product import Product
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
 _EMBEDDED = "embedded"
 """Folder of the models that ship with nodegraph."""
+_BROUGHT = "weights"
+"""Kind and role of weights that come with a pack and are no component."""
+_WEIGHTS = HEADED | PICKLES | {".onnx"}
 _MOST_FILES = 1000
 """Files of a folder that a node names; a folder with more is no model."""
 _NO_MODELS = frozenset(info.name for info in BUILT_IN) - RECIPES
@@ -51,6 +57,10 @@ def manifest_models(run: RunScheduler, path: Sequence[NodeState]) -> Iterator[Ma
             if not any(each == file or each.is_relative_to(file) for each in named):
                 named.add(file)
                 yield _file_entry(run, state.node.name, port, file)
+        if state.brought_weights is None:  # each file of a large batch has a manifest of its own
+            state.brought_weights = tuple(_brought_files(run, state))
+        if state.brought_weights:
+            yield _brought_entry(run, state.node.name, state.brought_weights)
 
 
 def linked_value(state: NodeState, port: str) -> Any:
@@ -226,6 +236,33 @@ def _file_entry(run: RunScheduler, node: str, port: str, path: Path) -> Manifest
         with suppress(NodegraphError, OSError):
             files.append(RecipeFile(port, str(each), FILE_DIGESTS.digest(each)))
     return ManifestModel(node, port, kind, _digest_of(files), files=_files(files, folders))
+
+
+def _brought_files(run: RunScheduler, state: NodeState) -> list[Path]:
+    """Weights that a node reads and that none of its inputs names, by its own word."""
+    spec = state.node.spec
+    hook = None if spec.file_ports else run.shared.registry.hook(spec.type, "fingerprint")
+    if hook is None:
+        return []
+    linked = {
+        port: linked_value(run.states[source.node], source.port)
+        for port, source in state.node.links.items()
+        if source.node in run.states
+    }
+    literals = {**state.node.literals, **linked}
+    inputs = HookInputs(literals, {}, run.shared.environment)
+    with suppress(Exception):  # the border with pack code: a hook may raise anything
+        hook(inputs)
+    return [path.absolute() for path in inputs.files if file_suffix(path) in _WEIGHTS]
+
+
+def _brought_entry(run: RunScheduler, node: str, paths: Sequence[Path]) -> ManifestModel:
+    files = []
+    for path in paths:
+        with suppress(NodegraphError, OSError):
+            files.append(RecipeFile(_BROUGHT, str(path), FILE_DIGESTS.digest(path)))
+    folders = run.shared.environment.models
+    return ManifestModel(node, "", _BROUGHT, _digest_of(files), files=_files(files, folders))
 
 
 def _files_in(folder: Path) -> list[Path]:

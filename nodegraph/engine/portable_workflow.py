@@ -6,12 +6,14 @@ an editor, they keep.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
 from nodegraph.core.context import Environment
+from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.links import is_link
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import TypeExpr
@@ -22,8 +24,10 @@ _CLIENT = "metadata"
 """Key of a workflow with what a client sent, which belongs to the client."""
 _ORIGINAL = "comfyui"
 """Key of an editor's data with the document that a workflow was imported from."""
-_PROMPT_NAME = re.compile(r"prompt|lyrics|phrases|^messages$", re.IGNORECASE)
+_PROMPT_NAME = re.compile(r"prompt|lyrics|phrases|caption|^messages$", re.IGNORECASE)
 """Names of inputs for prompts, also of packs that do not declare them as such."""
+_PROMPT_FIELD = re.compile(rf"{_PROMPT_NAME.pattern}|^text$|^content$|^system$|instruction", re.I)
+"""Names of fields for prompts, in options that are JSON."""
 _TEXTS = frozenset({"str", "Any", "AnyItem"})
 
 
@@ -71,23 +75,83 @@ def portable_file_name(
     return lambda path: names.portable(replace_in.in_text(path))
 
 
-def without_prompts(document: Mapping[str, Any], spec_of: SpecOf) -> dict[str, Any]:
+class PromptRemoval(NamedTuple):
+    """A workflow without its prompts.
+
+    Attributes:
+        workflow: The workflow.
+        omitted: Digests of the values that a result needs and that are left out, by ``node.input``;
+            of a node in a subgraph, by ``subgraph/node.input``.
+    """
+
+    workflow: dict[str, Any]
+    omitted: Mapping[str, Digest]
+
+
+def without_prompts(
+    document: Mapping[str, Any], spec_of: SpecOf, path: Collection[str] | None = None
+) -> PromptRemoval:
     """A workflow in which prompts are empty.
 
-    These are the literals of inputs that are declared as prompts, and all texts of the nodes that
-    such an input is linked to. What a client sent is left out, as it may repeat them.
+    These are the literals of inputs that are declared as prompts, all texts of the nodes that such
+    an input is linked to, prompts in options that are JSON, and all texts of nodes that the result
+    does not need. What a client sent is left out, as it may repeat them.
+
+    Args:
+        path: Names of the nodes that the result was computed from, as a run has them; None if it
+            may be any of them.
     """
     cleaned = {key: _copied(value) for key, value in document.items() if key != _CLIENT}
     if isinstance(cleaned.get("ui"), dict):
         cleaned["ui"].pop(_ORIGINAL, None)
     whole = _Document(cleaned, spec_of)
-    for at in whole.prompts():
-        values = _node(cleaned, at).get("inputs", {})
-        if at.port in values:
-            values[at.port] = _each_text(values[at.port], lambda _: "")
-    for declared in whole.block_defaults():
+    omitted: dict[str, Digest] = {}
+    prompts, unused = whole.prompts(), whole.unused(path)
+    for at in list(whole.inputs()):
+        values = _node(cleaned, at)["inputs"]
+        before = values[at.port]
+        if (at.block, at.node) in unused:
+            values[at.port] = _unused_value(before, whole.port(at))
+        elif at in prompts:
+            values[at.port] = _each_text(before, lambda _: "")
+        else:
+            values[at.port] = _without_prompt_fields(before)
+        if (at.block, at.node) not in unused and values[at.port] != before:
+            name = f"{at.block}/{at.node}.{at.port}" if at.block else f"{at.node}.{at.port}"
+            omitted[name] = digest_bytes(json.dumps(before).encode())
+    for declared in whole.block_defaults(unused):
         declared["default"] = _each_text(declared["default"], lambda _: "")
-    return cleaned
+    return PromptRemoval(cleaned, omitted)
+
+
+def _unused_value(value: Any, port: InputSpec | None) -> Any:
+    """The literal of a node that the result does not need: what is a text is its default."""
+    if port is not None and not _may_be_words(port):
+        return _without_prompt_fields(value)
+    if port is not None and isinstance(value, str) and isinstance(port.default, str):
+        return port.default
+    return _each_text(value, lambda _: "")
+
+
+def _without_prompt_fields(value: Any) -> Any:
+    """Options as JSON values, or as the text of such, in which fields for prompts are empty."""
+    if isinstance(value, str):
+        if value.lstrip()[:1] not in ("{", "["):
+            return value
+        try:
+            options = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        cleaned = _without_prompt_fields(options)
+        return value if cleaned == options else json.dumps(cleaned)
+    if isinstance(value, Mapping) and not is_link(value):
+        return {
+            key: _each_text(item, lambda _: "")
+            if _PROMPT_FIELD.search(str(key)) and _is_text(item)
+            else _without_prompt_fields(item)
+            for key, item in value.items()
+        }
+    return [_without_prompt_fields(item) for item in value] if isinstance(value, list) else value
 
 
 def names_file(port: InputSpec | None) -> bool:
@@ -219,6 +283,33 @@ class _Document:
             self._prompts = set(self._with_sources(declared))
         return self._prompts
 
+    def unused(self, path: Collection[str] | None) -> set[tuple[str, str]]:
+        """Subgraph (empty for the workflow) and name of the nodes that are on no path.
+
+        The nodes of a subgraph that a loop runs count as used with the loop, as do all nodes of a
+        workflow of which no path is known.
+
+        Args:
+            path: See `without_prompts`.
+        """
+        if path is None:
+            return set()
+        names = {part.partition("[")[0] for name in path for part in name.split("/")}
+        used = {("", name.partition("/")[0].partition("[")[0]) for name in path}
+        waiting = [(at, True) for at in used]
+        while waiting:
+            (block, name), is_exact = waiting.pop()
+            entry = self._nodes.get(block, {}).get(name, {})
+            spec = self._spec(entry)
+            is_exact = is_exact and spec is None  # nodes inside of loops may have no names here
+            for inner in self._run_blocks(entry, spec):
+                nodes = [each for each in self._nodes[inner] if not is_exact or each in names]
+                reached = {(inner, each) for each in nodes} - used
+                used |= reached
+                waiting.extend((at, is_exact) for at in reached)
+        every = {(block, name) for block, nodes in self._nodes.items() for name in nodes}
+        return every - used
+
     def _with_sources(self, inputs: Iterable[_Input]) -> dict[_Input, None]:
         """Inputs, and those whose texts become part of their values, in a fixed order."""
         reached: dict[_Input, None] = {}
@@ -233,12 +324,18 @@ class _Document:
             waiting.extend(self._outer(at))
         return reached
 
-    def block_defaults(self) -> Iterator[dict[str, Any]]:
-        """Inputs of subgraphs that have a default and lead to a prompt."""
+    def block_defaults(self, unused: Collection[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+        """Inputs of subgraphs that have a default and lead to a prompt, or to texts of no use."""
         for name in self._blocks:
             for port, declared in self._block_inputs(name).items():
+                if not isinstance(declared, dict) or "default" not in declared:
+                    continue
                 leads = set(self._targets(name, port))
-                if isinstance(declared, dict) and "default" in declared and leads & self.prompts():
+                idle = [at for at in leads if (at.block, at.node) in unused]
+                is_unused = bool(idle) and len(idle) == len(leads)
+                ports = [self.port(at) for at in idle] if is_unused else []
+                is_text = any(each is None or _may_be_words(each) for each in ports)
+                if leads & self.prompts() or is_text:
                     yield declared
 
     def _is_declared(self, at: _Input) -> bool:
@@ -345,6 +442,11 @@ def _has_texts(kind: TypeExpr) -> bool:
     if kind.kind == "union":
         return any(map(_has_texts, kind.members))
     return _has_texts(kind.item) if kind.is_list else kind.name in _TEXTS
+
+
+def _is_text(value: Any) -> bool:
+    is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return is_list or isinstance(value, str)
 
 
 def _entries(holder: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

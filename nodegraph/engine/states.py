@@ -177,6 +177,7 @@ class NodeState:
             the sources' outputs that these were made of.
         frees: Bytes that its end lets leave memory, once they are known.
         requested: Lazy inputs that its calls requested, also those of cached results.
+        brought_weights: Weights that come with its pack and that it read, once that is known.
         folder_inputs: Files that it read from folders, as manifests name them, once that is known.
         reads_outside: Whether its key depends on files or variables that its calls read, which
             includes where these are on this machine. Known once it has ended.
@@ -222,6 +223,7 @@ class NodeState:
     is_released: bool = False
     is_nondeterministic: bool = False
     requested: set[str] = field(default_factory=set)
+    brought_weights: tuple[Path, ...] | None = None
     folder_inputs: tuple[ManifestInput, ...] | None = None
     reads_outside: bool = False
     emitted_warnings: dict[CallWarning, bool] = field(default_factory=dict)

@@ -34,6 +34,11 @@ def control_folder() -> Path:
     return embedded_folder().parent / "companions" / CONTROL
 
 
+def decoder_file(name: str) -> Path:
+    """Where the weights of a generator without diffusion lie; see `DecoderName`."""
+    return DECODER_FOLDER / f"{name}.safetensors"
+
+
 @cache
 def embedded_colours() -> tuple[Factors, Colour]:
     """The linear map from its latents' channels to colors in -1..1: factors and bias."""

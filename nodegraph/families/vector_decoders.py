@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph.core.values import Latent
-from nodegraph.families.embedded_models import CELL, DECODER_FOLDER, FORMAT
+from nodegraph.families.embedded_models import CELL, FORMAT, decoder_file
 
 _GROUPS = 8
 _AT_ONCE = 64
@@ -82,7 +82,7 @@ def embedded_decoder(name: str) -> VectorDecoder:
     """The one of this name that comes with nodegraph; float32, on the CPU, for inference."""
     from safetensors import safe_open
 
-    with safe_open(DECODER_FOLDER / f"{name}.safetensors", framework="pt") as file:
+    with safe_open(decoder_file(name), framework="pt") as file:
         shape = json.loads(file.metadata()["shape"])
         weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
     model = VectorDecoder(shape["latent"], tuple(shape["channels"]), shape["made"])

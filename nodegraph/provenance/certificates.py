@@ -244,12 +244,15 @@ def _check_usable(certificate: Certificate, path: Path) -> None:
     from cryptography import x509
 
     now = datetime.now(timezone.utc)
-    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+    is_early = now < certificate.not_valid_before_utc
+    if is_early or now > certificate.not_valid_after_utc:
         raise InvalidValue(
-            f"the certificate {path} is not valid now",
+            f"the certificate {path} is not valid {'yet' if is_early else 'any more'}",
             given=f"valid from {certificate.not_valid_before_utc:%Y-%m-%d} to "
             f"{certificate.not_valid_after_utc:%Y-%m-%d}",
-            hint="Get a new one from its authority, or make an own one.",
+            hint="Check the clock of this machine, or use another certificate."
+            if is_early
+            else "Get a new one from its authority, or make an own one.",
         )
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value

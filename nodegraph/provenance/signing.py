@@ -112,7 +112,7 @@ def sign_file(
                     copy.flush()
                     os.fsync(copy.fileno())
         except c2pa.C2paError as error:
-            raise _refusal(c2pa, error, source) from error
+            raise _refusal(error, source, time_authority) from error
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
         return _finish(source, target, temporary, manifest, is_embedded, left_out)
@@ -228,18 +228,20 @@ def _has_parent(c2pa: Any, context: Any, source: Path, kind: str) -> bool:
         ) from error
 
 
-def _refusal(c2pa: Any, error: Exception, source: Path) -> Exception:
+def _refusal(error: Exception, source: Path, time_authority: str) -> Exception:
     """Return what is wrong in words: the certificate, the time authority, or the file."""
     text = str(error)
+    # What the library says of a service that it asked; it calls all an error of the signature.
+    if time_authority and ("internal error" in text or "time stamp" in text):
+        return InvalidValue(
+            f"the time stamp authority gave no time stamp: {text}",
+            given=time_authority,
+            hint="Sign without one, or check the setting `time_authority`.",
+        )
     if "signingCredential" in text or "Signature" in type(error).__name__:
         return InvalidValue(
             f"the certificate can't sign C2PA manifests: {text}",
             expected="a certificate with the profile of C2PA: end entity, digitalSignature, "
             "extended key usage emailProtection",
-        )
-    if "time" in text.lower() and "stamp" in text.lower():
-        return InvalidValue(
-            f"the time stamp authority did not answer: {text}",
-            hint="Sign without one, or check the setting `time_authority`.",
         )
     return InvalidFile(f"cannot sign {source}: {text}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -26,14 +27,22 @@ from nodegraph.provenance.c2pa_library import (
 from nodegraph.provenance.claims import AI_TYPES, MANIFEST_ASSERTION, SOURCE_TYPES
 
 CredentialState = Literal[
-    "trusted", "self-signed", "untrusted", "expired", "tampered", "damaged", "absent"
+    "trusted",
+    "self-signed",
+    "untrusted",
+    "expired",
+    "not-yet-valid",
+    "tampered",
+    "damaged",
+    "absent",
 ]
-"""Result of a check. The first four: the file is as it was signed. ``trusted``: by a certificate
+"""Result of a check. The first five: the file is as it was signed. ``trusted``: by a certificate
 that is trusted here; ``self-signed``: nobody vouches for the signer's name; ``untrusted``: an
 authority does that is not trusted here; ``expired``: by a certificate that is not valid any more,
-without a time stamp. ``tampered``: the file or its manifest was changed since; ``damaged``: the
-manifest can't be read; ``absent``: there is none."""
-INTACT = frozenset(("trusted", "self-signed", "untrusted", "expired"))
+without a time stamp that is trusted here and lies in its validity; ``not-yet-valid``: the same, by
+one whose validity has not begun. ``tampered``: the file or its manifest was changed since;
+``damaged``: the manifest can't be read; ``absent``: there is none."""
+INTACT = frozenset(("trusted", "self-signed", "untrusted", "expired", "not-yet-valid"))
 """States of files that are as they were signed."""
 MOST_LISTED = 100
 """Ingredients, actions and problems that are passed on."""
@@ -41,6 +50,7 @@ _LONGEST = 300
 """Characters of a text out of a file that are passed on."""
 _UNTRUSTED = "signingCredential.untrusted"
 _EXPIRED = ("signingCredential.expired", "claimSignature.outsideValidity")
+_TRUSTED_TIME = "timeStamp.trusted"
 _TRAINING = ("cawg.training-mining", "c2pa.training-mining")
 _TRAINING_USES = ("ai_generative_training", "ai_training")
 
@@ -74,8 +84,9 @@ class Credentials:
         issuer: Who issued the certificate; the signer itself if self-signed.
         serial: Serial number of the certificate, hexadecimal.
         signed_at: Time, ISO 8601; empty if none is recorded.
-        has_time_stamp: Whether a time stamp authority vouches for the time. Otherwise it is the
-            clock of the signer.
+        has_time_stamp: Whether a time stamp authority that is trusted here vouches for the time.
+            Otherwise it is the clock of the signer, or of anybody.
+        time_authority: Who made the time stamp, as its certificate says; empty without one.
         generator: Program that made the claim.
         title: Name of the file when it was signed.
         is_ai: Whether it is marked as made by AI, also in part.
@@ -95,6 +106,7 @@ class Credentials:
     serial: str = ""
     signed_at: str = ""
     has_time_stamp: bool = False
+    time_authority: str = ""
     generator: str = ""
     title: str = ""
     is_ai: bool = False
@@ -173,17 +185,26 @@ def _credentials(
     failures = _failures(document)
     actions = list(_actions(active))
     source = next((kind for action in actions if (kind := _source_type(action))), "")
+    stamp = _mapping(_mapping(signed.get("timeStampInfo")).get("certificateInfo"))
     stamped = _short(signature.get("time"))
+    is_time_trusted = bool(stamped) and _TRUSTED_TIME in _passed(document)
+    begin = _mapping(certificate.get("validity")).get("notBefore")
     when = next((when for action in actions if (when := _short(action.get("when")))), "")
     ingredients = tuple(_ingredients(active, document))[:MOST_LISTED]
     kinds = {_source_type(action) for action in actions}
     return Credentials(
-        _state(failures, document, is_self_signed=bool(subject) and subject == issuer),
+        _state(
+            failures,
+            document,
+            is_self_signed=bool(subject) and subject == issuer,
+            is_later=_is_later(begin, stamped if is_time_trusted else ""),
+        ),
         signer=_name(subject) or _short(signature.get("issuer")),
         issuer=_name(issuer),
         serial=_short(certificate.get("serialNumber")),
         signed_at=stamped or when,
-        has_time_stamp=bool(stamped),
+        has_time_stamp=is_time_trusted,
+        time_authority=_name(_mapping(stamp.get("subject"))) if stamped else "",
         generator=_generator(active),
         title=_short(active.get("title")),
         is_ai=bool(kinds & AI_TYPES)
@@ -203,19 +224,44 @@ def _credentials(
     )
 
 
+def _is_later(begin: object, moment: str) -> bool:
+    """Return whether a validity begins after a moment; after now, if that is empty."""
+    try:
+        start = datetime.fromisoformat(str(begin).replace("Z", "+00:00"))
+        now = datetime.now(timezone.utc)
+        return start > (datetime.fromisoformat(moment.replace("Z", "+00:00")) if moment else now)
+    except (ValueError, TypeError):
+        return False  # not stated, or without its offset from UTC
+
+
 def _state(
-    failures: Sequence[Mapping[str, Any]], document: Mapping[str, Any], *, is_self_signed: bool
+    failures: Sequence[Mapping[str, Any]],
+    document: Mapping[str, Any],
+    *,
+    is_self_signed: bool,
+    is_later: bool,
 ) -> CredentialState:
+    """Return the result of a check.
+
+    Args:
+        is_later: Whether the validity of the certificate begins after the signature.
+    """
     codes = {str(item.get("code")) for item in failures}
     if document.get("validation_state") == "Trusted" and not codes:
         return "trusted"
     if codes - {_UNTRUSTED, *_EXPIRED}:
         return "tampered"
     if codes & set(_EXPIRED):
-        return "expired"
+        return "not-yet-valid" if is_later else "expired"
     if document.get("validation_state") not in ("Valid", "Trusted"):
         return "tampered"
     return "self-signed" if is_self_signed else "untrusted"
+
+
+def _passed(document: Mapping[str, Any]) -> set[str]:
+    """Return the codes of what holds of the active manifest."""
+    results = _mapping(_mapping(document.get("validation_results")).get("activeManifest"))
+    return {str(item.get("code")) for item in _mappings(results.get("success"))}
 
 
 def _failures(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
+from nodegraph.core.manifest import ManifestAdapter, ManifestModel
 from nodegraph.engine.result import WrittenFile
 from nodegraph.packs.registry import Registry
 from nodegraph.session.bundles.archive import opened_bundle, write_bundle
@@ -173,6 +175,40 @@ def test_what_a_bundle_does_not_state_is_said_and_no_cell_is_blank() -> None:
     assert "|  |" not in text
     assert "<td></td>" not in page
     assert "<th></th>" not in page
+
+
+def test_a_report_lists_family_precision_and_recipe_of_models() -> None:
+    lora = ManifestAdapter("lora", "style.safetensors", "c" * 64, 0.8, ("unet",))
+    used = ManifestModel(
+        "style", "model", "DiffusionModel", "d" * 64, "sd1", "float16", {"vae": "x|y"}, (lora,)
+    )
+    vae = ManifestModel("load", "vae", "Vae", "e" * 64, "sd1", "float32")
+    here = replace(
+        used, dtype="float32", adapters=(replace(lora, name="renamed.safetensors", strength=1.0),)
+    )
+    checks = check_nodes({"a": node("1")}, {"a": node("1")})
+    made = BundleReport(
+        "A", "ok", THERE, HERE, checks, components=(used, vae), components_here=(here, vae)
+    )
+    text, page = made.to_markdown(), made.to_html()
+    recipe = f"vae: x\\|y; lora style.safetensors (strength 0.8, in unet, {'c' * 12})"
+    assert (
+        f"| style.model | DiffusionModel | sd1 | float16 | {recipe} | other precision, adapters |"
+        in text
+    )
+    assert "| load.vae | Vae | sd1 | float32 | – | equal |" in text
+    assert "<td>lora" not in page
+    assert "lora style.safetensors (strength 0.8, in unet" in page
+    assert made.to_document()["components"][0]["family"] == "sd1"
+
+
+def test_a_model_that_only_the_run_has_is_named() -> None:
+    here = ManifestModel("load", "vae", "Vae", "e" * 64, "sd1", "float32")
+    checks = check_nodes({"a": node("1")}, {"a": node("1")})
+    made = BundleReport("A", "ok", THERE, HERE, checks, components_here=(here,))
+    assert "| load.vae | Vae | sd1 | float32 | – | only here |" in made.to_markdown()
+    made = BundleReport("A", "ok", THERE, HERE, checks, components=(here,))
+    assert "| load.vae | Vae | sd1 | float32 | – | not stated |" in made.to_markdown()
 
 
 def test_a_report_lists_input_files_and_models() -> None:

@@ -226,6 +226,56 @@ def test_a_model_is_found_by_its_content_under_another_name(
     assert "apple_00001.png: equal" in shown.out
 
 
+def test_the_report_has_the_recipes_of_the_models(
+    here: Command, there: Command, tmp_path: Path
+) -> None:
+    nodes = PICTURE["nodes"] | {
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "style": {
+            "type": "LoadLora",
+            "inputs": {
+                "model": {"from": "load.model"},
+                "lora": "tiny/style_lora",
+                "strength_model": 0.5,
+            },
+        },
+    }
+    sample = {**nodes["sample"]["inputs"], "model": {"from": "style.model"}, "steps": 1}
+    nodes["sample"] = {"type": "KSampler", "inputs": sample}
+    Path("styled.json").write_text(json.dumps({**PICTURE, "nodes": nodes}))
+    made = here("bundle", "create", "styled.json", "--run", "--json")
+    assert made.code == 0, made.err
+    families = {each["kind"]: each["family"] for each in made.json["components"]}
+    assert families["DiffusionModel"] == "sd1"
+    assert str(tmp_path) not in json.dumps(made.json["components"])
+    shown = there("bundle", "run", "styled.ngbundle.zip", "--verify", "--out", "out")
+    assert shown.code == 0, shown.err
+    text = Path("out/reproducibility.md").read_text()
+    [line] = [line for line in text.splitlines() if line.startswith("| style.model |")]
+    assert "DiffusionModel" in line
+    assert "(strength 0.5," in line
+    assert line.endswith("| equal |")
+
+
+def test_a_bundle_of_a_file_without_prompts_states_no_results(
+    here: Command, there: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = PICTURE["nodes"] | {"load": {"type": "LoadModel", "inputs": {"model": "tiny"}}}
+    sample = {**nodes["sample"]["inputs"], "steps": 1}
+    nodes["sample"] = {"type": "KSampler", "inputs": sample}
+    Path("apple.json").write_text(json.dumps({**PICTURE, "nodes": nodes}))
+    assert here("run", "apple.json", "--no-prompts", "--out", "first").code == 0
+    (result,) = Path("first").glob("*.png")
+    made = here("bundle", "create", result)
+    assert made.code == 0, made.err
+    assert "was saved without its prompts" in made.err
+    assert "It states no results" in made.err
+    assert (
+        "was saved without its prompts"
+        in there("bundle", "show", f"{result.stem}.ngbundle.zip").out
+    )
+
+
 @pytest.mark.slow
 def test_a_bundle_with_models_needs_none(
     here: Command, there: Command, picture: Path, specs: Path, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from nodegraph.provenance.certificates import create_certificate
 from tests.cli.conftest import Cli
 from tests.provenance.files import SIDECARS, image_bytes, png_with, workflow_text
+from tests.provenance.resigning import TIME_AUTHORITY, SigningIdentity, issue, resign
 
 RESIZED = workflow_text(
     load={"type": "LoadImage", "inputs": {"path": "photo.jpg"}},
@@ -103,6 +105,75 @@ def test_another_certificate_signs(cli: Cli, own: Path, tmp_path: Path) -> None:
     assert (found["state"], found["signer"]) == ("self-signed", "Eve Example")
     assert cli("credentials", "verify", "a.png").code == 0
     assert cli("credentials", "verify", "a.png", "--trusted").code == 1
+
+
+@pytest.mark.parametrize(
+    ("years", "message"),
+    [((2001, 2002), "is not valid any more"), ((2189, 2190), "is not valid yet")],
+    ids=["expired", "not yet valid"],
+)
+def test_a_certificate_that_is_not_valid_now_does_not_sign(
+    years: tuple[int, int], message: str, cli: Cli, own: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(image_bytes())
+    chain, key, _ = issue(*years).write(tmp_path / "other")
+    done = cli("credentials", "sign", "a.png", "--certificate", chain, "--key", key)
+    assert done.code == 2
+    assert message in done.err
+    assert f"valid from {years[0]}-01-01" in done.err
+    assert not (tmp_path / "signed" / "a.png").exists()
+
+
+EXPIRED, CLOCK = issue(2001, 2002), issue(2001, 2190, TIME_AUTHORITY, "Clock")
+
+
+@pytest.mark.parametrize(
+    ("signer", "stamper", "state", "text"),
+    [
+        (EXPIRED, None, "expired", "by a certificate that has expired"),
+        (issue(2189, 2190), None, "not-yet-valid", "by a certificate that is not valid yet"),
+        (EXPIRED, CLOCK, "expired", "authority Clock, which is not trusted here"),
+    ],
+    ids=["expired", "not yet valid", "stamped by anybody"],
+)
+def test_a_signature_outside_of_the_validity_is_shown(
+    signer: SigningIdentity,
+    stamper: SigningIdentity | None,
+    state: str,
+    text: str,
+    cli: Cli,
+    own: Path,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.glb").write_bytes(SIDECARS["a.glb"])
+    assert cli("credentials", "sign", "a.glb").code == 0
+    when = datetime(2001, 6, 1, tzinfo=timezone.utc)
+    resign(tmp_path / "signed" / "a.glb.c2pa", signer, stamper, when)
+    shown = cli("credentials", "verify", "signed/a.glb")
+    assert shown.code == 0, shown.err
+    assert text in shown.out
+    [found] = cli("credentials", "verify", "signed/a.glb", "--json").json["files"]
+    assert (found["state"], found["has_time_stamp"]) == (state, False)
+    assert cli("credentials", "verify", "signed/a.glb", "--trusted").code == 1
+
+
+def test_a_trusted_time_stamp_keeps_a_signature_after_its_certificate(
+    cli: Cli, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted = [
+        identity.write(tmp_path / name)[2]
+        for name, identity in (("signer", EXPIRED), ("clock", CLOCK))
+    ]
+    (own / "config.toml").write_text(
+        f"trusted_certificates = [{', '.join(repr(str(path)) for path in trusted)}]\n"
+    )
+    (tmp_path / "a.glb").write_bytes(SIDECARS["a.glb"])
+    assert cli("credentials", "sign", "a.glb", "--in-place").code == 0
+    resign(tmp_path / "a.glb.c2pa", EXPIRED, CLOCK, datetime(2001, 6, 1, tzinfo=timezone.utc))
+    shown = cli("credentials", "verify", "a.glb", "--trusted")
+    assert shown.code == 0, shown.out
+    assert "2001-06-01T00:00:00+00:00 by the time stamp authority Clock" in shown.out
+    assert "not trusted" not in shown.out
 
 
 def test_a_watermark_outlives_its_credentials(cli: Cli, own: Path, tmp_path: Path) -> None:

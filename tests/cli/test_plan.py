@@ -64,6 +64,30 @@ def test_parameters_and_targets_are_those_of_run(cli: Cli, pack: Path) -> None:
     assert found["nodes"]["wait"]["certain"] is False
 
 
+def test_a_plan_knows_what_the_files_of_a_run_carry(cli: Cli) -> None:
+    nodes = {
+        "make": {"type": "EmptyImage", "inputs": {"width": 16, "height": 16}},
+        "save": {"type": "SaveImage", "inputs": {"image": {"from": "make"}}},
+    }
+    file = saved({"format": "nodegraph/1", "nodes": nodes})
+    options = ("--metadata", "minimal", "--no-prompts", "--sidecar")
+    assert cli("run", file, *options).code == 0
+
+    def status(*options: str) -> str:
+        found = cli("plan", file, *options, "--json").json["nodes"]["save"]
+        assert (
+            found["status"]
+            == cli("run", file, *options, "--dry-run", "--json").json["nodes"]["save"]["status"]
+        )
+        return str(found["status"])
+
+    assert status(*options) == "hit"
+    assert status() == "run"
+    assert status(*options[:2]) == "run"
+    assert status(*options[:3]) == "run"
+    assert status("--metadata", "none", *options[2:]) == "run"
+
+
 def test_a_dry_run_tells_the_same(cli: Cli, pack: Path) -> None:
     file = saved(WORKFLOW)
     planned = cli("plan", file, "--pack", pack, "--json").json

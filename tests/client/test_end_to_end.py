@@ -62,6 +62,25 @@ def test_the_queue_waits_while_it_is_paused(either: Any) -> None:
     assert list(either.list()) == []
 
 
+def _status(client: Any, document: dict[str, Any], **options: Any) -> str:
+    return str(client.plan(document, options=options).nodes["save"]["status"])
+
+
+@in_both_kinds
+def test_a_plan_knows_what_the_files_of_a_job_carry(either: Any, kind: str) -> None:
+    upload = either.upload(picture(40, 20), "apple.png")
+    document = with_picture(upload.value)
+    # A size of its own, as both kinds share the server's store.
+    document["nodes"]["smaller"]["inputs"]["width"] = 32 + len(kind)
+    options = {"metadata": "minimal", "sidecar": True}
+    assert _status(either, document, **options) == "run"
+    either.wait(either.submit(document, options=options), timeout=PATIENCE).checked()
+    assert _status(either, document, **options) == "hit"
+    assert _status(either, document) == "run"
+    assert _status(either, document, metadata="minimal") == "run"
+    assert _status(either, document, **options, metadata_prompts=False) == "run"
+
+
 @in_both_kinds
 def test_a_plan_a_check_and_packs_come_from_the_planner(either: Any) -> None:
     upload = either.upload(picture(20, 10), "apple.png")

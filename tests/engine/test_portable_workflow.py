@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nodegraph import Session, Settings
 from nodegraph.core.context import Environment
+from nodegraph.core.digests import digest_bytes
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.engine.portable_workflow import without_paths, without_prompts
 from tests.properties import examples
@@ -225,6 +226,33 @@ SECRETS: dict[str, dict[str, Any]] = {
         {"loop": {"type": "Repeat", "inputs": {"body": "Turn", "state": SECRET}}},
         subgraphs={"Turn": {**TURN["Turn"], "inputs": {"state": {"to": ["encode.text"]}}}},
     ),
+    "in options": prompts(
+        {
+            "a": {
+                "type": "ConnectLanguageModel",
+                "inputs": {"options": json.dumps({"top_k": 20, "system": SECRET})},
+            }
+        }
+    ),
+    "in options of a pipeline": prompts(
+        {
+            "a": {
+                "type": "ConnectLanguageModel",
+                "inputs": {"options": {"value": {"messages": [{"content": SECRET}]}}},
+            }
+        }
+    ),
+    "captions": prompts(
+        {"a": {"type": "SetCaptions", "inputs": {"captions": [SECRET], "dataset": {"from": "b"}}}}
+    ),
+    "a template of captions": prompts(
+        {"a": {"type": "EditCaptions", "inputs": {"template": f"{SECRET}, {{caption}}"}}}
+    ),
+    "a template of a word": prompts(
+        {"a": {"type": "TextualInversion", "inputs": {"template": f"{SECRET} {{}}"}}}
+    ),
+    "below images": prompts({"a": {"type": "ImageGrid", "inputs": {"captions": [SECRET]}}}),
+    "what is cut out": prompts({"a": {"type": "SegmentByText", "inputs": {"text": SECRET}}}),
     "of the client": prompts({}, metadata={"prompt": SECRET}),
     "of the import": prompts({}, ui={"comfyui": {"original": SECRET}}),
 }
@@ -235,7 +263,7 @@ def test_no_prompt_stays(session: Session, name: str) -> None:
     document = SECRETS[name]
     before = json.dumps(document)
     assert SECRET in before
-    assert SECRET not in json.dumps(without_prompts(document, session.registry.spec))
+    assert SECRET not in json.dumps(without_prompts(document, session.registry.spec).workflow)
     assert json.dumps(document) == before
 
 
@@ -243,7 +271,7 @@ def test_prompts_of_packs_that_do_not_declare_them_are_left_out() -> None:
     ports = [InputSpec(name=name, type="list[str]") for name in ("prompts", "lyrics", "words")]
     spec = NodeSpec(type="singer:Sing", inputs=tuple(ports))
     nodes = {"a": {"type": spec.type, "inputs": {port.name: [SECRET] for port in ports}}}
-    left = without_prompts(prompts(nodes), lambda _: spec)["nodes"]["a"]["inputs"]
+    left = without_prompts(prompts(nodes), lambda _: spec).workflow["nodes"]["a"]["inputs"]
     assert left == {"prompts": [""], "lyrics": [""], "words": [SECRET]}
 
 
@@ -254,7 +282,80 @@ def test_other_texts_stay(session: Session) -> None:
         "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
         "a": {"type": "EncodePrompt", "inputs": {"text": "", "syntax": "comfyui"}},
     }
-    assert without_prompts(prompts(nodes), session.registry.spec) == prompts(nodes)
+    removal = without_prompts(prompts(nodes), session.registry.spec)
+    assert (removal.workflow, removal.omitted) == (prompts(nodes), {})
+
+
+UNUSED: dict[str, dict[str, Any]] = {
+    "a text": prompts({"note": {"type": "Text", "inputs": {"text": SECRET}}}),
+    "a list": prompts({"note": {"type": "List", "inputs": {"item_1": SECRET, "item_2": 3}}}),
+    "a drawing": prompts({"note": {"type": "DrawText", "inputs": {"text": SECRET}}}),
+    "an unknown node": prompts({"note": {"type": "gone:Words", "inputs": {"x": {"y": SECRET}}}}),
+    "a subgraph": prompts(
+        {},
+        subgraphs={
+            "Idle": {
+                "inputs": {"words": {"to": ["draw.text"], "default": SECRET}},
+                "nodes": {"draw": {"type": "DrawText", "inputs": {"outline": SECRET}}},
+            }
+        },
+    ),
+    "a part of a subgraph": prompts(
+        {"draw": {"type": "Draw", "inputs": {}}},
+        subgraphs={
+            "Draw": {
+                "inputs": {},
+                "nodes": {
+                    "make": {"type": "EmptyImage"},
+                    "other": {"type": "DrawText", "inputs": {"text": SECRET}},
+                },
+                "outputs": {"image": "make.image"},
+            }
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_no_text_stays_of_nodes_that_the_result_does_not_need(session: Session, name: str) -> None:
+    document = UNUSED[name]
+    removal = without_prompts(document, session.registry.spec, ["save", "draw/make"])
+    assert SECRET not in json.dumps(removal.workflow)
+    assert removal.omitted == {}
+
+
+def test_what_is_no_text_stays_of_nodes_that_the_result_does_not_need(session: Session) -> None:
+    inputs = {"width": 8, "color": "#112233", "image": {"from": "load"}}
+    nodes = {
+        "load": {"type": "LoadImage", "inputs": {"path": "a.png"}},
+        "other": {"type": "SaveImage", "inputs": {"name": "secret/fox", "format": "webp"}},
+        "grid": {"type": "EmptyImage", "inputs": inputs},
+    }
+    left = without_prompts(prompts(nodes), session.registry.spec, ["save"]).workflow["nodes"]
+    assert left["load"]["inputs"] == {"path": "a.png"}
+    # Its default, so that it still runs.
+    name = session.registry.spec("SaveImage").inputs_by_name["name"].default
+    assert left["other"]["inputs"] == {"name": name, "format": "webp"}
+    assert left["grid"]["inputs"]["width"] == 8
+    assert left["grid"]["inputs"]["image"] == {"from": "load"}
+
+
+def test_texts_of_the_body_of_a_loop_on_the_path_stay(session: Session) -> None:
+    body = {
+        "inputs": {"item": {"to": ["draw.image"]}},
+        "nodes": {"draw": {"type": "DrawText", "inputs": {"text": "words"}}},
+        "outputs": {"result": "draw"},
+    }
+    loop = {"type": "ForEach", "inputs": {"body": "Turn", "items": {"from": "load"}}}
+    document = prompts({"loop": loop}, subgraphs={"Turn": body})
+    removal = without_prompts(document, session.registry.spec, ["loop"])
+    assert (removal.workflow, removal.omitted) == (document, {})
+
+
+def test_values_that_are_left_out_are_named(session: Session) -> None:
+    document = SECRETS["linked"]
+    removal = without_prompts(document, session.registry.spec, ["text", "a"])
+    assert removal.omitted == {"text.text": digest_bytes(json.dumps(SECRET).encode())}
 
 
 JSON = st.recursive(
@@ -279,6 +380,7 @@ def test_any_document_is_taken(session: Session, nodes: Any, blocks: Any, ui: An
     environment = session.environment
     for changed in (
         without_paths(document, environment, session.registry.spec),
-        without_prompts(document, session.registry.spec),
+        without_prompts(document, session.registry.spec).workflow,
+        without_prompts(document, session.registry.spec, ["a", "b/c[0]"]).workflow,
     ):
         json.dumps(changed)

@@ -19,7 +19,9 @@ from nodegraph.provenance.certificates import create_certificate, load_certifica
 from nodegraph.provenance.claims import Claim
 from nodegraph.provenance.signing import sign_file
 from nodegraph.provenance.verification import verify_file
-from tests.provenance.files import image_bytes
+from tests.provenance.files import SIDECARS, image_bytes
+from tests.provenance.resigning import TIME_AUTHORITY, SigningIdentity, resign, time_server
+from tests.provenance.resigning import issue as issue_for_years
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
@@ -33,7 +35,6 @@ def issue(
     folder: Path,
     key: Any,
     *,
-    end: datetime.datetime = NOW + 100 * DAY,
     usage: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.EMAIL_PROTECTION,
 ) -> tuple[Path, Path, Path]:
     """A certificate of an authority: the files of chain, key and authority."""
@@ -63,7 +64,7 @@ def issue(
         .public_key(key.public_key())
         .serial_number(2)
         .not_valid_before(NOW - 200 * DAY)
-        .not_valid_after(end)
+        .not_valid_after(NOW + 100 * DAY)
         .add_extension(x509.BasicConstraints(False, None), critical=True)
         .add_extension(
             x509.KeyUsage(True, False, False, False, False, False, False, False, False),
@@ -143,10 +144,114 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
         load_certificate(chain, key)
 
 
-def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
-    chain, key, _ = issue(tmp_path, KEYS["es256"](), end=NOW - DAY)
-    with pytest.raises(InvalidValue, match="is not valid now"):
+EXPIRED, VALID, FUTURE = (2001, 2002), (2001, 2190), (2189, 2190)
+
+
+@pytest.mark.parametrize(("years", "message"), [(EXPIRED, "any more"), (FUTURE, "yet")])
+def test_a_certificate_that_is_not_valid_now_does_not_sign(
+    years: tuple[int, int], message: str, tmp_path: Path
+) -> None:
+    chain, key, _ = issue_for_years(*years).write(tmp_path)
+    with pytest.raises(InvalidValue, match=f"is not valid {message}"):
         load_certificate(chain, key)
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Path:
+    """A mesh with its manifest beside it, to be signed anew."""
+    chain, key, _ = issue_for_years(*VALID).write(tmp_path / "valid")
+    (tmp_path / "a.glb").write_bytes(SIDECARS["a.glb"])
+    target = tmp_path / "b.glb"
+    return sign_file(tmp_path / "a.glb", target, Claim("a"), load_certificate(chain, key)).path
+
+
+def signed_by(
+    path: Path, signer: SigningIdentity, stamper: SigningIdentity | None = None, year: int = 2001
+) -> Path:
+    """The mesh with another signature, with a time stamp of the middle of a year."""
+    sidecar = path.with_name(f"{path.name}.c2pa")
+    when = datetime.datetime(year, 6, 1, tzinfo=datetime.timezone.utc)
+    resign(sidecar, signer, stamper, when)
+    return path
+
+
+@pytest.mark.parametrize(("years", "state"), [(EXPIRED, "expired"), (FUTURE, "not-yet-valid")])
+def test_a_signature_outside_of_the_validity_is_named(
+    years: tuple[int, int], state: str, signed: Path
+) -> None:
+    signer = issue_for_years(*years)
+    signed_by(signed, signer)
+    for trusted in ([], [signer.authority.decode()]):
+        found = verify_file(signed, trusted)
+        assert (found.state, found.is_intact, found.signer) == (state, True, "Signer")
+    sidecar = signed.with_name("b.glb.c2pa")
+    assert verify_file(signed).sidecar == sidecar.name
+    signed.write_bytes(SIDECARS["a.glb"] + b"x")
+    assert verify_file(signed, [signer.authority.decode()]).state == "tampered"
+
+
+def test_a_trusted_time_stamp_keeps_a_signature_after_its_certificate(signed: Path) -> None:
+    signer, stamper = issue_for_years(*EXPIRED), issue_for_years(*VALID, TIME_AUTHORITY, "Clock")
+    trusted = [signer.authority.decode(), stamper.authority.decode()]
+    found = verify_file(signed_by(signed, signer, stamper), trusted)
+    assert (found.state, found.has_time_stamp, found.time_authority) == ("trusted", True, "Clock")
+    assert found.signed_at.startswith("2001-06-01")
+    # After the end of the certificate.
+    late = verify_file(signed_by(signed, signer, stamper, 2002), trusted)
+    assert (late.state, late.has_time_stamp) == ("expired", True)
+
+
+def test_a_time_stamp_of_anybody_proves_no_time(signed: Path) -> None:
+    signer, stamper = issue_for_years(*EXPIRED), issue_for_years(*VALID, TIME_AUTHORITY, "Clock")
+    found = verify_file(signed_by(signed, signer, stamper), [signer.authority.decode()])
+    assert (found.state, found.has_time_stamp, found.time_authority) == ("expired", False, "Clock")
+    valid = issue_for_years(*VALID)
+    found = verify_file(signed_by(signed, valid, stamper), [valid.authority.decode()])
+    assert (found.state, found.has_time_stamp) == ("trusted", False)
+
+
+def test_a_time_stamp_from_before_the_certificate_does_not_help(signed: Path) -> None:
+    signer, stamper = issue_for_years(*FUTURE), issue_for_years(*VALID, TIME_AUTHORITY)
+    trusted = [signer.authority.decode(), stamper.authority.decode()]
+    found = verify_file(signed_by(signed, signer, stamper, 2020), trusted)
+    assert (found.state, found.has_time_stamp) == ("not-yet-valid", True)
+
+
+def test_the_authority_of_a_time_stamp_is_asked_and_named(tmp_path: Path) -> None:
+    chain, key, authority = issue_for_years(*VALID).write(tmp_path)
+    stamper = issue_for_years(*VALID, TIME_AUTHORITY, "Clock")
+    (tmp_path / "a.png").write_bytes(image_bytes())
+    when = datetime.datetime(2020, 6, 1, tzinfo=datetime.timezone.utc)
+    with time_server(stamper, when) as address:
+        path = sign_file(
+            tmp_path / "a.png",
+            tmp_path / "b.png",
+            Claim("a"),
+            load_certificate(chain, key),
+            time_authority=address,
+        ).path
+    trusted = [authority.read_text(), stamper.authority.decode()]
+    found = verify_file(path, trusted)
+    assert (found.state, found.has_time_stamp, found.time_authority) == ("trusted", True, "Clock")
+    assert found.signed_at.startswith("2020-06-01")
+
+
+def test_a_time_authority_that_gives_no_time_stamp_is_blamed(tmp_path: Path) -> None:
+    chain, key, _ = issue_for_years(*VALID).write(tmp_path)
+    (tmp_path / "a.png").write_bytes(image_bytes())
+    with (
+        time_server(None) as address,
+        pytest.raises(InvalidValue, match="the time stamp authority gave no time stamp") as caught,
+    ):
+        sign_file(
+            tmp_path / "a.png",
+            tmp_path / "b.png",
+            Claim("a"),
+            load_certificate(chain, key),
+            time_authority=address,
+        )
+    assert caught.value.problem.given == address
+    assert not (tmp_path / "b.png").exists()
 
 
 def test_a_certificate_for_another_purpose_is_refused(tmp_path: Path) -> None:

@@ -16,14 +16,21 @@ from safetensors.torch import save_file
 
 from nodegraph import Session, Settings
 from nodegraph.core.manifest import Manifest
-from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.families.embedded_models import decoder_file, embedded_folder
 from nodegraph.packs.pack import pack_at
 from nodegraph.session.replay.recorded_files import match_models
 
 PACK = '''
 import json
+from pathlib import Path
 from typing import Annotated, Any
-from nodegraph import Context, File, node
+from nodegraph import Context, File, HookInputs, node
+
+BROUGHT = Path(__file__).with_name("brought.safetensors")
+
+def brought_state(inputs: HookInputs) -> str:
+    inputs.files.append(BROUGHT)
+    return str(BROUGHT.stat())
 
 @node(output="files")
 def SaveManifest(ctx: Context, value: Any) -> None:
@@ -45,6 +52,11 @@ def Count(ctx: Context, weights: Annotated[str, File("model")]) -> int:
         weights: Name of a file.
     """
     return (ctx.environment.models[0] / weights).stat().st_size
+
+@node(fingerprint=brought_state)
+def Brought() -> int:
+    """Bytes of weights that come along."""
+    return BROUGHT.stat().st_size
 '''
 
 TINY = embedded_folder()
@@ -302,3 +314,41 @@ def test_the_files_of_a_model_are_in_the_manifest_and_found_when_renamed(
         if match.name.startswith("kept/") and Path(match.name).suffix not in (".json", ".txt")
     }
     assert status == {"renamed"}
+
+
+@pytest.mark.parametrize("model", ["gan", "vae"])
+def test_included_weights_that_no_loader_loads_are_in_the_manifest(
+    session: Session, root: Path, model: str
+) -> None:
+    loader = {"type": "SampleDecoder", "inputs": {"model": model, "count": 1}}
+    manifest = _manifest(session, root, {"loader": loader}, "latent")
+    file = decoder_file(model)
+    [entry] = manifest.models
+    assert (entry.node, entry.kind) == ("loader", "weights")
+    assert [(each.name, each.digest) for each in entry.files] == [
+        (f"embedded/history/{model}.safetensors", blake3(file.read_bytes()).hexdigest())
+    ]
+
+
+def test_included_weights_with_a_computed_name_are_in_the_manifest(
+    session: Session, root: Path
+) -> None:
+    nodes = {
+        "name": {"type": "Text", "inputs": {"text": "vae"}},
+        "loader": {"type": "SampleDecoder", "inputs": {"model": _link("name"), "count": 1}},
+    }
+    manifest = _manifest(session, root, nodes, "latent")
+    [entry] = manifest.models
+    assert [each.name for each in entry.files] == ["embedded/history/vae.safetensors"]
+
+
+def test_weights_that_come_with_a_pack_are_in_the_manifest_and_not_searched(
+    session: Session, root: Path
+) -> None:
+    save_file({"a": torch.ones(3)}, root / "brought.safetensors")
+    (root / "models" / "brought.safetensors").write_bytes(b"another one")
+    manifest = _manifest(session, root, {"loader": {"type": "man:Brought"}}, "number")
+    [entry] = manifest.models
+    digest = blake3((root / "brought.safetensors").read_bytes()).hexdigest()
+    assert [(each.name, each.digest) for each in entry.files] == [("brought.safetensors", digest)]
+    assert match_models(manifest, [root / "models"]) == []

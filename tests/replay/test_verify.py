@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image as Pillow
@@ -234,43 +235,90 @@ def test_equal_files_are_compared_without_a_look_at_their_workflow(
     assert verification.verdict == "identical"
 
 
+PROMPTED: dict[str, Any] = {
+    "format": "nodegraph/1",
+    "nodes": {
+        "load": {"type": "LoadModel"},
+        "text": {
+            "type": "EncodePrompt",
+            "inputs": {"encoder": {"from": "load.text_encoder"}, "text": "an apple"},
+        },
+        "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+        "sample": {
+            "type": "KSampler",
+            "inputs": {
+                "model": {"from": "load.model"},
+                "positive": {"from": "text"},
+                "latent": {"from": "size"},
+                "steps": 1,
+            },
+        },
+        "show": {"type": "DrawLatent", "inputs": {"latent": {"from": "sample"}}},
+        "save": {"type": "SaveImage", "inputs": {"image": {"from": "show"}}},
+    },
+}
+
+
 def test_a_file_without_prompts_needs_them(
     cli: Cli, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = {
-        "format": "nodegraph/1",
-        "nodes": {
-            "load": {"type": "LoadModel"},
-            "text": {
-                "type": "EncodePrompt",
-                "inputs": {"encoder": {"from": "load.text_encoder"}, "text": "an apple"},
-            },
-            "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
-            "sample": {
-                "type": "KSampler",
-                "inputs": {
-                    "model": {"from": "load.model"},
-                    "positive": {"from": "text"},
-                    "latent": {"from": "size"},
-                    "steps": 1,
-                },
-            },
-            "show": {"type": "DrawLatent", "inputs": {"latent": {"from": "sample"}}},
-            "save": {"type": "SaveImage", "inputs": {"image": {"from": "show"}}},
-        },
-    }
     with monkeypatch.context() as patch:
         patch.setenv("NODEGRAPH_METADATA_PROMPTS", "0")
-        (file,) = save(document)
+        (file,) = save(PROMPTED)
     assert b"apple" not in file.read_bytes()
     refused = cli("replay", file, "--verify")
     assert refused.code == 2
     assert "does not contain its prompts" in refused.err
+    assert "--set text.text='...'" in refused.err
+    # Another value is no prompt.
+    assert cli("replay", file, "--set", "sample.seed=3").code == 2
     again = cli("replay", file, "--verify", "--set", "text.text=an apple")
     assert "identical" in again.out, again.out + again.err
     other = cli("replay", file, "--verify", "--set", "text.text=a pear")
     assert other.code == 1
-    assert "are not those that made the file" in other.out
+    assert "are not those that made the file: text.text" in other.out
+
+
+def test_a_prompt_inside_of_a_subgraph_is_named_as_missing(
+    cli: Cli, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = {"encoder": {"from": "load.text_encoder"}, "text": "an apple"}
+    block = {
+        "inputs": {},
+        "nodes": {"load": {"type": "LoadModel"}, "words": {"type": "EncodePrompt", "inputs": text}},
+        "outputs": {"conditioning": "words.conditioning"},
+    }
+    nodes = {**PROMPTED["nodes"], "text": {"type": "Fruit", "inputs": {}}}
+    monkeypatch.setenv("NODEGRAPH_METADATA_PROMPTS", "0")
+    (file,) = save({**PROMPTED, "nodes": nodes, "subgraphs": {"Fruit": block}})
+    assert b"apple" not in file.read_bytes()
+    refused = cli("replay", file)
+    assert refused.code == 2
+    assert "without Fruit/words.text" in refused.err
+    assert "inside of subgraphs" in refused.err
+
+
+def test_texts_that_a_file_does_not_need_are_left_out_with_its_prompts(
+    cli: Cli, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = {**PROMPTED["nodes"], "note": {"type": "Text", "inputs": {"text": "a secret fox"}}}
+    monkeypatch.setenv("NODEGRAPH_METADATA_PROMPTS", "0")
+    (file,) = save({**PROMPTED, "nodes": nodes})
+    assert b"secret fox" not in file.read_bytes()
+    again = cli("replay", file, "--verify", "--set", "text.text=an apple")
+    assert again.code == 0, again.out + again.err
+    assert "are not those that made the file" not in again.out
+
+
+def test_a_file_that_needs_no_prompt_is_replayed_without_its_texts(
+    cli: Cli, save: Save, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = {**PAINTING["nodes"], "note": {"type": "Text", "inputs": {"text": "a secret fox"}}}
+    monkeypatch.setenv("NODEGRAPH_METADATA_PROMPTS", "0")
+    (file,) = save({**PAINTING, "nodes": nodes}, "--pack", pack)
+    assert b"secret fox" not in file.read_bytes()
+    again = cli("replay", file, "--verify", "--pack", pack)
+    assert again.code == 0, again.out + again.err
 
 
 def test_a_verification_refuses_other_values(cli: Cli, save: Save, pack: Path) -> None:
@@ -361,6 +409,24 @@ def test_a_new_file_of_a_folder_is_named(cli: Cli, save: Save, tmp_path: Path) -
     result = cli("replay", file, "--verify", "--json", "--inputs", tmp_path)
     texts = [each["text"] for each in result.json["changes"]]
     assert texts == ["the file photos/0.png is new in its folder"]
+
+
+def test_other_files_of_a_long_folder_are_used_as_they_are(
+    cli: Cli, save: Save, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for at in range(1003):
+        Pillow.new("RGB", (1, 1), (at % 256, at // 256, 0)).save(photos / f"{at:04d}.png")
+    load = {"type": "LoadImages", "inputs": {"path": "photos", "start": 1002, "count": 1}}
+    picture = {"type": "SaveImage", "inputs": {"image": {"from": "load.images"}}}
+    (file,) = save({"format": "nodegraph/1", "nodes": {"load": load, "save": picture}})
+    # One of the first thousand, whose recorded name is restored.
+    (photos / "0000.png").rename(photos / "renamed.png")
+    result = cli("replay", file, "--verify", "--inputs", tmp_path)
+    assert result.code == 0, result.out + result.err
+    assert "the folder photos had 1,003 files, of which the file names 1,000" in result.err
+    assert "the other 3 cannot be restored" in result.err
 
 
 def test_a_home_folder_in_a_text_is_named_as_the_cause(

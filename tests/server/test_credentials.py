@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timezone
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
-from nodegraph.provenance.certificates import create_certificate
+from nodegraph.provenance.certificates import create_certificate, load_certificate
 from nodegraph.provenance.claims import Claim
 from nodegraph.provenance.signing import sign_file
 from nodegraph.provenance.verification import Credentials, verify_file
 from tests.provenance.files import SIDECARS, image_bytes, png_with, workflow_text
+from tests.provenance.resigning import TIME_AUTHORITY, issue, time_server
 from tests.server.hosting import Hosted
 from tests.server.resources import digest_of, finished, written
 
@@ -70,6 +72,23 @@ def test_credentials_of_files_are_checked(server: Hosted, tmp_path: Path) -> Non
         "signed": ("self-signed", "Eve Example"),
         "changed": ("tampered", "Eve Example"),
     }
+
+
+def test_a_time_stamp_of_anybody_is_no_proof_of_time(server: Hosted, tmp_path: Path) -> None:
+    chain, key, _ = issue(2001, 2190).write(tmp_path)
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    when = datetime(2020, 6, 1, tzinfo=timezone.utc)
+    with time_server(issue(2001, 2190, TIME_AUTHORITY, "Clock"), when) as address:
+        signed = sign_file(
+            tmp_path / "a.png",
+            tmp_path / "b.png",
+            Claim("b"),
+            load_certificate(chain, key),
+            time_authority=address,
+        )
+    found = check(server, give(server, signed.path.read_bytes(), "stamped.png"))
+    assert (found["state"], found["has_time_stamp"]) == ("untrusted", False)
+    assert found["time_authority"] == "Clock"
 
 
 def test_credentials_of_uploads_are_checked(server: Hosted, tmp_path: Path) -> None:

@@ -1650,7 +1650,7 @@ export interface CredentialIngredient {
   /** `componentOf` for an input, `parentOf` for the file before it was signed again. */
   relationship: string;
   /** What its own credentials were when the file was signed. */
-  state: "trusted" | "self-signed" | "untrusted" | "expired" | "tampered" | "damaged" | "absent";
+  state: "trusted" | "self-signed" | "untrusted" | "expired" | "not-yet-valid" | "tampered" | "damaged" | "absent";
   /** Who signed it; empty if nobody did. */
   signer: string;
   /** Whether its credentials mark it as made by AI. */
@@ -1812,18 +1812,24 @@ export interface FileCredentials {
   /**
    * Result of the check. The file is as it was signed: `trusted`, by a certificate that the server
    * trusts; `self-signed`, and the name is not verified; `untrusted`, by a certificate that the
-   * server does not trust; `expired`, by one that is not valid any more. `tampered`: it was changed
-   * since. `damaged`: its credentials can't be read. `absent`: it has none.
+   * server does not trust; `expired`, by one that is not valid any more; `not-yet-valid`, by one
+   * that is not valid yet. `tampered`: it was changed since. `damaged`: its credentials can't be
+   * read. `absent`: it has none.
    */
-  state: "trusted" | "self-signed" | "untrusted" | "expired" | "tampered" | "damaged" | "absent";
+  state: "trusted" | "self-signed" | "untrusted" | "expired" | "not-yet-valid" | "tampered" | "damaged" | "absent";
   /** Name in the certificate. */
   signer: string;
   /** Who issued the certificate; the signer itself if self-signed. */
   issuer: string;
   /** Time, ISO 8601; empty if none is recorded. */
   signed_at: string;
-  /** Whether a time stamp authority vouches for the time. Otherwise it is the clock of the signer. */
+  /**
+   * Whether a time stamp authority that the server trusts vouches for the time. Otherwise it is the
+   * clock of the signer, or of anybody.
+   */
   has_time_stamp: boolean;
+  /** Who made the time stamp, as its certificate says; empty without one. */
+  time_authority: string;
   /** Program that made the claim. */
   generator: string;
   /** Whether the file is marked as made by AI, also in part. */

@@ -415,7 +415,14 @@ class System:
 
 
 CredentialState = Literal[
-    "trusted", "self-signed", "untrusted", "expired", "tampered", "damaged", "absent"
+    "trusted",
+    "self-signed",
+    "untrusted",
+    "expired",
+    "not-yet-valid",
+    "tampered",
+    "damaged",
+    "absent",
 ]
 
 
@@ -449,13 +456,14 @@ class FileCredentials:
         state: Result of the check. The file is as it was signed: ``trusted``, by a certificate that
             the server trusts; ``self-signed``, and the name is not verified; ``untrusted``, by a
             certificate that the server does not trust; ``expired``, by one that is not valid any
-            more. ``tampered``: it was changed since. ``damaged``: its credentials can't be read.
-            ``absent``: it has none.
+            more; ``not-yet-valid``, by one that is not valid yet. ``tampered``: it was changed
+            since. ``damaged``: its credentials can't be read. ``absent``: it has none.
         signer: Name in the certificate.
         issuer: Who issued the certificate; the signer itself if self-signed.
         signed_at: Time, ISO 8601; empty if none is recorded.
-        has_time_stamp: Whether a time stamp authority vouches for the time. Otherwise it is the
-            clock of the signer.
+        has_time_stamp: Whether a time stamp authority that the server trusts vouches for the time.
+            Otherwise it is the clock of the signer, or of anybody.
+        time_authority: Who made the time stamp, as its certificate says; empty without one.
         generator: Program that made the claim.
         is_ai: Whether the file is marked as made by AI, also in part.
         source_type: IPTC's code of how it was made; empty if none is recorded.
@@ -476,6 +484,7 @@ class FileCredentials:
     issuer: str
     signed_at: Annotated[str, example("2026-12-01T09:30:00Z")]
     has_time_stamp: bool
+    time_authority: str
     generator: Annotated[str, example("nodegraph 0.1.0")]
     is_ai: bool
     source_type: Annotated[str, example("trainedAlgorithmicMedia")]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
+from nodegraph.core.manifest import ManifestModel, read_model
 from nodegraph.errors import InvalidFile
 from nodegraph.store.zip_reader import is_safe
 
@@ -168,6 +169,8 @@ class Bundle:
         surroundings: Of the results, as far as they are known; else of the bundle's author.
         requirements: Packages for pip with their versions, as lines of ``requirements.txt``.
         parameters: Values of the workflow's parameters, by name.
+        components: Model components as the nodes of a run used them: family, precision, options
+            and adapters; empty if no run is known, or its results name none.
         nodes: Nodes of a run in its order, by name; empty if no run is known.
         results: Files of that run.
         notes: What the bundle could not take along, as text.
@@ -179,6 +182,7 @@ class Bundle:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[BundleFile, ...] = ()
     models: tuple[BundleModel, ...] = ()
+    components: tuple[ManifestModel, ...] = ()
     packs: tuple[BundlePack, ...] = ()
     nodes: Mapping[str, ExpectedNode] = field(default_factory=dict)
     results: tuple[BundleResult, ...] = ()
@@ -236,6 +240,7 @@ class Bundle:
             parameters=_object(entry.get("parameters", {}), "parameters"),
             inputs=_items(entry, "inputs", _file),
             models=_items(entry, "models", _model),
+            components=_items(entry, "components", read_model),
             packs=_items(entry, "packs", _pack),
             nodes=_mapping(entry, "nodes", _node),
             results=_items(entry, "results", _result),

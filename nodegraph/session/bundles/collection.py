@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,10 @@ from nodegraph.session.bundles.bundle import (
     BundleFile,
     BundleModel,
     BundleResult,
-    ExpectedNode,
-    Surroundings,
     is_portable_name,
 )
+from nodegraph.session.bundles.known_runs import KnownRun, requirements_of, surroundings_of
 from nodegraph.session.bundles.pack_sources import PackCollector
-from nodegraph.session.bundles.surroundings import requirements_of, surroundings_of
 from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 if TYPE_CHECKING:
@@ -42,35 +40,6 @@ _SIDECARS = (".json", ".txt", ".model", ".jinja")
 """Small files beside a single file of weights that say how it is read, such as a tokenizer's."""
 _CONFIG = "config.json"
 _MOST_FILES = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenResult:
-    """A file that a run of the workflow wrote.
-
-    Attributes:
-        path: Where it is.
-        name: Its name below the folder of outputs.
-    """
-
-    path: Path
-    node: str
-    name: str
-    kind: str = "image"
-
-
-@dataclass(frozen=True, slots=True)
-class KnownRun:
-    """What is known of a run of the workflow: what its nodes gave, and around what.
-
-    Attributes:
-        model_files: Digests of files of models that it used, by their names.
-    """
-
-    nodes: Mapping[str, ExpectedNode] = field(default_factory=dict)
-    surroundings: Surroundings = field(default_factory=Surroundings)
-    results: Sequence[WrittenResult] = ()
-    model_files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +121,7 @@ class _Collector:
         self._run = run
         self._with_models = with_models
         self._sources: dict[str, Path] = {}
-        self._notes: list[str] = []
+        self._notes: list[str] = list(run.notes)
         self._input_names, self._model_names = _Names(), _Names()
 
     def collect(self) -> BundleContents:
@@ -174,6 +143,7 @@ class _Collector:
             parameters=dict(self._parameters(document)),
             inputs=tuple(inputs.values()),
             models=tuple(models.values()),
+            components=tuple(run.components),
             packs=tuple(packs),
             nodes=run.nodes,
             results=tuple(results),

@@ -290,6 +290,34 @@ def untrusted_packs(packs: Sequence[BundlePack]) -> PackError:
     )
 
 
+def describe_bundle(bundle: Bundle) -> Iterator[str]:
+    """What a bundle has, line by line."""
+    around = bundle.surroundings
+    made = ", ".join(part for part in (f"nodegraph {around.nodegraph}", around.numerics) if part)
+    yield f"made with {made}"
+    if bundle.parameters:
+        values = ", ".join(f"{name}={value}" for name, value in bundle.parameters.items())
+        yield f"parameters: {values}"
+    if bundle.inputs:
+        total = format_size(sum(file.bytes for file in bundle.inputs))
+        yield f"{pluralize(len(bundle.inputs), 'input file')}: {total}"
+    for model in bundle.models:
+        size = format_size(sum(file.bytes for file in model.files))
+        form = "ships with nodegraph" if model.form == "embedded" else size
+        held = ", included" if model.included else ""
+        origin = f", from {model.source}" if model.source else ""
+        yield f"model {model.name}: {form}{held}{origin}"
+    for pack in bundle.packs:
+        if pack.form in ("source", "installed"):
+            held = ", included" if pack.form == "source" else ""
+            yield f"pack {describe_pack(pack)}{held}"
+        elif pack.form == "package":
+            yield f"pack {pack.name}: package {pack.distribution} {pack.version}"
+    if bundle.nodes:
+        results = f" and {pluralize(len(bundle.results), 'file')}" if bundle.results else ""
+        yield f"states the outputs of {pluralize(len(bundle.nodes), 'node')}{results}"
+
+
 def describe_pack(pack: BundlePack) -> str:
     """A pack of a bundle in a few words."""
     origin = (

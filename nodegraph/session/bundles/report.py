@@ -6,7 +6,7 @@ The report is independent of the machine: it has no paths, users, hosts or times
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.files import write_file
+from nodegraph.core.manifest import ManifestAdapter, ManifestModel
 from nodegraph.core.text_format import pluralize, strip_control_characters
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.session.bundles.bundle import (
@@ -25,7 +27,11 @@ from nodegraph.session.bundles.bundle import (
     ExpectedNode,
     Surroundings,
 )
-from nodegraph.session.bundles.surroundings import nodes_of_result, surroundings_of
+from nodegraph.session.bundles.known_runs import (
+    components_of,
+    nodes_of_result,
+    surroundings_of,
+)
 from nodegraph.session.replay.verification import UNCOMPARED, read_replayed, verify_file
 
 if TYPE_CHECKING:
@@ -87,7 +93,9 @@ class BundleReport:
         first: Name of the first node that differs; empty if none does.
         cause: Probable cause of that difference.
         notes: What else differs here.
-        inputs, models: Input files and models that the bundle states.
+        inputs, models, components: Input files, models, and model components as they were used,
+            that the bundle states.
+        components_here: Model components of the run.
     """
 
     title: str
@@ -101,6 +109,8 @@ class BundleReport:
     notes: tuple[str, ...] = ()
     inputs: tuple[BundleFile, ...] = ()
     models: tuple[BundleModel, ...] = ()
+    components: tuple[ManifestModel, ...] = ()
+    components_here: tuple[ManifestModel, ...] = ()
 
     @property
     def is_reproduced(self) -> bool:
@@ -157,6 +167,23 @@ class BundleReport:
             body.append(f"<h2>{escape(heading)}</h2><ul>{items}</ul>")
         return _PAGE.format(title=title, body="\n".join(body))
 
+    def write(self, base: Path) -> list[Path]:
+        """Write the report as Markdown and as a page.
+
+        Args:
+            base: Path of both files, without their endings.
+        Returns:
+            Their paths.
+        """
+        base.parent.mkdir(parents=True, exist_ok=True)
+        base = base.with_suffix("") if base.suffix in (".md", ".html") else base
+        written = []
+        for ending, text in ((".md", self.to_markdown()), (".html", self.to_html())):
+            path = base.with_name(f"{base.name}{ending}")
+            write_file(path, text.encode())
+            written.append(path)
+        return written
+
     def _tables(self) -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
         rows = [
             (name, there or _NOT_STATED, here or _NOT_STATED)
@@ -171,6 +198,10 @@ class BundleReport:
             lines = [line for model in self.models for line in _model_rows(model)]
             head = ("model", "source", "license", "file", "blake3 digest")
             yield "Models", head, _bounded(lines, "file")
+        if self.components or self.components_here:
+            used = [*_component_rows(self.components, self.components_here)]
+            columns = ("output", "kind", "family", "precision", "options and adapters", "this run")
+            yield "Models as they were used", columns, _bounded(used, "component")
         nodes = [
             (
                 node.name,
@@ -243,6 +274,8 @@ def bundle_report(
         tuple(notes),
         bundle.inputs,
         bundle.models,
+        bundle.components,
+        components_of(result.files),
     )
 
 
@@ -407,6 +440,53 @@ def _model_rows(model: BundleModel) -> Iterator[Sequence[str]]:
         yield *facts, _NOT_STATED, _NOT_STATED
     for file in model.files:
         yield *facts, file.name, file.digest
+
+
+def _component_rows(
+    there: Sequence[ManifestModel], here: Sequence[ManifestModel]
+) -> Iterator[Sequence[str]]:
+    """A line for each component, with what differs in this run."""
+    ran = {(each.node, each.port): each for each in here}
+    stated = {(each.node, each.port) for each in there}
+    for model in there:
+        now = ran.get((model.node, model.port))
+        yield *_component_facts(model), _NOT_STATED if now is None else _component_text(model, now)
+    for model in here:
+        if (model.node, model.port) not in stated:
+            yield *_component_facts(model), "only here"
+
+
+def _component_facts(model: ManifestModel) -> Sequence[str]:
+    recipe = [f"{name}: {value}" for name, value in model.options.items()]
+    recipe += map(_adapter_text, model.adapters)
+    output = f"{model.node}.{model.port}" if model.port else model.node
+    shown = (model.family or "–", model.dtype or "–", "; ".join(recipe) or "–")
+    return (output, model.kind, *shown)
+
+
+def _adapter_text(adapter: ManifestAdapter) -> str:
+    limits = [f"strength {adapter.strength:g}"]
+    limits += [f"token {adapter.token}"] if adapter.token else []
+    limits += [f"in {', '.join(adapter.modules)}"] if adapter.modules else []
+    return f"{adapter.kind} {adapter.name} ({', '.join(limits)}, {adapter.digest[:_SHORT]})"
+
+
+def _component_text(model: ManifestModel, now: ManifestModel) -> str:
+    """What of a component differs in this run."""
+    parts = (
+        ("files", model.digest, now.digest),
+        ("family", model.family, now.family),
+        ("precision", model.dtype, now.dtype),
+        ("options", dict(model.options), dict(now.options)),
+        ("adapters", _without_names(model), _without_names(now)),
+    )
+    differing = [name for name, before, after in parts if before != after]
+    return f"other {', '.join(differing)}" if differing else "equal"
+
+
+def _without_names(model: ManifestModel) -> list[ManifestAdapter]:
+    """Adapters without the names of their files, which may be others elsewhere."""
+    return [replace(adapter, name="") for adapter in model.adapters]
 
 
 def _bounded(rows: Sequence[Sequence[str]], what: str) -> list[Sequence[str]]:

@@ -89,9 +89,11 @@ def stored_digests(store: Path) -> Iterator[None]:
 def recorded_models(manifest: Manifest) -> dict[str, Digest]:
     """Digests of all model files of a run, by their names in the models folders.
 
-    Names that lead out of the folder are left out: the manifest comes from a file of anybody.
+    Names that lead out of the folder are left out: the manifest comes from a file of anybody. So
+    are weights that come with a pack, which are in no models folder.
     """
-    files = {file.name: file.digest for model in manifest.models for file in model.files}
+    named = [model for model in manifest.models if model.port]
+    files = {file.name: file.digest for model in named for file in model.files}
     adapters = {each.name: each.digest for model in manifest.models for each in model.adapters}
     return {
         name: digest
@@ -245,12 +247,52 @@ def link_models(
     return links
 
 
-def link_inputs(matches: Sequence[FileMatch], folder: Path, target: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class PartialFolder:
+    """A folder with more files than a manifest names.
+
+    Attributes:
+        name: Relative to the inputs folder; ``.`` for that itself.
+        named, others: Number of its files that the manifest names, and of those that it counts.
+    """
+
+    name: str
+    named: int
+    others: int
+
+
+def partial_folders(manifest: Manifest) -> list[PartialFolder]:
+    """Folders of which a manifest does not name all files, so that they cannot be restored."""
+    names: dict[tuple[str, str], list[str]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for each in manifest.inputs:
+        if is_safe_name(each.name):
+            port = each.node, each.port
+            names.setdefault(port, []).append(each.name)
+            counts[port] = max(counts.get(port, 0), each.others)
+    listed = (
+        (os.path.commonpath([PurePosixPath(name).parent for name in names[port]]), port)
+        for port, others in counts.items()
+        if others > 0
+    )
+    return [
+        PartialFolder(PurePosixPath(folder).as_posix(), len(names[port]), counts[port])
+        for folder, port in listed
+    ]
+
+
+def link_inputs(
+    matches: Sequence[FileMatch],
+    folder: Path,
+    target: Path,
+    partial: Sequence[PartialFolder] = (),
+) -> Path:
     """Folder in which all input files have their recorded names.
 
     Args:
         folder: The inputs folder. What it has under other names is linked, too.
         target: Folder for the links.
+        partial: Folders whose other files are linked as they are now.
     Returns:
         `folder` itself if every file has its name there.
     Raises:
@@ -270,6 +312,12 @@ def link_inputs(matches: Sequence[FileMatch], folder: Path, target: Path) -> Pat
     for name, path in located.items():
         if name.partition("/")[0] in tops:
             _link(path, target, name)
+    known = {match.path for match in matches} | {folder / match.name for match in matches}
+    for each in partial:
+        if each.name.partition("/")[0] in tops:
+            for file in sorted((folder / each.name).rglob("[!.]*")):
+                if file.is_file() and file not in known:
+                    _link(file, target, file.relative_to(folder).as_posix())
     return target
 
 

@@ -9,6 +9,7 @@ cache returns what it stored.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,15 +20,18 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.digests import Digest
 from nodegraph.core.files import make_folder
 from nodegraph.core.manifest import MANIFEST, WORKFLOW, Manifest, manifest_from_texts
+from nodegraph.core.text_format import strip_control_characters
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, Problem
 from nodegraph.session.content_search import OnRead
 from nodegraph.session.replay.recorded_files import (
     FileMatch,
+    PartialFolder,
     link_inputs,
     link_models,
     match_inputs,
     match_models,
+    partial_folders,
     recorded_models,
     stored_digests,
 )
@@ -53,6 +57,9 @@ if TYPE_CHECKING:
 
 _INFOTEXT = "parameters"
 """Name of the text with the settings in A1111's form."""
+_MOST_NAMED, _LONGEST_NAMES = 10, 500
+"""Missing prompts that a message names, and characters of their names."""
+_INPUT = re.compile(r"[\w-]+\.\w+")
 _FOREIGN = ("prompt", "parameters", "Comment", "comment", "invokeai_metadata", "sd-metadata")
 """Names of texts by which files of other tools can be imported."""
 
@@ -169,6 +176,7 @@ class Replay:
         session: Session of the run, open until the end of the `with`.
         models, inputs: Recorded files, and where they are now.
         targets: Nodes to run; None for all that write files.
+        partial: Folders of inputs that the file does not name in full.
     """
 
     file: ResultFile
@@ -176,17 +184,19 @@ class Replay:
     models: Sequence[FileMatch]
     inputs: Sequence[FileMatch]
     targets: Sequence[str] | None
+    partial: Sequence[PartialFolder] = ()
 
     def warnings(self) -> list[str]:
         """What makes the new file differ, as far as it is known before the run."""
         kinds = ((self.models, "model"), (self.inputs, "input"))
-        return [
+        changed = [
             f"the {kind} file {match.name} has other content than it had (blake3 "
             f"{match.digest[:12]}), and the recorded one is not here"
             for matches, kind in kinds
             for match in matches
             if match.status == "changed"
         ]
+        return [*changed, *map(_partial_text, self.partial)]
 
     def problems(self, workflow: Workflow) -> list[Problem]:
         """All that keeps the workflow from running."""
@@ -266,6 +276,15 @@ class Replay:
         return lambda name: networkx.ancestors(dag, name) if name in dag else ()
 
 
+def _partial_text(folder: PartialFolder) -> str:
+    name = strip_control_characters(folder.name)[:_LONGEST_NAMES]
+    return (
+        f"the folder {name} had {folder.named + folder.others:,} files, of which the file names "
+        f"{folder.named:,}: the other {folder.others:,} cannot be restored or checked, and are "
+        "used as they are now"
+    )
+
+
 def _files_of(name: str, recorded: Mapping[str, Digest]) -> dict[str, Digest]:
     """Weight files of the model that a node names, by their recorded names."""
     wanted = without_ending(name.replace("\\", "/")).split("/")
@@ -293,17 +312,37 @@ def _kinds(manifest: Manifest, files: Mapping[str, Digest]) -> list[str]:
 def check_prompts(file: ResultFile, assignments: Sequence[str]) -> None:
     """Refuse to make a file again without its prompts.
 
+    Texts that the file does not need may lack.
+
     Args:
         assignments: Values that are set, as ``node.input=value``.
     Raises:
-        InvalidValue: The file was saved without prompts, and nothing is set.
+        InvalidValue: The file was saved without prompts, and not all of them are set.
     """
-    if file.manifest is not None and file.manifest.embedded_digest and not assignments:
-        raise InvalidValue(
-            f"{file.path} does not contain its prompts",
-            hint="The setting `metadata_prompts` was off when it was saved. Give them: "
-            "--set NODE.text='...'",
-        )
+    manifest = file.manifest
+    if manifest is None or not manifest.lacks_prompts:
+        return
+    omitted = manifest.omitted_prompts
+    names = ["NODE.text"] if omitted is None and not assignments else [*(omitted or ())]
+    assigned = {assignment.partition("=")[0].strip() for assignment in assignments}
+    missing = [name for name in names if name not in assigned]
+    if not missing:
+        return
+    # A hostile file may have anything as a name, and people copy what a hint says.
+    settable = [name for name in missing if _INPUT.fullmatch(name)]
+    shown = strip_control_characters(", ".join(missing[:_MOST_NAMED]))[:_LONGEST_NAMES]
+    sets = " ".join(f"--set {name}='...'" for name in settable[:_MOST_NAMED])
+    raise InvalidValue(
+        f"{file.path} does not contain its prompts",
+        given=None if omitted is None else f"without {shown}",
+        hint="The setting `metadata_prompts` was off when it was saved. "
+        + (
+            f"Give them: {sets}"
+            if len(settable) == len(missing)
+            else "Some are inside of subgraphs, where --set sets nothing: open its workflow, write "
+            "them there, and run it."
+        ),
+    )
 
 
 def check_same_workflow(file: ResultFile, workflow: Workflow) -> None:
@@ -355,14 +394,16 @@ def open_replay(
         with stored_digests(settings.store_folder):
             models: list[FileMatch] = []
             located: list[FileMatch] = []
+            partial: list[PartialFolder] = []
             folders = settings.model_folders
             own = inputs or settings.inputs or file.path.absolute().parent
             if manifest is not None:
                 models = match_models(manifest, folders, on_read)
                 located = match_inputs(manifest, _input_folders(file, own), on_read)
+                partial = partial_folders(manifest)
             is_linked = bool(link_models(models, folders, temporary / "models"))
             changes: dict[str, Any] = {
-                "inputs": link_inputs(located, own, temporary / "inputs"),
+                "inputs": link_inputs(located, own, temporary / "inputs", partial),
                 "models": (*([temporary / "models"] if is_linked else ()), *settings.models),
             }
             if outputs is not None or verify:
@@ -376,7 +417,7 @@ def open_replay(
             chosen = replace(settings, **changes)
             with Session(chosen, packs=packs, use_cache=not verify) as session:
                 targets = _targets(session, file)
-                yield Replay(file, session, models, located, targets)
+                yield Replay(file, session, models, located, targets, partial)
 
 
 def _amount(path: Path) -> MetadataAmount:

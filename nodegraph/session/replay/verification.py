@@ -23,6 +23,7 @@ from nodegraph.core.manifest import (
     is_sidecar,
     manifest_from_texts,
 )
+from nodegraph.core.text_format import strip_control_characters
 from nodegraph.engine.key_parts import Difference
 from nodegraph.errors import NodegraphError
 from nodegraph.session.replay.content_difference import ContentDifference, compare_contents
@@ -35,6 +36,8 @@ ReasonKind = Literal[
 UNCOMPARED = frozenset({"preview", "manifest"})
 """Kinds of written files that no result stands for."""
 _SHOWN = 4
+_LONGEST = 500
+"""Characters of the names that a note has."""
 _DIGITS = 12
 
 
@@ -257,8 +260,9 @@ def _verdict(
         changes: tuple[Reason, ...] = ()
         difference = None
     else:
-        if first.embedded_digest and first.workflow_digest != second.workflow_digest:
-            notes.append("The prompts that --set gives are not those that made the file.")
+        if others := _other_prompts(first, second):
+            names = f": {others}" if first.omitted_prompts else ""
+            notes.append(f"The prompts that --set gives are not those that made the file{names}.")
         if first.truncated:
             notes.append("The manifest was too long for the file, so parts of it are not known.")
         changes = tuple(_changes(first, second))
@@ -278,6 +282,18 @@ def _verdict(
             difference = NodeDifference(first.node, name, (), (reason,))
     verdict: Verdict = "same-content" if is_equal else "differs"
     return Verification(verdict, again.path, difference, content, texts, changes, tuple(notes))
+
+
+def _other_prompts(first: Manifest, second: Manifest) -> str:
+    """Names of the prompts that are left out in two files and differ; empty if none do."""
+    if not first.embedded_digest:
+        return ""
+    if first.omitted_prompts is None:
+        return "all" if first.workflow_digest != second.workflow_digest else ""
+    now = second.omitted_prompts or {}
+    names = dict.fromkeys((*first.omitted_prompts, *now))
+    others = [name for name in names if first.omitted_prompts.get(name) != now.get(name)]
+    return strip_control_characters(", ".join(others))[:_LONGEST]
 
 
 def _differing_parts(first: Any, second: Any, name: str = "") -> Iterator[str]:
@@ -375,11 +391,14 @@ def _weights(first: Manifest, second: Manifest, is_of: Callable[[str], bool]) ->
     """
     now = {(each.node, each.port): each for each in second.models}
     changed: dict[str, tuple[Digest, Digest]] = {}
+    brought: set[str] = set()
     for model in first.models:
         other = now.get((model.node, model.port))
         if other is None or not is_of(model.node):
             continue
         before, after = _contents(model), _contents(other)
+        if not model.port:
+            brought.update(name for name, _ in before.values())
         for role, (name, digest) in before.items():
             if role in after and after[role][1] != digest:
                 changed[name] = digest, after[role][1]
@@ -393,7 +412,11 @@ def _weights(first: Manifest, second: Manifest, is_of: Callable[[str], bool]) ->
             for name, (old, new) in list(changed.items())[:_SHOWN]
         ]
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-        hint = "Put the model with the recorded content into a models folder, under any name."
+        hint = (
+            "They come with nodegraph or a pack: use the version that made the file."
+            if brought.issuperset(changed)
+            else "Put the model with the recorded content into a models folder, under any name."
+        )
         yield Reason("weights", f"model files have other content: {', '.join(texts)}{more}", hint)
 
 

@@ -13,6 +13,7 @@ const ABSENT: FileCredentials = {
   issuer: "",
   signed_at: "",
   has_time_stamp: false,
+  time_authority: "",
   generator: "",
   is_ai: false,
   source_type: "",
@@ -66,6 +67,22 @@ async function open() {
 }
 
 describe("the credentials of a result", () => {
+  it.each([
+    [false, "", "Signed, by the signer’s clock"],
+    [true, "Clock", "Signed, by a time stamp"],
+    [false, "Clock", "Signed, by a time stamp that this server does not trust"],
+  ])("name who vouches for the time", async (has_time_stamp, time_authority, text) => {
+    answer = { ...SIGNED, has_time_stamp, time_authority };
+    await open();
+    expect(await screen.findByText(text)).toBeVisible();
+  });
+
+  it("name a certificate that is not valid yet", async () => {
+    answer = { ...SIGNED, state: "not-yet-valid" };
+    await open();
+    expect(await screen.findByText(/The certificate is not valid yet/)).toBeVisible();
+  });
+
   it("are asked for when they are opened, and shown as plain text", async () => {
     answer = SIGNED;
     await open();

@@ -65,10 +65,7 @@ function Claims({ found }: { readonly found: FileCredentials }) {
   return (
     <dl>
       {!Number.isNaN(moment) && (
-        <Claim
-          name={t(found.has_time_stamp ? "credentials.stampedAt" : "credentials.signedAt")}
-          value={fullMoment(moment / 1000)}
-        />
+        <Claim name={t(`credentials.${clockOf(found)}`)} value={fullMoment(moment / 1000)} />
       )}
       {found.is_ai && (
         <Claim
@@ -96,6 +93,12 @@ function Claims({ found }: { readonly found: FileCredentials }) {
       )}
     </dl>
   );
+}
+
+/** Key of what says who vouches for the time. */
+function clockOf({ has_time_stamp, time_authority }: FileCredentials) {
+  if (has_time_stamp) return "stampedAt";
+  return time_authority === "" ? "signedAt" : "untrustedStampAt";
 }
 
 const TRAINING: ReadonlySet<string> = new Set(["allowed", "notAllowed", "constrained"]);
