@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.editor.editing import Editor, box_of, expect_picture
 from tests.editor.gates import gated, prompted, text_to_image
-from tests.editor.graphs import CHAIN, search, tab_to
+from tests.editor.graphs import CHAIN, drag, middle, search, tab_to
 from tests.server.hosting import eventually
 
 Press = Callable[[], None]
@@ -869,6 +869,22 @@ def test_a_card_that_tab_comes_to_is_what_keys_mean(tab: Editor) -> None:
     shown(editor, "Rename node")
 
 
+def test_the_view_follows_tab_to_a_card_out_of_sight(tab: Editor) -> None:
+    editor = tab.open_link({**CHAIN})
+    canvas, focused = box_of(editor.canvas), editor.canvas.locator(".react-flow__node:focus")
+    # Cards that have been seen are still there, if only for those who hear the page.
+    left, right = canvas["x"] + 40, canvas["x"] + canvas["width"] - 40
+    y = canvas["y"] + canvas["height"] - 140
+    for _ in range(2):
+        drag(editor, (right, y), (left, y))
+    editor.drawn()
+    expect(editor.card("size")).not_to_be_in_viewport()
+    editor.canvas.locator("[data-canvas-start]").focus()
+    editor.page.keyboard.press("Tab")
+    expect(focused).to_have_attribute("data-id", "size")
+    eventually(lambda: middle(focused) == pytest.approx(middle(editor.canvas), abs=2))
+
+
 def test_the_search_for_what_fits_a_port_has_the_focus(tab: Editor) -> None:
     editor = tab.open_link(text_to_image())
     keyboard = editor.page.keyboard
@@ -892,12 +908,12 @@ def test_keys_of_a_tab_leave_the_graph_alone(tab: Editor) -> None:
     editor = tab.open_link(BLOCK)
     editor.click_card("grey")
     editor.open_workflow({**CHAIN})
-    tab = editor.top.get_by_role("tab", selected=True)
-    tab.focus()
+    own = editor.top.get_by_role("tab", selected=True)
+    own.focus()
     editor.page.keyboard.press("F2")
     expect(editor.page.get_by_role("dialog")).to_have_count(1)
     shown(editor, "Rename workflow")
-    tab.focus()
+    own.focus()
     editor.page.keyboard.press("Delete")
     current(editor, "Block")
     expect(editor.card("grey")).to_be_visible()

@@ -190,6 +190,8 @@ def test_offline_below_a_path(below: Below, new_browser: NewBrowser) -> None:
         editor.page.reload()
         expect_offline(editor)
         expect(editor.field("positive", "Text")).to_have_value("a medlar")
+        # It would go on to ask for the server, which stays away.
+        editor.page.close()
 
 
 def test_nothing_private_is_kept_with_the_page(

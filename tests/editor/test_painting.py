@@ -5,20 +5,26 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Locator, expect
 
+from nodegraph.families.embedded_models import embedded_folder
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor, box_of
 from tests.editor.faults import bring_axe, check
 from tests.editor.gates import prompted
-from tests.editor.graphs import go_to, written
+from tests.editor.graphs import go_to, made, written
 from tests.editor.painting import Painter, nodes, typed
 from tests.editor.serving import DOT, Server
 from tests.editor.watching import UNREACHED
+from tests.nodes.conftest import write_adapter
 from tests.server.hosting import eventually
 
 ACTIONS = 60
@@ -418,6 +424,40 @@ def test_a_control_layer_without_a_model_says_so_before_a_run(painter: Painter) 
     lacking.get_by_role("button", name="Choose a model").click()
     expect(again.editor.page.get_by_label("Control net", exact=False).first).to_be_visible()
     expect(again.editor.page.get_by_role("button", name="Get models", exact=True)).to_be_visible()
+
+
+def test_a_reference_layer_leads_as_strongly_as_its_weight_says(tab: Editor) -> None:
+    write_adapter(tab.server.home / "models", embedded_folder())
+    editor = tab.open_link(prompted("a brass kettle", name="kettle"))
+    editor.show("Models")
+    expect(editor.panel("Models").get_by_text("ip", exact=True)).to_be_visible()
+    painter = Painter(editor)
+    painter.open()
+    painter.start(64, 64)
+    painter.add("Empty layer")
+    editor.page.get_by_role("button", name=re.compile("^Seed on each run")).click()
+    editor.page.get_by_role("menuitemcheckbox", name="Fixed").click()
+
+    def candidate() -> NDArray[np.int16]:
+        """The pixels of what is generated."""
+        painter.button("Generate").click()
+        candidates = editor.page.get_by_role("region", name="Candidates")
+        candidates.get_by_role("button", name="Discard", exact=True).click()
+        expect(candidates).to_have_count(0)
+        return np.asarray(Image.open(BytesIO(made(editor.server)))).astype(np.int16)
+
+    without = candidate()
+    with editor.page.expect_file_chooser() as chooser:
+        painter.add("Image as a reference…")
+    chooser.value.set_files(
+        {"name": "shown.png", "mimeType": "image/png", "buffer": b64decode(DOT)}
+    )
+    expect(painter.rows_of("shown")).to_be_visible()
+    assert np.abs(candidate() - without).max() > 8
+    weight = editor.page.get_by_role("spinbutton", name="Weight")
+    weight.fill("0")
+    weight.press("Enter")
+    assert np.abs(candidate() - without).max() <= 1
 
 
 # -- a sitting

@@ -6,16 +6,19 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import CDPSession, Locator, expect
 
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import PLANNED, Editor, box_of, expect_picture
 from tests.editor.gates import prompted, text_to_image
 from tests.editor.graphs import CHAIN, Point, middle, search, written
-from tests.editor.painting import Painter
+from tests.editor.painting import Painter, typed
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
@@ -59,19 +62,18 @@ class Fingers:
             for step in range(1, steps + 1):
                 self._send("touchMove", tuple(_between(way, step / steps) for way in ways))
 
-    def pen(self, way: tuple[Point, Point], steps: int = 6) -> None:
+    def pen(self, way: tuple[Point, Point], *, pressure: float = 0.7, steps: int = 6) -> None:
         """Draw a line with a pen."""
         for step in range(steps + 1):
-            x, y = _between(way, step / steps)
             kind = "mouseMoved" if step else "mousePressed"
-            self._mouse(kind, x, y)
-        self._mouse("mouseReleased", *way[1])
+            self._pen(kind, _between(way, step / steps), pressure)
+        self._pen("mouseReleased", way[1], pressure)
 
-    def _mouse(self, kind: str, x: float, y: float) -> None:
+    def _pen(self, kind: str, at: Point, pressure: float) -> None:
         self._session.send(
             "Input.dispatchMouseEvent",
-            {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
-            | {"pointerType": "pen", "force": 0.7},
+            {"type": kind, "x": at[0], "y": at[1], "button": "left", "buttons": 1}
+            | {"clickCount": 1, "pointerType": "pen", "force": pressure},
         )
 
     def tap(self, place: Point) -> None:
@@ -287,6 +289,27 @@ def test_a_pen_draws_and_from_then_on_a_finger_moves_the_view(painter: Painter) 
     fingers.drag(((x, y), (x + 50, y)))
     eventually(lambda: abs(box_of(frame)["x"] - left - 50) < 3)
     assert written(painter.editor)["nodes"] == drawn
+
+
+def test_the_pressure_of_a_pen_is_the_opacity_of_its_stroke(painter: Painter) -> None:
+    fingers, (x, y) = Fingers(painter.editor), middle(painter.stage)
+    line = (x - 20, y), (x + 20, y)
+    by = painter.editor.page.get_by_label("Pressure of the pen")
+    by.select_option("Pressure: opacity")
+    fingers.pen(line, pressure=0.25)
+    eventually(lambda: opacity(painter.editor) == pytest.approx(0.25, abs=0.01))
+    by.select_option("Pressure: none")
+    fingers.pen(line, pressure=0.25)
+    eventually(lambda: opacity(painter.editor) == 1)
+
+
+def opacity(editor: Editor) -> float:
+    """Of the most opaque pixel of the only layer."""
+    [picture] = typed(editor, "LoadImage")
+    digest = re.split("[:/]", picture["inputs"]["path"])[1]
+    content = editor.server.client.get(f"uploads/{digest}").raise_for_status().content
+    alpha = np.asarray(Image.open(BytesIO(content)).convert("RGBA"))[..., 3]
+    return float(alpha.max()) / 255
 
 
 def test_a_newcomer_with_a_phone_skips_the_tour(new_browser: NewBrowser, server: Server) -> None:

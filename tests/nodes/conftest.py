@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from nodegraph import Facts, Image, Session, Settings, Vae, Workflow, node
 from nodegraph.core.analysis import analyse, workflow_warnings
@@ -151,3 +152,41 @@ def link(output: str) -> dict[str, str]:
 
 def _workflow(nodes: Mapping[str, Any]) -> Workflow:
     return Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
+
+
+def write_adapter(folder: Path, model: Path) -> Path:
+    """Write an IP-Adapter of random weights for a small model, with its image encoder beside it."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    projected = 24
+    torch.manual_seed(0)
+    eyes = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=32,
+            intermediate_size=32,
+            projection_dim=projected,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            image_size=16,
+            patch_size=8,
+        )
+    )
+    eyes.save_pretrained(folder / "image_encoder")
+    unet = load_file(next((model / "unet").glob("*.safetensors")))
+    # in the order in which diffusers names attention: down, up, middle
+    order = ("down", "up", "mid")
+    keys = [name for name in unet if name.endswith("attn2.to_k.weight")]
+    keys.sort(key=lambda name: (order.index(name.split("_")[0]), name))
+    reads = unet[keys[0]].shape[1]
+    tensors = {
+        "image_proj.proj.weight": torch.randn(4 * reads, projected),
+        "image_proj.proj.bias": torch.zeros(4 * reads),
+        "image_proj.norm.weight": torch.ones(reads),
+        "image_proj.norm.bias": torch.zeros(reads),
+    }
+    for number, key in enumerate(keys):
+        for part in ("k", "v"):
+            name = f"ip_adapter.{2 * number + 1}.to_{part}_ip.weight"
+            tensors[name] = torch.randn(unet[key].shape)
+    save_file(tensors, folder / "ip.safetensors")
+    return folder / "ip.safetensors"

@@ -7,49 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-import transformers as tf
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from tests.nodes.conftest import Bench, link
-
-PROJECTED = 24
+from tests.nodes.conftest import Bench, link, write_adapter
 
 
 @pytest.fixture
 def adapter(bench: Bench, sd1_folder: Path) -> Path:
     """An adapter for the tiny model, with its eyes beside it."""
-    folder = bench.folder / "models"
-    torch.manual_seed(0)
-    eyes = tf.CLIPVisionModelWithProjection(
-        tf.CLIPVisionConfig(
-            hidden_size=32,
-            intermediate_size=32,
-            projection_dim=PROJECTED,
-            num_hidden_layers=1,
-            num_attention_heads=4,
-            image_size=16,
-            patch_size=8,
-        )
-    )
-    eyes.save_pretrained(folder / "image_encoder")
-    unet = load_file(next((sd1_folder / "unet").glob("*.safetensors")))
-    # in the order in which diffusers names attention: down, up, middle
-    order = ("down", "up", "mid")
-    keys = [name for name in unet if name.endswith("attn2.to_k.weight")]
-    keys.sort(key=lambda name: (order.index(name.split("_")[0]), name))
-    reads = unet[keys[0]].shape[1]
-    tensors = {
-        "image_proj.proj.weight": torch.randn(4 * reads, PROJECTED),
-        "image_proj.proj.bias": torch.zeros(4 * reads),
-        "image_proj.norm.weight": torch.ones(reads),
-        "image_proj.norm.bias": torch.zeros(reads),
-    }
-    for number, key in enumerate(keys):
-        for part in ("k", "v"):
-            name = f"ip_adapter.{2 * number + 1}.to_{part}_ip.weight"
-            tensors[name] = torch.randn(unet[key].shape)
-    save_file(tensors, folder / "ip.safetensors")
-    return folder / "ip.safetensors"
+    return write_adapter(bench.folder / "models", sd1_folder)
 
 
 def graph(model: Path, **apply: Any) -> dict[str, Any]:

@@ -42,6 +42,7 @@ export const CardPorts = memo(function CardPorts({
       live={live}
       y={portY(row, collapsed)}
       hasLabel={!collapsed && !far}
+      isAlone={row >= (side === "input" ? card.outputs : card.inputs).length}
     />
   );
   return (

@@ -20,6 +20,8 @@ interface PortProps {
   /** Distance of the dot's middle from the top of the card. */
   readonly y: number;
   readonly hasLabel?: boolean;
+  /** Whether no port stands on the other side of its row, so that its label may take all of it. */
+  readonly isAlone?: boolean;
 }
 
 export const Port = memo(function Port({
@@ -31,6 +33,7 @@ export const Port = memo(function Port({
   live,
   y,
   hasLabel = true,
+  isAlone = false,
 }: PortProps) {
   const isWrong = problem !== null && !quiet;
   const classes = cx(
@@ -66,6 +69,7 @@ export const Port = memo(function Port({
           className={cx(
             styles.label,
             styles[`${side}Label`],
+            isAlone && styles.aloneLabel,
             port.required && !port.linked && styles.required,
             isWrong && styles.wrongLabel,
             match !== "none" && styles[`${match}Label`],

@@ -20,7 +20,8 @@ import { NodeField } from "./NodeField";
 const NOTHING: Partial<Pick<PaintLayer, "control" | "region">> = {};
 /** Milliseconds: strokes and sliders in a row make one picture. */
 const SOON = 500;
-const CONTROL_PORTS = ["strength", "start", "end"] as const;
+/** Of what applies a layer: how strongly, and in which part of the sampling. */
+const CONTROL_PORTS = ["strength", "weight", "start", "end"] as const;
 
 export function LayerDetails({ entry }: { readonly entry: PaintEntry }) {
   const modes = useModes();
