@@ -120,9 +120,7 @@ class NodeMatcher:
 
     def _pair_equal(self, *, only_unique: bool) -> None:
         """Pair nodes that are equal under other names, where that needs fewer entries."""
-        exact = {
-            old: new for old, new in self._names.items() if self.together(old, new) == (old != new)
-        }
+        exact = self._exact()
         known = {*exact.values()}
         sides = (
             [name for name in self.first if name not in exact],
@@ -140,7 +138,35 @@ class NodeMatcher:
                 )
             ]
             pair_equal_nodes(shapes[0], shapes[1], equal, only_unique=only_unique)
+            if len(equal) == min(map(len, sides)):
+                break
         self._take_better(equal)
+
+    def _exact(self) -> dict[str, str]:
+        """The pairs that differ in nothing but their names, nor does anything that names them."""
+        differing: set[str] = set()
+        for old, new in self._names.items():
+            links = [
+                source
+                for path, value in self.first[old].items()
+                if is_link_value(value)
+                and self._difference(path, value, self.second[new].get(path, ABSENT))
+                for source in references((*node_path(self._old, old), *path), value)
+            ]
+            ports = [
+                path
+                for path in self._left.references[self._old].get(old, ())
+                if _holder(path) is None and path[0] != "ui"
+            ]
+            differing.update(links)
+            if (
+                links
+                or self.together(old, new) > (old != new)
+                or (old == new and self._count_layout(old, new))
+                or any(new not in self._references_at(path) for path in ports)
+            ):
+                differing.add(old)
+        return {old: new for old, new in self._names.items() if old not in differing}
 
     def _shape(
         self, tables: NodeTables, name: str, fixed: Mapping[str, str | None], is_strict: bool
@@ -170,8 +196,8 @@ class NodeMatcher:
 
     def _take_better(self, equal: Mapping[str, str]) -> None:
         """Take the pairs of equal nodes that need fewer entries than those of equal names."""
-        by_name = dict(self._names)
-        names = dict(by_name)
+        names = dict(self._names)
+        by_name = names | {name: name for name in equal if self._is_kept(name)}
         for old, new in equal.items():
             if self._partners.get(new, old) != old:
                 names.pop(self._partners[new], None)
@@ -179,22 +205,31 @@ class NodeMatcher:
         chains = [_Chain(each, equal, by_name) for each in _chains(equal)]
         for chain in chains:
             self._close(chain, names)
-        while chains:
-            kept = []
-            for chain in chains:
-                entries = self._entries(chain, names)
-                if entries > chain.renames or not chain.is_new:
-                    chain.apply(names, chain.by_name)
-                    if entries < self._entries(chain, names) + chain.is_new:
-                        chain.apply(names, chain.pairs)
-                        kept.append(chain)
-                else:
-                    kept.append(chain)
+        while True:
+            kept = [chain for chain in chains if self._is_better(chain, names)]
             if len(kept) == len(chains):
                 break
             chains = kept
-        self._names = names
-        self._partners = {new: old for old, new in names.items()}
+        self._names = {
+            old: new for old, new in names.items() if self._same_type(old, new)
+        }  # those of another type count later
+        self._partners = {new: old for old, new in self._names.items()}
+
+    def _is_better(self, chain: _Chain, names: MutableMapping[str, str]) -> bool:
+        """Whether the pairs of a chain need fewer entries than equal names; else these count."""
+        entries = self._entries(chain, names)
+        if chain.is_new and entries == chain.renames:
+            return True
+        chain.apply(names, chain.by_name)
+        if entries >= self._entries(chain, names):
+            return False
+        chain.apply(names, chain.pairs)
+        return True
+
+    def _is_kept(self, name: str) -> bool:
+        """Whether a name without a partner may stay with a node of another type."""
+        is_free = name not in self._names and name not in self._partners
+        return is_free and name in self.second and self.together(name, name) <= 2
 
     def _close(self, chain: _Chain, names: MutableMapping[str, str]) -> None:
         """Pair the ends of a chain of names too, if that needs fewer entries."""
@@ -232,6 +267,8 @@ class NodeMatcher:
                 continue  # gone with its node
             value = self._left.fields[path]
             is_lost = any(name not in names for name in references(path, value))
+            if is_lost and path[0] == "ui":
+                continue
             [(there, after)] = renamed({path: value}, inside).items()
             expected[there] = ABSENT if is_lost else after
         for there, after in expected.items():
@@ -409,6 +446,9 @@ class NodeMatcher:
     def _layout_difference(self, old: str, new: str) -> int:
         if old == new:
             return 0  # costs the same whether it is paired or not
+        return self._count_layout(old, new)
+
+    def _count_layout(self, old: str, new: str) -> int:
         before, after = self._layout(self._left, old), self._layout(self._right, new)
         return count_differences(before, after)
 
@@ -484,4 +524,4 @@ def _ports(name: str, value: Any) -> list[str]:
 
 def _text(value: Any) -> str:
     """A JSON value as text: equal for the same values only."""
-    return json.dumps(value, sort_keys=True, default=str)
+    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else repr(value)
