@@ -33,7 +33,7 @@ from nodegraph.core.comparison.references import (
     is_link_value,
     references,
     renamed,
-    used_types,
+    used_blocks,
 )
 from nodegraph.core.comparison.shared_names import CLASH_MESSAGES, SharedNames, free_name
 from nodegraph.core.graph import topological_order
@@ -128,6 +128,8 @@ class _Merger:
     def __init__(self, names: SharedNames) -> None:
         self._base, self._ours, self._theirs = names.tables
         self._names = names.names
+        self._renamed_parts = names.renamed_parts
+        self._body_ports = names.body_ports
         self._merged: Fields = {}
         self._conflicts: dict[Path, MergeConflict] = {}
         self._gone: set[Path] = set()
@@ -220,7 +222,7 @@ class _Merger:
             if path not in self._base:
                 continue  # gone with the subgraph around it
             if path in self._ours and path not in self._theirs:
-                if self._is_changed(self._ours, path):
+                if self._is_changed(self._ours, path) or self._is_renamed(0, path):
                     self._keep(path, "theirs-removed")
             elif path in self._theirs and path not in self._ours:
                 self._settle_removal_of_ours(path)
@@ -232,24 +234,32 @@ class _Merger:
         inside = self._inside(self._base, path)
         before = part_document(path, inside)
         after = part_document(path, self._inside(self._theirs, path))
-        users = self._new_users(str(path[1])) if kind_of(path) == "subgraph" else ()
+        is_changed = self._is_changed(self._theirs, path) or self._is_renamed(1, path)
+        users = self._users(path, is_changed) if kind_of(path) == "subgraph" else ()
         if users:
             self._conflict(path, "ours-removed-used", before, ABSENT, after, causes=users)
             self._ours |= inside
             return
-        if self._is_changed(self._theirs, path):
+        if is_changed:
             self._conflict(path, "ours-removed", before, ABSENT, after)
         self._gone |= inside.keys()
         for table in (self._base, self._theirs):
             for each in self._inside(table, path):
                 del table[each]
 
-    def _new_users(self, block: str) -> tuple[Path, ...]:
-        """Where theirs uses a subgraph that the base does not use there."""
+    def _users(self, path: Path, is_changed: bool) -> tuple[Path, ...]:
+        """Where theirs uses a subgraph that the base does not use there.
+
+        Args:
+            is_changed: Whether theirs changed the subgraph; then also where ours still names it.
+        """
+        block = str(path[1])
+        tables = (self._theirs, self._ours) if is_changed else (self._theirs,)
         return tuple(
-            path
-            for path, value in used_types(self._theirs)
-            if value == block and self._base.get(path) != block
+            user
+            for table in tables
+            for user, name in used_blocks(table, self._body_ports)
+            if name == block and (table is self._ours or self._base.get(user) != block)
         )
 
     def _is_changed(self, side: Fields, path: Path) -> bool:
@@ -259,6 +269,11 @@ class _Merger:
             for each in self._places.get(path, ())
             if not self._is_detached(each, side)
         )
+
+    def _is_renamed(self, side: int, path: Path) -> bool:
+        """Whether a side gave another name to a part or to something inside."""
+        length = len(path)
+        return any(each[:length] == path for each in self._renamed_parts[side])
 
     def _is_detached(self, path: Path, side: Fields) -> bool:
         """Whether a link of the base is gone because the node that it comes from is."""
@@ -346,9 +361,10 @@ class _Merger:
             for node in _referred_nodes(path, value) if path[0] != "ui" else ():
                 if node not in self._merged and node in self._ours:
                     needed.setdefault(node, []).append(path)
-        for user, block in used_types(self._merged):
+        for user, block in used_blocks(self._merged, self._body_ports):
             path = ("subgraphs", block)
-            if path not in self._merged and path in self._ours:
+            is_lost = path not in self._merged and path in self._ours
+            if is_lost and self._theirs.get(user) != block:
                 needed.setdefault(path, []).append(user)
         return needed
 
