@@ -16,15 +16,14 @@ from typing import Any
 from nodegraph.core.comparison.color_refinement import NodeShape, pair_equal_nodes
 from nodegraph.core.comparison.fields import (
     ABSENT,
-    Fields,
     Path,
     Scope,
     count_differences,
     node_path,
     same,
-    scope_of,
 )
-from nodegraph.core.comparison.port_matches import Ports
+from nodegraph.core.comparison.node_tables import NodeTables
+from nodegraph.core.comparison.partner_chains import PartnerChain, partner_chains
 from nodegraph.core.comparison.references import (
     PartNames,
     is_link_value,
@@ -40,41 +39,6 @@ _MOST_PAIRS = 40_000
 """Pairs of nodes of one type that are all compared; of more, those with a rare value in common."""
 _RARE = 8
 """Nodes that have a rare value at most."""
-
-
-class NodeTables:
-    """The fields of a workflow by node, and the fields that refer to each node."""
-
-    def __init__(self, fields: Fields) -> None:
-        self.fields = fields
-        self.nodes: dict[Scope, dict[str, dict[Path, Any]]] = defaultdict(dict)
-        self.blocks: dict[str, dict[Path, Any]] = {}
-        self.references: dict[Scope, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-        self.uses: dict[str, int] = defaultdict(int)
-        self.ports = Ports(fields)
-        self.links: dict[Scope, dict[str, list[tuple[Hashable, str]]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
-        for path, value in fields.items():
-            self._add(path, value)
-
-    def _add(self, path: Path, value: Any) -> None:
-        scope = scope_of(path)
-        inner = path
-        if path[0] == "subgraphs":
-            self.blocks.setdefault(str(path[1]), {})[path[2:]] = value
-            inner = path[2:]
-        for name in references(path, value):
-            self.references[scope][name].append(path)
-        if len(inner) >= 2 and inner[0] == "nodes":
-            self.nodes[scope].setdefault(str(inner[1]), {})[inner[2:]] = value
-            is_body = inner[2:3] == ("inputs",) and isinstance(value, str)
-            if inner[2:] == ("type",) or is_body:
-                self.uses[value] += 1
-            if inner[2:3] == ("inputs",) and is_link_value(value):
-                source, port = split_target(value["from"])
-                self.links[scope][str(inner[1])].append(((str(inner[3]), port, "from"), source))
-                self.links[scope][source].append(((str(inner[3]), port, "to"), str(inner[1])))
 
 
 class NodeMatcher:
@@ -101,7 +65,7 @@ class NodeMatcher:
             if name in self.second and self._same_type(name, name):
                 self._pair(name, name)
         self._pair_equal(only_unique=True)
-        self._pair_along_links()
+        self._pair_along_links(only_changed=True)
         self._pair_equal(only_unique=False)
         self._pair_by_structure()
         paired = len(self._names)
@@ -140,7 +104,7 @@ class NodeMatcher:
             pair_equal_nodes(shapes[0], shapes[1], equal, only_unique=only_unique)
             if len(equal) == min(map(len, sides)):
                 break
-        self._take_better(equal)
+        self._take_better(equal, self._common_contents(sides, equal) if only_unique else set())
 
     def _exact(self) -> dict[str, str]:
         """The pairs that differ in nothing but their names, nor does anything that names them."""
@@ -194,17 +158,20 @@ class NodeMatcher:
             content |= {(key, _text(value)) for key, value in layout.items()}
         return NodeShape(frozenset(content), tables.links[scope].get(name, ()))
 
-    def _take_better(self, equal: Mapping[str, str]) -> None:
-        """Take the pairs of equal nodes that need fewer entries than those of equal names."""
+    def _take_better(self, equal: Mapping[str, str], known: set[Hashable]) -> None:
+        """Take the pairs of equal nodes that need fewer entries than those of equal names.
+
+        Args:
+            known: Contents of nodes that may get an equal partner later.
+        """
         names = dict(self._names)
-        by_name = names | {name: name for name in equal if self._is_kept(name)}
-        for old, new in equal.items():
-            if self._partners.get(new, old) != old:
-                names.pop(self._partners[new], None)
-        names |= equal
-        chains = [_Chain(each, equal, by_name) for each in _chains(equal)]
+        before = names | {name: name for name in equal if self._is_kept(name)}
+        chains = [*partner_chains(before, equal)]
         for chain in chains:
-            self._close(chain, names)
+            chain.apply(names, chain.pairs)
+        for chain in chains:
+            if chain.ends is not None and not self._may_be_equal(*chain.ends, known):
+                self._close(chain, *chain.ends, names)
         while True:
             kept = [chain for chain in chains if self._is_better(chain, names)]
             if len(kept) == len(chains):
@@ -215,12 +182,12 @@ class NodeMatcher:
         }  # those of another type count later
         self._partners = {new: old for old, new in self._names.items()}
 
-    def _is_better(self, chain: _Chain, names: MutableMapping[str, str]) -> bool:
+    def _is_better(self, chain: PartnerChain, names: MutableMapping[str, str]) -> bool:
         """Whether the pairs of a chain need fewer entries than equal names; else these count."""
         entries = self._entries(chain, names)
-        if chain.is_new and entries == chain.renames:
+        if not chain.before and entries == len(chain.pairs):
             return True
-        chain.apply(names, chain.by_name)
+        chain.apply(names, chain.before)
         if entries >= self._entries(chain, names):
             return False
         chain.apply(names, chain.pairs)
@@ -231,15 +198,11 @@ class NodeMatcher:
         is_free = name not in self._names and name not in self._partners
         return is_free and name in self.second and self.together(name, name) <= 2
 
-    def _close(self, chain: _Chain, names: MutableMapping[str, str]) -> None:
-        """Pair the ends of a chain of names too, if that needs fewer entries."""
-        old, new = chain.ends
-        if (
-            old in chain.pairs
-            or old not in self.first
-            or new not in self.second
-            or not self._same_type(old, new)
-        ):
+    def _close(
+        self, chain: PartnerChain, old: str, new: str, names: MutableMapping[str, str]
+    ) -> None:
+        """Pair the ends of a chain too, if that needs fewer entries."""
+        if not self._same_type(old, new):
             return
         entries = self._entries(chain, names)
         names[old] = new
@@ -248,11 +211,10 @@ class NodeMatcher:
         else:
             del names[old]
 
-    def _entries(self, chain: _Chain, names: Mapping[str, str]) -> int:
+    def _entries(self, chain: PartnerChain, names: Mapping[str, str]) -> int:
         """Entries of the nodes of a chain and of all that refers to them, under some names."""
         inside = PartNames(nodes={self._old: names}, blocks=self._blocks)
-        olds = [name for name in chain.names if name in self.first]
-        news = [name for name in chain.names if name in self.second]
+        olds, news = chain.olds, chain.news
         paths: dict[Path, None] = {}
         for name in olds:
             base = node_path(self._old, name)
@@ -291,16 +253,51 @@ class NodeMatcher:
                 break
         self._pair_along_links()
 
-    def _pair_along_links(self) -> None:
-        """Pair what is left and hangs on equal links of pairs, node by node."""
+    def _pair_along_links(self, *, only_changed: bool = False) -> None:
+        """Pair what is left and hangs on equal links of pairs, node by node.
+
+        Args:
+            only_changed: Leave out pairs of two nodes that both are equal to others.
+        """
+        sides = [
+            [name for name in self.first if name not in self._names],
+            [name for name in self.second if name not in self._partners],
+        ]
+        known = self._common_contents(sides, {}) if only_changed else set()
         pairs = [*self._names.items()]
         while pairs:
             old, new = pairs.pop()
             for pair in self._linked(old, new):
+                if self._may_be_equal(*pair, known):
+                    continue
                 gain = self._apart(*pair) - self.together(*pair)
                 if gain >= 0 and self._same_type(*pair):
                     self._pair(*pair)
                     pairs.append(pair)
+
+    def _common_contents(
+        self, sides: Sequence[Iterable[str]], pairs: Mapping[str, str]
+    ) -> set[Hashable]:
+        """Contents that nodes without a partner have in both graphs."""
+        partners = {*pairs.values()}
+        olds = {self._content(self.first[name]) for name in sides[0] if name not in pairs}
+        news = {self._content(self.second[name]) for name in sides[1] if name not in partners}
+        return olds & news
+
+    def _may_be_equal(self, old: str, new: str, known: set[Hashable]) -> bool:
+        """Whether two different nodes may both get an equal partner of these contents."""
+        if not known:
+            return False
+        contents = self._content(self.first[old]), self._content(self.second[new])
+        return contents[0] != contents[1] and known.issuperset(contents)
+
+    def _content(self, node: Mapping[Path, Any]) -> Hashable:
+        """The values of a node, without where its links come from."""
+        return frozenset(
+            (path, "" if is_link_value(value) else _text(value))
+            for path, value in node.items()
+            if path != ("type",)
+        )
 
     def _linked(self, old: str, new: str) -> Iterator[tuple[str, str]]:
         """Free nodes at equal links of a pair, where there is only one each."""
@@ -460,53 +457,6 @@ class NodeMatcher:
                 steps = [step if isinstance(step, str) else step.name for step in path[-2:]]
                 result[steps[0], split_target(steps[1])[1]] = tables.fields[path]
         return result
-
-
-class _Chain:
-    """Pairs of equal nodes whose names depend on each other.
-
-    Attributes:
-        names: All names of the pairs; each pair has the next name.
-        pairs: The names in the second graph by those in the first.
-        by_name: The pairs of equal names instead.
-        ends: The last name and the first: the ends meet if names were exchanged in a circle.
-        is_new: Whether no name is that of another node, so equal names are no alternative.
-    """
-
-    def __init__(
-        self, names: list[str], pairs: Mapping[str, str], by_name: Mapping[str, str]
-    ) -> None:
-        self.names = names
-        self.pairs = {name: pairs[name] for name in names if name in pairs}
-        self.by_name = {name: by_name[name] for name in names if name in by_name}
-        self.ends = names[-1], names[0]
-        self.is_new = len(names) == 2 and len(self.pairs) == 1 and not self.by_name
-
-    @property
-    def renames(self) -> int:
-        """How many pairs have two names."""
-        return sum(old != new for old, new in self.pairs.items())
-
-    def apply(self, names: MutableMapping[str, str], pairs: Mapping[str, str]) -> None:
-        """Let names have these pairs for the chain's names."""
-        for name in self.names:
-            names.pop(name, None)
-        names.update(pairs)
-
-
-def _chains(pairs: Mapping[str, str]) -> Iterator[list[str]]:
-    """The names of pairs in the order in which each leads to the next; circles start anywhere."""
-    known: set[str] = set()
-    starts = pairs.keys() - pairs.values()
-    for start in (*(name for name in pairs if name in starts), *pairs):
-        names: list[str] = []
-        name: str | None = start
-        while name is not None and name not in known:
-            known.add(name)
-            names.append(name)
-            name = pairs.get(name)
-        if len(names) > 1:
-            yield names
 
 
 def _holder(path: Path) -> str | None:
