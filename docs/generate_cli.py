@@ -257,7 +257,7 @@ Exit codes: 0 merged, 1 merged with conflicts, 2 not merged, and nothing was wri
 conflicts:
 
 - Both sides changed one field.
-- One side removed what the other changed or needs.
+- One side removed what the other changed, renamed or needs.
 - Both added a node of one name. Both are kept, and that of theirs gets another name.
 - Links of both sides would close a cycle.
 
