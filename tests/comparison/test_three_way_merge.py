@@ -331,6 +331,43 @@ def test_a_node_that_one_side_removed_and_the_other_renamed_is_a_conflict() -> N
         assert [each.path for each in merged.conflicts] == [("nodes", "output")]
 
 
+def with_mask() -> Document:
+    """The workflow with subgraphs, one of which has a second output."""
+    document = copied(WITH_BLOCK)
+    document["subgraphs"]["Picture"]["outputs"]["mask"] = "decode.mask"
+    return document
+
+
+def test_a_port_that_one_side_removed_and_the_other_uses_is_a_conflict() -> None:
+    removed, linked = copied(WITH_BLOCK), with_mask()
+    linked["nodes"]["more"] = {"type": "Save", "inputs": {"image": {"from": "first.mask"}}}
+    ours = merge(with_mask(), removed, linked)
+    assert [each.path for each in ours.conflicts] == [("nodes", "more", "inputs", "image")]
+    assert ours.document["nodes"]["more"] == {"type": "Save"}
+    theirs = merge(with_mask(), linked, removed)
+    port = ("subgraphs", "Picture", "outputs", "mask")
+    assert [each.path for each in theirs.conflicts] == [port]
+    assert same(theirs.document, canonical(linked))
+
+
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_a_port_that_one_side_removed_and_the_other_renamed_is_a_conflict(side: str) -> None:
+    removed, renamed = with_mask(), with_mask()
+    name = {"inputs": "seed", "outputs": "mask"}[side]
+    for document in (removed, renamed):
+        document["nodes"]["first"]["inputs"].pop("seed")
+    base = copied(removed)
+    del removed["subgraphs"]["Picture"][side][name]
+    ports = renamed["subgraphs"]["Picture"][side]
+    ports["another"] = ports.pop(name)
+    for sides in ((removed, renamed), (renamed, removed)):
+        merged = merge(base, *sides)
+        assert [each.path for each in merged.conflicts] == [
+            ("subgraphs", "Picture", side, "another")
+        ]
+        assert ("another" in merged.document["subgraphs"]["Picture"][side]) == (sides[0] is renamed)
+
+
 def chain(count: int) -> Document:
     """A workflow whose nodes each use the one before."""
     nodes: Document = {"n0": {"type": "Load", "inputs": {"seed": 0}}}

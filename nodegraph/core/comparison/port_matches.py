@@ -245,3 +245,17 @@ def names_at_uses(fields: Fields, names: PartNames, body_ports: Container[str]) 
         path: block for path, block in body_names(fields, names.blocks) if path[-1] in body_ports
     }
     return replace(names, node_inputs=inputs, node_outputs=outputs, bodies=bodies)
+
+
+def ports_at_uses(
+    path: Path, value: Any, types: Mapping[Path, Any]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the path of each port that a field names, at nodes whose type is a subgraph.
+
+    Args:
+        types: Fields that have the types of nodes.
+    """
+    for side, scope, node, port in port_references({path: value}):
+        block = types.get((*node_path(scope, node), "type"))
+        if isinstance(block, str) and ("subgraphs", block) in types:
+            yield "subgraphs", block, side, port

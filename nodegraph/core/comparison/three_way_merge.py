@@ -7,6 +7,7 @@ and links that would close a cycle are conflicts, too, so the result is no broke
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from nodegraph.core.comparison.fields import (
     to_document,
     to_fields,
 )
+from nodegraph.core.comparison.port_matches import ports_at_uses
 from nodegraph.core.comparison.references import (
     PartNames,
     is_link_value,
@@ -228,7 +230,21 @@ class _Merger:
                 self._settle_removal_of_ours(path)
             elif path not in self._theirs:
                 self._gone.add(path)
+        self._settle_outputs()
         self._drop_homeless()
+
+    def _settle_outputs(self) -> None:
+        """Settle the outputs of subgraphs that one side removed and the other renamed."""
+        for path in [path for path in self._base if kind_of(path) == "subgraph output"]:
+            values = [table.get(path, ABSENT) for table in (self._base, self._ours, self._theirs)]
+            sides = values[1] is ABSENT, values[2] is ABSENT
+            if sides == (True, False) and path in self._renamed_parts[1]:
+                self._conflict(path, "ours-removed", *values)
+                self._gone.add(path)
+            elif sides == (False, True) and path in self._renamed_parts[0]:
+                self._keep(path, "theirs-removed")
+            elif sides[0]:
+                self._gone.add(path)
 
     def _settle_removal_of_ours(self, path: Path) -> None:
         inside = self._inside(self._base, path)
@@ -285,10 +301,12 @@ class _Merger:
     def _keep(self, path: Path, reason: str, causes: tuple[Path, ...] = ()) -> None:
         """Put a part that theirs removed back into theirs, with the references to it."""
         inside = self._inside(self._base, path)
-        before = part_document(path, inside)
-        ours = part_document(path, self._inside(self._ours, path))
+        before, ours = self._base.get(path, ABSENT), self._ours[path]
+        if ours is PART:
+            before = part_document(path, inside)
+            ours = part_document(path, self._inside(self._ours, path))
         self._conflict(path, reason, before, ours, ABSENT, causes=causes)
-        kept = [*inside, *self._referring.get(path, ())]
+        kept = [path, *inside, *self._referring.get(path, ())]
         if path[0] == "subgraphs" and len(path) == 2:
             kept += self._places.get(("ui", *path), ())
         for each in kept:
@@ -343,16 +361,22 @@ class _Merger:
         if same(ours, theirs) or same(base, theirs):
             pass
         elif same(base, ours):
-            lost = [node for node in _referred_nodes(path, theirs) if node in self._gone]
+            named = (*_referred_nodes(path, theirs), *self._ports_at(path, theirs))
+            lost = [part for part in named if part in self._gone]
             if not lost:
                 merged = theirs
             elif path[0] != "ui":
-                names = ", ".join(f"`{node[-1]}`" for node in lost)
+                names = ", ".join(f"`{part[-1]}`" for part in lost)
                 self._conflict(path, "link-to-removed", base, ours, theirs, names, tuple(lost))
         elif not (ABSENT in (ours, theirs) and _is_node_layout(path)):  # the node is gone
             self._conflict(path, "both-changed", base, ours, theirs)
         if merged is not ABSENT:
             self._merged[path] = merged
+
+    def _ports_at(self, path: Path, value: Any) -> Iterator[Path]:
+        """The paths of the ports of subgraphs that a field names."""
+        if value is not ABSENT and path[0] != "ui":
+            yield from ports_at_uses(path, value, ChainMap(self._ours, self._theirs))
 
     def _needed(self) -> dict[Path, list[Path]]:
         """What theirs removed and something of the result refers to, with what refers to it."""
@@ -361,6 +385,10 @@ class _Merger:
             for node in _referred_nodes(path, value) if path[0] != "ui" else ():
                 if node not in self._merged and node in self._ours:
                     needed.setdefault(node, []).append(path)
+            if not same(value, self._theirs.get(path, ABSENT)):
+                for port in self._ports_at(path, value):
+                    if port not in self._merged and port in self._ours and port[:2] in self._merged:
+                        needed.setdefault(port, []).append(path)
         for user, block in used_blocks(self._merged, self._body_ports):
             path = ("subgraphs", block)
             is_lost = path not in self._merged and path in self._ours
