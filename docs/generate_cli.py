@@ -242,7 +242,7 @@ it up for git.
 | `changes.*.path` | keys, and `{"id": …}` or `{"is": …}` in lists: for removed and renamed parts \
 in the first workflow, for all others in the second |
 | `changes.*.before`, `after` | the values, or the names of a renamed part |
-| `changes.*.with` | fields that come or go with a part: links to it, its position |
+| `changes.*.moved` | fields that come or go with a part: links to it, its position |
 | `models.first`, `models.second` | digests of models by name, where the workflow states them |
 """
 MERGE = """```console
@@ -257,11 +257,13 @@ Exit codes: 0 merged, 1 merged with conflicts, 2 not merged, and nothing was wri
 conflicts:
 
 - Both sides changed one field.
-- One side removed what the other changed or needs.
+- One side removed what the other changed, renamed or needs.
 - Both added a node of one name. Both are kept, and that of theirs gets another name.
 - Links of both sides would close a cycle.
 
-A node that both sides moved is noted, and the exit code stays 0.
+A node that both sides moved is noted, and the exit code stays 0. With `--git`, a file that is no
+workflow is merged by lines, with the exit code 1 if there are conflicts.
+[workflow-file.md](workflow-file.md#workflows-in-git) shows how to set it up for git.
 """
 LINT = """| code | meaning |
 |---|---|

@@ -95,7 +95,7 @@ def sign(
         raise InvalidValue("--in-place and --out cannot be combined", hint="Choose one of them.")
     options = _SignOptions(
         certificate=_certificate_files(certificate, key),
-        training=_training(training),
+        training=_training(training, constraints, common),
         constraints=constraints,
         watermark=None if watermark is None else "needed" if watermark else "off",
     )
@@ -121,10 +121,15 @@ class _SignOptions(TypedDict):
     watermark: Literal["needed", "off"] | None
 
 
-def _training(training: str | None) -> Training | None:
+def _training(training: str | None, constraints: str, common: CommonOptions) -> Training | None:
     if training is not None and training not in _TRAININGS:
         raise InvalidValue(
             "--training has no such use", given=training, expected=", ".join(_TRAININGS)
+        )
+    if constraints and (training or common.settings().sign_training) != "constrained":
+        raise InvalidValue(
+            "--constraints is only for files whose use for training is constrained",
+            hint="Add `--training constrained`.",
         )
     return cast("Training | None", training)
 

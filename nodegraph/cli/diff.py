@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -27,10 +28,11 @@ from nodegraph.cli.workflow_source import (
 from nodegraph.core.files import write_file
 from nodegraph.core.migrations import FORMAT
 from nodegraph.core.workflow import Workflow, read_document
-from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
+from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError
 
 if TYPE_CHECKING:
     from nodegraph.core.comparison.changes import WorkflowChange
+    from nodegraph.core.comparison.three_way_merge import MergeConflict
 
 DIFFERENT = 1
 """Exit code of `diff --exit-code` with differences, and of `merge` with conflicts, as git wants."""
@@ -38,6 +40,8 @@ _GIT_ARGUMENTS = (7, 9)
 """Arguments that git gives to an external diff: path, then file, digest and mode of both sides; a
 renamed file has its new name and a header, too."""
 _COLORS = {"added": "green", "removed": "red", "renamed": "cyan", "changed": "yellow"}
+_MOST_CONFLICTS = 127
+"""Largest exit code by which `git merge-file` counts conflicts; others are errors."""
 _NO_FILE = ("/dev/null", "nul")
 _DIGEST_SHOWN = 12
 
@@ -242,6 +246,14 @@ def merge(
         str | None,
         typer.Option(metavar="FILE", help="Write the result here instead; - prints it."),
     ] = None,
+    git: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Run as merge driver of git for the file of this path. A file that is no "
+            "workflow is merged by lines.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> int:
     """Merge two versions of a workflow file, also as merge driver of git.
@@ -249,39 +261,96 @@ def merge(
     Changes of both sides are kept where they differ in place. Where both changed the same, the
     file keeps ours, the conflicts are listed with both values, and the exit code is 1.
     """
-    from nodegraph.core.comparison.fields import canonical, same
-    from nodegraph.core.comparison.three_way_merge import merge as merge_documents
-
-    documents = [_merge_side(name) for name in (base, ours, theirs)]
-    merged = merge_documents(*documents)
+    if json and out == STDIN:
+        raise InvalidValue(
+            "--json and --out - cannot be combined", hint="Write the workflow to a file."
+        )
+    if git is not None and (json or out is not None):
+        other = "--json" if json else "--out"
+        raise InvalidValue(f"--git and {other} cannot be combined", hint="Remove one.")
+    try:
+        merged = _merged(base, ours, theirs, git)
+    except NodegraphError as error:
+        if git is None or (count := _merge_lines(base, ours, theirs)) is None:
+            raise
+        echo_stderr(("note: ", "dim"), f"{error}. So {git} was merged by lines.")
+        return DIFFERENT if count else FINE
     workflow = Workflow.from_dict(merged.document)
     if out == STDIN:
         sys.stdout.write(workflow.to_json())
-    elif out is not None or not same(canonical(documents[1]), merged.document):
+    elif out is not None or merged.is_changed:
         write_file(Path(out or ours), workflow.to_json().encode())
-    counted = [each for each in merged.conflicts if not each.is_quiet]
-    if json and out != STDIN:
+    if json:
         print_json({"conflicts": [each.as_dict() for each in merged.conflicts]})
     else:
-        from nodegraph.core.comparison.descriptions import conflict_text
-
-        for conflict in merged.conflicts:
-            first, *more = conflict_text(conflict)
-            echo_stderr(("note: ", "dim") if conflict.is_quiet else ("conflict: ", "red"), first)
-            for line in more:
-                echo_stderr(line)
-    return DIFFERENT if counted else FINE
+        _print_conflicts(merged.conflicts, git)
+    return DIFFERENT if any(not each.is_quiet for each in merged.conflicts) else FINE
 
 
-def _merge_side(name: str) -> Any:
+class _MergedFile(NamedTuple):
+    """A merged workflow, and whether ours is another one."""
+
+    document: dict[str, Any]
+    conflicts: Sequence[MergeConflict]
+    is_changed: bool
+
+
+def _merged(base: str, ours: str, theirs: str, path: str | None) -> _MergedFile:
+    from nodegraph.core.comparison.fields import canonical, same
+    from nodegraph.core.comparison.three_way_merge import merge as merge_documents
+
+    sides = (("base", base), ("ours", ours), ("theirs", theirs))
+    documents = [
+        _merge_side(name, name if path is None else f"{path} ({side})") for side, name in sides
+    ]
+    merged = merge_documents(*documents)
+    is_changed = not same(canonical(documents[1]), merged.document)
+    return _MergedFile(merged.document, merged.conflicts, is_changed)
+
+
+def _merge_side(name: str, shown: str) -> Any:
     """The document of a version; one that is empty, as of a file that is new, has no nodes."""
     path = Path(name)
     if path.is_file() and path.stat().st_size == 0:
         return {"format": FORMAT, "nodes": {}}
-    document = read_document(path)
+    document = read_document(path, shown)
     if is_foreign(document):
         raise InvalidFile(
-            f"{name} is not a nodegraph workflow, so it is not merged",
+            f"{shown} is not a nodegraph workflow, so it is not merged",
             hint="Let git merge it by lines, or import it first: `nodegraph import`.",
         )
-    return document
+    try:
+        return Workflow.from_dict(document).to_dict()
+    except NodegraphError as error:
+        raise InvalidWorkflow(
+            [replace(each, message=f"{shown}: {each.message}") for each in error.problems]
+        ) from error
+
+
+def _merge_lines(base: str, ours: str, theirs: str) -> int | None:
+    """Let git merge three files into ours by lines.
+
+    Returns:
+        How many conflicts there are, or None if git cannot merge these files.
+    """
+    import subprocess  # only git without a workflow needs it
+    from shutil import which
+
+    if (program := which("git")) is None:
+        return None
+    labels = [text for side in ("ours", "base", "theirs") for text in ("-L", side)]
+    command = [program, "merge-file", "-q", *labels, "--", ours, base, theirs]
+    count = subprocess.run(command, check=False).returncode  # noqa: S603 - git, by its own path
+    return count if 0 <= count <= _MOST_CONFLICTS else None
+
+
+def _print_conflicts(conflicts: Sequence[MergeConflict], path: str | None) -> None:
+    from nodegraph.core.comparison.descriptions import conflict_text
+
+    place = "" if path is None else f"{path}: "
+    for conflict in conflicts:
+        first, *more = conflict_text(conflict)
+        word = ("note: ", "dim") if conflict.is_quiet else ("conflict: ", "red")
+        echo_stderr(word, f"{place}{first}")
+        for line in more:
+            echo_stderr(line)

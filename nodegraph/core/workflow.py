@@ -323,22 +323,25 @@ class Workflow(WorkflowPart):
         )
 
 
-def read_document(path: str | Path) -> Any:
+def read_document(path: str | Path, name: str = "") -> Any:
     """Read a JSON file, which does not need to be a workflow.
 
+    Args:
+        name: What errors call the file; its path if empty.
     Raises:
         InvalidFile: The file is missing, unreadable or not JSON.
     """
+    name = name or str(path)
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"cannot read {name}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InvalidFile(
-            f"{path} is not UTF-8 text (byte {error.start})",
+            f"{name} is not UTF-8 text (byte {error.start})",
             hint="A workflow is a JSON file.",
         ) from error
-    return read_json(text, name=str(path))
+    return read_json(text, name=name)
 
 
 WorkflowOrDict = Workflow | Mapping[str, Any]

@@ -266,3 +266,14 @@ def test_a_second_certificate_is_refused(cli: Cli, own: Path) -> None:
     done = cli("credentials", "certificate", "Eve")
     assert done.code == 2
     assert "there is already a certificate" in done.err
+
+
+@pytest.mark.parametrize("use", [(), ("--training", "allowed")])
+def test_constraints_of_another_use_are_refused(
+    cli: Cli, own: Path, tmp_path: Path, use: tuple[str, ...]
+) -> None:
+    (tmp_path / "a.png").write_bytes(png_with({"workflow": SAMPLED}))
+    done = cli("credentials", "sign", "a.png", "--constraints", "CC BY 4.0", *use)
+    assert done.code == 2
+    assert "--training constrained" in done.err
+    assert not (tmp_path / "signed").exists()

@@ -176,3 +176,21 @@ def test_versions_without_a_base_are_merged(cli: Cli) -> None:
     Path("base.json").write_text("")
     ours, theirs = saved(WORKFLOW, "ours.json"), saved(WORKFLOW, "theirs.json")
     assert cli("merge", "base.json", ours, theirs).code == 0
+
+
+@pytest.mark.parametrize("options", [("--json", "--out", "-"), ("--git", "a", "--json")])
+def test_options_of_a_merge_that_exclude_each_other_are_an_error(
+    cli: Cli, options: tuple[str, ...]
+) -> None:
+    files = [saved(WORKFLOW, f"{side}.json") for side in ("base", "ours", "theirs")]
+    shown = cli("merge", *files, *options)
+    assert shown.code == 2
+    assert "cannot be combined" in shown.out + shown.err
+
+
+def test_a_version_with_a_fault_is_named(cli: Cli) -> None:
+    files = [saved(WORKFLOW, f"{side}.json") for side in ("base", "ours")]
+    Path("theirs.json").write_text('{"format": "nodegraph/1", "nodes": 3}')
+    shown = cli("merge", *files, "theirs.json")
+    assert shown.code == 2
+    assert "theirs.json" in shown.err

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
 Document = dict[str, Any]
-Edit = Callable[[Document, Random, int], bool]
+Edit = Callable[[Document, Random, int], int]
+"""Changes a document, and returns how many changes it made."""
 TYPES = ("Load", "Encode", "Sample", "Decode", "Save")
 PORTS = ("model", "text", "steps", "seed", "image")
 """Inputs of all nodes; blocks have some of them, too."""
@@ -244,6 +246,30 @@ def rename_block(document: Document, random: Random, at: int) -> bool:
     return True
 
 
+def add_use(document: Document, random: Random, at: int) -> bool:
+    """Adds a node of a block, or a loop with the block as its body."""
+    if not document["subgraphs"]:
+        return False
+    block = random.choice([*document["subgraphs"]])
+    node = {"type": block} if random.random() < 0.5 else {"type": "Loop", "inputs": {LOOP: block}}
+    document["nodes"][f"use{at}_{random.randint(0, 10**9)}"] = node
+    return True
+
+
+def remove_block(document: Document, random: Random, at: int) -> int:
+    """Removes a block that no node is made of, and lets loops do without it."""
+    nodes = document["nodes"].values()
+    unused = [*document["subgraphs"].keys() - {node["type"] for node in nodes}]
+    if not unused:
+        return 0
+    block = random.choice(sorted(unused))
+    del document["subgraphs"][block]
+    loops = [node for node in nodes if node.get("inputs", {}).get(LOOP) == block]
+    for node in loops:
+        del node["inputs"][LOOP]
+    return 1 + len(loops)
+
+
 def rename_port(document: Document, random: Random, at: int) -> bool:
     """Renames a port of a block, and what names it at the nodes that use it."""
     blocks = document["subgraphs"]
@@ -305,5 +331,45 @@ def set_title(document: Document, random: Random, at: int) -> bool:
 
 EDITS: tuple[Edit, ...] = (
     *(set_input, remove_input, set_link, set_mode, set_type, add_node, remove_node, rename_node),
-    *(rename_block, rename_port, rename_parameter, move, set_title),
+    *(rename_block, rename_port, rename_parameter, move, set_title, add_use, remove_block),
 )
+
+
+def with_other_names(document: Document, names: dict[str, str]) -> Document:
+    """The document with other names of its nodes, all at once."""
+    now = copy.deepcopy(document)
+
+    def follow(text: str) -> str:
+        node, dot, port = text.partition(".")
+        return names.get(node, node) + dot + port
+
+    now["nodes"] = {follow(name): node for name, node in now["nodes"].items()}
+    for node in now["nodes"].values():
+        for value in node.get("inputs", {}).values():
+            if isinstance(value, dict) and "from" in value:
+                value["from"] = follow(value["from"])
+    parameters = now.get("parameters", {})
+    now["parameters"] = {name: follow(text) for name, text in parameters.items()}
+    layout = now.get("ui", {})
+    for key in layout.keys() & {"positions", "seeds"}:
+        layout[key] = {follow(name): item for name, item in layout[key].items()}
+    if "collapsed" in layout:
+        layout["collapsed"] = [follow(name) for name in layout["collapsed"]]
+    return now
+
+
+def calls_of(function: Callable[[], object]) -> int:
+    """How many function calls a function makes: its time, on any machine."""
+    count = 0
+
+    def add(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(add)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return count

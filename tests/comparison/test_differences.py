@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nodegraph.core.comparison.changes import WorkflowChange, apply_changes, diff
 from nodegraph.core.comparison.fields import canonical, same
 from nodegraph.core.workflow import Workflow
-from tests.comparison.editing import Document, edited, random_workflow
+from tests.comparison.editing import Document, calls_of, edited, random_workflow, with_other_names
 
 PAIRS = 10_000
 
@@ -62,6 +62,92 @@ def test_any_two_workflows_have_a_patch(seed: int) -> None:
     random = Random(seed)
     first, second = random_workflow(random), random_workflow(random)
     assert same(apply_changes(diff(first, second), first), canonical(second))
+
+
+def check_names(first: Document, names: dict[str, str]) -> None:
+    """The difference of a document and the same with other names has one entry for each name."""
+    second = with_other_names(first, names)
+    changes = diff(first, second)
+    assert len(changes) <= sum(old != new for old, new in names.items())
+    assert same(apply_changes(changes, first), canonical(second))
+
+
+@given(st.integers(0, 2**32), st.booleans())
+def test_exchanged_names_are_one_entry_each(seed: int, is_open: bool) -> None:
+    random = Random(seed)
+    first = random_workflow(random)
+    names = random.sample([*first["nodes"]], random.randint(1, min(4, len(first["nodes"]))))
+    others = [*names[1:], "another"] if is_open else random.sample(names, len(names))
+    check_names(first, dict(zip(names, others, strict=True)))
+
+
+def test_two_nodes_of_one_type_that_change_their_names_are_two_entries() -> None:
+    first = copied()
+    first["nodes"]["other"] = {"type": "KSampler", "inputs": {"seed": 5, "steps": 30, "cfg": 2}}
+    check_names(first, {"sample": "other", "other": "sample"})
+
+
+def equal_nodes(count: int) -> Document:
+    """Nodes that are equal in all but their names."""
+    nodes = {f"n{at}": {"type": "Note", "inputs": {"text": "a"}} for at in range(count)}
+    return {"format": "nodegraph/1", "nodes": nodes}
+
+
+def equal_chain(count: int, *, seeds: bool = False) -> Document:
+    """Nodes of one type that each use the one before."""
+    nodes: Document = {"n0": {"type": "Load"}}
+    for at in range(1, count):
+        inputs = {"image": {"from": f"n{at - 1}.image"}, "seed": at if seeds else 1}
+        nodes[f"n{at}"] = {"type": "Blur", "inputs": inputs}
+    return {"format": "nodegraph/1", "nodes": nodes}
+
+
+def wide(count: int) -> Document:
+    """Random nodes of one type with links to nodes before."""
+    random = Random(count)
+    nodes: Document = {}
+    for at in range(count):
+        links = {
+            port: {"from": f"n{random.randrange(at)}.out"}
+            for port in "abc"
+            if at and random.random() < 0.5
+        }
+        nodes[f"n{at}"] = {"type": "Mix", "inputs": {**links, "d": random.randint(0, 2)}}
+    return {"format": "nodegraph/1", "nodes": nodes}
+
+
+LARGE = [equal_nodes(1000), equal_chain(1000), equal_chain(1000, seeds=True), wide(1000)]
+
+
+@pytest.mark.parametrize("first", LARGE)
+def test_each_renamed_node_is_one_entry_in_a_large_workflow(first: Document) -> None:
+    check_names(first, {name: f"new_{name}" for name in first["nodes"]})
+
+
+@pytest.mark.parametrize("first", LARGE)
+def test_numbers_in_names_that_all_rise_are_one_entry_each(first: Document) -> None:
+    check_names(first, {name: f"n{int(name[1:]) + 1}" for name in first["nodes"]})
+
+
+@pytest.mark.parametrize("first", LARGE[1:3])
+def test_a_renamed_and_edited_node_is_found_beside_its_neighbors(first: Document) -> None:
+    second = with_other_names(first, {name: f"new_{name}" for name in first["nodes"]})
+    edits = [*second["nodes"].values()][::7]
+    for node in edits:
+        node.setdefault("inputs", {})["strength"] = 0.5
+    changes = diff(first, second)
+    assert len(changes) <= 1000 + len(edits)
+
+
+def calls_of_diff(first: Document) -> int:
+    """How many function calls a difference makes: its time, on any machine."""
+    second = with_other_names(first, {name: f"new_{name}" for name in first["nodes"]})
+    return calls_of(lambda: diff(first, second))
+
+
+@pytest.mark.parametrize("made", [equal_nodes, equal_chain, wide])
+def test_the_time_of_a_difference_grows_with_the_workflow(made: Any) -> None:
+    assert calls_of_diff(made(400)) < 5 * calls_of_diff(made(100))
 
 
 def test_a_renamed_node_is_one_entry_with_all_that_names_it() -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
@@ -27,7 +28,7 @@ class Repository:
         self.git("init", "-q", "-b", "main")
         self.git("config", "user.name", "Someone")
         self.git("config", "user.email", "someone@example.com")
-        self.git("config", "merge.nodegraph.driver", f"{command} merge %O %A %B")
+        self.git("config", "merge.nodegraph.driver", f"{command} merge --git %P %O %A %B")
         self.git("config", "diff.nodegraph.command", f"{command} diff --git")
         (folder / ".gitattributes").write_text("*.json merge=nodegraph diff=nodegraph\n")
         self.commit(copied())
@@ -88,6 +89,68 @@ def test_git_reports_a_conflict_and_the_file_stays_a_workflow(repository: Reposi
     assert repository.workflow["nodes"]["sample"]["inputs"]["seed"] == 7
     assert repository.workflow["title"] == "Apples"
     assert "UU wf.json" in repository.git("status", "--short")
+
+
+def test_a_conflict_names_the_file_and_no_temporary_one(repository: Repository) -> None:
+    ours, theirs = copied(), copied()
+    ours["nodes"]["sample"]["inputs"]["seed"] = 7
+    theirs["nodes"]["sample"]["inputs"]["seed"] = 8
+    repository.branches(ours, theirs)
+    shown = repository.git("merge", "other", code=1)
+    assert "wf.json: node `sample`, input `seed`" in shown
+    assert ".merge_file" not in shown
+
+
+def lines(*changed: str) -> str:
+    """A file that is no workflow."""
+    entries = {"name": "a", "version": "1", "main": "b", "license": "MIT", "type": "c"}
+    entries |= dict(each.split("=") for each in changed)
+    return json.dumps(entries, indent=1) + "\n"
+
+
+class OtherFile(NamedTuple):
+    """Versions of a file that is no workflow, and what git makes of them."""
+
+    base: str
+    ours: str
+    theirs: str
+    expected: str
+
+
+CLEAN = OtherFile(lines(), lines("name=b"), lines("type=d"), lines("name=b", "type=d"))
+CONFLICT = OtherFile(lines(), lines("name=ours"), lines("name=theirs"), "<<<<<<< ours\n")
+BROKEN = OtherFile(lines(), "<<<<<<< a\n", lines("name=b"), "<<<<<<< ours\n")
+
+
+@pytest.mark.parametrize("case", [CLEAN, CONFLICT, BROKEN])
+def test_git_merges_a_file_that_is_no_workflow_by_lines(
+    repository: Repository, case: OtherFile
+) -> None:
+    path = repository.folder / "package.json"
+    path.write_text(case.base)
+    repository.commit(copied())
+    repository.git("checkout", "-q", "-b", "other")
+    path.write_text(case.theirs)
+    repository.commit(copied())
+    repository.git("checkout", "-q", "main")
+    path.write_text(case.ours)
+    repository.commit(copied())
+    shown = repository.git("merge", "other", code=0 if case is CLEAN else 1)
+    assert "So package.json was merged by lines" in shown
+    assert ".merge_file" not in shown
+    assert case.expected in path.read_text()
+    assert ("UU package.json" in repository.git("status", "--short")) == (case is not CLEAN)
+
+
+def test_git_merges_a_workflow_with_a_fault_by_lines(repository: Repository) -> None:
+    ours, theirs = copied(), copied()
+    ours["nodes"]["sample"]["inputs"] = [1]
+    theirs["title"] = "Apples"
+    repository.branches(ours, theirs)
+    shown = repository.git("merge", "other")
+    assert "wf.json (ours): " in shown
+    assert "So wf.json was merged by lines" in shown
+    assert repository.workflow["title"] == "Apples"
 
 
 def test_git_diff_shows_entries(repository: Repository) -> None:

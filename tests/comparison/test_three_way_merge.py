@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from random import Random
 from typing import Any
 
@@ -22,7 +21,7 @@ from nodegraph.core.comparison.fields import (
 from nodegraph.core.comparison.references import references
 from nodegraph.core.comparison.three_way_merge import merge
 from nodegraph.core.workflow import Workflow
-from tests.comparison.editing import Document, edited, random_value, random_workflow
+from tests.comparison.editing import LOOP, Document, calls_of, edited, random_value, random_workflow
 from tests.comparison.test_differences import BASE, WITH_BLOCK, copied, looped, with_renamed_input
 
 MERGES = 1000
@@ -38,6 +37,18 @@ def dangling(document: Document) -> set[object]:
         for name in references(path, value)
         if (*scope_path(scope_of(path)), "nodes", name) not in fields
     }
+
+
+def without_subgraphs(document: Document) -> set[object]:
+    """Bodies of loops, and types of nodes that are subgraphs, which are not there."""
+    blocks = document.get("subgraphs", {})
+    names = {
+        (name, key, value)
+        for name, node in document["nodes"].items()
+        for key, value in (("type", node["type"]), (LOOP, node.get("inputs", {}).get(LOOP)))
+        if isinstance(value, str) and value.startswith(("Block", "Renamed"))
+    }
+    return {each for each in names if each[2] not in blocks}
 
 
 def check_disjoint(seed: int) -> None:
@@ -87,6 +98,8 @@ def check_any(seed: int) -> None:
     Workflow.from_dict(merged.document)
     own = dangling(canonical(ours)) | dangling(canonical(theirs))
     assert dangling(merged.document) <= own, f"seed {seed}"
+    lost = without_subgraphs(canonical(ours)) | without_subgraphs(canonical(theirs))
+    assert without_subgraphs(merged.document) <= lost, f"seed {seed}"
     if not merged.conflicts:
         back = merge(base, theirs, ours)
         assert back.conflicts == (), f"seed {seed}"
@@ -271,29 +284,96 @@ def test_a_loop_that_one_side_adds_follows_the_body_that_the_other_renames(renam
     assert merged.document["nodes"]["prompt"]["inputs"]["text"] == "Body"
 
 
+def without_loop() -> Document:
+    """The loop's workflow without the loop and its body."""
+    document = looped()
+    del document["subgraphs"], document["nodes"]["loop"]
+    return document
+
+
+def without_body() -> Document:
+    document = looped()
+    del document["subgraphs"]
+    return document
+
+
+@pytest.mark.parametrize("removed", [without_loop(), without_body()])
+def test_a_subgraph_that_one_side_removed_and_the_other_renamed_is_a_conflict(
+    removed: Document,
+) -> None:
+    for sides in ((removed, looped("Renamed")), (looped("Renamed"), removed)):
+        merged = merge(looped(), *sides)
+        assert [each.path for each in merged.conflicts] == [("subgraphs", "Renamed")]
+        assert without_subgraphs(merged.document) == set()
+
+
+@pytest.mark.parametrize("node", [{"type": "ForEach", "inputs": {LOOP: "Body"}}, {"type": "Body"}])
+@pytest.mark.parametrize("removed", [without_loop(), without_body()])
+def test_a_subgraph_that_one_side_removed_and_the_other_uses_stays(
+    node: Document, removed: Document
+) -> None:
+    used = looped()
+    used["nodes"]["more"] = node
+    for sides in ((removed, used), (used, removed)):
+        merged = merge(looped(), *sides)
+        assert [each.path for each in merged.conflicts] == [("subgraphs", "Body")]
+        assert merged.document["nodes"]["more"] == node
+        assert "Body" in merged.document["subgraphs"]
+
+
+def test_a_node_that_one_side_removed_and_the_other_renamed_is_a_conflict() -> None:
+    removed = copied()
+    del removed["nodes"]["decode"]
+    renamed = copied()
+    renamed["nodes"]["output"] = renamed["nodes"].pop("decode")
+    for sides in ((removed, renamed), (renamed, removed)):
+        merged = merge(BASE, *sides)
+        assert [each.path for each in merged.conflicts] == [("nodes", "output")]
+
+
+def with_mask() -> Document:
+    """The workflow with subgraphs, one of which has a second output."""
+    document = copied(WITH_BLOCK)
+    document["subgraphs"]["Picture"]["outputs"]["mask"] = "decode.mask"
+    return document
+
+
+def test_a_port_that_one_side_removed_and_the_other_uses_is_a_conflict() -> None:
+    removed, linked = copied(WITH_BLOCK), with_mask()
+    linked["nodes"]["more"] = {"type": "Save", "inputs": {"image": {"from": "first.mask"}}}
+    ours = merge(with_mask(), removed, linked)
+    assert [each.path for each in ours.conflicts] == [("nodes", "more", "inputs", "image")]
+    assert ours.document["nodes"]["more"] == {"type": "Save"}
+    theirs = merge(with_mask(), linked, removed)
+    port = ("subgraphs", "Picture", "outputs", "mask")
+    assert [each.path for each in theirs.conflicts] == [port]
+    assert same(theirs.document, canonical(linked))
+
+
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_a_port_that_one_side_removed_and_the_other_renamed_is_a_conflict(side: str) -> None:
+    removed, renamed = with_mask(), with_mask()
+    name = {"inputs": "seed", "outputs": "mask"}[side]
+    for document in (removed, renamed):
+        document["nodes"]["first"]["inputs"].pop("seed")
+    base = copied(removed)
+    del removed["subgraphs"]["Picture"][side][name]
+    ports = renamed["subgraphs"]["Picture"][side]
+    ports["another"] = ports.pop(name)
+    for sides in ((removed, renamed), (renamed, removed)):
+        merged = merge(base, *sides)
+        assert [each.path for each in merged.conflicts] == [
+            ("subgraphs", "Picture", side, "another")
+        ]
+        assert ("another" in merged.document["subgraphs"]["Picture"][side]) == (sides[0] is renamed)
+
+
 def chain(count: int) -> Document:
     """A workflow whose nodes each use the one before."""
     nodes: Document = {"n0": {"type": "Load", "inputs": {"seed": 0}}}
     for at in range(1, count):
         nodes[f"n{at}"] = {"type": "Blur", "inputs": {"image": {"from": f"n{at - 1}"}, "seed": at}}
     return {"format": "nodegraph/1", "nodes": nodes}
-
-
-def calls_of_merge(base: Document, ours: Document, theirs: Document) -> int:
-    """How many function calls a merge makes: its time, on any machine."""
-    count = 0
-
-    def add(frame: Any, event: str, argument: Any) -> None:
-        nonlocal count
-        count += 1
-
-    before = sys.getprofile()
-    sys.setprofile(add)
-    try:
-        merge(base, ours, theirs)
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def added_by_both(count: int) -> tuple[Document, Document, Document]:
@@ -318,7 +398,7 @@ def removed_by_ours(count: int) -> tuple[Document, Document, Document]:
 
 @pytest.mark.parametrize("sides", [added_by_both, removed_by_theirs, removed_by_ours])
 def test_the_time_of_a_merge_grows_with_the_workflow_not_with_its_square(sides: Any) -> None:
-    assert calls_of_merge(*sides(160)) < 6 * calls_of_merge(*sides(40))
+    assert calls_of(lambda: merge(*sides(160))) < 6 * calls_of(lambda: merge(*sides(40)))
 
 
 def test_a_kept_node_keeps_all_that_it_needs() -> None:

@@ -253,3 +253,10 @@ def same(first: Any, second: Any) -> bool:
             isinstance(second, list) and len(first) == len(second) and all(map(same, first, second))
         )
     return type(first) is type(second) and bool(first == second)
+
+
+def count_differences(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> int:
+    """Return how many keys have different values, or are only in one of two tables."""
+    return sum(
+        not same(first.get(key, ABSENT), second.get(key, ABSENT)) for key in {*first, *second}
+    )

@@ -18,6 +18,7 @@ from nodegraph.core.comparison.fields import (
     Fields,
     Path,
     Scope,
+    count_differences,
     node_path,
     same,
     scope_of,
@@ -148,7 +149,7 @@ def _match_block(
         expected = _expected(before[name], old, known)
         entries = left.entries(old, side, name, known.nodes)
         for other in free:
-            differing = _differing(expected, after[other])
+            differing = count_differences(expected, after[other])
             gain = 1 - differing + min(entries, right.entries(new, side, other))
             is_alike = all(same(expected.get(key), after[other].get(key)) for key in ("to", "from"))
             if gain > 0 or (gain == 0 and is_alike):
@@ -172,12 +173,6 @@ def _expected(definition: Definition, block: str, known: PartNames) -> dict[str,
         if not kept:
             del expected["to"]
     return expected
-
-
-def _differing(first: Definition, second: Definition) -> int:
-    return sum(
-        not same(first.get(key, ABSENT), second.get(key, ABSENT)) for key in {*first, *second}
-    )
 
 
 def _followers(
@@ -250,3 +245,17 @@ def names_at_uses(fields: Fields, names: PartNames, body_ports: Container[str]) 
         path: block for path, block in body_names(fields, names.blocks) if path[-1] in body_ports
     }
     return replace(names, node_inputs=inputs, node_outputs=outputs, bodies=bodies)
+
+
+def ports_at_uses(
+    path: Path, value: Any, types: Mapping[Path, Any]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the path of each port that a field names, at nodes whose type is a subgraph.
+
+    Args:
+        types: Fields that have the types of nodes.
+    """
+    for side, scope, node, port in port_references({path: value}):
+        block = types.get((*node_path(scope, node), "type"))
+        if isinstance(block, str) and ("subgraphs", block) in types:
+            yield "subgraphs", block, side, port

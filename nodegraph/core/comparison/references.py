@@ -250,3 +250,17 @@ def used_types(fields: Mapping[Path, Any]) -> Iterator[tuple[Path, str]]:
     for path, value in fields.items():
         if _is_type(path):
             yield path, value
+
+
+def used_blocks(
+    fields: Mapping[Path, Any], body_ports: Collection[str]
+) -> Iterator[tuple[Path, str]]:
+    """Yield each type of a node and each body of a loop with its path: names of subgraphs.
+
+    Args:
+        body_ports: Names of the inputs of loops that name subgraphs.
+    """
+    yield from used_types(fields)
+    for path, value in fields.items():
+        if path[-1] in body_ports and isinstance(value, str) and _is_input(path):
+            yield path, value

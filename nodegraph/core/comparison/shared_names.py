@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
-from nodegraph.core.comparison.fields import ABSENT, PART, Fields, Path, Scope
+from nodegraph.core.comparison.fields import ABSENT, PART, Fields, Path, Scope, node_path
 from nodegraph.core.comparison.matches import Matches, match
 from nodegraph.core.comparison.port_matches import names_at_uses
-from nodegraph.core.comparison.references import NO_NAMES, Names, PartNames, renamed
+from nodegraph.core.comparison.references import (
+    NO_NAMES,
+    Names,
+    PartNames,
+    renamed,
+    renamed_path,
+)
 
 _BODY = "body"
 """The input of a loop that names its subgraph."""
@@ -47,6 +53,8 @@ class SharedNames:
         names: The shared names by those in base, ours and theirs.
         tables: The three tables of fields.
         clashes: Names that could not be kept.
+        renamed_parts: The paths of parts that ours renamed, and of those that theirs renamed.
+        body_ports: Names of the inputs of loops that name subgraphs.
     """
 
     def __init__(self, base: Fields, ours: Fields, theirs: Fields) -> None:
@@ -67,6 +75,11 @@ class SharedNames:
         blocks = self._join(
             ("subgraphs",), to_ours.blocks, to_theirs.blocks, _names(ours), _names(theirs)
         )
+        blocks = (
+            blocks[0],
+            _with_removed(blocks[1], blocks[0], ours, to_ours),
+            _with_removed(blocks[2], blocks[0], theirs, to_theirs),
+        )
         parameters = self._join(
             ("parameters",),
             to_ours.parameters,
@@ -82,7 +95,7 @@ class SharedNames:
             for side in ("inputs", "outputs")
         ]
         tables = (base, ours, theirs)
-        bodies = {
+        self.body_ports = {
             _BODY,
             *(str(path[-1]) for path in (*to_ours.ports.bodies, *to_theirs.ports.bodies)),
         }
@@ -90,11 +103,15 @@ class SharedNames:
             names_at_uses(
                 table,
                 PartNames(nodes[at], blocks[at], parameters[at], ports[0][at], ports[1][at]),
-                bodies,
+                self.body_ports,
             )
             for at, table in enumerate(tables)
         )
         self.tables = tuple(map(renamed, tables, self.names))
+        self.renamed_parts = tuple(
+            {renamed_path(path, self.names[0]) for path in _renamed_parts(matches)}
+            for matches in (to_ours, to_theirs)
+        )
 
     def _join_ports(
         self,
@@ -188,6 +205,24 @@ class SharedNames:
         return tuple(  # type: ignore[return-value]
             {old: new for old, new in names.items() if old != new} for names in (shared, own, other)
         )
+
+
+def _with_removed(own: Names, shared: Names, side: Fields, matches: Matches) -> Names:
+    """New names of a side's subgraphs, also of those that it removed and still uses."""
+    known = {*_names(side), *matches.blocks}
+    return {**{old: new for old, new in shared.items() if old not in known}, **own}
+
+
+def _renamed_parts(matches: Matches) -> Iterator[Path]:
+    """The paths in the base of the parts that have another name in a side."""
+    names = matches.renames()
+    for scope, inside in names.nodes.items():
+        yield from (node_path(scope, name) for name in inside)
+    yield from (("subgraphs", name) for name in names.blocks)
+    yield from (("parameters", name) for name in names.parameters)
+    for side, ports in (("inputs", names.block_inputs), ("outputs", names.block_outputs)):
+        for block, inner in ports.items():
+            yield from (("subgraphs", block, side, name) for name in inner)
 
 
 def _shared_name(old: str, mine: str | None, yours: str | None, is_refused: bool) -> str:

@@ -7,6 +7,7 @@ and links that would close a cycle are conflicts, too, so the result is no broke
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +29,13 @@ from nodegraph.core.comparison.fields import (
     to_document,
     to_fields,
 )
+from nodegraph.core.comparison.port_matches import ports_at_uses
 from nodegraph.core.comparison.references import (
     PartNames,
     is_link_value,
     references,
     renamed,
-    used_types,
+    used_blocks,
 )
 from nodegraph.core.comparison.shared_names import CLASH_MESSAGES, SharedNames, free_name
 from nodegraph.core.graph import topological_order
@@ -128,6 +130,8 @@ class _Merger:
     def __init__(self, names: SharedNames) -> None:
         self._base, self._ours, self._theirs = names.tables
         self._names = names.names
+        self._renamed_parts = names.renamed_parts
+        self._body_ports = names.body_ports
         self._merged: Fields = {}
         self._conflicts: dict[Path, MergeConflict] = {}
         self._gone: set[Path] = set()
@@ -220,36 +224,58 @@ class _Merger:
             if path not in self._base:
                 continue  # gone with the subgraph around it
             if path in self._ours and path not in self._theirs:
-                if self._is_changed(self._ours, path):
+                if self._is_changed(self._ours, path) or self._is_renamed(0, path):
                     self._keep(path, "theirs-removed")
             elif path in self._theirs and path not in self._ours:
                 self._settle_removal_of_ours(path)
             elif path not in self._theirs:
                 self._gone.add(path)
+        self._settle_outputs()
         self._drop_homeless()
+
+    def _settle_outputs(self) -> None:
+        """Settle the outputs of subgraphs that one side removed and the other renamed."""
+        for path in [path for path in self._base if kind_of(path) == "subgraph output"]:
+            values = [table.get(path, ABSENT) for table in (self._base, self._ours, self._theirs)]
+            sides = values[1] is ABSENT, values[2] is ABSENT
+            if sides == (True, False) and path in self._renamed_parts[1]:
+                self._conflict(path, "ours-removed", *values)
+                self._gone.add(path)
+            elif sides == (False, True) and path in self._renamed_parts[0]:
+                self._keep(path, "theirs-removed")
+            elif sides[0]:
+                self._gone.add(path)
 
     def _settle_removal_of_ours(self, path: Path) -> None:
         inside = self._inside(self._base, path)
         before = part_document(path, inside)
         after = part_document(path, self._inside(self._theirs, path))
-        users = self._new_users(str(path[1])) if kind_of(path) == "subgraph" else ()
+        is_changed = self._is_changed(self._theirs, path) or self._is_renamed(1, path)
+        users = self._users(path, is_changed) if kind_of(path) == "subgraph" else ()
         if users:
             self._conflict(path, "ours-removed-used", before, ABSENT, after, causes=users)
             self._ours |= inside
             return
-        if self._is_changed(self._theirs, path):
+        if is_changed:
             self._conflict(path, "ours-removed", before, ABSENT, after)
         self._gone |= inside.keys()
         for table in (self._base, self._theirs):
             for each in self._inside(table, path):
                 del table[each]
 
-    def _new_users(self, block: str) -> tuple[Path, ...]:
-        """Where theirs uses a subgraph that the base does not use there."""
+    def _users(self, path: Path, is_changed: bool) -> tuple[Path, ...]:
+        """Where theirs uses a subgraph that the base does not use there.
+
+        Args:
+            is_changed: Whether theirs changed the subgraph; then also where ours still names it.
+        """
+        block = str(path[1])
+        tables = (self._theirs, self._ours) if is_changed else (self._theirs,)
         return tuple(
-            path
-            for path, value in used_types(self._theirs)
-            if value == block and self._base.get(path) != block
+            user
+            for table in tables
+            for user, name in used_blocks(table, self._body_ports)
+            if name == block and (table is self._ours or self._base.get(user) != block)
         )
 
     def _is_changed(self, side: Fields, path: Path) -> bool:
@@ -259,6 +285,11 @@ class _Merger:
             for each in self._places.get(path, ())
             if not self._is_detached(each, side)
         )
+
+    def _is_renamed(self, side: int, path: Path) -> bool:
+        """Whether a side gave another name to a part or to something inside."""
+        length = len(path)
+        return any(each[:length] == path for each in self._renamed_parts[side])
 
     def _is_detached(self, path: Path, side: Fields) -> bool:
         """Whether a link of the base is gone because the node that it comes from is."""
@@ -270,10 +301,12 @@ class _Merger:
     def _keep(self, path: Path, reason: str, causes: tuple[Path, ...] = ()) -> None:
         """Put a part that theirs removed back into theirs, with the references to it."""
         inside = self._inside(self._base, path)
-        before = part_document(path, inside)
-        ours = part_document(path, self._inside(self._ours, path))
+        before, ours = self._base.get(path, ABSENT), self._ours[path]
+        if ours is PART:
+            before = part_document(path, inside)
+            ours = part_document(path, self._inside(self._ours, path))
         self._conflict(path, reason, before, ours, ABSENT, causes=causes)
-        kept = [*inside, *self._referring.get(path, ())]
+        kept = [path, *inside, *self._referring.get(path, ())]
         if path[0] == "subgraphs" and len(path) == 2:
             kept += self._places.get(("ui", *path), ())
         for each in kept:
@@ -328,16 +361,22 @@ class _Merger:
         if same(ours, theirs) or same(base, theirs):
             pass
         elif same(base, ours):
-            lost = [node for node in _referred_nodes(path, theirs) if node in self._gone]
+            named = (*_referred_nodes(path, theirs), *self._ports_at(path, theirs))
+            lost = [part for part in named if part in self._gone]
             if not lost:
                 merged = theirs
             elif path[0] != "ui":
-                names = ", ".join(f"`{node[-1]}`" for node in lost)
+                names = ", ".join(f"`{part[-1]}`" for part in lost)
                 self._conflict(path, "link-to-removed", base, ours, theirs, names, tuple(lost))
         elif not (ABSENT in (ours, theirs) and _is_node_layout(path)):  # the node is gone
             self._conflict(path, "both-changed", base, ours, theirs)
         if merged is not ABSENT:
             self._merged[path] = merged
+
+    def _ports_at(self, path: Path, value: Any) -> Iterator[Path]:
+        """The paths of the ports of subgraphs that a field names."""
+        if value is not ABSENT and path[0] != "ui":
+            yield from ports_at_uses(path, value, ChainMap(self._ours, self._theirs))
 
     def _needed(self) -> dict[Path, list[Path]]:
         """What theirs removed and something of the result refers to, with what refers to it."""
@@ -346,9 +385,14 @@ class _Merger:
             for node in _referred_nodes(path, value) if path[0] != "ui" else ():
                 if node not in self._merged and node in self._ours:
                     needed.setdefault(node, []).append(path)
-        for user, block in used_types(self._merged):
+            if not same(value, self._theirs.get(path, ABSENT)):
+                for port in self._ports_at(path, value):
+                    if port not in self._merged and port in self._ours and port[:2] in self._merged:
+                        needed.setdefault(port, []).append(path)
+        for user, block in used_blocks(self._merged, self._body_ports):
             path = ("subgraphs", block)
-            if path not in self._merged and path in self._ours:
+            is_lost = path not in self._merged and path in self._ours
+            if is_lost and self._theirs.get(user) != block:
                 needed.setdefault(path, []).append(user)
         return needed
 
