@@ -253,8 +253,7 @@ class Replay:
             raise InvalidValue(
                 "the run wrote no file that could stand for this one",
                 given=self.file.path.name,
-                expected=f"a {self.file.path.suffix} file"
-                + (f" of the node `{node}`" if node else ""),
+                expected="a file of its format" + (f" of the node `{node}`" if node else ""),
             )
         return verification
 
