@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from shlex import split
 from shutil import copytree
 
 import pytest
@@ -148,6 +149,18 @@ def test_unpacking_gives_files_their_names(there: Command, bundle: Path) -> None
     assert json.loads(Path("open/workflow.json").read_text())["title"] == "Greeting"
     again = there("bundle", "unpack", bundle, "--out", "open")
     assert (again.code, "is there already" in again.err) == (2, True)
+
+
+def test_unpacking_names_the_command_that_runs_it(
+    there: Command, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = there("bundle", "unpack", bundle, "--out", "an open one")
+    inputs, program, *words = split(unpacked.out.splitlines()[-1].removeprefix("Run it: "))
+    name, _, folder = inputs.partition("=")
+    assert program == "nodegraph"
+    monkeypatch.setenv(name, folder)
+    assert there(*words, "--out", "out").code == 0
+    assert Path("out/text.txt").read_text() == "good morning?"
 
 
 def test_a_recorded_run_states_what_is_expected(

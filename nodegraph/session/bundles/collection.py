@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.declarations import to_versioned_dict
+from nodegraph.core.digests import digest_bytes
 from nodegraph.core.file_access import upload_digest
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.json_text import write_json
@@ -165,10 +166,12 @@ class _Collector:
         document = to_versioned_dict(self._workflow, self._registry)
         renamed = self._input_names.renamed | self._model_names.renamed
         document = _with_names(document, renamed) if renamed else document
+        text = write_json(document).encode()
         run = self._run
         surroundings = run.surroundings if run.nodes else surroundings_of(self._session)
         bundle = Bundle(
             title=self._workflow.title,
+            workflow_digest=digest_bytes(text),
             surroundings=surroundings,
             requirements=requirements_of(packs),
             parameters=dict(self._parameters(document)),
@@ -182,7 +185,7 @@ class _Collector:
         # What this machine's file system allows, another's may not: the reader refuses it.
         Bundle.decode(bundle.encode())
         sources = {name: self._sources[name] for name in bundle.members()}
-        return BundleContents(bundle, write_json(document).encode(), sources)
+        return BundleContents(bundle, text, sources)
 
     # Values of the workflow
 
