@@ -142,7 +142,7 @@ def _replay(common: CommonOptions, request: _ReplayRequest, *, get: bool) -> int
         session = opened.session
         print_warnings([*session.registry.problems, *opened.warnings()])
         values = RunRequest(opened.targets, request.assignments, {})
-        workflow, wrong = with_values(session.registry, request.file.workflow, values)
+        workflow, wrong = with_values(session.registry, opened.file.workflow, values)
         problems = [*wrong, *opened.problems(workflow)]
         if problems:
             lacking = opened.lacking_models(problems)
@@ -151,7 +151,7 @@ def _replay(common: CommonOptions, request: _ReplayRequest, *, get: bool) -> int
             _print_lacking(opened, lacking, problems, json=request.json)
             return BAD_INPUT
         if request.is_verified:
-            check_same_workflow(request.file, workflow)
+            check_same_workflow(opened.file, workflow)
         if request.is_planned:
             from nodegraph.cli.plan import show_plan
 

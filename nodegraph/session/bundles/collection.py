@@ -262,7 +262,7 @@ class _Collector:
     def _input_path(self, text: str) -> Path:
         digest = upload_digest(text)
         if digest is not None:
-            uploads = self._session.settings.data_folder / "uploads"
+            uploads = self._session.settings.uploaded_files
             return next(iter(sorted(uploads.glob(f"{digest}.*"))), uploads / digest)
         try:
             path = self._environment.inputs / Path(text).expanduser()
