@@ -195,15 +195,13 @@ def test_names_that_lead_out_of_a_folder_are_left_out(
     assert not list(home.rglob("out.safetensors"))
 
 
-@pytest.mark.parametrize("place", ["beside", "home"])
-def test_what_a_client_brought_to_a_server_is_found_by_its_digest(
-    cli: Cli, tmp_path: Path, home: Path, place: str
-) -> None:
+@pytest.fixture
+def of_server(tmp_path: Path, home: Path) -> tuple[Path, Path]:
+    """A file that a server made of what a client brought, and that."""
     data = picture(20, 20)
-    digest = blake3(data).hexdigest()
     uploads = tmp_path / "server" / "files"
     uploads.mkdir(parents=True)
-    brought = uploads / f"{digest}.png"
+    brought = uploads / f"{blake3(data).hexdigest()}.png"
     brought.write_bytes(data)
     nodes = {
         "load": {"type": "LoadImage", "inputs": {"path": str(brought)}},
@@ -219,7 +217,15 @@ def test_what_a_client_brought_to_a_server_is_found_by_its_digest(
     with Session(settings) as session:
         result = session.run(Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes}))
     [file] = [each.path for each in result.files]
-    assert f"upload:{digest}" in (result_texts(file) or {})["workflow"]
+    assert f"upload:{brought.stem}" in (result_texts(file) or {})["workflow"]
+    return file, brought
+
+
+@pytest.mark.parametrize("place", ["beside", "home"])
+def test_what_a_client_brought_to_a_server_is_found_by_its_digest(
+    cli: Cli, of_server: tuple[Path, Path], home: Path, place: str
+) -> None:
+    file, brought = of_server
     kept = home / "uploads" / "files" / brought.name if place == "home" else file.parent / "my.png"
     kept.parent.mkdir(parents=True, exist_ok=True)
     brought.rename(kept)
@@ -231,4 +237,15 @@ def test_what_a_client_brought_to_a_server_is_found_by_its_digest(
     assert "identical" in replayed.out
     missing = cli("replay", file, "--verify")
     assert missing.code == 2
-    assert f"missing input file: {brought.name}, blake3 {digest}" in missing.err
+    assert f"missing input file: {brought.name}, blake3 {brought.stem}" in missing.err
+
+
+def test_a_run_and_a_bundle_of_a_servers_file_find_what_a_client_brought(
+    cli: Cli, of_server: tuple[Path, Path]
+) -> None:
+    file, brought = of_server
+    brought.rename(file.parent / "my.png")
+    assert cli("run", file, "--quiet").code == 0
+    made = cli("bundle", "create", file, "--json")
+    assert made.code == 0, made.err
+    assert [each["digest"] for each in made.json["inputs"]] == [brought.stem]
