@@ -244,6 +244,8 @@ def _print_verification(
 def _print_lacking(
     opened: Replay, lacking: Sequence[LackingModel], problems: Sequence[Problem], *, json: bool
 ) -> None:
+    from nodegraph.session.node_types import pack_finder
+
     packs, inputs = opened.lacking_packs(), opened.lacking_inputs()
     if json:
         missing = {
@@ -262,9 +264,12 @@ def _print_lacking(
             reference = model.source.reference
             how = "asks Civitai" if reference in model.files.values() else "from the workflow"
             echo_stderr("  ", (f"nodegraph models add {reference}", "cyan"), f"  ({how})")
+    finder = pack_finder(opened.session.settings)
     for name, version in packs.items():
         echo_stderr(("missing pack: ", "yellow"), f"{name} {version}".rstrip())
-        echo_stderr("  ", (f"nodegraph pack add {name}", "cyan"))
+        command = None if finder is None else finder.pack_command(name)
+        if command is not None:
+            echo_stderr("  ", (command, "cyan"))
     for each in inputs:
         echo_stderr(("missing input file: ", "yellow"), f"{each.name}, blake3 {each.digest}")
     if any(model.source is not None for model in lacking):

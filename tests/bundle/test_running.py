@@ -163,6 +163,23 @@ def test_unpacking_names_the_command_that_runs_it(
     assert Path("out/text.txt").read_text() == "good morning?"
 
 
+def test_code_that_is_not_that_of_the_stated_run_is_noted(
+    here: Command, pack: Path, workflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODEGRAPH_SIDECAR", "true")
+    monkeypatch.chdir(workflow.parent)
+    document = json.loads(workflow.read_text())
+    save = {"type": "SaveText", "inputs": {"text": {"from": "join"}}}
+    document["nodes"]["write"] = save
+    workflow.write_text(json.dumps(document))
+    assert here("run", workflow, "--pack", pack, "--out", "out").code == 0
+    same = here("bundle", "create", "out/text_00001.txt.json", "--pack", pack)
+    assert (same.code, same.err) == (0, "")
+    pack.write_text(PACK.replace("first + second", "second + first"))
+    other = here("bundle", "create", "out/text_00001.txt.json", "--pack", pack)
+    assert "the code of the pack `letters` is not that of the stated run" in other.err
+
+
 def test_a_recorded_run_states_what_is_expected(
     here: Command, there: Command, pack: Path, workflow: Path
 ) -> None:

@@ -163,6 +163,7 @@ class _Collector:
             self._node_types(), self._graph, self._sources
         )
         results = self._results()
+        self._note_other_code()
         document = to_versioned_dict(self._workflow, self._registry)
         renamed = self._input_names.renamed | self._model_names.renamed
         document = _with_names(document, renamed) if renamed else document
@@ -213,6 +214,21 @@ class _Collector:
                     if not is_link(value)
                 }
                 yield from _file_literals(spec, literals)
+
+    def _note_other_code(self) -> None:
+        """Note packs whose code is not that of the run, which may have given something else."""
+        changed = {
+            node.pack
+            for node in self._run.nodes.values()
+            if node.code
+            and self._registry.spec(node.type) is not None
+            and self._registry.code_digest(node.type) != node.code
+        }
+        self._notes += [
+            f"the code of the pack `{name}` is not that of the stated run, so another run may give "
+            "something else"
+            for name in sorted(changed)
+        ]
 
     def _parameters(self, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Values of the workflow's parameters, as they are written."""
