@@ -225,11 +225,30 @@ def unpack(
     ):
         reader.extract_all(folder, *([] if progress is None else [progress]))
         count = len(reader.bundle.members())
+        how = _how_to_run(reader.bundle, folder)
     if json:
         print_json({"folder": str(folder), "files": count})
     else:
         echo(f"Unpacked {pluralize(count, 'file')} and the workflow into {format_path(folder)}.")
+        echo("Run it: ", (how, "cyan"))
     return FINE
+
+
+def _how_to_run(bundle: Bundle, folder: Path) -> str:
+    """The command that runs an unpacked bundle with what it holds, as a shell takes it."""
+    from shlex import quote
+
+    from nodegraph.session.bundles.bundle import INPUTS, MODELS, PACKS, WORKFLOW
+
+    words = ["nodegraph", "run", format_path(folder / WORKFLOW)]
+    if any(model.included for model in bundle.models):
+        words += ["--models", format_path(folder / MODELS)]
+    for pack in bundle.packs:
+        if pack.files:
+            name = f"{pack.name}.py" if pack.is_file else pack.name
+            words += ["--pack", format_path(folder / PACKS / name)]
+    inputs = f"NODEGRAPH_INPUTS={quote(format_path(folder / INPUTS))} " if bundle.inputs else ""
+    return inputs + " ".join(map(quote, words))
 
 
 # Running

@@ -16,6 +16,9 @@ _READER_GONE = 141
 _UNUSABLE = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP}
 """Of places that were given: some are raised where it is only asked whether something is there."""
 
+_NO_HOME = "determine home directory"
+"""Of what `Path.expanduser` raises."""
+
 
 def run_guarded(arguments: Sequence[str]) -> int:
     """Run a command line; whatever was expected to go wrong is told without a traceback."""
@@ -62,6 +65,8 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _UNUSABLE and error.filename:
             return _report_error(_path_error(error), arguments)
+        if isinstance(error, RuntimeError) and _NO_HOME in str(error):
+            return _report_error(_home_error(arguments), arguments)
         # Not by its class: that would take an import that most commands do without.
         if not any(kind.__module__ == "sqlite3" for kind in type(error).__mro__):
             raise
@@ -85,6 +90,16 @@ def _path_error(error: OSError) -> Any:
     from nodegraph.errors import OutputError
 
     return OutputError(f"cannot use `{error.filename}`: {error.strerror}")
+
+
+def _home_error(arguments: list[str]) -> Any:
+    from nodegraph.errors import InvalidValue
+
+    return InvalidValue(
+        "a path begins with `~`, and the home folder that it stands for is not known",
+        given=", ".join(word for word in arguments if "~" in word) or None,
+        hint="Write the path of the folder.",
+    )
 
 
 def _index_fault(error: Exception) -> Any:

@@ -54,6 +54,8 @@ def lineage(
 
     if file is None and not scan:
         raise InvalidValue("no file is named", expected="a file, a digest, or --scan FOLDER")
+    if file is None and (dot or html is not None):
+        raise InvalidValue("--dot and --html draw a file, and none is named")
     if json and dot:
         raise InvalidValue("--json and --dot both write to stdout", hint="Choose one of them.")
     with _open_lineage(common) as known:

@@ -142,7 +142,7 @@ def _replay(common: CommonOptions, request: _ReplayRequest, *, get: bool) -> int
         session = opened.session
         print_warnings([*session.registry.problems, *opened.warnings()])
         values = RunRequest(opened.targets, request.assignments, {})
-        workflow, wrong = with_values(session.registry, request.file.workflow, values)
+        workflow, wrong = with_values(session.registry, opened.file.workflow, values)
         problems = [*wrong, *opened.problems(workflow)]
         if problems:
             lacking = opened.lacking_models(problems)
@@ -151,7 +151,7 @@ def _replay(common: CommonOptions, request: _ReplayRequest, *, get: bool) -> int
             _print_lacking(opened, lacking, problems, json=request.json)
             return BAD_INPUT
         if request.is_verified:
-            check_same_workflow(request.file, workflow)
+            check_same_workflow(opened.file, workflow)
         if request.is_planned:
             from nodegraph.cli.plan import show_plan
 
@@ -244,6 +244,8 @@ def _print_verification(
 def _print_lacking(
     opened: Replay, lacking: Sequence[LackingModel], problems: Sequence[Problem], *, json: bool
 ) -> None:
+    from nodegraph.session.node_types import pack_finder
+
     packs, inputs = opened.lacking_packs(), opened.lacking_inputs()
     if json:
         missing = {
@@ -262,9 +264,12 @@ def _print_lacking(
             reference = model.source.reference
             how = "asks Civitai" if reference in model.files.values() else "from the workflow"
             echo_stderr("  ", (f"nodegraph models add {reference}", "cyan"), f"  ({how})")
+    finder = pack_finder(opened.session.settings)
     for name, version in packs.items():
         echo_stderr(("missing pack: ", "yellow"), f"{name} {version}".rstrip())
-        echo_stderr("  ", (f"nodegraph pack add {name}", "cyan"))
+        command = None if finder is None else finder.pack_command(name)
+        if command is not None:
+            echo_stderr("  ", (command, "cyan"))
     for each in inputs:
         echo_stderr(("missing input file: ", "yellow"), f"{each.name}, blake3 {each.digest}")
     if any(model.source is not None for model in lacking):

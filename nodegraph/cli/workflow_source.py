@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nodegraph.session.settings import Settings
 
 _MOST = 20
+_MOST_SEARCHED, _MOST_BYTES = 20_000, 4 << 30
+"""Files that are searched for an upload, and bytes of them that are read."""
 
 
 def print_translation(imported: ImportedWorkflow, name: str) -> None:
@@ -122,10 +124,10 @@ def open_workflow(name: str, common: CommonOptions | None = None) -> OpenedWorkf
     document = workflow_document(name)
     folder = path.absolute().parent if path else None
     if not is_foreign(document):
-        workflow = Workflow.from_dict(document)
         if path is not None and not _is_plain(path):
             folder = _inputs_folder(path, common)
-        return OpenedWorkflow(workflow, name, folder)
+            document = _with_uploads(document, path, common)
+        return OpenedWorkflow(Workflow.from_dict(document), name, folder)
     imported = translate_workflow(document, name, common)
     print_translation(imported, name)
     return OpenedWorkflow(imported.workflow, name, folder)
@@ -235,7 +237,9 @@ def _inputs_folder(path: Path, common: CommonOptions | None) -> Path:
         manifest = manifest_from_texts(_texts_in(path) or {})
     except InvalidFile:
         return own_folder  # the workflow can be read all the same
-    names = [] if manifest is None else [file.name for file in manifest.inputs if file.name]
+    inputs = () if manifest is None else manifest.inputs
+    # What a client brought to a server is found by its digest.
+    names = [file.name for file in inputs if file.name and Path(file.name).stem != file.digest]
     folders = [own_folder, Path.cwd(), own_folder.parent]
     for folder in folders:
         if all(_exists(folder / name) for name in names):
@@ -248,6 +252,24 @@ def _inputs_folder(path: Path, common: CommonOptions | None) -> Path:
             "in that folder, copy them next to the file, or set NODEGRAPH_INPUTS."
         )
     return own_folder
+
+
+def _with_uploads(document: Any, path: Path, common: CommonOptions | None) -> Any:
+    """The workflow of a result, with paths in place of what clients brought to a server."""
+    from nodegraph.core.file_access import upload_reference, uploads_in, with_upload_paths
+    from nodegraph.session.content_search import files_below, find_by_digest
+
+    wanted = dict.fromkeys(uploads_in(document))
+    if not wanted:
+        return document
+    own_folder = path.absolute().parent
+    files = [*files_below([own_folder, Path.cwd()], most=_MOST_SEARCHED)]
+    if common is not None:
+        files += files_below([common.settings().uploaded_files])
+    located = find_by_digest(wanted, files, budget=_MOST_BYTES)
+    return with_upload_paths(
+        document, lambda digest: located.get(digest, Path(upload_reference(digest)))
+    )
 
 
 def _exists(path: Path) -> bool:

@@ -268,6 +268,17 @@ def with_upload_paths(document: Any, path_of: Callable[[Digest], Path]) -> Any:
     return copied(document)
 
 
+def uploads_in(document: Any) -> Iterator[Digest]:
+    """The digests in all references of a JSON document."""
+    if isinstance(document, str):
+        digest = upload_digest(document)
+        if digest is not None:
+            yield digest
+    elif isinstance(document, (Mapping, list, tuple)):
+        for item in document.values() if isinstance(document, Mapping) else document:
+            yield from uploads_in(item)
+
+
 def may_contain_uploads(packed: bytes, folder: Path) -> bool:
     """Whether `with_references` may find something in a document; quick.
 

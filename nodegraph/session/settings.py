@@ -281,6 +281,11 @@ class Settings:
         return (*self.packs, self.data_folder / "packs")
 
     @property
+    def uploaded_files(self) -> Path:
+        """Folder of the files that clients of this home's server brought, named by digests."""
+        return self.uploads or self.data_folder / "uploads" / "files"
+
+    @property
     def data_folder(self) -> Path:
         if self.home is not None:
             return self.home

@@ -13,6 +13,7 @@ from sqlite3 import Connection
 from typing import Any, Literal
 
 from nodegraph.core.digests import Digest
+from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import InvalidValue
 from nodegraph.store.index import Index
 
@@ -103,10 +104,11 @@ class Lineage:
         Raises:
             sqlite3.Error: The index cannot be written.
         """
-        row = [getattr(file, name) for name in _FILE_COLUMNS.split(", ")]
+        # Names of files need not be UTF-8, and JSON of anybody can hold half a surrogate pair.
+        row = to_well_formed([getattr(file, name) for name in _FILE_COLUMNS.split(", ")])
         known_sources = {(each.role, each.key, each.name): each for each in sources}
         rows = [
-            (file.digest, each.role, each.key, each.name, each.detail)
+            to_well_formed((file.digest, each.role, each.key, each.name, each.detail))
             for each in known_sources.values()
         ]
         with self._index.writing() as connection:

@@ -54,6 +54,14 @@ def test_a_good_one_is_read() -> None:
     assert Path("open/inputs/note.txt").read_bytes() == TEXT
 
 
+def test_a_workflow_that_was_changed_is_refused() -> None:
+    digest = blake3(json.dumps(WORKFLOW).encode()).hexdigest()
+    with opened_bundle(written(description(workflow_digest=digest))) as reader:
+        assert reader.workflow().nodes == {}
+    text = refusal(written(description(workflow_digest=DIGEST)))
+    assert "the workflow was changed since the bundle was made" in text
+
+
 @pytest.mark.parametrize(
     "name", ["../note.txt", "/etc/note", "a/../b", "C:note", "a\\b", "", "a\0b"]
 )

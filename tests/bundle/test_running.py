@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from shlex import split
 from shutil import copytree
 
 import pytest
@@ -148,6 +149,35 @@ def test_unpacking_gives_files_their_names(there: Command, bundle: Path) -> None
     assert json.loads(Path("open/workflow.json").read_text())["title"] == "Greeting"
     again = there("bundle", "unpack", bundle, "--out", "open")
     assert (again.code, "is there already" in again.err) == (2, True)
+
+
+def test_unpacking_names_the_command_that_runs_it(
+    there: Command, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = there("bundle", "unpack", bundle, "--out", "an open one")
+    inputs, program, *words = split(unpacked.out.splitlines()[-1].removeprefix("Run it: "))
+    name, _, folder = inputs.partition("=")
+    assert program == "nodegraph"
+    monkeypatch.setenv(name, folder)
+    assert there(*words, "--out", "out").code == 0
+    assert Path("out/text.txt").read_text() == "good morning?"
+
+
+def test_code_that_is_not_that_of_the_stated_run_is_noted(
+    here: Command, pack: Path, workflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODEGRAPH_SIDECAR", "true")
+    monkeypatch.chdir(workflow.parent)
+    document = json.loads(workflow.read_text())
+    save = {"type": "SaveText", "inputs": {"text": {"from": "join"}}}
+    document["nodes"]["write"] = save
+    workflow.write_text(json.dumps(document))
+    assert here("run", workflow, "--pack", pack, "--out", "out").code == 0
+    same = here("bundle", "create", "out/text_00001.txt.json", "--pack", pack)
+    assert (same.code, same.err) == (0, "")
+    pack.write_text(PACK.replace("first + second", "second + first"))
+    other = here("bundle", "create", "out/text_00001.txt.json", "--pack", pack)
+    assert "the code of the pack `letters` is not that of the stated run" in other.err
 
 
 def test_a_recorded_run_states_what_is_expected(

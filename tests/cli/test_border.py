@@ -68,6 +68,14 @@ def test_a_place_that_no_system_takes_is_told(cli: Cli, arguments: list[str]) ->
     assert "File name too long" in shown.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="every name may have a home there")
+def test_a_home_that_nobody_has_is_told(cli: Cli) -> None:
+    shown = cli("lineage", "~no-such-user/a.png")
+    assert (shown.code, shown.out) == (2, "")
+    assert "the home folder that it stands for is not known" in shown.err
+    assert "~no-such-user/a.png" in shown.err
+
+
 def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
     def broken(arguments: list[str]) -> int:
         raise ZeroDivisionError("a fault of nodegraph")

@@ -200,3 +200,12 @@ def test_it_does_what_looking_through_the_folder_would(
 
 def contents_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take UTF-8 names only")
+def test_names_that_are_no_utf_8_are_no_obstacle(tmp_path: Path, index: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"out\xff")
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9_00007.bin")).write_bytes(b"of another program")
+    assert save(folder, index, b"one") == ["a_00001.bin"]
+    assert save(folder, index, b"one", b"two") == ["[a_00001.bin]", "a_00002.bin"]

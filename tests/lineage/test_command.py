@@ -91,6 +91,7 @@ def test_drawings_are_written(here: Command, made: Path) -> None:
         ((), "no file is named"),
         (("zzz",), "this is not a file, nor the beginning of a digest"),
         (("--scan", "nowhere"), "there is no folder nowhere"),
+        (("--scan", ".", "--html", "page.html"), "--dot and --html draw a file"),
         (("note.txt", "--json", "--dot"), "--json and --dot both write to stdout"),
     ],
 )
@@ -98,6 +99,21 @@ def test_bad_input_is_told(here: Command, arguments: tuple[str, ...], message: s
     shown = here("lineage", *arguments)
     assert shown.code == 2
     assert message in shown.err + shown.out
+
+
+def test_texts_that_are_no_unicode_end_neither_a_run_nor_a_scan(
+    here: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODEGRAPH_SIDECAR", "true")
+    nodes = {"write": {"type": "SaveText", "inputs": {"text": "a", "name": "half"}}}
+    halved = {"format": "nodegraph/1", "title": "Half \ud800", "nodes": nodes}
+    Path("half.json").write_text(json.dumps(halved))
+    ran = here("run", "half.json", "--out", "out", "--quiet")
+    assert ran.code == 0, ran.err
+    assert here("lineage", "--scan", "out").out == "1 result in 1 file learned.\n"
+    shown = here("lineage", "out/half_00001.txt", "--html", "page.html", "--dot")
+    assert shown.code == 0
+    assert "half_00001.txt" in Path("page.html").read_text("utf-8")
 
 
 PICTURE = {

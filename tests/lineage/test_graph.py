@@ -120,6 +120,17 @@ def test_what_may_not_be_seen_is_left_out_with_all_behind_it(lineage: Lineage) -
     assert graph.made_from[0].children == ()
 
 
+def test_many_hidden_results_hide_no_visible_ones(lineage: Lineage) -> None:
+    subject = add(lineage, "first", picture("photo"), MODEL)
+    add(lineage, "own", picture("photo"), MODEL)
+    for number in range(graph_module.MOST + 1):
+        add(lineage, f"hidden {number}.", picture("photo"), MODEL, created=2.0)
+    graph = build_lineage(lineage, subject, lambda file: not file.name.startswith("hidden"))
+    assert [[file.name for file in each.results] for each in graph.related] == [["own.png"]] * 2
+    graph = build_lineage(lineage, digest("photo"), lambda file: file.name == "own.png")
+    assert names(graph.used_in) == ["own.png"]
+
+
 def test_the_same_bytes_keep_their_first_time(lineage: Lineage) -> None:
     add(lineage, "first", picture("photo"), created=5.0)
     add(lineage, "first", picture("other"), created=9.0)

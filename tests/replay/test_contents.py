@@ -98,3 +98,81 @@ def test_files_of_each_kind(cli: Cli, save: Save, tmp_path: Path, kind: str) -> 
     assert result.code == 1, result.out
     assert "first node that differs: `make`" in result.out
     assert says in result.out
+
+
+PLAIN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "txt": ({"type": "CutText", "inputs": {"text": "an apple"}}, {"type": "SaveText"}),
+    "csv": (
+        {"type": "kinds:Curve"},
+        {"type": "SavePlot", "inputs": {"format": "csv", "picture": False}},
+    ),
+    "sdf": (
+        {"type": "MoleculeFromSmiles", "inputs": {"smiles": "CCO"}},
+        {"type": "SaveMolecule", "inputs": {"picture": False}},
+    ),
+    "psd": (
+        {"type": "AddLayer", "inputs": {"image": {"from": "frames"}}},
+        {"type": "SaveLayers", "inputs": {"format": "psd", "picture": False}},
+    ),
+}
+"""By the ending of a file without figures: what makes its content, and what saves it."""
+PORTS = {"txt": "text", "csv": "plot", "sdf": "molecule", "psd": "layers"}
+
+
+@pytest.fixture
+def kinds(tmp_path: Path) -> Path:
+    path = tmp_path / "kinds.py"
+    path.write_text(PACK)
+    return path
+
+
+@pytest.mark.parametrize("ending", PLAIN)
+def test_a_file_without_figures_is_compared_by_its_bytes(
+    cli: Cli, save: Save, kinds: Path, ending: str
+) -> None:
+    maker, sink = PLAIN[ending]
+    inputs = {PORTS[ending]: {"from": "make"}, **sink.get("inputs", {})}
+    frames = {"frames": {"type": "kinds:Frames"}} if ending == "psd" else {}
+    nodes = {**frames, "make": maker, "save": {**sink, "inputs": inputs}}
+    file, *_ = save({"format": "nodegraph/1", "nodes": nodes}, "--pack", kinds, "--sidecar")
+    assert "identical" in cli("replay", file, "--verify", "--pack", kinds).out
+    data = file.read_bytes()
+    at = data.index(b"M  END") - 2 if ending == "sdf" else len(data) - 2
+    file.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    result = cli("replay", file, "--verify", "--pack", kinds)
+    assert result.code == 1, result.out
+    assert "the file was changed since it was saved" in result.out
+
+
+def test_the_rate_of_samples_belongs_to_the_content(cli: Cli, save: Save, kinds: Path) -> None:
+    inputs = {"picture": False, "format": "wav"}
+    (file,) = save(document("Hum", "SaveAudio", inputs), "--pack", kinds)
+    data = file.read_bytes()
+    slow = (8000).to_bytes(4, "little")
+    file.write_bytes(data.replace(slow, (16000).to_bytes(4, "little"), 1))
+    result = cli("replay", file, "--verify", "--pack", kinds)
+    assert result.code == 1, result.out
+    assert "rate: 16000 → 8000" in result.out
+
+
+@pytest.mark.parametrize("kind", ["mp4", "glb", "animation"])
+def test_a_truncated_file_is_never_the_same(cli: Cli, save: Save, kinds: Path, kind: str) -> None:
+    maker, sink, inputs, _ = SINKS[kind]
+    inputs = {**inputs, "format": "png"} if kind == "animation" else inputs
+    file, *_ = save(document(maker, sink, inputs), "--pack", kinds, "--sidecar")
+    file.write_bytes(file.read_bytes()[:-40])
+    result = cli("replay", file, "--verify", "--pack", kinds)
+    assert result.code == 2, result.out
+    assert "same content" not in result.out
+
+
+@pytest.mark.parametrize("kind", ["mp4", "flac", "glb", "animation"])
+def test_a_file_with_another_ending_is_known_by_its_bytes(
+    cli: Cli, save: Save, kinds: Path, kind: str
+) -> None:
+    maker, sink, inputs, _ = SINKS[kind]
+    file, *_ = save(document(maker, sink, inputs), "--pack", kinds)
+    renamed = file.rename(file.with_suffix(".bin"))
+    result = cli("replay", renamed, "--verify", "--pack", kinds)
+    assert result.code == 0, result.err
+    assert "identical" in result.out

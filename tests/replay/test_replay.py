@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blake3 import blake3
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
+from nodegraph import Session, Settings, Workflow
 from nodegraph.session.results.files import result_texts
 from tests.cli.conftest import Cli
 from tests.replay.conftest import PAINTING, Save, with_nodes
+from tests.server.resources import picture
 
 
 def carrying(path: Path, texts: Mapping[str, str]) -> Path:
@@ -190,3 +193,59 @@ def test_names_that_lead_out_of_a_folder_are_left_out(
     after = {path for path in tmp_path.rglob("*") if "store" not in path.parts}
     assert {path.name for path in after - before} <= {"output", "shade_00001.png"}
     assert not list(home.rglob("out.safetensors"))
+
+
+@pytest.fixture
+def of_server(tmp_path: Path, home: Path) -> tuple[Path, Path]:
+    """A file that a server made of what a client brought, and that."""
+    data = picture(20, 20)
+    uploads = tmp_path / "server" / "files"
+    uploads.mkdir(parents=True)
+    brought = uploads / f"{blake3(data).hexdigest()}.png"
+    brought.write_bytes(data)
+    nodes = {
+        "load": {"type": "LoadImage", "inputs": {"path": str(brought)}},
+        "save": {"type": "SaveImage", "inputs": {"image": {"from": "load.image"}}},
+    }
+    settings = Settings(
+        home=home,
+        inputs=tmp_path / "input",
+        outputs=tmp_path / "out",
+        uploads=uploads,
+        device="cpu",
+    )
+    with Session(settings) as session:
+        result = session.run(Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes}))
+    [file] = [each.path for each in result.files]
+    assert f"upload:{brought.stem}" in (result_texts(file) or {})["workflow"]
+    return file, brought
+
+
+@pytest.mark.parametrize("place", ["beside", "home"])
+def test_what_a_client_brought_to_a_server_is_found_by_its_digest(
+    cli: Cli, of_server: tuple[Path, Path], home: Path, place: str
+) -> None:
+    file, brought = of_server
+    kept = home / "uploads" / "files" / brought.name if place == "home" else file.parent / "my.png"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    brought.rename(kept)
+    try:
+        replayed = cli("replay", file, "--verify")
+    finally:
+        kept.unlink()
+    assert replayed.code == 0, replayed.err
+    assert "identical" in replayed.out
+    missing = cli("replay", file, "--verify")
+    assert missing.code == 2
+    assert f"missing input file: {brought.name}, blake3 {brought.stem}" in missing.err
+
+
+def test_a_run_and_a_bundle_of_a_servers_file_find_what_a_client_brought(
+    cli: Cli, of_server: tuple[Path, Path]
+) -> None:
+    file, brought = of_server
+    brought.rename(file.parent / "my.png")
+    assert cli("run", file, "--quiet").code == 0
+    made = cli("bundle", "create", file, "--json")
+    assert made.code == 0, made.err
+    assert [each["digest"] for each in made.json["inputs"]] == [brought.stem]

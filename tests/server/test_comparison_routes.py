@@ -61,6 +61,30 @@ def large(count: int = 700, **changed: str) -> dict[str, Any]:
     return {"format": "nodegraph/1", "nodes": nodes}
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"subgraphs": {f"s{at}": {"nodes": {}} for at in range(11_000)}},
+        {"ui": {"frames": [{"id": f"f{at}"} for at in range(11_000)]}},
+    ],
+    ids=lambda part: next(iter(part)),
+)
+def test_large_workflows_of_few_nodes_are_left_to_the_planner(
+    part: dict[str, Any], server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions: list[str] = []
+
+    async def ask(question: str, arguments: dict[str, Any], timeout: float) -> Any:
+        questions.append(question)
+        return {"changes": [], "models": {}}
+
+    monkeypatch.setattr(server.services, "has_workers", True)
+    monkeypatch.setattr(server.services.supervisor, "ask", ask)
+    body = {"first": BASE, "second": {**BASE, **part}}
+    assert server.client.post("/compare", json=body).status_code == 200
+    assert questions == ["compare"]
+
+
 @pytest.mark.parametrize("operation", ["compare", "merge"])
 def test_the_server_answers_others_while_its_planner_compares_large_workflows(
     operation: str, server: Hosted, home: Path, monkeypatch: pytest.MonkeyPatch

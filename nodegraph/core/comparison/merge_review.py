@@ -85,25 +85,23 @@ class _Takers:
         base: PartNames,
         side: PartNames,
     ) -> None:
-        self._paths = {
-            at: set(_shared_paths(change, base, side, names_of(changes)))
-            for at, change in enumerate(changes)
-            if at not in skipped
-        }
+        own = names_of(changes)
+        self._at: dict[Path, set[int]] = {}
+        self._below: dict[Path, set[int]] = {}
+        for at, change in enumerate(changes):
+            for path in () if at in skipped else set(_shared_paths(change, base, side, own)):
+                self._at.setdefault(path, set()).add(at)
+                for length in range(len(path)):
+                    self._below.setdefault(path[:length], set()).add(at)
 
     def of(self, conflict: MergeConflict) -> list[int]:
-        """Return the indices of the changes at the places of a conflict."""
-        places = (conflict.path, *conflict.causes)
-        return [
-            at
-            for at, paths in self._paths.items()
-            if any(_touches(path, other) for path in paths for other in places)
-        ]
-
-
-def _touches(path: Path, other: Path) -> bool:
-    length = min(len(path), len(other))
-    return path[:length] == other[:length]
+        """Return the indices of the changes at, above and below the places of a conflict."""
+        indices: set[int] = set()
+        for place in (conflict.path, *conflict.causes):
+            indices |= self._below.get(place, set())
+            for length in range(len(place) + 1):
+                indices |= self._at.get(place[:length], set())
+        return sorted(indices)
 
 
 def _shared_paths(

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.text_format import is_well_formed
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.media.images.output_names import check_name
 
@@ -96,6 +97,9 @@ class NumberIndex:
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
         self._connection = connection
         self._folder = folder
+        path = str(folder.absolute())
+        # A path need not be UTF-8, which SQLite's texts are.
+        self._path = path if is_well_formed(path) else os.fsencode(path)
         self._id = -1
 
     def find_same_content(self, stem: str, suffix: str, content: bytes) -> list[int]:
@@ -151,7 +155,7 @@ class NumberIndex:
 
     def _is_current(self) -> bool:
         query = "SELECT id, stamp FROM folders WHERE path = ?"
-        row = self._connection.execute(query, (str(self._folder.absolute()),)).fetchone()
+        row = self._connection.execute(query, (self._path,)).fetchone()
         if row is None:
             return False
         self._id = row[0]
@@ -165,7 +169,7 @@ class NumberIndex:
             "INSERT INTO folders (path, stamp) VALUES (?, ?) "
             "ON CONFLICT (path) DO UPDATE SET stamp = excluded.stamp RETURNING id"
         )
-        values = (str(self._folder.absolute()), stamp)
+        values = (self._path, stamp)
         ((self._id,),) = self._connection.execute(upsert, values).fetchall()
         there = dict(self._listed())
         query = "SELECT stem, suffix, number FROM files WHERE folder = ?"
@@ -186,7 +190,8 @@ class NumberIndex:
             for entry in entries:
                 if match := _NUMBERED.fullmatch(entry.name):
                     stem, number, suffix = match[1], int(match[2]), match[3] or ""
-                    if entry.name == file_name(stem, number, suffix) and number < 1 << 62:
+                    is_own = entry.name == file_name(stem, number, suffix) and number < 1 << 62
+                    if is_own and is_well_formed(entry.name):
                         yield (stem, suffix, number), entry
 
 

@@ -6,7 +6,7 @@ Imports no torch, and RDKit only when a molecule is parsed or encoded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -196,6 +196,18 @@ def molecule_texts(path: Path) -> dict[str, str]:
     for name, piece in _pdb_pieces(text) if file_format == "pdb" else ():
         texts[name] = texts.get(name, "") + piece
     return texts
+
+
+def without_molecule_texts(
+    data: bytes, file_format: MoleculeFormat, names: Collection[str]
+) -> bytes:
+    """A molecule's file without the texts of some names, as `encode_molecule` writes them."""
+    either = b"|".join(re.escape(name.encode()) for name in sorted(names))
+    if file_format == "sdf":
+        return re.sub(rb"(?m)^> *<(?:%b)>.*\n.*\n\n" % either, b"", data)
+    if file_format == "pdb":
+        return re.sub(rb"(?m)^%b(?:%b): .*\n" % (_REMARK.encode(), either), b"", data)
+    return data
 
 
 def sdf_records(text: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import make_folder
 from nodegraph.core.json_text import read_json
 from nodegraph.core.workflow import Workflow
@@ -156,6 +157,13 @@ class BundleReader:
         for name in self._zip.sizes:
             if name not in known:
                 raise self._zip.refused("it contains a file that it does not list", name)
+        expected = self.bundle.workflow_digest
+        if expected and digest_bytes(self._zip.read(WORKFLOW, _LONGEST_WORKFLOW)) != expected:
+            raise self._zip.refused(
+                "the workflow was changed since the bundle was made, so its results are not those "
+                "that the bundle states",
+                WORKFLOW,
+            )
 
     @property
     def bytes(self) -> int:

@@ -166,6 +166,7 @@ class Bundle:
 
     Attributes:
         title: Of the workflow.
+        workflow_digest: blake3 of `WORKFLOW`; empty in bundles of earlier versions.
         surroundings: Of the results, as far as they are known; else of the bundle's author.
         requirements: Packages for pip with their versions, as lines of ``requirements.txt``.
         parameters: Values of the workflow's parameters, by name.
@@ -177,6 +178,7 @@ class Bundle:
     """
 
     title: str = ""
+    workflow_digest: str = ""
     surroundings: Surroundings = field(default_factory=Surroundings)
     requirements: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -235,6 +237,7 @@ class Bundle:
             )
         bundle = cls(
             title=_text(entry.get("title", ""), "title"),
+            workflow_digest=_text(entry.get("workflow_digest", ""), "workflow_digest"),
             surroundings=_surroundings(entry.get("surroundings", {}), "surroundings"),
             requirements=_items(entry, "requirements", _text),
             parameters=_object(entry.get("parameters", {}), "parameters"),

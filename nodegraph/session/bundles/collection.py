@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.declarations import to_versioned_dict
+from nodegraph.core.digests import digest_bytes
 from nodegraph.core.file_access import upload_digest
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.json_text import write_json
@@ -131,13 +132,16 @@ class _Collector:
             self._node_types(), self._graph, self._sources
         )
         results = self._results()
+        self._note_other_code()
         document = to_versioned_dict(self._workflow, self._registry)
         renamed = self._input_names.renamed | self._model_names.renamed
         document = _with_names(document, renamed) if renamed else document
+        text = write_json(document).encode()
         run = self._run
         surroundings = run.surroundings if run.nodes else surroundings_of(self._session)
         bundle = Bundle(
             title=self._workflow.title,
+            workflow_digest=digest_bytes(text),
             surroundings=surroundings,
             requirements=requirements_of(packs),
             parameters=dict(self._parameters(document)),
@@ -152,7 +156,7 @@ class _Collector:
         # What this machine's file system allows, another's may not: the reader refuses it.
         Bundle.decode(bundle.encode())
         sources = {name: self._sources[name] for name in bundle.members()}
-        return BundleContents(bundle, write_json(document).encode(), sources)
+        return BundleContents(bundle, text, sources)
 
     # Values of the workflow
 
@@ -180,6 +184,21 @@ class _Collector:
                     if not is_link(value)
                 }
                 yield from _file_literals(spec, literals)
+
+    def _note_other_code(self) -> None:
+        """Note packs whose code is not that of the run, which may have given something else."""
+        changed = {
+            node.pack
+            for node in self._run.nodes.values()
+            if node.code
+            and self._registry.spec(node.type) is not None
+            and self._registry.code_digest(node.type) != node.code
+        }
+        self._notes += [
+            f"the code of the pack `{name}` is not that of the stated run, so another run may give "
+            "something else"
+            for name in sorted(changed)
+        ]
 
     def _parameters(self, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Values of the workflow's parameters, as they are written."""
@@ -229,7 +248,7 @@ class _Collector:
     def _input_path(self, text: str) -> Path:
         digest = upload_digest(text)
         if digest is not None:
-            uploads = self._session.settings.data_folder / "uploads"
+            uploads = self._session.settings.uploaded_files
             return next(iter(sorted(uploads.glob(f"{digest}.*"))), uploads / digest)
         try:
             path = self._environment.inputs / Path(text).expanduser()

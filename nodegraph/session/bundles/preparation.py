@@ -349,7 +349,8 @@ def _missing_model(model: BundleModel, missing: Sequence[BundleFile]) -> Problem
         f"the model `{model.name}`{size} is not here{part}{digest}",
         given=model.name,
         hint=by_source
-        or "Put it into a models folder, under any name. Or have the bundle made with --models.",
+        or "Put it into a models folder, under any name. Or have the bundle made with "
+        "--with-models.",
     )
 
 

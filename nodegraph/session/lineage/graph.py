@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 from nodegraph.core.digests import Digest
@@ -20,6 +21,8 @@ MOST = 500
 """Entries in each direction."""
 DEEPEST = 32
 """Steps in each direction."""
+_MOST_LOOKED_AT = 10_000
+"""Results of which it is asked whether they may be shown: others may have made most of them."""
 _MOST_RELATED = 24
 """Results that are listed for each shared source."""
 
@@ -226,9 +229,7 @@ class _Builder:
         if entry.role in ("model", "adapter"):
             role = "model" if entry.role == "model" else "adapter"
         entries = []
-        for file in self.lineage.users(role, entry.key, MOST + 1):
-            if file.digest == entry.key or not self._may_show(file):
-                continue
+        for file in self._users(role, entry.key, entry.key, MOST + 1):
             if self._is_full(depth):
                 break
             result = _result_entry(file)
@@ -238,14 +239,27 @@ class _Builder:
             entries.append(_result_entry(file, children, is_repeated=is_repeated))
         return tuple(entries)
 
+    def _users(self, role: SourceRole, key: str, but: Digest, most: int) -> list[LineageFile]:
+        """The newest results that were made from something and may be shown.
+
+        Args:
+            but: A result that is left out.
+            most: How many at the most.
+        """
+        looked_at = self.lineage.users(role, key, _MOST_LOOKED_AT)
+        shown = (file for file in looked_at if file.digest != but and self._may_show(file))
+        users = list(islice(shown, most))
+        if len(users) < most and len(looked_at) == _MOST_LOOKED_AT:
+            self._is_complete = False
+        return users
+
     def _related(self, digest: Digest) -> Iterator[RelatedResults]:
         known: set[tuple[str, str]] = set()
         for source in self.lineage.sources(digest):
             if source.role not in SHARED_ROLES or (source.role, source.key) in known:
                 continue
             known.add((source.role, source.key))
-            files = self.lineage.users(source.role, source.key, MOST)
-            others = [file for file in files if file.digest != digest and self._may_show(file)]
+            others = self._users(source.role, source.key, digest, _MOST_RELATED + 1)
             if others:
                 shown = tuple(others[:_MOST_RELATED])
                 yield RelatedResults(source, shown, len(others) > _MOST_RELATED)

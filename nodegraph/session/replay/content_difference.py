@@ -28,6 +28,8 @@ ContentKind = Literal["image", "video", "audio", "shape", "tensors", "data"]
 _LARGEST_DATA = 256 << 20
 _OWN_TEXTS = frozenset({"workflow", "manifest", "nodegraph"})
 _METADATA = re.compile(rb"<metadata>.*</metadata>", re.DOTALL)
+_RATES = "rates"
+"""Frames and samples per second, which belong to the content and are no measure of it."""
 _LEVELS = 255
 """Steps of a color channel of 8 bits, in which differences of images are shown."""
 
@@ -37,7 +39,7 @@ class ContentDifference:
     """Difference between the contents of two files.
 
     Attributes:
-        is_equal: Whether all values are equal bit for bit; None if this kind cannot be compared.
+        is_equal: Whether all values are equal bit for bit; None if they are too large to compare.
         kind: Kind of content.
         figures: Measures by name, of contents of the same size: ``max`` (largest absolute
             difference), ``share`` (of the values, or of the pixels, that differ, 0..1), ``psnr``
@@ -92,13 +94,18 @@ def compare_contents(
     kind = kinds[0]
     arrays = _content(first, kind, max_pixels), _content(second, kind, max_pixels)
     if arrays[0] is None or arrays[1] is None:
-        return ContentDifference(None, kind, note="this kind of file has no figures")
+        return ContentDifference(None, kind, note="the files are too large to compare")
     return _compare(kind, arrays[0], arrays[1])
 
 
 def _compare(kind: ContentKind, first: Arrays, second: Arrays) -> ContentDifference:
     import numpy as np
 
+    rates = [_rates_text(arrays.get(_RATES)) for arrays in (first, second)]
+    first, second = (
+        {name: each for name, each in arrays.items() if name != _RATES}
+        for arrays in (first, second)
+    )
     sizes = [{name: each.shape for name, each in arrays.items()} for arrays in (first, second)]
     if sizes[0] != sizes[1] and kind != "data":
         changed = [name for name in {**first, **second} if sizes[0].get(name) != sizes[1].get(name)]
@@ -108,11 +115,17 @@ def _compare(kind: ContentKind, first: Arrays, second: Arrays) -> ContentDiffere
         np.array_equal(first[name], second[name], equal_nan=first[name].dtype.kind == "f")
         for name in first
     )
+    if is_same and rates[0] != rates[1]:
+        return ContentDifference(False, kind, note=f"rate: {rates[0]} → {rates[1]}")
     if is_same:
         return ContentDifference(True, kind)
     if kind == "data":
         return ContentDifference(False, kind, note="this kind of file has no figures")
     return ContentDifference(False, kind, _figures(first, second))
+
+
+def _rates_text(rates: NDArray[np.generic] | None) -> str:
+    return "none" if rates is None else ", ".join(f"{each:.10g}" for each in rates)
 
 
 def _sizes_text(sizes: Mapping[str, tuple[int, ...]], names: list[str]) -> str:
@@ -177,6 +190,31 @@ def _sound_figures(first: NDArray[np.generic], second: NDArray[np.generic]) -> d
     return {"snr": 10 * math.log10(signal / noise)} if signal and noise else {}
 
 
+def content_form(path: Path) -> str:
+    """What a file is by its bytes, such as ``image PNG``, whatever its name.
+
+    Raises:
+        InvalidFile: It cannot be read.
+    """
+    from nodegraph.media.images.input_files import image_format
+    from nodegraph.media.shapes.shape_files import shape_format
+
+    kind, start = _kind(path), _start(path)
+    if kind == "image":
+        return f"{kind} {image_format(path)}"
+    if kind == "shape":
+        return f"{kind} {shape_format(start)}"
+    return f"{kind} {start[:4].hex()}" if kind in ("audio", "video") else kind
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4096)
+    except OSError as error:
+        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+
+
 def _kind(path: Path) -> ContentKind:
     from nodegraph.media.audio.audio_files import is_audio_header
     from nodegraph.media.images.input_files import image_format
@@ -184,11 +222,7 @@ def _kind(path: Path) -> ContentKind:
     from nodegraph.media.videos.video_files import is_video_header
     from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 
-    try:
-        with path.open("rb") as file:
-            start = file.read(4096)
-    except OSError as error:
-        raise InvalidFile(f"cannot read {path}: {error.strerror or error}") from error
+    start = _start(path)
     if image_format(path) is not None:
         return "image"
     if is_video_header(start[:12]):
@@ -201,14 +235,17 @@ def _kind(path: Path) -> ContentKind:
 
 
 def _content(path: Path, kind: ContentKind, max_pixels: int) -> Arrays | None:
+    import numpy as np
+
     if kind == "image":
-        return {"pixels": _image(path, max_pixels)}
+        return _image(path, max_pixels)
     if kind == "video":
         return _video(path)
     if kind == "audio":
         from nodegraph.media.audio.codec import read_audio
 
-        return {"samples": read_audio(path).waveform.numpy()}
+        audio = read_audio(path)
+        return {"samples": audio.waveform.numpy(), _RATES: np.array([audio.rate])}
     if kind == "tensors":
         from nodegraph.weights.weight_files import read_tensors
 
@@ -216,24 +253,30 @@ def _content(path: Path, kind: ContentKind, max_pixels: int) -> Arrays | None:
     return _shape(path) if kind == "shape" else _data(path)
 
 
-def _image(path: Path, max_pixels: int) -> NDArray[np.float32]:
+def _image(path: Path, max_pixels: int) -> Arrays:
+    import numpy as np
     import torch
 
     from nodegraph.media.images.images import read_frames
 
-    images, masks, _ = read_frames(path, max_pixels=max_pixels)
+    images, masks, rate = read_frames(path, max_pixels=max_pixels)
     if masks.any():
         images = torch.cat([images, 1 - masks[..., None]], -1)
-    pixels: NDArray[np.float32] = images.numpy()
-    return pixels
+    return {"pixels": images.numpy(), _RATES: np.array([rate])}
 
 
 def _video(path: Path) -> Arrays:
+    import numpy as np
+
     from nodegraph.media.videos.clips import read_video
 
     video = read_video(path)
-    arrays = {"pixels": video.frames.numpy()}
-    return arrays if video.audio is None else {**arrays, "samples": video.audio.waveform.numpy()}
+    pixels, rates = video.frames.numpy(), [float(video.rate)]
+    if video.audio is None:
+        return {"pixels": pixels, _RATES: np.array(rates)}
+    rates.append(video.audio.rate)
+    samples = video.audio.waveform.numpy()
+    return {"pixels": pixels, "samples": samples, _RATES: np.array(rates)}
 
 
 def _shape(path: Path) -> Arrays:
@@ -245,28 +288,32 @@ def _shape(path: Path) -> Arrays:
 
 
 def _data(path: Path) -> Arrays | None:
-    """Bytes of a plot or of layers without the texts that they carry; None of other files."""
+    """Bytes of a file without the texts that it carries; None of large files."""
     import numpy as np
 
     if path.stat().st_size > _LARGEST_DATA:
         return None
     if zipfile.is_zipfile(path):
         return _members(path)
-    data = path.read_bytes()
+    return {"bytes": np.frombuffer(_without_texts(path.read_bytes()), np.uint8)}
+
+
+def _without_texts(data: bytes) -> bytes:
+    from nodegraph.media.molecules.molecule_files import molecule_format, without_molecule_texts
+
     if data.lstrip()[:4] == b"<svg":
-        content: bytes | None = _METADATA.sub(b"", data)
-    elif data.lstrip()[:1] == b"{":
-        content = _without_texts(data)
-    else:
-        content = None
-    return None if content is None else {"bytes": np.frombuffer(content, np.uint8)}
+        return _METADATA.sub(b"", data)
+    if data.lstrip()[:1] == b"{":
+        return _without_json_texts(data)
+    file_format = molecule_format(data[:4096])
+    return data if file_format is None else without_molecule_texts(data, file_format, _OWN_TEXTS)
 
 
-def _without_texts(data: bytes) -> bytes | None:
+def _without_json_texts(data: bytes) -> bytes:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
-        return None
+        return data
     own = {name: value for name, value in document.items() if name not in _OWN_TEXTS}
     return json.dumps(own).encode()
 

@@ -243,7 +243,7 @@ def link_models(
                 named = recorded.with_name(f"{recorded.stem}{sibling.suffix}")
                 links.setdefault(named.as_posix(), sibling)
     for name, path in links.items():
-        _link(path, target, name)
+        link_file(path, target, name)
     return links
 
 
@@ -303,21 +303,21 @@ def link_inputs(
     if not renamed:
         return folder
     for name, path in renamed.items():
-        _link(path, target, name)
+        link_file(path, target, name)
     tops = {name.partition("/")[0] for name in renamed}
     with suppress(OSError):
         for entry in sorted(folder.iterdir())[:_MOST_FILES]:
             if entry.name not in tops and not entry.name.startswith("."):
-                _link(entry, target, entry.name)
+                link_file(entry, target, entry.name)
     for name, path in located.items():
         if name.partition("/")[0] in tops:
-            _link(path, target, name)
+            link_file(path, target, name)
     known = {match.path for match in matches} | {folder / match.name for match in matches}
     for each in partial:
         if each.name.partition("/")[0] in tops:
             for file in sorted((folder / each.name).rglob("[!.]*")):
                 if file.is_file() and file not in known:
-                    _link(file, target, file.relative_to(folder).as_posix())
+                    link_file(file, target, file.relative_to(folder).as_posix())
     return target
 
 
@@ -344,7 +344,7 @@ def _escaped(name: str) -> str:
     return escape(name)
 
 
-def _link(path: Path, target: Path, name: str) -> None:
+def link_file(path: Path, target: Path, name: str) -> None:
     """Link a file or folder: by a symbolic link, else hard links, as Windows often refuses these.
 
     Args:

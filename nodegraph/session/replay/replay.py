@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest
+from nodegraph.core.file_access import uploads_in, with_upload_paths
 from nodegraph.core.files import make_folder
 from nodegraph.core.manifest import MANIFEST, WORKFLOW, Manifest, manifest_from_texts
 from nodegraph.core.text_format import strip_control_characters
@@ -27,6 +28,7 @@ from nodegraph.session.content_search import OnRead
 from nodegraph.session.replay.recorded_files import (
     FileMatch,
     PartialFolder,
+    link_file,
     link_inputs,
     link_models,
     match_inputs,
@@ -263,8 +265,7 @@ class Replay:
             raise InvalidValue(
                 "the run wrote no file that could stand for this one",
                 given=self.file.path.name,
-                expected=f"a {self.file.path.suffix} file"
-                + (f" of the node `{node}`" if node else ""),
+                expected="a file of its format" + (f" of the node `{node}`" if node else ""),
             )
         return verification
 
@@ -399,11 +400,14 @@ def open_replay(
             own = inputs or settings.inputs or file.path.absolute().parent
             if manifest is not None:
                 models = match_models(manifest, folders, on_read)
-                located = match_inputs(manifest, _input_folders(file, own), on_read)
+                searched = [*_input_folders(file, own), settings.uploaded_files]
+                located = match_inputs(manifest, searched, on_read)
                 partial = partial_folders(manifest)
             is_linked = bool(link_models(models, folders, temporary / "models"))
+            uploads = _uploads(file, located)
+            named = [match for match in located if match not in uploads.values()]
             changes: dict[str, Any] = {
-                "inputs": link_inputs(located, own, temporary / "inputs", partial),
+                "inputs": link_inputs(named, own, temporary / "inputs", partial),
                 "models": (*([temporary / "models"] if is_linked else ()), *settings.models),
             }
             if outputs is not None or verify:
@@ -414,10 +418,40 @@ def open_replay(
                 changes["sidecar"] = amount != "full"  # the manifest to compare is then there
                 changes["metadata_prompts"] = manifest is None or not manifest.embedded_digest
                 changes["infotext"] = _INFOTEXT in file.texts
+            if uploads:
+                changes["uploads"] = folder = temporary / "uploads" / "files"
+                file = _with_uploads(file, uploads, folder)
             chosen = replace(settings, **changes)
             with Session(chosen, packs=packs, use_cache=not verify) as session:
                 targets = _targets(session, file)
                 yield Replay(file, session, models, located, targets, partial)
+
+
+def _uploads(file: ResultFile, located: Sequence[FileMatch]) -> dict[Digest, FileMatch]:
+    """Input files that the workflow names by their digests, as clients of a server brought them."""
+    digests = set(uploads_in(file.document))
+    return {
+        match.digest: match
+        for match in located
+        if match.digest in digests and PurePosixPath(match.name).stem == match.digest
+    }
+
+
+def _with_uploads(
+    file: ResultFile, uploads: Mapping[Digest, FileMatch], folder: Path
+) -> ResultFile:
+    """The file with a workflow that names uploads by paths in a folder, as a server runs it.
+
+    The new file has their digests again.
+    """
+    for match in uploads.values():
+        if match.path is not None:
+            link_file(match.path, folder, PurePosixPath(match.name).name)
+    names = {digest: PurePosixPath(match.name).name for digest, match in uploads.items()}
+    document = with_upload_paths(
+        file.workflow.to_dict(), lambda digest: folder / names.get(digest, f"{digest}.bin")
+    )
+    return replace(file, workflow=Workflow.from_dict(document))
 
 
 def _amount(path: Path) -> MetadataAmount:

@@ -26,7 +26,11 @@ from nodegraph.core.manifest import (
 from nodegraph.core.text_format import strip_control_characters
 from nodegraph.engine.key_parts import Difference
 from nodegraph.errors import NodegraphError
-from nodegraph.session.replay.content_difference import ContentDifference, compare_contents
+from nodegraph.session.replay.content_difference import (
+    ContentDifference,
+    compare_contents,
+    content_form,
+)
 from nodegraph.session.results.files import HEAD, result_texts
 
 Verdict = Literal["identical", "same-content", "differs"]
@@ -49,7 +53,8 @@ class Reason:
         kind: ``weights``: model files have other bytes; ``version``: of the node type; ``code``:
             pack or nodegraph; ``numerics``: device, libraries, threads; ``input``: an input file;
             ``outside``: something else that the node read; ``nondeterministic``: nothing of these;
-            ``encoder``: only the file's encoding.
+            ``encoder``: no node; the file's
+            encoding, or a change of the file.
         hint: How to get the same bits; empty if nothing helps.
     """
 
@@ -158,7 +163,10 @@ def verify_file(
     for each in candidates:
         if each.path.stat().st_size == len(data) and each.path.read_bytes() == data:
             return Verification("identical", each.path)
-    compared = [(each, _content(original.path, each.path, max_pixels)) for each in candidates]
+    compared = [
+        (each, compare_contents(original.path, each.path, max_pixels=max_pixels))
+        for each in candidates
+    ]
     if not compared:
         return None
     again, content = min(compared, key=lambda pair: _distance(pair[1]))
@@ -208,9 +216,15 @@ def read_replayed(path: Path) -> ReplayedFile:
 
 
 def _candidates(original: ReplayedFile, written: Sequence[Path]) -> list[ReplayedFile]:
-    """Files that may stand for the original: of its format, node and position in the batch."""
+    """Files that may stand for the original: of its format, node and position in the batch.
+
+    The format follows from the name, or from the bytes where the file got another ending.
+    """
     suffix = original.path.suffix.lower()
-    files = [read_replayed(path) for path in written if path.suffix.lower() == suffix]
+    named = [path for path in written if path.suffix.lower() == suffix]
+    form = None if named else content_form(original.path)
+    of_form = [path for path in written if not named and content_form(path) == form]
+    files = [read_replayed(path) for path in named or of_form]
     first = original.manifest
     if first is None:
         return files
@@ -222,13 +236,6 @@ def _candidates(original: ReplayedFile, written: Sequence[Path]) -> list[Replaye
     ]
     exact = [each for each in same if each.manifest and each.manifest.content == first.content]
     return exact or same or files
-
-
-def _content(first: Path, second: Path, max_pixels: int) -> ContentDifference:
-    try:
-        return compare_contents(first, second, max_pixels=max_pixels)
-    except NodegraphError as error:
-        return ContentDifference(None, note=f"it cannot be compared: {error}")
 
 
 def _distance(content: ContentDifference) -> tuple[bool, float, float]:
@@ -247,10 +254,8 @@ def _verdict(
 ) -> Verification:
     first, second = original.manifest, again.manifest
     texts = tuple(_changed(original.texts, again.texts))
-    is_value_same = None
-    if first is not None and second is not None and first.content and second.content:
-        is_value_same = (first.content, first.index) == (second.content, second.index)
-    is_equal = is_value_same if content.is_equal is None else content.is_equal
+    # What a manifest states of the content says nothing of a file that was changed since.
+    is_equal = content.is_equal is True
     if first is None or second is None:
         notes.append(
             "The file has no manifest: models, versions and numerics of its run are not known."
@@ -275,8 +280,9 @@ def _verdict(
             kind = first.nodes.get(first.node)
             reason = Reason(
                 "encoder",
-                "all nodes gave the same values, and the file was encoded in another way",
-                "Use the same versions of Pillow and FFmpeg.",
+                "all nodes gave the same values: the file was changed since it was saved, or "
+                "encoded in another way",
+                "If nobody changed it, use the same versions of Pillow and FFmpeg.",
             )
             name = "" if kind is None else kind.type
             difference = NodeDifference(first.node, name, (), (reason,))

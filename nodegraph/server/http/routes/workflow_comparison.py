@@ -30,6 +30,8 @@ _EXAMPLE = {
 _MOST_CHANGES = 100_000
 _MOST_HERE = 1000
 """Nodes of all workflows of a request that are compared in this process: some 50 milliseconds."""
+_MOST_ENTRIES_HERE = 20_000
+"""Entries of all objects and lists in these workflows: a few nodes may have many."""
 _Document = Annotated[
     dict[str, Any], Field(description="The content of a workflow file.", examples=[_EXAMPLE])
 ]
@@ -106,13 +108,25 @@ async def _computed(
     """
     most = services.server.limits.nodes
 
-    def count() -> int:
+    def is_large() -> bool:
         workflows = [parse_workflow(each, most) for each in documents.values()]
-        inner = [block for each in workflows for block in each.subgraphs.values()]
-        return sum(len(each.nodes) for each in workflows) + sum(len(each.nodes) for each in inner)
+        inner = (block for each in workflows for block in each.subgraphs.values())
+        nodes = sum(len(each.nodes) for each in workflows) + sum(len(each.nodes) for each in inner)
+        return nodes > _MOST_HERE or _count_entries(documents) > _MOST_ENTRIES_HERE
 
     arguments = {**documents, **options}
-    if await services.run_in_thread(count) <= _MOST_HERE or not services.has_workers:
+    if not await services.run_in_thread(is_large) or not services.has_workers:
         return await services.run_in_thread(compute, **arguments)
     answer: Mapping[str, Any] = await services.supervisor.ask(question, arguments, PLAN_SECONDS)
     return answer
+
+
+def _count_entries(documents: Mapping[str, dict[str, Any]]) -> int:
+    """Return how many entries all objects and lists in some documents have."""
+    count, waiting = 0, list[Any](documents.values())
+    while waiting:
+        value = waiting.pop()
+        count += len(value)
+        inner = value.values() if isinstance(value, dict) else value
+        waiting += (each for each in inner if isinstance(each, (dict, list)))
+    return count
