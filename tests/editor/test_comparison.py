@@ -63,7 +63,7 @@ def opened_by_both(editor: Editor, server: Server, name: str) -> dict[str, Any]:
     editor.fill("sample", "Steps", "5")
     with talk(server) as other:
         eventually(lambda: '"steps": 5' in other.ask("draft.join", name=name)["text"])
-    theirs = json.loads(json.dumps(base))
+    theirs: dict[str, Any] = json.loads(json.dumps(base))
     theirs["nodes"]["positive"]["inputs"]["text"] = "theirs"
     theirs["nodes"]["sample"]["inputs"]["cfg"] = 9.5
     etag = server.client.get(f"workflows/{name}").headers["etag"]

@@ -304,11 +304,13 @@ def test_the_pressure_of_a_pen_is_the_opacity_of_its_stroke(painter: Painter) ->
 
 
 def opacity(editor: Editor) -> float:
-    """Of the most opaque pixel of the only layer."""
+    """Of the most opaque pixel of the only layer; 0 until its picture is on the server."""
     [picture] = typed(editor, "LoadImage")
     digest = re.split("[:/]", picture["inputs"]["path"])[1]
-    content = editor.server.client.get(f"uploads/{digest}").raise_for_status().content
-    alpha = np.asarray(Image.open(BytesIO(content)).convert("RGBA"))[..., 3]
+    answer = editor.server.client.get(f"uploads/{digest}")
+    if answer.status_code == 404:
+        return 0
+    alpha = np.asarray(Image.open(BytesIO(answer.content)).convert("RGBA"))[..., 3]
     return float(alpha.max()) / 255
 
 
