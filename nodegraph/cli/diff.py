@@ -273,7 +273,7 @@ def merge(
     except NodegraphError as error:
         if git is None or (count := _merge_lines(base, ours, theirs)) is None:
             raise
-        echo_stderr(("note: ", "dim"), f"{error}. So {git} was merged by lines.")
+        echo_stderr(("note: ", "dim"), f"{git} was merged by lines. {error}")
         return DIFFERENT if count else FINE
     workflow = Workflow.from_dict(merged.document)
     if out == STDIN:

@@ -136,7 +136,7 @@ def test_git_merges_a_file_that_is_no_workflow_by_lines(
     path.write_text(case.ours)
     repository.commit(copied())
     shown = repository.git("merge", "other", code=0 if case is CLEAN else 1)
-    assert "So package.json was merged by lines" in shown
+    assert "note: package.json was merged by lines. package.json (" in shown
     assert ".merge_file" not in shown
     assert case.expected in path.read_text()
     assert ("UU package.json" in repository.git("status", "--short")) == (case is not CLEAN)
@@ -149,7 +149,7 @@ def test_git_merges_a_workflow_with_a_fault_by_lines(repository: Repository) -> 
     repository.branches(ours, theirs)
     shown = repository.git("merge", "other")
     assert "wf.json (ours): " in shown
-    assert "So wf.json was merged by lines" in shown
+    assert "note: wf.json was merged by lines" in shown
     assert repository.workflow["title"] == "Apples"
 
 
