@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 from nodegraph import (
@@ -9,23 +10,38 @@ from nodegraph import (
     Conditioning,
     Context,
     DiffusionModel,
+    Finding,
+    HookInputs,
     Image,
     Latent,
     Mask,
+    NodegraphError,
     PromptText,
     Range,
     Seed,
     TextEncoder,
     node,
 )
+from nodegraph.models import facts as looked_into
 from nodegraph.models.facts import ScaleOf
 
-from ._learning_facts import check_attention_support
+from ._facts import error_to_finding
 from ._mask_facts import SAME_SIZE_RGB
 from ._sampling_facts import LATENT_FACTS
 
 Share = Annotated[float, Range(0, 1, step=0.05)]
 _FACTS = {**LATENT_FACTS, "channels": "model.channels", "format": "model.format"}
+
+
+def check_attention_support(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models whose attention cannot be recorded."""
+    family = inputs.fact("model", "family")
+    if family is None:
+        return
+    try:
+        looked_into.check_attention_support(family)
+    except NodegraphError as error:
+        yield error_to_finding("model", error)
 
 
 class Prediction(NamedTuple):

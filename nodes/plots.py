@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from nodegraph import Advanced, Context, File, Image, Plot, Range, node
+from nodegraph import (
+    Advanced,
+    Context,
+    File,
+    Finding,
+    HookInputs,
+    Image,
+    NodegraphError,
+    Plot,
+    Range,
+    node,
+)
+from nodegraph.media.plots.files import check_plot
 
 from ._credentials import warn_if_changed
-from ._facts import check_result_name, image_state
-from ._plot_facts import check_plot_file
+from ._facts import check_result_name, error_to_finding, image_state, input_path
 from ._result_files import result_name, save_picture, save_result
 
 Side = Annotated[int, Range(160, 4096)]
 Scale = Literal["linear", "log"]
+
+
+def check_plot_file(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing or do not contain a plot."""
+    path = input_path(inputs)
+    if path is None:
+        return
+    try:
+        # Users of a server must not learn about files of others.
+        check_plot(path, names=inputs.environment.readable is None)
+    except NodegraphError as error:
+        yield error_to_finding("path", error)
 
 
 @node(

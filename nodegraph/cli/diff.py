@@ -347,10 +347,10 @@ def _merge_lines(base: str, ours: str, theirs: str) -> int | None:
 def _print_conflicts(conflicts: Sequence[MergeConflict], path: str | None) -> None:
     from nodegraph.core.comparison.descriptions import conflict_text
 
-    place = "" if path is None else f"{path}: "
+    prefix = "" if path is None else f"{path}: "
     for conflict in conflicts:
         first, *more = conflict_text(conflict)
         word = ("note: ", "dim") if conflict.is_quiet else ("conflict: ", "red")
-        echo_stderr(word, f"{place}{first}")
+        echo_stderr(word, f"{prefix}{first}")
         for line in more:
             echo_stderr(line)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from nodegraph_nodes import _dates
+from nodegraph_nodes import helper
 from nodegraph_nodes._shown import format_value
 from nodegraph_nodes._sizes import CHOICES, resolutions_of
 from nodegraph_nodes.helper import PathParts, Resolution
@@ -136,7 +136,7 @@ def test_the_date_is_made_anew_once_it_is_another(
     written = bench.value(nodes, "today.text")
     assert written[:4].isdecimal()
     assert bench.run(nodes, "today").nodes["today"].status == "cached"
-    monkeypatch.setattr(_dates, "date_now", lambda form: f"another {form}")
+    monkeypatch.setattr(helper, "date_now", lambda form: f"another {form}")
     assert bench.run(nodes, "today").nodes["today"].status == "ran"
 
 

@@ -97,10 +97,10 @@ class _Takers:
     def of(self, conflict: MergeConflict) -> list[int]:
         """Return the indices of the changes at, above and below the places of a conflict."""
         indices: set[int] = set()
-        for place in (conflict.path, *conflict.causes):
-            indices |= self._below.get(place, set())
-            for length in range(len(place) + 1):
-                indices |= self._at.get(place[:length], set())
+        for path in (conflict.path, *conflict.causes):
+            indices |= self._below.get(path, set())
+            for length in range(len(path) + 1):
+                indices |= self._at.get(path[:length], set())
         return sorted(indices)
 
 
