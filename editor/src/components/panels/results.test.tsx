@@ -1,7 +1,7 @@
 import { act, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { changeListed, listedResults } from "@/store/gallery";
+import { changeListed, listedResults, useGallery } from "@/store/gallery";
 import { type JobView, NO_JOBS, useJobs } from "@/store/jobs";
 import { useUi } from "@/store/ui";
 import { stubServer } from "@/test/answers";
@@ -47,6 +47,14 @@ describe("GalleryPanel", () => {
     screen.getByRole("gridcell", { name: /apple_0/ }).focus();
     await userEvent.setup().keyboard("{ArrowRight}{Enter}");
     expect(useUi.getState().dialog?.props.artifact).toEqual(items[1]);
+  });
+
+  it("searches for what was typed last, also when it is closed at once", () => {
+    const { unmount } = render(<GalleryPanel />);
+    fireEvent.change(screen.getByRole("searchbox"), { target: { value: "apple" } });
+    unmount();
+    expect(useGallery.getState().text).toBe("apple");
+    useGallery.setState({ text: "" });
   });
 });
 

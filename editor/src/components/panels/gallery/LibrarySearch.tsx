@@ -1,6 +1,6 @@
 /** The search of the gallery: words, and terms that stand as chips and can be put together by menus. */
 import { ListFilter, Search, X } from "lucide-react";
-import { useEffect, useId, useRef, useState } from "react";
+import { useCallback, useEffect, useId, useRef, useState } from "react";
 import { Button, Combobox, Field, IconButton, Popover, Select, TextField } from "@/components/ui";
 import { t } from "@/i18n";
 import {
@@ -202,8 +202,18 @@ function useSearch() {
   const asked = useGallery(({ text }) => text);
   const [shown, setShown] = useState(() => splitSearch(asked));
   const sent = useRef(asked);
+  const waiting = useRef<string | null>(null);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => () => clearTimeout(timer.current), []);
+  const send = useCallback(() => {
+    clearTimeout(timer.current);
+    const text = waiting.current;
+    waiting.current = null;
+    if (text === null || text === sent.current) return;
+    sent.current = text;
+    useGallery.getState().search(text);
+  }, []);
+  // What was typed last counts, also where the panel is closed within the pause.
+  useEffect(() => send, [send]);
   useEffect(() => {
     // Somebody else has searched, such as a command.
     if (asked === sent.current) return;
@@ -213,12 +223,8 @@ function useSearch() {
   const ask = (terms: readonly Term[], typed: string, pause: number) => {
     setShown({ terms, typed });
     clearTimeout(timer.current);
-    const text = searchText(terms, typed);
-    timer.current = setTimeout(() => {
-      if (text === sent.current) return;
-      sent.current = text;
-      useGallery.getState().search(text);
-    }, pause);
+    waiting.current = searchText(terms, typed);
+    timer.current = setTimeout(send, pause);
   };
   const setTerms = (terms: readonly Term[], typed = shown.typed) => ask(terms, typed, 0);
   const setTyped = (typed: string) => {
