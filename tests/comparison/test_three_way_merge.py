@@ -21,7 +21,15 @@ from nodegraph.core.comparison.fields import (
 from nodegraph.core.comparison.references import references
 from nodegraph.core.comparison.three_way_merge import merge
 from nodegraph.core.workflow import Workflow
-from tests.comparison.editing import LOOP, Document, calls_of, edited, random_value, random_workflow
+from tests.comparison.editing import (
+    LOOP,
+    Document,
+    calls_of,
+    edited,
+    random_value,
+    random_workflow,
+    with_other_names,
+)
 from tests.comparison.test_differences import BASE, WITH_BLOCK, copied, looped, with_renamed_input
 
 MERGES = 1000
@@ -329,6 +337,19 @@ def test_a_node_that_one_side_removed_and_the_other_renamed_is_a_conflict() -> N
     for sides in ((removed, renamed), (renamed, removed)):
         merged = merge(BASE, *sides)
         assert [each.path for each in merged.conflicts] == [("nodes", "output")]
+
+
+def test_a_node_gets_the_name_of_one_that_the_same_side_removed() -> None:
+    side = with_other_names(copied(), {"load": "removed", "sample": "load"})
+    del side["nodes"]["removed"], side["nodes"]["load"]["inputs"]["model"]
+    del side["ui"]["positions"]["removed"]
+    other = copied()
+    other["nodes"]["sample"]["inputs"]["steps"] = 30
+    for sides in ((side, other), (other, side)):
+        merged = merge(BASE, *sides)
+        assert merged.conflicts == ()
+        assert {*merged.document["nodes"]} == {"load", "decode"}
+        assert merged.document["nodes"]["load"]["inputs"] == {"seed": 1, "steps": 30}
 
 
 def with_mask() -> Document:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
-from nodegraph.core.comparison.fields import ABSENT, PART, Fields, Path, Scope, node_path
+from nodegraph.core.comparison.fields import (
+    ABSENT,
+    PART,
+    Fields,
+    Path,
+    Scope,
+    count_differences,
+    node_path,
+)
 from nodegraph.core.comparison.matches import Matches, match
 from nodegraph.core.comparison.port_matches import names_at_uses
 from nodegraph.core.comparison.references import (
@@ -89,7 +97,7 @@ class SharedNames:
         )
         nodes: tuple[dict[Scope, Mapping[str, str]], ...] = ({}, {}, {})
         for scope in dict.fromkeys((None, *to_ours.blocks, *to_theirs.blocks)):
-            self._join_nodes(scope, to_ours, to_theirs, ours, theirs, blocks[0], nodes)
+            self._join_nodes(scope, to_ours, to_theirs, base, ours, theirs, blocks[0], nodes)
         ports = [
             self._join_ports(side, to_ours, to_theirs, (base, ours, theirs), blocks[0])
             for side in ("inputs", "outputs")
@@ -141,6 +149,7 @@ class SharedNames:
         scope: Scope,
         to_ours: Matches,
         to_theirs: Matches,
+        base: Fields,
         ours: Fields,
         theirs: Fields,
         blocks: Mapping[str, str],
@@ -155,9 +164,13 @@ class SharedNames:
             _node_names(side, at) if scope is None or at is not None else []
             for side, at in zip((ours, theirs), scopes[1:], strict=True)
         )
-        joined = self._join(
-            path, to_ours.nodes.get(scope, {}), to_theirs.nodes.get(scope, {}), mine, yours
-        )
+        pairs = to_ours.nodes.get(scope, {})
+
+        def is_changed(old: str) -> bool:
+            there = node_path(scopes[1], pairs[old])
+            return _is_changed(base, node_path(scope, old), ours, there)
+
+        joined = self._join(path, pairs, to_theirs.nodes.get(scope, {}), mine, yours, is_changed)
         for table, at, names in zip(nodes, scopes, joined, strict=True):
             if scope is None or at is not None:
                 table[at] = names
@@ -169,17 +182,25 @@ class SharedNames:
         to_theirs: Mapping[str, str],
         ours: Iterable[str],
         theirs: Iterable[str],
+        is_changed: Callable[[str], bool] = lambda old: True,
     ) -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]]:
-        """New names for the parts of the base, of ours and of theirs."""
+        """New names for the parts of the base, of ours and of theirs.
+
+        Args:
+            is_changed: Whether ours changed a part. If not, and theirs removed it, it leaves its
+                name to a part that theirs renamed.
+        """
         added = set(ours) - set(to_ours.values())
+        left = _left_names(to_ours, to_theirs, is_changed, {*ours, *theirs})
         refused: set[str] = set()
         while True:
             shared = {
-                old: _shared_name(old, to_ours.get(old), to_theirs.get(old), old in refused)
+                old: left.get(old)
+                or _shared_name(old, to_ours.get(old), to_theirs.get(old), old in refused)
                 for old in {**to_ours, **to_theirs}
             }
             wanted = _repeated(shared, added) - refused
-            renames = {old for old in wanted if shared[old] != to_ours.get(old)}
+            renames = {old for old in wanted if shared[old] != to_ours.get(old)} - left.keys()
             if not renames:
                 break
             refused |= renames
@@ -205,6 +226,33 @@ class SharedNames:
         return tuple(  # type: ignore[return-value]
             {old: new for old, new in names.items() if old != new} for names in (shared, own, other)
         )
+
+
+def _left_names(
+    to_ours: Names,
+    to_theirs: Names,
+    is_changed: Callable[[str], bool],
+    taken: Collection[str],
+) -> dict[str, str]:
+    """Other names for parts that theirs removed, and whose names it gave to renamed ones."""
+    wanted = {yours for old, yours in to_theirs.items() if yours != old}
+    names = {*taken, *to_ours, *to_theirs}
+    result: dict[str, str] = {}
+    for old, mine in to_ours.items():
+        is_free = old not in to_theirs and mine == old and mine in wanted
+        if is_free and not is_changed(old):
+            result[old] = free_name(mine, names)
+            names.add(result[old])
+    return result
+
+
+def _is_changed(base: Fields, path: Path, side: Fields, there: Path) -> bool:
+    """Whether a part has other fields in a side."""
+    before, after = (
+        {each[len(own) :]: value for each, value in table.items() if each[: len(own)] == own}
+        for table, own in ((base, path), (side, there))
+    )
+    return bool(count_differences(before, after))
 
 
 def _with_removed(own: Names, shared: Names, side: Fields, matches: Matches) -> Names:
