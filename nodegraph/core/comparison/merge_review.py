@@ -97,10 +97,10 @@ class _Takers:
     def of(self, conflict: MergeConflict) -> list[int]:
         """Return the indices of the changes at, above and below the places of a conflict."""
         indices: set[int] = set()
-        for place in (conflict.path, *conflict.causes):
-            indices |= self._below.get(place, set())
-            for length in range(len(place) + 1):
-                indices |= self._at.get(place[:length], set())
+        for shared in (conflict.path, *conflict.causes):
+            indices |= self._below.get(shared, set())
+            for length in range(len(shared) + 1):
+                indices |= self._at.get(shared[:length], set())
         return sorted(indices)
 
 
