@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.replay.conftest import Save
+from tests.server.resources import picture
 
 PACK = '''
 from nodegraph import Audio, Image, Latent, Mesh, Plot, Video, node
@@ -176,3 +177,27 @@ def test_a_file_with_another_ending_is_known_by_its_bytes(
     result = cli("replay", renamed, "--verify", "--pack", kinds)
     assert result.code == 0, result.err
     assert "identical" in result.out
+
+
+def test_the_files_of_a_dataset_are_compared_with_its_card(
+    cli: Cli, save: Save, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for shade in (20, 90):
+        (pictures / f"{shade}.png").write_bytes(picture(16, 16, color=(shade, 9, 9)))
+    nodes = {
+        "load": {"type": "LoadDataset", "inputs": {"path": "pictures"}},
+        "save": {
+            "type": "SaveDataset",
+            "inputs": {"dataset": {"from": "load.dataset"}, "picture": False},
+        },
+    }
+    files = save({"format": "nodegraph/1", "nodes": nodes})
+    card = next(each for each in files if each.name == "dataset.json")
+    assert "identical" in cli("replay", card, "--verify").out
+    copy = next(card.parent.rglob("*.png"))
+    copy.write_bytes(picture(16, 16, color=(21, 9, 9)))
+    result = cli("replay", card, "--verify")
+    assert result.code == 1, result.out
+    assert f"Files of the dataset that differ: {copy.relative_to(card.parent)}." in result.out

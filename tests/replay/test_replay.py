@@ -221,12 +221,12 @@ def of_server(tmp_path: Path, home: Path) -> tuple[Path, Path]:
     return file, brought
 
 
-@pytest.mark.parametrize("place", ["beside", "home"])
+@pytest.mark.parametrize("folder", ["beside", "home"])
 def test_what_a_client_brought_to_a_server_is_found_by_its_digest(
-    cli: Cli, of_server: tuple[Path, Path], home: Path, place: str
+    cli: Cli, of_server: tuple[Path, Path], home: Path, folder: str
 ) -> None:
     file, brought = of_server
-    kept = home / "uploads" / "files" / brought.name if place == "home" else file.parent / "my.png"
+    kept = home / "uploads" / "files" / brought.name if folder == "home" else file.parent / "my.png"
     kept.parent.mkdir(parents=True, exist_ok=True)
     brought.rename(kept)
     try:

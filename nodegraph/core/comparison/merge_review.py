@@ -97,10 +97,10 @@ class _Takers:
     def of(self, conflict: MergeConflict) -> list[int]:
         """Return the indices of the changes at, above and below the places of a conflict."""
         indices: set[int] = set()
-        for path in (conflict.path, *conflict.causes):
-            indices |= self._below.get(path, set())
-            for length in range(len(path) + 1):
-                indices |= self._at.get(path[:length], set())
+        for shared in (conflict.path, *conflict.causes):
+            indices |= self._below.get(shared, set())
+            for length in range(len(shared) + 1):
+                indices |= self._at.get(shared[:length], set())
         return sorted(indices)
 
 

@@ -7,13 +7,14 @@ outputs have other digests made the difference: all before it gave the same bits
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.digests import Digest
+from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.manifest import (
     MANIFEST,
     WORKFLOW,
@@ -26,12 +27,13 @@ from nodegraph.core.manifest import (
 from nodegraph.core.text_format import strip_control_characters
 from nodegraph.engine.key_parts import Difference
 from nodegraph.errors import NodegraphError
+from nodegraph.session.content_search import files_below
 from nodegraph.session.replay.content_difference import (
     ContentDifference,
     compare_contents,
     content_form,
 )
-from nodegraph.session.results.files import HEAD, result_texts
+from nodegraph.session.results.files import CARD, HEAD, result_texts
 
 Verdict = Literal["identical", "same-content", "differs"]
 ReasonKind = Literal[
@@ -158,6 +160,36 @@ def verify_file(
     Raises:
         InvalidFile: A file cannot be read.
     """
+    verification = _verify_file(original, written, ancestors, max_pixels)
+    if verification is None or original.path.name != CARD or verification.verdict == "differs":
+        return verification
+    changed = list(_changed_members(original.path.parent, verification.written.parent))
+    if not changed:
+        return verification
+    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+    note = f"Files of the dataset that differ: {', '.join(changed[:_SHOWN])}{more}."
+    return replace(verification, verdict="differs", notes=(*verification.notes, note))
+
+
+def _changed_members(first: Path, second: Path) -> Iterator[str]:
+    """Files of a dataset that are not the same in two folders."""
+    folders = first, second
+    names = {
+        path.relative_to(folder).as_posix()
+        for folder in folders
+        for path in files_below([folder])
+        if path.name != CARD
+    }
+    for name in sorted(names):
+        paths = [folder / name for folder in folders]
+        is_there = all(path.is_file() for path in paths)
+        if not is_there or len({FILE_DIGESTS.digest(path) for path in paths}) > 1:
+            yield name
+
+
+def _verify_file(
+    original: ReplayedFile, written: Sequence[Path], ancestors: Ancestors, max_pixels: int
+) -> Verification | None:
     candidates = _candidates(original, written)
     data = original.path.read_bytes()
     for each in candidates:
