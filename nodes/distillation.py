@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 from nodegraph import (
@@ -10,6 +11,9 @@ from nodegraph import (
     Context,
     Dataset,
     DiffusionModel,
+    Facts,
+    Finding,
+    HookInputs,
     Image,
     Multiline,
     Plot,
@@ -31,14 +35,53 @@ from nodegraph.training.options import (
 )
 from nodegraph.weights.precision.storage import FLOAT8, FULL, INT4, INT8, UINT4
 
-from ._distillation_facts import check_compared, check_distilling, stored_outputs
-from ._training_facts import trained_outputs, training_memory
+from ._training_facts import check_training, trained_outputs, training_memory
 from .sampler import SamplerName, ScheduleName
 from .training import Batch, Rate, Steps, TrainedModel
 
 Scale = Annotated[float, Range(0, 100, step=0.1)]
 Walked = Annotated[int, Range(1, MAX_STEPS)]
 Side = Annotated[int, Range(0, 16384), Advanced()]
+
+
+_MODELS = ("reference", "model", "second", "third")
+
+
+def check_distilling(inputs: HookInputs) -> Iterator[Finding]:
+    """Find parts of different models, and a missing dataset and prompts."""
+    yield from check_training(inputs)
+    prompts = inputs.literals.get("prompts")
+    if prompts is not None and not prompts.strip() and "dataset" not in inputs.facts:
+        yield Finding(
+            "prompts",
+            "there are no images to distill from",
+            "no dataset and no prompts",
+            hint="Link a dataset, or enter prompts, one per line.",
+        )
+
+
+def stored_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Facts of the model, unchanged."""
+    return {"model": dict(inputs.facts.get("model", {}))}
+
+
+def check_compared(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models of several families, and missing prompts."""
+    families = {port: inputs.fact(port, "family") for port in _MODELS}
+    first = families["reference"]
+    for port, family in families.items():
+        if first and family and family != first:
+            yield Finding(
+                port,
+                "the model is from another family than the reference",
+                family,
+                first,
+                "Compare models with the same text encoder.",
+                code="wrong-family",
+            )
+    prompts = inputs.literals.get("prompts")
+    if prompts is not None and not prompts.strip():
+        yield Finding("prompts", "the prompts are empty", "no prompts", "one per line")
 
 
 def _lines(text: str) -> tuple[str, ...]:

@@ -20,8 +20,7 @@ from nodegraph.core.comparison.fields import (
     same,
     scope_of,
 )
-from nodegraph.core.comparison.node_matches import NodeMatcher
-from nodegraph.core.comparison.node_tables import NodeTables
+from nodegraph.core.comparison.node_matches import NodeMatcher, NodeTables
 from nodegraph.core.comparison.port_matches import match_bodies, match_ports
 from nodegraph.core.comparison.references import (
     PartNames,

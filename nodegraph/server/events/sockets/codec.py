@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgpack
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from nodegraph.core.text_format import format_size
 from nodegraph.errors import NodegraphError
@@ -324,3 +325,18 @@ def _map(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UnreadableMessage("a message must be a map")
     return document
+
+
+RequestId = (
+    Annotated[str, StringConstraints(max_length=64)]
+    | Annotated[int, Field(ge=-(1 << 53), le=1 << 53)]
+)
+"""Whatever the client likes; the answer has the same."""
+
+
+class IdentifiedRequest(BaseModel):
+    """A request with the id that its answer has."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: RequestId

@@ -12,9 +12,8 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import NodegraphError, Problem
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.events.sockets.codec import Codec, SocketRules
+from nodegraph.server.events.sockets.codec import Codec, IdentifiedRequest, RequestId, SocketRules
 from nodegraph.server.events.sockets.drafts import DraftRequest
-from nodegraph.server.events.sockets.requests import IdentifiedRequest, RequestId
 from nodegraph.server.http.dependencies import require_scope
 from nodegraph.server.http.errors import Conflict
 from nodegraph.server.http.problems import InvalidRequest, validation_problem

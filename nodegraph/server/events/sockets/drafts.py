@@ -19,7 +19,7 @@ from nodegraph.server.content.drafts.rooms import (
     DraftSource,
 )
 from nodegraph.server.content.drafts.store import LARGEST_DRAFT
-from nodegraph.server.events.sockets.requests import IdentifiedRequest
+from nodegraph.server.events.sockets.codec import IdentifiedRequest
 from nodegraph.server.http.dependencies import require_scope
 from nodegraph.server.http.errors import NotFound, TooManyRequests, Unavailable, Unprocessable
 
