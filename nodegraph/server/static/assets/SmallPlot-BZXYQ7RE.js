@@ -1,1 +1,0 @@
-import{t as e}from"./useFile-CJjD3yPV.js";import t from"./LivePlot-BPj1aAHM.js";import{Zc as n}from"./shared-BxcAbYHL.js";var r=n();function i({artifact:n}){let i=e(n,a);return i.state===`ready`?(0,r.jsx)(t,{given:i.value,name:n.name,isSmall:!0}):(0,r.jsx)(`span`,{children:n.name})}function a(e){return JSON.parse(new TextDecoder().decode(e))}export{i as default};

@@ -1,0 +1,1 @@
+import"./graph-BmnmtKaU.js";

@@ -1,1 +1,0 @@
-import"./graph-CGDZez-C.js";
