@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { builtInTypes } from "./fixtures";
 import { TYPES } from "./fixtures/types";
 import { linkOf } from "./links";
 import { type Finding, type Mend, mendsOf } from "./mends";
@@ -71,6 +72,21 @@ describe("mendsOf", () => {
       expected: "ddim, euler, heun",
     });
     expect(mended(mend).nodes.get("sample")?.inputs.get("way")).toBe("euler");
+  });
+
+  it("sets the size that a model was trained at where the image begins", () => {
+    const nodes = {
+      size: { type: "EmptyLatent", inputs: { width: 64, height: 64 } },
+      noisy: { type: "AddNoise", inputs: { latent: { from: "size" } } },
+      sample: { type: "KSampler", inputs: { latent: { from: "noisy" } } },
+    };
+    const graph = readWorkflow(JSON.stringify({ format: "nodegraph/1", nodes }));
+    const finding = { code: "untrained-size", port: "latent", expected: "about 1024 x 768" };
+    const situation = { workflow: graph, types: builtInTypes(), scope: null, node: "sample" };
+    const [mend] = mendsOf(finding, situation);
+    if (mend === undefined || !("edit" in mend)) throw new Error("no edit");
+    const { inputs } = mend.edit(graph).nodes.get("size") ?? {};
+    expect([inputs?.get("width"), inputs?.get("height")]).toEqual([1024, 768]);
   });
 
   it("adds the node that gives what lacks", () => {

@@ -1,11 +1,12 @@
 /** What the editor can do about a problem by itself: each mend is one edit. */
 import { converterBetween, fit, giverOf } from "./compat";
 import { addNode, connect, retype, setInput, shortLink } from "./edits";
+import { upstream } from "./graph";
 import type { Json } from "./json";
 import { layoutOf, type Point } from "./layout";
 import { linkOf } from "./links";
 import type { Finding, Mend, Situation } from "./mendTypes";
-import { nodeOf, type Scope } from "./scope";
+import { nodeOf, nodesOf, type Scope } from "./scope";
 import { type InputSpec, inputOf, labelOf, typeOf } from "./spec";
 import { chooseOutput, openCircle, runAgain, unlinking, usualMends } from "./usualMends";
 import { widgetOf } from "./widgets";
@@ -36,6 +37,7 @@ const MENDERS: Readonly<Record<string, Mender>> = {
   ],
   "out-of-range": intoRange,
   "not-a-multiple": intoRange,
+  "untrained-size": toTrainedSize,
   "unknown-node": (finding, situation) => [
     ...giveLink(finding, situation),
     ...addGiver(finding, situation),
@@ -206,6 +208,32 @@ function intoRange(finding: Finding, situation: Situation): readonly Mend[] {
   if (!input || !Number.isFinite(given)) return [];
   const value = clamped(given, input.json_schema ?? {});
   return value === given ? [] : [setting(scope, node, input.name, value)];
+}
+
+/** Set the size where the image begins: in the nearest node before the input that has fields for it. */
+function toTrainedSize(finding: Finding, { workflow, scope, node, types }: Situation) {
+  const otherModel: Mend = { label: "panels.mend.otherModel", values: {}, opens: "models" };
+  const { port, expected } = finding;
+  const link = port ? linkOf(nodeOf(workflow, scope, node)?.inputs.get(port)) : null;
+  const size = /(\d+) x (\d+)/.exec(expected ?? "");
+  if (link === null || size === null) return [otherModel];
+  const sides = { width: Number(size[1]), height: Number(size[2]) };
+  const start = [...upstream(nodesOf(workflow, scope), [link.node])].find((name) => {
+    const entry = nodeOf(workflow, scope, name);
+    const spec = entry && typeOf(types, workflow, entry);
+    return Object.keys(sides).every((side) => {
+      const input = spec && inputOf(spec, side);
+      return input && isFilledIn(input) && linkOf(entry?.inputs.get(side)) === null;
+    });
+  });
+  if (start === undefined) return [otherModel];
+  const value = `${sides.width} × ${sides.height}`;
+  const edit = (w: Workflow) =>
+    Object.entries(sides).reduce(
+      (made, [side, pixels]) => setInput(made, scope, start, side, pixels),
+      w,
+    );
+  return [{ label: "panels.mend.set", values: { port: start, value }, edit }];
 }
 
 function clamped(value: number, schema: Readonly<Record<string, unknown>>): number {

@@ -3,7 +3,7 @@ import { EventSocket } from "@/api/socket";
 import { labelOf } from "@/model/spec";
 import { eventually } from "@/test/eventually";
 import { ScriptedServer } from "@/test/scriptedServer";
-import { startCatalogue, useCatalogue } from "./catalogue";
+import { modelFor, startCatalogue, useCatalogue } from "./catalogue";
 import { setSocket, socket } from "./connection";
 import { setSetting } from "./settings";
 
@@ -99,4 +99,17 @@ it("names that cannot be fetched stay English until the next connection", async 
   isBroken = false;
   server.now.welcome();
   await eventually(() => expect(shown()?.[0]).toBe("Bild laden"));
+});
+
+it("a model for a node is one that suits the family", () => {
+  const models = [
+    { name: "a", family: "sdxl" },
+    { name: "b", family: "sd15" },
+    { name: "c", family: null },
+  ].map((model) => ({ ...model, node: "LoadIPAdapter", problem: null }));
+  useCatalogue.setState({ models: models as never });
+  expect(modelFor("LoadIPAdapter", "sd15")).toBe("b");
+  expect(modelFor("LoadIPAdapter", "flux")).toBe("c");
+  expect(modelFor("LoadIPAdapter")).toBe("a");
+  expect(modelFor("LoadControlNet")).toBeNull();
 });

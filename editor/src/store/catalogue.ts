@@ -235,10 +235,20 @@ export function startCatalogue(): () => void {
 /** They stay as they were; the connection's state tells why. */
 function quiet(): void {}
 
-/** A model for a type of node, other than those that come along if there is one; null for none. */
-export function modelFor(type: string): string | null {
+/**
+ * A model for a type of node, other than those that come along if there is one; null for none.
+ *
+ * Args:
+ *   family: Of the model that it works with, if that is known: those of other families are left out.
+ */
+export function modelFor(type: string, family: string | null = null): string | null {
   const models = useCatalogue.getState().models ?? [];
-  const usable = models.filter(({ node, problem }) => node === type && problem === null);
+  const usable = models.filter(
+    (model) =>
+      model.node === type &&
+      model.problem === null &&
+      (family === null || model.family === null || model.family === family),
+  );
   return usable.find(({ name }) => !name.startsWith("tiny/"))?.name ?? usable[0]?.name ?? null;
 }
 

@@ -9,7 +9,7 @@ import { modelFor } from "@/store/catalogue";
 import { notifyFault } from "@/store/notices";
 import { blankPicture, rememberSize } from "@/store/painting";
 
-import { add, here } from "./layerActions";
+import { add, canvasFamily, here } from "./layerActions";
 
 const EMPTY = [
   { kind: "raster", icon: Brush },
@@ -80,15 +80,17 @@ export async function told(act: () => Promise<void>): Promise<void> {
   }
 }
 
-/** The model that a new layer is applied by: the first of its kind that the server has. */
+/** The model that a new layer is applied by: the first of its kind that suits the canvas' model. */
 function modelsFor(kind: LayerKind): Pick<NewLayer, "control" | "reference"> {
+  const canvas = here();
+  const family = canvas && canvasFamily(canvas);
   if (kind === "control") {
-    const net = modelFor("LoadControlNet");
+    const net = modelFor("LoadControlNet", family);
     return { control: { preprocessor: "canny edges", ...(net === null ? {} : { net }) } };
   }
   if (kind !== "reference") return {};
-  const model = modelFor("LoadIPAdapter");
+  const model = modelFor("LoadIPAdapter", family);
   if (model !== null) return { reference: { by: "ip-adapter", model } };
-  const redux = modelFor("LoadRedux");
+  const redux = modelFor("LoadRedux", family);
   return { reference: redux === null ? { by: "latents" } : { by: "redux", model: redux } };
 }

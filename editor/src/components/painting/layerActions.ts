@@ -24,8 +24,9 @@ import {
   ungroup,
 } from "@/model/painting";
 import type { Scope } from "@/model/scope";
+import { familyAt } from "@/model/search";
 import type { Workflow } from "@/model/workflow";
-import { useCatalogue } from "@/store/catalogue";
+import { modelFamilies, useCatalogue } from "@/store/catalogue";
 import {
   activeDocument,
   currentScope,
@@ -63,6 +64,12 @@ export function here(): Here | null {
 function canvasOn(ground: PaintGround | null): Here | null {
   const canvas = ground && readCanvas(ground.workflow, ground.scope, ground.types);
   return ground && canvas && { ground, canvas };
+}
+
+/** The family of the model that samples a canvas; null where it is not known. */
+export function canvasFamily({ ground, canvas }: Here): string | null {
+  const { sampler, box } = canvas;
+  return familyAt(ground.workflow, ground.scope, sampler?.node ?? box.node, modelFamilies());
 }
 
 type Make = (at: Here) => Workflow | Edited | null;

@@ -1,1 +1,0 @@
-import{$ as e,G as t,Vd as n,Zc as r}from"./shared-e3CZPbeg.js";import{t as i}from"./Marks-ChHd_Wey.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(t,{title:n(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(e,{variant:`primary`,onClick:o,children:n(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

@@ -1,0 +1,1 @@
+import{Ud as e,Y as t,rt as n,tl as r}from"./shared-BPMXy07G.js";import{t as i}from"./Marks-DVkm3Wlr.js";var a=r();function o({artifacts:r,onClose:o}){return(0,a.jsx)(t,{title:e(`library.organize`,{count:r.length}),size:`s`,onClose:o,footer:(0,a.jsx)(n,{variant:`primary`,onClick:o,children:e(`library.done`)}),children:(0,a.jsx)(i,{artifacts:r})})}export{o as default};

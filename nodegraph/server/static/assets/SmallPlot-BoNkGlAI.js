@@ -1,0 +1,1 @@
+import{t as e}from"./useFile-CTygEwdm.js";import t from"./LivePlot-DMkkR0w2.js";import{tl as n}from"./shared-BPMXy07G.js";var r=n();function i({artifact:n}){let i=e(n,a);return i.state===`ready`?(0,r.jsx)(t,{given:i.value,name:n.name,isSmall:!0}):(0,r.jsx)(`span`,{children:n.name})}function a(e){return JSON.parse(new TextDecoder().decode(e))}export{i as default};

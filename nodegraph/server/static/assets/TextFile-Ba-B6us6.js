@@ -1,0 +1,1 @@
+import{t as e}from"./useFile-CTygEwdm.js";import{tl as t,u as n}from"./shared-BPMXy07G.js";import{r}from"./FileView-Crv9YITq.js";var i=t();function a({artifact:t}){let a=e(t,o);return a.state===`ready`?(0,i.jsx)(`pre`,{className:n.text,tabIndex:0,children:a.value}):(0,i.jsx)(r,{artifact:t,fetched:a})}function o(e){return new TextDecoder().decode(e)}export{a as default};

@@ -1,1 +1,0 @@
-import{t as e}from"./useFile-DYs1U69a.js";import{Zc as t,o as n}from"./shared-e3CZPbeg.js";import{r}from"./FileView-Dt71ez9d.js";var i=t();function a({artifact:t}){let a=e(t,o);return a.state===`ready`?(0,i.jsx)(`pre`,{className:n.text,tabIndex:0,children:a.value}):(0,i.jsx)(r,{artifact:t,fetched:a})}function o(e){return new TextDecoder().decode(e)}export{a as default};

@@ -1,1 +1,0 @@
-import{dl as e,ml as t}from"./shared-e3CZPbeg.js";function n(){return t(e)}function r(){return t(e=>e.state===`open`)}export{n,r as t};

@@ -1,0 +1,1 @@
+import{hl as e,vl as t}from"./shared-BPMXy07G.js";function n(){return t(e)}function r(){return t(e=>e.state===`open`)}export{n,r as t};

@@ -1,1 +1,0 @@
-import"./graph-BmnmtKaU.js";

@@ -1,0 +1,1 @@
+import"./graph-CRj-WSfM.js";
