@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.helper_files import find_conditioning
-from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding
 

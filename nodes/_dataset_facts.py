@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, NodegraphError
-from nodegraph.weights.file_kinds import file_stamp
+from nodegraph.core.weight_files import file_stamp
 
 from ._facts import error_to_finding
 

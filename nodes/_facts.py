@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.core.context import CpuDevice
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.families.family_checks import (
     Medium,
     check_decodes_images,
@@ -27,7 +28,6 @@ from nodegraph.models.facts import (
 )
 from nodegraph.models.model_files import computed_dtype, model_stamp
 from nodegraph.models.model_sources import locate_model
-from nodegraph.weights.file_kinds import file_stamp
 from nodegraph.weights.numerics import cpu_has_bfloat16
 from nodegraph.weights.precision.storage import AUTO, ITEM_BYTES
 

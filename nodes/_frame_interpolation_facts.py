@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.media.images.memory_checks import check_memory
 from nodegraph.models.helper_files import (
     frame_interpolator_bytes,
     locate_frame_interpolator,
     open_frame_interpolator,
 )
-from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.gligen import GLIGENFile, read_gligen, supported_families
-from nodegraph.weights.file_kinds import file_stamp
 
 from ._conditioning_facts import rectangle_findings
 from ._facts import error_to_finding

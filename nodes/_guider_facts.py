@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.models.helper_files import locate_classifier, read_classifier
 from nodegraph.sampling.guiders.checks import (
     CLASSIFIED,
@@ -16,7 +17,6 @@ from nodegraph.sampling.guiders.checks import (
 )
 from nodegraph.sampling.guiders.context_windows import check_overlap
 from nodegraph.sampling.guiders.methods import GUIDER_NAMES
-from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding
 from ._sampling_facts import check_findings, has_negative

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.weights.file_kinds import file_stamp
+from nodegraph.core.weight_files import file_stamp
 
 from ._facts import error_to_finding
 from ._image_facts import check_colors

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
-from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding, input_path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.ip_adapters.image_prompt_files import (
     AUTO,
@@ -15,7 +16,6 @@ from nodegraph.models.ip_adapters.image_prompt_files import (
     image_encoder_files,
     read_ip_adapter,
 )
-from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding
 from ._sampling_facts import check_findings

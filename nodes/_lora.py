@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Environment, Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.families.index import INDEX
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.adapters.adapter_files import (
@@ -24,7 +25,6 @@ from nodegraph.models.adapters.layer_matching import (
     model_layers,
 )
 from nodegraph.models.adapters.tensor_names import parse_layer_name
-from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding
 

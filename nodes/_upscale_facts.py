@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.media.images.memory_checks import check_memory, resizing_bytes
 from nodegraph.media.images.tiles import Tiling, build_tiling
 from nodegraph.models.helper_files import (
@@ -15,7 +16,6 @@ from nodegraph.models.helper_files import (
     upscaler_bytes,
     upscaler_scale,
 )
-from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import check_tiles, error_to_finding
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodegraph import Facts, Finding, HookInputs, InvalidFile, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.media.images.memory_checks import check_memory, decoding_bytes
 from nodegraph.media.videos.clips import (
     frame_count_after_trim,
@@ -18,7 +19,6 @@ from nodegraph.media.videos.video_files import (
     VideoFacts,
     video_facts,
 )
-from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding, input_path
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.errors import at_port
 from nodegraph.interop.pipelines.folders import PipelineFolder, read_folder
 from nodegraph.interop.pipelines.pipeline_recipes import pipeline_stamp, pipeline_weights
@@ -13,7 +14,6 @@ from nodegraph.interop.pipelines.schedulers import CLASS, OWN, replace_scheduler
 from nodegraph.models.adapters.adapter_files import locate_adapter, read_adapter
 from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.model_sources import find_path
-from nodegraph.weights.file_kinds import file_stamp
 from nodegraph.weights.precision.storage import check_storage
 
 _PORT = "pipeline"

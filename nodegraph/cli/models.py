@@ -25,8 +25,8 @@ from nodegraph.cli.output import (
     warn,
 )
 from nodegraph.core.text_format import strip_control_characters
+from nodegraph.core.weight_files import HEADED, PICKLES, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
-from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 if TYPE_CHECKING:
     from nodegraph.models.model_hashes import ModelHashCache, ModelHashes

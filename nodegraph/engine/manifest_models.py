@@ -20,11 +20,11 @@ from nodegraph.core.hooks import HookInputs
 from nodegraph.core.manifest import ManifestAdapter, ManifestFile, ManifestModel
 from nodegraph.core.types import BUILT_IN
 from nodegraph.core.values import Adapter, Recipe, RecipeFile
+from nodegraph.core.weight_files import HEADED, PICKLES, file_suffix
 from nodegraph.engine.call_records import RECIPES
 from nodegraph.errors import NodegraphError
 from nodegraph.packs.pack import OWN_DISTRIBUTION
 from nodegraph.store.entries import OutputGone
-from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 if TYPE_CHECKING:
     from nodegraph.engine.product import Product

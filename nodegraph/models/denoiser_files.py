@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import DiffusionModel, RecipeFile
+from nodegraph.core.weight_files import HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue, at_port
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Config, Family, Part
@@ -50,7 +51,6 @@ from nodegraph.models.model_files import (
 )
 from nodegraph.models.model_recipes import open_model, scale_warnings, storage_warnings
 from nodegraph.models.model_sources import find_path, locate_model
-from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.gguf_files import check_gguf_installed
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.precision.storage import (

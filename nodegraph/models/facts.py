@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
+from nodegraph.core.weight_files import SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.image_conditioning import VIDEO_MEDIA
@@ -27,7 +28,6 @@ from nodegraph.models.model_files import (
     vae_storage,
 )
 from nodegraph.models.model_sources import ModelSource
-from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.memory import peak_offloaded_bytes
 from nodegraph.weights.precision.storage import STORAGE, StoredTensor, bytes_in_memory
 from nodegraph.weights.safetensors_header import read_header

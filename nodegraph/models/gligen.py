@@ -26,13 +26,13 @@ from nodegraph.core.values import (
     ScheduledAdapter,
     TextBox,
 )
+from nodegraph.core.weight_files import SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.identification import identify_tensors
 from nodegraph.families.registry import FAMILIES, family_of_text_width, get_family
 from nodegraph.families.unet import BOXES, PHRASES, USED_BOXES
 from nodegraph.models.model_sources import find_path
-from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import Shapes, read_header
 from nodegraph.weights.single_files.unet import PREFIX, unet_blocks

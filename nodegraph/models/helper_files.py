@@ -20,6 +20,7 @@ from pathlib import Path
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile
+from nodegraph.core.weight_files import HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.embedded_models import EMBEDDED, embedded_folder
@@ -35,7 +36,6 @@ from nodegraph.families.identification import identify_tensors
 from nodegraph.models.adapters.adapter_files import locate_adapter
 from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path
-from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 from nodegraph.weights.single_files.base import DAMAGED, fault_text
 

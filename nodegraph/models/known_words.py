@@ -9,13 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from nodegraph.core.weight_files import file_stamp
 from nodegraph.errors import NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Part
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.vocabulary import MERGES, VOCABULARIES, find_tokenizer, read_clip_vocabulary
 from nodegraph.models.model_sources import FoundModel
-from nodegraph.weights.file_kinds import file_stamp
 from nodegraph.weights.tokenizer_files import SUFFIX, byte_characters, read_pieces, unpack_tokenizer
 
 MOST_WORDS = 30_000

@@ -26,6 +26,7 @@ from nodegraph.core.values import (
     Vae,
     VisionNetwork,
 )
+from nodegraph.core.weight_files import PICKLES, SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
@@ -79,7 +80,6 @@ from nodegraph.models.sam3_files import load_sam3
 from nodegraph.models.upscaling import load_upscaler
 from nodegraph.models.vae_files import PreviewDecoder
 from nodegraph.models.vision_networks import foreground_bytes, load_depth, load_foreground, load_sam
-from nodegraph.weights.file_kinds import PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of, joined_headers, joined_shapes
 from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.precision.module_quantization import apply_storage

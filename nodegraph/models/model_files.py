@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.context import CpuDevice
 from nodegraph.core.digests import digest_value
+from nodegraph.core.weight_files import HEADED, SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Config, Family, Part
@@ -25,7 +26,6 @@ from nodegraph.families.scheduler_file import (
 )
 from nodegraph.families.vocabulary import find_tokenizer, is_in_file, pair_tokenizers
 from nodegraph.models.model_sources import ModelSource, find_path, locate_model
-from nodegraph.weights.file_kinds import HEADED, SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.numerics import cpu_has_float16
 from nodegraph.weights.precision.storage import AUTO, QUANTIZED_BITS, storage_option

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nodegraph.core.file_digests import FILE_DIGESTS, FileStamp
+from nodegraph.core.weight_files import SAFETENSORS, file_suffix
 from nodegraph.errors import NodegraphError
-from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
 _PORTION = 4 << 20

@@ -23,10 +23,10 @@ from typing import Any
 
 from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.text_format import to_well_formed
+from nodegraph.core.weight_files import HEADED, PICKLES, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.models.model_hashes import compute_hashes
 from nodegraph.models.remote.manifests import check_name, is_safe_name
-from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 FACTS = "nodegraph.json"
 """File in a model's folder, or behind its file's name, that says where the model comes from."""

@@ -20,6 +20,7 @@ from nodegraph.core.values import (
     Vae,
     VisionNetwork,
 )
+from nodegraph.core.weight_files import SAFETENSORS, PartFiles, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.helper_recipes import (
@@ -45,7 +46,6 @@ from nodegraph.models.model_files import (
     vae_storage,
 )
 from nodegraph.models.model_sources import ModelSource, locate_model
-from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_suffix
 from nodegraph.weights.precision.storage import check_storage
 from nodegraph.weights.safetensors_header import check_file_formats, joined_scales, read_header
 

@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.text_format import is_well_formed, to_well_formed
+from nodegraph.core.weight_files import (
+    HEADED,
+    LEFT_OUT,
+    PICKLES,
+    file_suffix,
+    without_ending,
+)
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Config, Family, Part
@@ -47,13 +54,6 @@ from nodegraph.weights.attached_models import (
     find_remote_store,
     shown_folders,
     whole_size,
-)
-from nodegraph.weights.file_kinds import (
-    HEADED,
-    LEFT_OUT,
-    PICKLES,
-    file_suffix,
-    without_ending,
 )
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.safetensors_header import UNDERSTOOD, read_header

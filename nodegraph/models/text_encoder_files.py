@@ -15,6 +15,7 @@ from typing import Any
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, TextEncoder
+from nodegraph.core.weight_files import GGUF, PartFiles, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue, at_port
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
@@ -47,7 +48,6 @@ from nodegraph.models.model_files import (
 from nodegraph.models.model_recipes import DTYPES, scale_warnings
 from nodegraph.models.model_sources import file_shapes, find_path
 from nodegraph.weights.attached_models import whole_size
-from nodegraph.weights.file_kinds import GGUF, PartFiles, file_suffix
 from nodegraph.weights.gguf_files import check_gguf_installed
 from nodegraph.weights.joined_files import header_of, joined_shapes
 from nodegraph.weights.precision.storage import (

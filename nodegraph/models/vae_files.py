@@ -12,6 +12,7 @@ from pathlib import Path
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile, Vae
+from nodegraph.core.weight_files import HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family
@@ -29,7 +30,6 @@ from nodegraph.models.facts import model_facts, weight_bytes
 from nodegraph.models.model_files import files_stamp, model_stamp, stored_precision
 from nodegraph.models.model_recipes import open_model, vae_precision
 from nodegraph.models.model_sources import find_path, locate_model, model_files
-from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of, joined_headers, joined_shapes
 from nodegraph.weights.precision.storage import (
     STORAGE,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from nodegraph.core.values import VisionNetwork
+from nodegraph.core.weight_files import SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile
 from nodegraph.families.building import building_from, transformers_module
 from nodegraph.families.components import Component
@@ -36,7 +37,6 @@ from nodegraph.families.helper_networks import (
     u2net_shape,
 )
 from nodegraph.models.foreground_networks import GRIDS, BiRefNet, U2Net
-from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.weight_files import read_tensors, refuse_misfits
 

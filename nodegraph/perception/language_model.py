@@ -17,6 +17,7 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.json_text import read_json
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import PipelineComponent, RecipeFile
+from nodegraph.core.weight_files import SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.checkpoint_parts import LANGUAGE_FILES
@@ -34,7 +35,6 @@ from nodegraph.models.model_files import (
 )
 from nodegraph.models.model_recipes import DTYPES
 from nodegraph.weights.attached_models import whole_size
-from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.precision.storage import AUTO, STORAGE, bytes_in_memory
 from nodegraph.weights.safetensors_header import Shapes

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.weight_files import file_suffix
 from nodegraph.errors import InvalidFile
-from nodegraph.weights.file_kinds import file_suffix
 
 OnRead: TypeAlias = Callable[[Path], object]
 """Called with each file before it is read to compute its digest."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nodegraph.weights.file_kinds import GGUF, SAFETENSORS, file_suffix
+from nodegraph.core.weight_files import GGUF, SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import Header, read_header
 from nodegraph.weights.single_files.autoencoders import half_prefix
 

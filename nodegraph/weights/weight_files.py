@@ -20,9 +20,9 @@ from typing import BinaryIO, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nodegraph.core.weight_files import GGUF, HEADED, file_suffix
 from nodegraph.errors import InvalidFile
 from nodegraph.weights.attached_models import full_file
-from nodegraph.weights.file_kinds import GGUF, HEADED, file_suffix
 from nodegraph.weights.gguf_files import BLOCKS, check_gguf_installed, read_gguf_header
 from nodegraph.weights.packed_layers import PackedLayer
 from nodegraph.weights.precision.packed_formats import pack_layer

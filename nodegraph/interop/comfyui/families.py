@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from nodegraph.core.weight_files import without_ending
 from nodegraph.families.index import INDEX
-from nodegraph.weights.file_kinds import without_ending
 
 ENCODER_TYPES = {name: entry.comfyui_type for name, entry in INDEX.items() if entry.comfyui_type}
 """What loaders of text encoders there call the kind of model, by the family that it is here."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.weight_files import HEADED, file_suffix
 from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.families.embedded_models import EMBEDDED
 from nodegraph.families.identification import (
@@ -31,7 +32,6 @@ from nodegraph.models.model_sources import (
     model_files,
 )
 from nodegraph.weights.attached_models import find_remote_store
-from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 _MAX_NAME = 200
 MODEL_ENDINGS = re.compile(r"\.(safetensors|sft|gguf|ckpt|pt|pth|bin)$", re.IGNORECASE)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from nodegraph.core.context import Context
 from nodegraph.core.values import DiffusionModel, PipelineComponent, Recipe, Vae
+from nodegraph.core.weight_files import SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.building import (
@@ -38,7 +39,6 @@ from nodegraph.interop.pipelines.pipeline_recipes import GENERATION, LIBRARY
 from nodegraph.interop.pipelines.schedulers import CLASS
 from nodegraph.models.loading import build_without_config, estimate_bytes, move_component
 from nodegraph.models.model_recipes import checking_digests
-from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.lazy import diffusers, transformers
 from nodegraph.weights.precision.module_quantization import apply_storage
 from nodegraph.weights.precision.storage import recipe_storage

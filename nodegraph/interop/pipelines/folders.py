@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.weight_files import SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
 PartKind = Literal["model", "scheduler", "tool"]

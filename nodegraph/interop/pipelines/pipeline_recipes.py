@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import DiffusionModel, PipelineComponent, Recipe, RecipeFile, TextEncoder
+from nodegraph.core.weight_files import SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family
@@ -30,7 +31,6 @@ from nodegraph.models.model_files import (
 )
 from nodegraph.models.model_recipes import DTYPES, open_model
 from nodegraph.models.model_sources import find_path, locate_model
-from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.precision.storage import STORAGE, check_storage
 from nodegraph.weights.safetensors_header import read_header
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import TextEncoder
+from nodegraph.core.weight_files import GGUF, LEFT_OUT, SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families.embedded_models import EMBEDDED, embedded_folder
 from nodegraph.families.identification import LOAD_MODEL, Identification, identify_tensors
@@ -31,7 +32,6 @@ from nodegraph.models.adapters.tensor_names import (
 )
 from nodegraph.models.model_sources import KIND_FOLDERS
 from nodegraph.weights.attached_models import find_remote, shown_folders
-from nodegraph.weights.file_kinds import GGUF, LEFT_OUT, SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
 INVERSION = "textual inversion"

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import Recipe, Vae
+from nodegraph.core.weight_files import SAFETENSORS, PartFiles, file_suffix
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
 from nodegraph.families.checkpoint_parts import (
@@ -46,7 +47,6 @@ from nodegraph.models.adapters.tensor_names import (
 from nodegraph.models.denoiser_files import DenoiserRequest, find_expert_files
 from nodegraph.models.model_files import port_files
 from nodegraph.models.model_sources import locate_model
-from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import Shapes, read_header

@@ -14,6 +14,7 @@ from typing import Any
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import NOT_CONTENT, ImageEncoder, RecipeFile
+from nodegraph.core.weight_files import SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Part
@@ -22,7 +23,6 @@ from nodegraph.families.index import INDEX
 from nodegraph.families.registry import FAMILIES, families_of_text_width
 from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path
-from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import Shapes, read_header
 from nodegraph.weights.single_files.base import FileLayout
 from nodegraph.weights.single_files.clip import CLIP_VISION_PROJECTED

@@ -17,6 +17,7 @@ import transformers
 from torch import Tensor, nn
 
 from nodegraph.core.values import Audio, TextEncoder
+from nodegraph.core.weight_files import HEADED, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.building import build_tokenizer
@@ -34,7 +35,6 @@ from nodegraph.models.language.chat_templates import (
     kind_of,
 )
 from nodegraph.models.language.token_sampling import TokenSampling, generate_text
-from nodegraph.weights.file_kinds import HEADED, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.precision.quantized_weights import (
     find_quantized,

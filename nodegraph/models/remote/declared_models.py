@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nodegraph.core.weight_files import without_ending
 from nodegraph.errors import InvalidValue
 from nodegraph.models.model_sources import KIND_FOLDERS
 from nodegraph.models.remote.download_plans import KINDS, DownloadError, DownloadPlan, Wanted
-from nodegraph.weights.file_kinds import without_ending
 
 if TYPE_CHECKING:
     from nodegraph.models.remote.hubs import ModelHubs

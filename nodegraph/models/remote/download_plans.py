@@ -16,11 +16,11 @@ from urllib.parse import unquote, urlsplit
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.text_format import format_size
+from nodegraph.core.weight_files import GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.models.model_library import FACTS
 from nodegraph.models.remote.manifests import check_name
-from nodegraph.weights.file_kinds import GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 
 KINDS: Mapping[str, str] = {
     "checkpoint": "checkpoints",

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from nodegraph.core.weight_files import PICKLES, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.models.model_hashes import ModelHashCache
 from nodegraph.models.model_library import ModelRecord, change_record, own_facts
@@ -48,7 +49,6 @@ from nodegraph.models.remote.guarded_http import (
 from nodegraph.models.remote.hugging_face import SIGN_IN as HUB_SIGN_IN
 from nodegraph.models.remote.hugging_face import HuggingFace
 from nodegraph.models.remote.manifests import check_name
-from nodegraph.weights.file_kinds import PICKLES, file_suffix
 
 CIVITAI_ENDPOINT = "https://civitai.com"
 CIVITAI_SIGN_IN = "Set CIVITAI_TOKEN to an API key from https://civitai.com/user/account."

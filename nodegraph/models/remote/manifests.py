@@ -13,10 +13,10 @@ from typing import Any
 
 from blake3 import blake3
 
+from nodegraph.core.weight_files import FOREIGN, GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.diffusers_folder import unsafe
 from nodegraph.store.remote.object_storage import ObjectStorage, Unreachable
-from nodegraph.weights.file_kinds import FOREIGN, GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.gguf_files import read_gguf_header
 from nodegraph.weights.safetensors_header import read_header
 

@@ -20,6 +20,7 @@ from blake3 import blake3
 from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FileStamp
 from nodegraph.core.files import make_private_folder, write_file
+from nodegraph.core.weight_files import LEFT_OUT
 from nodegraph.errors import InvalidFile, NodegraphError, OutputError
 from nodegraph.models.remote.file_cache import FileCache
 from nodegraph.models.remote.manifests import (
@@ -37,7 +38,6 @@ from nodegraph.store.remote.object_storage import (
     open_storage,
 )
 from nodegraph.weights.attached_models import ListedModel
-from nodegraph.weights.file_kinds import LEFT_OUT
 
 MANIFEST = ".manifest.json"
 """In an outline's folder: what stands at the place of the model. Written last."""

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
+from nodegraph.core.weight_files import GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.models.remote.download_plans import (
     BlockedAddress,
@@ -32,7 +33,6 @@ from nodegraph.models.remote.download_plans import (
     refused_pickle,
 )
 from nodegraph.models.remote.guarded_http import UnknownHost, status_error
-from nodegraph.weights.file_kinds import GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 
 _LOG = logging.getLogger(__name__)
 _STEP, _STEP_SECONDS = 256 << 10, 0.2

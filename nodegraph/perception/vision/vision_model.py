@@ -15,6 +15,7 @@ from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
+from nodegraph.core.weight_files import PartFiles, file_stamp
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families import helper_networks as helpers
@@ -39,7 +40,6 @@ from nodegraph.models.model_files import (
 from nodegraph.models.model_recipes import DTYPES
 from nodegraph.models.model_sources import file_shapes
 from nodegraph.weights.attached_models import whole_size
-from nodegraph.weights.file_kinds import PartFiles, file_stamp
 from nodegraph.weights.safetensors_header import Shapes
 
 NODE_BY_TASK: Mapping[Task, str] = MappingProxyType(

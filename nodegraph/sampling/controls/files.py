@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import ControlNet, Recipe, RecipeFile
+from nodegraph.core.weight_files import SAFETENSORS, PartFiles, file_suffix
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Config, Family, Part
@@ -17,7 +18,6 @@ from nodegraph.families.registry import FAMILIES, call_family, family_release
 from nodegraph.models.model_files import files_stamp, port_storage, stored_precision
 from nodegraph.models.model_sources import file_shapes, find_path
 from nodegraph.sampling.controls.kinds import ControlKind, control_kind
-from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_suffix
 from nodegraph.weights.joined_files import joined_headers, joined_shapes
 from nodegraph.weights.precision.storage import (
     AUTO,

@@ -15,6 +15,7 @@ from nodegraph.core.file_access import upload_digest
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.json_text import write_json
 from nodegraph.core.links import is_link, parse_target, read_literal
+from nodegraph.core.weight_files import HEADED, file_suffix
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.families.embedded_models import embedded_folder
@@ -28,7 +29,6 @@ from nodegraph.session.bundles.bundle import (
 )
 from nodegraph.session.bundles.known_runs import KnownRun, requirements_of, surroundings_of
 from nodegraph.session.bundles.pack_sources import PackCollector
-from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 if TYPE_CHECKING:
     from nodegraph.core.graph import CheckedGraph, GraphNode

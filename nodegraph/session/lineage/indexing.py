@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.manifest import Manifest, manifest_from_texts
+from nodegraph.core.weight_files import HEADED, PICKLES, file_suffix
 from nodegraph.errors import InvalidFile
 from nodegraph.session.results.files import result_texts
 from nodegraph.store.lineage import Lineage, LineageFile, LineageSource
-from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 _MANIFEST = "manifest"
 """Kind of a manifest that is written next to a result."""

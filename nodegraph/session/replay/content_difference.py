@@ -216,11 +216,11 @@ def _start(path: Path) -> bytes:
 
 
 def _kind(path: Path) -> ContentKind:
+    from nodegraph.core.weight_files import SAFETENSORS, file_suffix
     from nodegraph.media.audio.audio_files import is_audio_header
     from nodegraph.media.images.input_files import image_format
     from nodegraph.media.shapes.shape_files import shape_format
     from nodegraph.media.videos.video_files import is_video_header
-    from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 
     start = _start(path)
     if image_format(path) is not None:

@@ -19,6 +19,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.files import make_folder
 from nodegraph.core.manifest import Manifest
+from nodegraph.core.weight_files import HEADED, PICKLES, file_suffix
 from nodegraph.errors import InvalidFile, NodegraphError, OutputError
 from nodegraph.families.diffusers_folder import CONFIG, INDEX, MODULAR_INDEX
 from nodegraph.models.remote.manifests import is_safe_name
@@ -26,7 +27,6 @@ from nodegraph.session.content_search import OnRead, files_below, find_by_digest
 from nodegraph.store.file_records import StoredFileDigests
 from nodegraph.store.index import Index
 from nodegraph.weights.attached_models import find_remote_store
-from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix
 
 SHIPPED = "embedded/"
 """Begin of the names of files that ship with nodegraph."""

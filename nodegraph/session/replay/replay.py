@@ -22,6 +22,7 @@ from nodegraph.core.file_access import uploads_in, with_upload_paths
 from nodegraph.core.files import make_folder
 from nodegraph.core.manifest import MANIFEST, WORKFLOW, Manifest, manifest_from_texts
 from nodegraph.core.text_format import strip_control_characters
+from nodegraph.core.weight_files import HEADED, PICKLES, file_suffix, without_ending
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, Problem
 from nodegraph.session.content_search import OnRead
@@ -48,7 +49,6 @@ from nodegraph.session.replay.verification import (
 )
 from nodegraph.session.results.files import result_texts
 from nodegraph.session.session import Session
-from nodegraph.weights.file_kinds import HEADED, PICKLES, file_suffix, without_ending
 
 if TYPE_CHECKING:
     from nodegraph.core.context import MetadataAmount

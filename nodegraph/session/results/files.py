@@ -59,12 +59,12 @@ def is_plot(start: bytes) -> bool:
 
 
 def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
+    from nodegraph.core.weight_files import SAFETENSORS, file_suffix
     from nodegraph.media.audio.audio_files import audio_texts, is_audio_header
     from nodegraph.media.images.input_files import is_openraster
     from nodegraph.media.molecules.molecule_files import READABLE_SUFFIXES, molecule_texts
     from nodegraph.media.shapes.shape_files import GLB, shape_texts
     from nodegraph.media.videos.video_files import is_video_header, video_texts
-    from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 
     suffix = path.suffix.lower()
     is_riff_picture = (start[:4], start[8:12]) == (b"RIFF", b"WEBP")

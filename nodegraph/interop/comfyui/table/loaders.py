@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nodegraph.core.weight_files import HEADED, file_suffix
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.families import (
     ENCODER_TYPES,
@@ -20,7 +21,6 @@ from nodegraph.interop.comfyui.families import (
 from nodegraph.interop.comfyui.table.carried_values import FAMILY, only_back, refuse_unsupported
 from nodegraph.interop.comfyui.table.parts import file_input, model_file_name
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
-from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 _STORAGES = {
     "fp8_e4m3fn": "float8",

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from nodegraph.client import shapes
 from nodegraph.client.shapes import Source, SourceLink
 from nodegraph.client.shapes.schema import Finding
+from nodegraph.core.weight_files import without_ending
 from nodegraph.families.identification import supported
 from nodegraph.jobs.supervisor.errors import QuestionFailed
 from nodegraph.server.http.dependencies import MayRead, TheServices
@@ -34,7 +35,6 @@ from nodegraph.server.workflows.job_requests import (
     plan_request,
     validate_request,
 )
-from nodegraph.weights.file_kinds import without_ending
 
 router = APIRouter(tags=["workflows"], route_class=JsonRoute)
 

@@ -18,6 +18,7 @@ from fastapi import Request, Response
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.file_access import is_readable
 from nodegraph.core.version import VERSION
+from nodegraph.core.weight_files import without_ending
 from nodegraph.errors import NodegraphError
 from nodegraph.families.identification import (
     LOAD_CONTROL,
@@ -53,7 +54,6 @@ from nodegraph.server.protocols.comfyui.files import UPLOAD_PARTS
 from nodegraph.server.protocols.comfyui.paths import comfyui_router
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.node_types import DeclaredTypes
-from nodegraph.weights.file_kinds import without_ending
 
 router = comfyui_router()
 
